@@ -1,0 +1,91 @@
+import type { Migration, Source } from "./files.ts";
+
+/** Waits for whoever else migrates this database; held until the end of the transaction. */
+export const lock =
+  "pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('baseledger.migrations', 0))";
+
+/** Whether BaseLedger was ever installed; asks for no privilege at all. */
+export const isInstalled =
+  "exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n " +
+  "on n.oid = c.relnamespace where n.nspname = 'baseledger' and c.relname = 'migrations')";
+
+/** For the rest of the transaction, names mean what they say, whatever the user has set up. */
+export const plainNames = "set local search_path = pg_catalog, pg_temp;";
+
+/** What migrations run as: every object belongs to the owner. */
+export const asOwner = "set local role baseledger_owner;";
+
+/** Records that a migration was applied. */
+export function record({ id, name, hash }: Migration): string {
+  const values = `${id}, ${literal(name)}, ${literal(hash)}`;
+  return `insert into baseledger.migrations (id, name, hash) values (${values});`;
+}
+
+/**
+ * The whole installation as one statement. A block, because it is atomic wherever it runs, and
+ * can look first; each text in it runs by itself, so that it may use what the one before made.
+ */
+export function installation({ roles, schema, migrations }: Source): string {
+  const last = migrations.at(-1);
+  const body = `
+declare
+  v_role text := current_setting('role');
+  v_search_path text := current_setting('search_path');
+  v_applied text[] := '{}';
+begin
+  perform ${lock};
+  ${plainNames}
+  if ${isInstalled} then
+    ${asOwner}
+    v_applied := array(select hash from baseledger.migrations order by id);
+    perform set_config('role', v_role, true);
+  end if;
+
+${migrations.map(check).join("")}  if cardinality(v_applied) > ${migrations.length} then
+    raise exception 'the database has migrations of a newer BaseLedger than this script';
+  end if;
+  if cardinality(v_applied) < ${migrations.length} then
+    execute ${quoted("baseledger_roles", roles)};
+    execute ${quoted("baseledger_schema", schema)};
+    ${asOwner}
+${migrations.map(step).join("")}  end if;
+
+  perform set_config('role', v_role, true), set_config('search_path', v_search_path, true);
+end
+`;
+  return `-- BaseLedger up to migration ${last?.name ?? "none"}, made by \`baseledger sql\`.
+--
+-- It installs the schema baseledger and the roles it needs, or brings them up to date. Run again,
+-- it does nothing; it fails, and changes nothing, when the database has other migrations of
+-- BaseLedger than the ones it knows. It is a single statement: run it with psql or any driver,
+-- inside your migration tool's transaction or outside. To install, the user must be a superuser,
+-- or have CREATEROLE and CREATE on the database. \`baseledger migrate\` can go on from here.
+do ${quoted("baseledger", body)};
+`;
+}
+
+function check({ id, name, hash }: Migration): string {
+  return `  if v_applied[${id}] <> ${literal(hash)} then
+    raise exception 'migration % was applied to this database with another text', ${literal(name)};
+  end if;
+`;
+}
+
+function step(migration: Migration): string {
+  return `    if v_applied[${migration.id}] is null then
+      execute ${quoted(`baseledger_${migration.id}`, migration.body)};
+      ${record(migration)}
+    end if;
+`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** As a string constant that a reader can still read. */
+function quoted(name: string, text: string): string {
+  let tag = `$${name}$`;
+  while (text.includes(tag)) tag = `$${name}_${tag.length}$`;
+  return `${tag}\n${text.trim()}\n${tag}`;
+}
