@@ -1,0 +1,21 @@
+import type postgres from "postgres";
+import { readCatalog } from "./catalog.ts";
+import { print } from "./print.ts";
+
+/**
+ * The TypeScript module of typed wrappers for the public functions of a schema: those whose name
+ * does not begin with `_`. The same database gives the same text.
+ *
+ * A result is nullable unless the comment of its column, or of the function that returns a
+ * scalar, has the marker `@notNull`.
+ *
+ * @throws Error for what has no wrapper: overloads, unnamed or out arguments, unknown types.
+ */
+export async function generate(
+  sql: postgres.Sql,
+  { schema }: { readonly schema: string },
+): Promise<string> {
+  const catalog = await readCatalog(sql, schema);
+  if (catalog.functions.length === 0) throw new Error(`schema ${schema} has no public functions`);
+  return print(catalog, schema);
+}

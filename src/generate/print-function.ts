@@ -1,0 +1,118 @@
+import type { ArgumentInfo, FunctionInfo } from "./catalog.ts";
+import { doc, enclose, isNotNull, literal, withoutMarkers } from "./layout.ts";
+import { camelCase, declarable, nameSpace, pascalCase, quote } from "./names.ts";
+import { rowName } from "./print-type.ts";
+import type { Scope } from "./scope.ts";
+import { mapType, typeOf } from "./types.ts";
+
+/** A function: the interface of its arguments, if it has any, and its wrapper. */
+export function printFunction(scope: Scope, fn: FunctionInfo): string {
+  if (fn.otherModes) {
+    throw new Error("out and variadic arguments have no wrapper; return a composite type");
+  }
+  const owner = `function ${fn.name}`;
+  const name = scope.claim(declarable(camelCase(fn.name)), owner);
+  const call = `${quote(scope.schema)}.${quote(fn.name)}`;
+  const comment = doc(speakCamelCase(withoutMarkers(fn.comment), fn.arguments));
+  if (fn.arguments.length === 0) {
+    const result = printResult(scope, fn, `${call}()`, "[]");
+    const head = `export async function ${name}(sql: Queryable): Promise<${result.type}> {\n`;
+    return `${comment}${head}${result.body}}\n`;
+  }
+
+  const argsType = scope.claim(`${pascalCase(fn.name)}Args`, owner);
+  const claimKey = nameSpace();
+  const args = fn.arguments.map((argument) => printArgument(scope, argument, claimKey));
+  const optional = fn.arguments.every((argument) => argument.default !== null);
+  const result = printResult(scope, fn, `${call}(\${given.sql})`, "given.values");
+  return [
+    `/** Arguments of {@link ${name}}. */\n`,
+    `export interface ${argsType} {\n${args.map(({ property }) => property).join("")}}\n\n`,
+    comment,
+    enclose(
+      `export async function ${name}(`,
+      ["sql: Queryable", `args: ${argsType}${optional ? " = {}" : ""}`],
+      `): Promise<${result.type}> {\n`,
+    ),
+    `  const given = call.list(\n${args.map(({ entry }) => `    ${entry},\n`).join("")}  );\n`,
+    `${result.body}}\n`,
+  ].join("");
+}
+
+function printArgument(scope: Scope, argument: ArgumentInfo, claimKey: Scope["claim"]) {
+  if (!argument.name) throw new Error("every argument needs a name");
+  const field = argument.name.replace(/^p_/, "");
+  const key = claimKey(camelCase(field), `argument ${argument.name}`);
+  const {
+    argument: type,
+    write,
+    note,
+  } = mapType(scope.catalog, argument.type, (used) => scope.used.add(used));
+  const optional = argument.default !== null;
+  const docs = [note ?? "", tellDefault(argument)];
+  const sql = `${quote(argument.name)} => ${placeholder(scope, argument.type)}`;
+  const writer = optional ? `write.optional(${write})` : write;
+  return {
+    property:
+      doc(docs.join(" ").trim(), "  ") +
+      `  readonly ${key}${optional ? "?" : ""}: ${type}${optional ? " | null | undefined" : ""};\n`,
+    entry: enclose(
+      "[",
+      [literal(sql), `${writer}(args.${key}, ${literal(field)})`],
+      "]",
+      "    ",
+    ).trimStart(),
+  };
+}
+
+// '00:10:00'::interval → '00:10:00'
+function tellDefault(argument: ArgumentInfo): string {
+  if (argument.default === null) return "";
+  const value = argument.default.replace(/^('([^']|'')*'|NULL)::[^']*$/, "$1");
+  return `Default: ${value === "NULL" ? "null" : value}.`;
+}
+
+// Each value travels as text and is cast by the server: the driver would serialize any other
+// type once more, in whichever way the caller's client is set up for it.
+function placeholder({ catalog }: Scope, oid: number): string {
+  const { sql } = typeOf(catalog, oid);
+  return sql === "text" ? "$n::text" : `$n::text::${sql}`;
+}
+
+function printResult(scope: Scope, fn: FunctionInfo, call: string, values: string) {
+  const type = typeOf(scope.catalog, fn.returns);
+  if (type.kind !== "composite") return printScalar(scope, fn, call, values);
+  scope.used.add(type);
+  const name = pascalCase(type.name);
+  const row = rowName(type);
+  const never = type.columns.some((column) => isNotNull(column.comment));
+  const read = fn.returnsSet ? "many" : never ? "one" : "oneOrNull";
+  return {
+    type: fn.returnsSet ? `${name}[]` : never ? name : `${name} | null`,
+    body:
+      `  const query = \`select \${${row}.columns} from ${call}\`;\n` +
+      `  return call.${read}(sql, ${row}, query, ${values});\n`,
+  };
+}
+
+function printScalar(scope: Scope, fn: FunctionInfo, call: string, values: string) {
+  const mapping = mapType(scope.catalog, fn.returns, (type) => scope.used.add(type));
+  const notNull = isNotNull(fn.comment) || mapping.result === "void";
+  const type = notNull ? mapping.result : `${mapping.result} | null`;
+  const reader = notNull ? mapping.read : `read.orNull(${mapping.read})`;
+  const select = mapping.select('"result"');
+  return {
+    type: !fn.returnsSet ? type : notNull ? `${type}[]` : `(${type})[]`,
+    body:
+      `  const query = \`select ${select} from ${call} as "result"\`;\n` +
+      `  return call.${fn.returnsSet ? "many" : "one"}(sql, call.scalar(${reader}), query, ${values});\n`,
+  };
+}
+
+// Comments speak of p_amount, callers of the wrapper of amount.
+function speakCamelCase(comment: string, args: readonly ArgumentInfo[]): string {
+  const known = new Set(args.map(({ name }) => name));
+  return comment.replace(/\bp_[a-z0-9_]+\b/g, (name) =>
+    known.has(name) ? `\`${camelCase(name.slice(2))}\`` : name,
+  );
+}

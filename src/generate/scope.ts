@@ -1,0 +1,20 @@
+import type { Catalog, TypeInfo } from "./catalog.ts";
+
+/** What printing one module shares. */
+export interface Scope {
+  readonly catalog: Catalog;
+  readonly schema: string;
+  /** claims a name of the module; throws when it is taken */
+  readonly claim: (name: string, owner: string) => string;
+  /** enums and composite types that were met, each to be declared once */
+  readonly used: Set<TypeInfo>;
+}
+
+/** Runs a part of the printing; an error then says what was being printed. */
+export function printing<T>(what: string, part: () => T): T {
+  try {
+    return part();
+  } catch (cause) {
+    throw new Error(`${what}: ${(cause as Error).message}`, { cause });
+  }
+}

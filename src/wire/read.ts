@@ -1,0 +1,45 @@
+import { type Json, parseJson } from "../json.ts";
+
+/** Makes the value of a result column from the text the server sent; null is SQL's null. */
+export type Reader<T> = (text: string | null, column: string) => T;
+
+/** A reader that passes null on. */
+export function orNull<T>(read: Reader<T>): Reader<T | null> {
+  return (text, column) => (text === null ? null : read(text, column));
+}
+
+/** `text` and everything that stays a string: numeric, uuid, interval … */
+export const text: Reader<string> = present;
+
+/** An enum's label. One that is newer than these types is passed on, not refused. */
+export function label<T extends string>(value: string | null, column: string): T {
+  return present(value, column) as T;
+}
+
+/** `bigint` */
+export const bigint: Reader<bigint> = (value, column) => BigInt(present(value, column));
+
+/** `integer`, `smallint`, `double precision`, `real` */
+export const number: Reader<number> = (value, column) => Number(present(value, column));
+
+/** `boolean` */
+export const boolean: Reader<boolean> = (value, column) => present(value, column) === "t";
+
+/** A timestamp in ISO 8601, as `to_json` writes it under every `DateStyle`. */
+export const timestamp: Reader<Date> = (value, column) => {
+  const iso = present(value, column).replaceAll('"', "");
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) throw new RangeError(`${column}: no Date can hold ${iso}`);
+  return date;
+};
+
+/** `json`, `jsonb` */
+export const json: Reader<Json> = (value, column) => parseJson(present(value, column));
+
+/** `void` */
+export const nothing: Reader<void> = () => undefined;
+
+function present(value: string | null, column: string): string {
+  if (value === null) throw new TypeError(`${column} is null, though it is marked @notNull`);
+  return value;
+}
