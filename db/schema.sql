@@ -1,11 +1,19 @@
 -- The schema, and the record of the migrations that were applied to it. Run after roles.sql and
--- before the migrations, by the user who installs; idempotent.
+-- before the migrations, by the user who installs; idempotent. That user acts as
+-- baseledger_owner from here on, so that every object belongs to that role.
 
 do $schema$
 declare
   v_owner text;
   v_role text := current_setting('role');
+  -- Since 16, whoever has created a role may grant it, but is no member that may act as it.
+  v_right text := case when current_setting('server_version_num')::int < 160000
+    then 'member' else 'set' end;
 begin
+  if not pg_has_role(current_user, 'baseledger_owner', v_right) then
+    execute format('grant baseledger_owner to %I', current_user);
+  end if;
+
   select pg_get_userbyid(nspowner) into v_owner from pg_namespace where nspname = 'baseledger';
 
   -- Not `if not exists`: that asks for CREATE on the database even if there is nothing to create.

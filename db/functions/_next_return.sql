@@ -1,0 +1,29 @@
+-- The next deadline at which an open reservation gives its hold back: of those in the table that
+-- the fold has not touched, and of those that it has.
+create or replace function baseledger._next_return(p_wallet_id text, p_holds baseledger._hold[])
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_stored timestamptz;
+  v_folded timestamptz;
+begin
+  select r.expires_at into v_stored
+    from baseledger.reservations r
+    where r.wallet_id = p_wallet_id
+      and r.expires_at < 'infinity'
+      and not exists (
+        select from unnest(p_holds) as h
+          where h.reservation_id = r.reservation_id and h.stored
+      )
+    order by r.expires_at
+    limit 1;
+  select min(h.expires_at) into v_folded
+    from unnest(p_holds) as h
+    where h.status = 'open';
+  return least(v_stored, v_folded);
+end
+$$;
+
+revoke all on function baseledger._next_return from public;

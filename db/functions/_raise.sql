@@ -1,0 +1,79 @@
+-- Raises a refusal: the SQLSTATE, a message for a person, the detail as JSON for a program, and
+-- what to do. The one place for messages and hints; db/ERRORS.md is the catalogue.
+create or replace function baseledger._raise(p_code text, p_detail jsonb)
+returns void
+language plpgsql
+immutable
+as $$
+declare
+  v_message text;
+  v_hint text;
+begin
+  case p_code
+    when 'LGARG' then
+      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_hint := 'Correct the argument; sending the same again will be refused again.';
+    when 'LGWNF' then
+      v_message := format('wallet not found: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Open it with baseledger.open_wallet, or check the id.';
+    when 'LGRNF' then
+      v_message := format('reservation not found: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Check the id; reservation ids belong to their wallet.';
+    when 'LGRID' then
+      v_message := format('reservation id already taken: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Choose another p_reservation_id. To repeat a command, repeat its idempotency key.';
+    when 'LGNSF' then
+      v_message := format(
+        'insufficient funds: %s asked for, %s available, %s reserved',
+        p_detail ->> 'requested', p_detail ->> 'available', p_detail ->> 'reserved'
+      );
+      v_hint := case p_detail ->> 'reason'
+        when 'held' then 'Open reservations hold what is missing: retry when one has ended.'
+        else 'Credit the wallet, or ask for less.'
+      end;
+    when 'LGIDK' then
+      v_message := format(
+        'idempotency key reused with another %s: stored %s, given %s',
+        p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
+        coalesce(p_detail ->> 'given', 'none')
+      );
+      v_hint := 'One key names one command: repeat it unchanged, or use a new key.';
+    when 'LGEND' then
+      v_message := format(
+        'reservation %s already ended: %s', p_detail ->> 'reservation_id', p_detail ->> 'status'
+      );
+      v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
+    when 'LGEXP' then
+      v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve anew.';
+    when 'LGRFD' then
+      v_message := format(
+        'refund of %s exceeds the %s that reservation %s has settled and not had refunded',
+        p_detail ->> 'requested', p_detail ->> 'refundable', p_detail ->> 'reservation_id'
+      );
+      v_hint := 'Refund at most what is refundable.';
+    when 'LGOVD' then
+      v_message := format(
+        'over the overdraft limit: available would be %s, the limit is %s',
+        p_detail ->> 'would_be', p_detail ->> 'overdraft_limit'
+      );
+      v_hint := 'Credit the wallet and settle again.';
+    when 'LGOVF' then
+      v_message := 'balance out of range';
+      v_hint := 'Balances are 64-bit counts of the smallest step: use a smaller scale or amount.';
+    when 'LGFRZ' then
+      v_message := format('wallet is frozen: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Settling, cancelling and crediting go on; unfreeze_wallet ends it.';
+    when 'LGIMM' then
+      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+    when 'LGUNK' then
+      v_message := format('unknown command: %s', p_detail ->> 'op');
+      v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';
+  end case;
+  raise exception using
+    errcode = p_code, message = v_message, detail = p_detail::text, hint = v_hint;
+end
+$$;
+
+revoke all on function baseledger._raise from public;

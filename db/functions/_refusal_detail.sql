@@ -1,0 +1,82 @@
+-- The detail of a refusal, for a program. Amounts are in the wallet's smallest step; p_change is
+-- what the command would have done to available.
+create or replace function baseledger._refusal_detail(
+  p_code text,
+  p_wallet_id text,
+  p_available bigint,
+  p_reserved bigint,
+  p_spent bigint,
+  p_overdraft_limit bigint,
+  p_change bigint,
+  p_field text,
+  p_command baseledger._command,
+  p_hold baseledger._hold,
+  p_holds baseledger._hold[]
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_requested bigint := coalesce(p_command.at_least, p_command.amount);
+  v_held boolean;
+begin
+  case p_code
+    when 'LGARG' then
+      return baseledger._argument_detail(p_field);
+    when 'LGFRZ' then
+      return jsonb_build_object('wallet_id', p_wallet_id);
+    when 'LGRNF', 'LGRID' then
+      return jsonb_build_object('reservation_id', p_command.reservation_id);
+    when 'LGEXP' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'expired_at', p_hold.expires_at
+      );
+    when 'LGEND' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'status', p_hold.status,
+        'ended_at', p_hold.ended_at,
+        'ended_seq', p_hold.ended_seq
+      );
+    when 'LGNSF' then
+      -- Of an extension only the increase is asked for.
+      if p_command.op = 'extend' then
+        v_requested := p_command.amount - p_hold.held;
+      end if;
+      v_held := p_reserved::numeric + p_available >= v_requested;
+      return jsonb_build_object(
+        'requested', v_requested,
+        'available', p_available,
+        'reserved', p_reserved,
+        'shortfall', v_requested::numeric - p_available,
+        'reason', case when v_held then 'held' else 'exhausted' end,
+        'retry_at', case when v_held then baseledger._next_return(p_wallet_id, p_holds) end
+      );
+    when 'LGRFD' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'requested', p_command.amount,
+        'refundable',
+          p_hold.net + baseledger._refundable(p_wallet_id, p_command.reservation_id)
+      );
+    when 'LGOVD' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'would_be', p_available::numeric + p_change,
+        'overdraft_limit', p_overdraft_limit
+      );
+    when 'LGOVF' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'reserved', p_reserved,
+        'spent', p_spent
+      );
+  end case;
+end
+$$;
+
+revoke all on function baseledger._refusal_detail from public;

@@ -1,0 +1,30 @@
+-- The heartbeat of a long call. Locks the wallet's row.
+create or replace function baseledger.extend(
+  p_wallet_id text,
+  p_reservation_id text,
+  p_ttl interval,
+  p_idempotency_key text,
+  p_amount bigint default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
+    'extend', p_idempotency_key, p_reservation_id, p_amount,
+    null, p_ttl, null, coalesce(p_metadata, '{}'), null, null, null, null
+  )::baseledger._command]));
+end
+$$;
+
+comment on function baseledger.extend is
+  'Gives an open reservation a new deadline, p_ttl (1 second to 30 days) from now. With p_amount '
+  'it also holds that much from now on, more or less than before; the receipt''s amount is the '
+  'change. A frozen wallet allows no more. A retry with the same key gets the first receipt. '
+  'Refused with LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, LGFRZ.';
+revoke all on function baseledger.extend from public;
+grant execute on function baseledger.extend to baseledger_agent, baseledger_operator;

@@ -1,0 +1,27 @@
+-- Ends the kill switch. Locks the wallet's row.
+create or replace function baseledger.unfreeze_wallet(
+  p_wallet_id text,
+  p_reason text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
+    'unfreeze', p_idempotency_key, null, null,
+    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason), null, null, null
+  )::baseledger._command]));
+end
+$$;
+
+comment on function baseledger.unfreeze_wallet is
+  'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
+  'The key is optional: each call without one is an event, the wallet just stays open. Refused '
+  'with LGARG, LGWNF, LGIDK.';
+revoke all on function baseledger.unfreeze_wallet from public;
+grant execute on function baseledger.unfreeze_wallet to baseledger_operator;

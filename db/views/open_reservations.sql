@@ -1,0 +1,18 @@
+-- What is held, and for how long. Not those past their deadline: they count as returned.
+create or replace view baseledger.open_reservations as
+select
+  r.wallet_id,
+  r.reservation_id,
+  r.amount,
+  r.settled,
+  r.held,
+  r.expires_at,
+  r.expires_at - statement_timestamp() as time_left
+from baseledger.reservations r
+where r.expires_at > statement_timestamp();
+
+comment on view baseledger.open_reservations is
+  'Reservations that hold funds now: granted in all, settled so far, still held (the wallet''s '
+  'smallest step), and the time left until the deadline.';
+revoke all on baseledger.open_reservations from public;
+grant select on baseledger.open_reservations to baseledger_auditor;

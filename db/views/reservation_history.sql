@@ -1,0 +1,65 @@
+-- The life of each reservation, told from the journal. What it held is read off the wallet's
+-- reserved balance before and after each of its events.
+create or replace view baseledger.reservation_history as
+select
+  h.wallet_id,
+  h.reservation_id,
+  case
+    when h.ended is null then 'open'
+    when h.late > 0 then 'settled late'
+    when h.ended = 'charged' then 'settled'
+    else h.ended::text
+  end as status,
+  h.opened_at,
+  h.amount,
+  h.settled,
+  h.settlements,
+  h.amount - h.held - h.released as used,
+  h.settled - (h.amount - h.held - h.released) as overage,
+  h.released,
+  h.refunded,
+  h.held,
+  h.expires_at,
+  h.ended_at
+from (
+  select
+    e.wallet_id,
+    e.reservation_id,
+    min(e.occurred_at) as opened_at,
+    coalesce(sum(e.amount) filter (where e.event in ('reserved', 'extended', 'charged')), 0)
+      as amount,
+    coalesce(sum(e.amount) filter (where e.event in ('settled', 'charged')), 0) as settled,
+    count(*) filter (where e.event in ('settled', 'charged')) as settlements,
+    count(*) filter (where e.event = 'settled' and e.details @> '{"late": true}') as late,
+    coalesce(sum(
+      case
+        when e.event in ('cancelled', 'expired') then e.amount
+        when e.event = 'settled' and e.expires_at is null
+          then greatest(b.reserved - e.reserved - e.amount, 0)
+      end
+    ), 0) as released,
+    coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded,
+    sum(e.reserved - coalesce(b.reserved, 0)) as held,
+    max(e.expires_at) as expires_at,
+    -- An event that leaves its reservation open carries the deadline in force.
+    min(e.event) filter (
+      where e.event in ('cancelled', 'expired', 'charged')
+        or e.event = 'settled' and e.expires_at is null and e.details is null
+    ) as ended,
+    min(e.occurred_at) filter (
+      where e.event in ('cancelled', 'expired', 'charged')
+        or e.event = 'settled' and e.expires_at is null and e.details is null
+    ) as ended_at
+  from baseledger.events e
+  left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+  where e.reservation_id is not null
+  group by e.wallet_id, e.reservation_id
+) as h;
+
+comment on view baseledger.reservation_history is
+  'One row for each reservation there ever was: how it stands or ended (open, settled, settled '
+  'late, cancelled, expired), what was granted in all, settled (in how many parts; used is what '
+  'came out of the hold, overage what came on top), released, refunded and is still held, in the '
+  'wallet''s smallest step.';
+revoke all on baseledger.reservation_history from public;
+grant select on baseledger.reservation_history to baseledger_auditor;
