@@ -30,7 +30,7 @@ export const packaged = fileURLToPath(new URL("../../db", import.meta.url));
 /**
  * Reads what an installation consists of.
  *
- * @throws Error when a committed file was changed, or is missing from the chain
+ * @throws Error when a committed file was changed, or is missing from the chain, or when there are none
  */
 export async function loadMigrations(directory: string): Promise<Source> {
   const committed = join(directory, "migrations", "committed");
@@ -40,6 +40,7 @@ export async function loadMigrations(directory: string): Promise<Source> {
     const text = await readFile(join(committed, file), "utf8");
     migrations.push(parse(file, text, migrations.at(-1)));
   }
+  if (migrations.length === 0) throw new Error(`there are no migrations in ${committed}`);
   return {
     roles: await readFile(join(directory, "roles.sql"), "utf8"),
     schema: await readFile(join(directory, "schema.sql"), "utf8"),
