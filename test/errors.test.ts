@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as errors from "../src/errors.ts";
+import * as ledger from "../src/generated/baseledger.ts";
+import { createDatabase, type TestDatabase } from "./support/server.ts";
 
 const db = join(import.meta.dirname, "..", "db");
 const { ERROR_CODES, LedgerError, refusalToError, toLedgerError } = errors;
@@ -153,6 +155,18 @@ test("an error can be logged as JSON", () => {
   );
 });
 
+/** The rows of the catalogue: each code, with the fields of its detail. */
+function readCatalogue(): [code: string, fields: string[]][] {
+  const rows = readFileSync(join(db, "ERRORS.md"), "utf8").matchAll(/^\| `(LG\w+)` \|(.*)$/gm);
+  return [...rows].map(([, code = "", row = ""]) => {
+    const [, listed = ""] = /`detail`:((?:,? `\w+`)+)/.exec(row) ?? [];
+    const fields = [...listed.matchAll(/\w+/g)].map(([name]) =>
+      name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    );
+    return [code, fields];
+  });
+}
+
 describe("the catalogue", () => {
   test("has a class of its own for each code", () => {
     const made = ERROR_CODES.map((code) => toLedgerError(thrown(code, {})) as errors.LedgerError);
@@ -163,8 +177,8 @@ describe("the catalogue", () => {
   });
 
   test("is the one of db/ERRORS.md", () => {
-    const rows = readFileSync(join(db, "ERRORS.md"), "utf8").matchAll(/^\|\s*`?(LG\w+)`?\s*\|/gm);
-    expect([...rows].map(([, code]) => code).sort()).toEqual([...ERROR_CODES]);
+    const codes = readCatalogue().map(([code]) => code);
+    expect(codes.sort()).toEqual([...ERROR_CODES]);
   });
 
   test("is the one of the SQL functions", () => {
@@ -173,5 +187,71 @@ describe("the catalogue", () => {
     const code = sources.join("\n").replace(/--.*$/gm, "");
     const raised = new Set([...code.matchAll(/'(LG[A-Z]{3})'/g)].map(([, code]) => code));
     expect([...raised].sort()).toEqual([...ERROR_CODES]);
+  });
+});
+
+describe("a refusal of the database", () => {
+  let database: TestDatabase;
+  let owner: postgres.Sql;
+  let operator: postgres.Sql;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    owner = postgres(database.url, { max: 1 });
+    operator = postgres(database.url, { max: 1, connection: { role: "baseledger_operator" } });
+    await ledger.openWallet(operator, { walletId: "w", overdraftLimit: 0n });
+    await ledger.credit(operator, { walletId: "w", amount: 1_000n, idempotencyKey: "credit" });
+    for (const idempotencyKey of ["ended", "late", "open"]) {
+      await ledger.reserve(operator, { walletId: "w", amount: 100n, idempotencyKey });
+    }
+    const settled = { walletId: "w", reservationId: "ended", idempotencyKey: "settle" };
+    await ledger.settle(operator, { ...settled, amount: 60n });
+    await owner`update baseledger.reservations set expires_at = now() where reservation_id = 'late'`;
+    await owner`update baseledger.wallets set next_deadline = now()`;
+    await ledger.openWallet(operator, { walletId: "frozen" });
+    await ledger.freezeWallet(operator, { walletId: "frozen", reason: "stop" });
+  });
+
+  afterAll(async () => {
+    await Promise.all([owner.end(), operator.end()]);
+    await database.drop();
+  });
+
+  const w = (idempotencyKey: string) => ({ walletId: "w", idempotencyKey });
+  const commands: { readonly [C in errors.ErrorCode]: () => Promise<unknown> } = {
+    LGARG: () => ledger.credit(operator, { ...w("a"), amount: 0n }),
+    LGEND: () => ledger.cancel(operator, { ...w("b"), reservationId: "ended" }),
+    LGEXP: () => ledger.cancel(operator, { ...w("c"), reservationId: "late" }),
+    LGFRZ: () => ledger.reserve(operator, { ...w("d"), walletId: "frozen", amount: 1n }),
+    LGIDK: () => ledger.credit(operator, { ...w("credit"), amount: 2n }),
+    LGIMM: () =>
+      owner`delete from baseledger.events`.catch((e) => Promise.reject(toLedgerError(e))),
+    LGNSF: () => ledger.reserve(operator, { ...w("e"), amount: 900n }),
+    LGOVD: () => ledger.settle(operator, { ...w("f"), reservationId: "open", amount: 2_000n }),
+    LGOVF: () => ledger.credit(operator, { ...w("g"), amount: 2n ** 63n - 1n }),
+    LGRFD: () => ledger.refund(operator, { ...w("h"), reservationId: "ended", amount: 61n }),
+    LGRID: () => ledger.reserve(operator, { ...w("i"), reservationId: "ended", amount: 1n }),
+    LGRNF: () => ledger.cancel(operator, { ...w("j"), reservationId: "none" }),
+    LGUNK: async () => {
+      const [refused] = await ledger.post(operator, { walletId: "w", commands: [{ op: "spend" }] });
+      throw refused && refusalToError(refused);
+    },
+    LGWNF: () => ledger.balance(operator, { walletId: "none" }),
+  };
+  const amounts =
+    "requested available reserved spent shortfall wouldBe overdraftLimit refundable".split(" ");
+
+  test.each(Object.entries(commands))("%s has the detail of db/ERRORS.md", async (code, send) => {
+    const error = await send().then(
+      () => expect.unreachable(),
+      (refused: errors.LedgerError) => refused,
+    );
+    expect(error).toMatchObject({ code, message: expect.stringMatching(/\w/) });
+    const [, fields] = readCatalogue().find(([listed]) => listed === code) ?? [];
+    expect(Object.keys(error.detail).sort()).toEqual(fields?.sort());
+    for (const [name, value] of Object.entries(error.detail)) {
+      if (amounts.includes(name)) expect([name, typeof value]).toEqual([name, "bigint"]);
+      if (name.endsWith("At")) expect([name, value]).toEqual([name, expect.any(Date)]);
+    }
   });
 });

@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { InsufficientFundsError, InvalidArgumentError, LedgerError } from "../src/errors.ts";
 import { generate } from "../src/generate/index.ts";
 import { credit, openWallet, post, type Receipt, reserve } from "../src/generated/baseledger.ts";
-import { createDatabase } from "./support/server.ts";
+import { createDatabase, type TestDatabase } from "./support/server.ts";
 
 const src = join(import.meta.dirname, "..", "src");
 
-let database: Awaited<ReturnType<typeof createDatabase>>;
+let database: TestDatabase;
 let sql: postgres.Sql;
 let folder: string;
 
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await sql.end();
-  await database.stop();
+  await database.drop();
   rmSync(folder, { recursive: true });
 });
 
@@ -345,25 +345,23 @@ describe("src/generated/baseledger.ts", () => {
   });
 
   test("serves a client, a transaction and a reserved connection", async () => {
-    const exact = postgres(database.url, { max: 1, types: { bigint: postgres.BigInt } });
-    expect(await openWallet(exact, { walletId: "w" })).toMatchObject({ seq: 1n, available: 0n });
-    await exact.end();
+    const connection = { role: "baseledger_operator" };
+    const operator = postgres(database.url, { connection, types: { bigint: postgres.BigInt } });
+    await openWallet(operator, { walletId: "w" });
     const amount = 1_000n;
-    const inTransaction: Receipt = await sql.begin((tx) =>
+    const credited: Receipt = await operator.begin((tx) =>
       credit(tx, { walletId: "w", amount, idempotencyKey: "credit" }),
     );
-    expect(inTransaction).toMatchObject({ event: "credited", available: amount, replayed: false });
-    const connection = await sql.reserve();
-    try {
-      const args = { walletId: "w", amount: 400n, idempotencyKey: "reserve", ttl: 60 };
-      const receipt = await reserve(connection, args);
-      expect(receipt).toMatchObject({ event: "reserved", available: 600n, reserved: 400n });
-      expect(await reserve(connection, args)).toEqual({ ...receipt, replayed: true });
-    } finally {
-      connection.release();
-    }
+    expect(credited).toMatchObject({ seq: 2n, event: "credited", available: amount });
+    const reserved = await operator.reserve();
+    const args = { walletId: "w", amount: 400n, idempotencyKey: "reserve", ttl: 60 };
+    const receipt = await reserve(reserved, args);
+    expect(receipt).toMatchObject({ event: "reserved", available: 600n, reserved: 400n });
+    expect(await reserve(reserved, args)).toEqual({ ...receipt, replayed: true });
+    reserved.release();
     const commands = [{ op: "charge", amount: 2n ** 62n, idempotency_key: "charge" }];
-    const [refused] = await post(sql, { walletId: "w", commands });
+    const [refused] = await post(operator, { walletId: "w", commands });
     expect(refused).toMatchObject({ refused: "LGNSF", detail: { requested: 2n ** 62n } });
+    await operator.end();
   });
 });
