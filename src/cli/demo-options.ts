@@ -1,0 +1,77 @@
+import { randomInt } from "node:crypto";
+import { Command, Option } from "commander";
+import type { Credit } from "../demo/plan.ts";
+import { parseDollars, parsePrice } from "../demo/pricing.ts";
+import { addDatabaseOptions, type DatabaseOptions } from "./database.ts";
+import { parsedBy } from "./failure.ts";
+
+/** What one can ask of the demo. */
+export interface DemoOptions extends DatabaseOptions {
+  readonly trace?: string;
+  readonly seed: number;
+  readonly customers: number;
+  readonly agents: number;
+  readonly calls?: number;
+  readonly credit: Credit;
+  readonly priceIn: bigint;
+  readonly priceOut: bigint;
+  readonly speed: number;
+  readonly json?: true;
+}
+
+/** The command `demo`, without what it does. */
+export function demoOptions(): Command {
+  const command = new Command("demo")
+    .description("watch agents spend customers' funds while all goes wrong that can, then audit")
+    .option("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")
+    .option("--calls <n>", "calls to make (default: the whole trace, or 5,000)", atLeastOne())
+    .addOption(
+      new Option("--seed <n>", "repeats the chance of an earlier run")
+        .argParser(wholeNumber(0, 2 ** 32 - 1))
+        .default(randomInt(2 ** 32 - 1), "by chance"),
+    )
+    .option("--customers <n>", "customers with a wallet each", wholeNumber(1, 1_000), 5)
+    .option("--agents <n>", "agents at work at the same time", wholeNumber(1, 1_000), 50)
+    .addOption(
+      new Option("--credit <amount>", "for each customer in dollars, or of what all calls cost")
+        .argParser(parsedBy(parseCredit))
+        .default({ percent: 70 }, "70%"),
+    )
+    .addOption(priceOption("--price-in <dollars>", "of a million input tokens", "2.50"))
+    .addOption(priceOption("--price-out <dollars>", "of a million output tokens", "10.00"))
+    .option("--speed <n>", "times faster than the trace's clock", wholeNumber(1, 1_000_000), 100)
+    .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  baseledger demo\n  baseledger demo --trace calls.csv --credit 12.50" +
+        "\n  baseledger demo --seed 42 --calls 1000 --json",
+    );
+  return addDatabaseOptions(command);
+}
+
+function priceOption(flags: string, what: string, price: string): Option {
+  return new Option(flags, what).argParser(parsedBy(parsePrice)).default(parsePrice(price), price);
+}
+
+function atLeastOne(): (text: string) => number {
+  return wholeNumber(1, 10_000_000);
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return parsedBy((text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= least && value <= most)) {
+      throw new RangeError(`It is not a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  });
+}
+
+function parseCredit(text: string): Credit {
+  const percent = /^(\d{1,4})%$/.exec(text)?.[1];
+  const credit = percent ? { percent: Number(percent) } : { each: parseDollars(text) };
+  if (Object.values(credit).every((amount) => amount <= 0)) {
+    throw new RangeError("A customer without credit can do nothing.");
+  }
+  return credit;
+}

@@ -1,0 +1,107 @@
+import type { Command } from "commander";
+import { type Connections, connectToForeign, connectToOwn } from "../demo/connections.ts";
+import { generateTrace } from "../demo/generate-trace.ts";
+import { createProgress, createSilence, type Progress } from "../demo/progress.ts";
+import { createRandom } from "../demo/random.ts";
+import { introduce, report } from "../demo/report.ts";
+import { runDemo } from "../demo/run.ts";
+import { readTrace, type TracedCall } from "../demo/trace.ts";
+import { migrate } from "../migrate.ts";
+import { isEmbedded, open } from "./database.ts";
+import { type DemoOptions, demoOptions } from "./demo-options.ts";
+import { EXIT } from "./failure.ts";
+import { printError, printJson, printLine } from "./output.ts";
+
+// A quarter of an hour of the traffic that the generator is made after.
+const GENERATED_CALLS = 5_000;
+// What shells report of a program that Ctrl-C has ended.
+const INTERRUPTED = 130;
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+/** `baseledger demo`: what BaseLedger is for, in half a minute. */
+export function demoCommand(): Command {
+  return demoOptions().action(runDemoCommand);
+}
+
+async function runDemoCommand(options: DemoOptions): Promise<void> {
+  const began = performance.now();
+  const progress = progressFor(options);
+  const trace = await loadTrace(options);
+  progress.step(introduce({ ...options, trace }));
+  const result = await withServer(options, progress, (connections) =>
+    runDemo({
+      ...options,
+      connections,
+      trace,
+      traceFile: options.trace,
+      price: { input: options.priceIn, output: options.priceOut },
+      progress,
+      logger: { info: () => undefined, warn: printError },
+    }),
+  );
+  if (options.json) {
+    printJson(result);
+  } else {
+    const seconds = (performance.now() - began) / 1000;
+    printLine(report(result, seconds, process.stdout));
+  }
+  process.exitCode = result.sound ? EXIT.fine : EXIT.refused;
+}
+
+function progressFor({ json }: DemoOptions): Progress {
+  if (!json) {
+    return createProgress(process.stdout);
+  }
+  return process.stderr.isTTY ? createProgress(process.stderr) : createSilence();
+}
+
+async function withServer<T>(
+  options: DemoOptions,
+  progress: Progress,
+  use: (connections: Connections) => Promise<T>,
+): Promise<T> {
+  const own = isEmbedded(options);
+  const interrupt = (): void => {
+    progress.stop();
+    // A server of ours goes with us: its watchdog sees to that.
+    process.exit(INTERRUPTED);
+  };
+  process.once("SIGINT", interrupt);
+  progress.step(own ? "Starting a PostgreSQL of its own …" : "Connecting …");
+  const database = await open(options, { persistent: false });
+  try {
+    await install(database.url, own);
+    const connect = own ? connectToOwn : connectToForeign;
+    const connections = await connect(database.url, options.agents);
+    try {
+      return await use(connections);
+    } finally {
+      await connections.end();
+    }
+  } finally {
+    process.off("SIGINT", interrupt);
+    await database.stop();
+  }
+}
+
+async function install(url: string, own: boolean): Promise<void> {
+  try {
+    await migrate(url);
+  } catch (error) {
+    // On somebody else's server the schema may be looked after by another login than ours.
+    if (own || (error as { code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error;
+  }
+}
+
+async function loadTrace(options: DemoOptions): Promise<TracedCall[]> {
+  if (!options.trace) {
+    // A stream of chance of its own, so that the calls do not hang on what befalls them.
+    return [...generateTrace(createRandom(~options.seed), options.calls ?? GENERATED_CALLS)];
+  }
+  const calls: TracedCall[] = [];
+  for await (const call of readTrace(options.trace)) {
+    calls.push(call);
+    if (calls.length === options.calls) break;
+  }
+  return calls;
+}

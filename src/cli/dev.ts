@@ -1,0 +1,55 @@
+import { Command } from "commander";
+import { migrate } from "../migrate.ts";
+import { startWorker } from "../worker.ts";
+import { addDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
+import { printLine } from "./output.ts";
+import { untilAskedToEnd } from "./signals.ts";
+import { timedLogger } from "./worker.ts";
+
+/** `baseledger dev`: a ledger to develop against, until Ctrl-C. */
+export function devCommand(): Command {
+  const command = new Command("dev")
+    .description("run a ledger to develop against: server, schema, expiry job; its data is kept")
+    .addHelpText(
+      "after",
+      "\nThe data is kept in .baseledger, or where BASELEDGER_DATA says." +
+        "\n\nExample:\n  baseledger dev",
+    )
+    .action(runDev);
+  return addDatabaseOptions(command);
+}
+
+async function runDev(options: DatabaseOptions): Promise<void> {
+  const asked = untilAskedToEnd();
+  const database = await open(options);
+  try {
+    await migrate(database.url);
+    const worker = await startWorker({ url: database.url, logger: timedLogger });
+    printLine(greeting(database.url, isEmbedded(options)));
+    await asked;
+    await worker.stop();
+  } finally {
+    await database.stop();
+  }
+  printLine(isEmbedded(options) ? "Stopped; the data is kept." : "Stopped.");
+}
+
+function greeting(url: string, embedded: boolean): string {
+  return [
+    "",
+    embedded ? "BaseLedger runs, on a PostgreSQL of its own:" : "BaseLedger runs:",
+    "",
+    `  DATABASE_URL=${url}`,
+    "",
+    "Try it:",
+    "",
+    `  psql "${url}"`,
+    "  select * from baseledger.open_wallet('acme');",
+    "  select * from baseledger.credit('acme', 10000000000, 'first-credit');  -- 10 dollars",
+    "  select * from baseledger.reserve('acme', 250000000, 'call-1');",
+    "  select * from baseledger.balance('acme');",
+    "",
+    "Ctrl-C ends it.",
+    "",
+  ].join("\n");
+}

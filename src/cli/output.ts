@@ -1,0 +1,42 @@
+import { renderTable } from "./table.ts";
+
+/** Prints a value for a program: amounts, which JSON numbers cannot hold, become strings. */
+export function printJson(value: unknown): void {
+  const text = JSON.stringify(
+    value,
+    (_key, item: unknown) => (typeof item === "bigint" ? item.toString() : item),
+    2,
+  );
+  process.stdout.write(`${text}\n`);
+}
+
+/** Prints a line for a person. */
+export function printLine(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Tells a person about trouble, or what a script does not want to read, in one line. */
+export function printError(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Prints rows as a table; the columns named in `numbers` are flush right. */
+export function printTable(
+  rows: readonly Readonly<Record<string, string>>[],
+  numbers: readonly string[] = [],
+): void {
+  const columns = Object.keys(rows[0] ?? {}).map((name) => ({
+    name,
+    alignment: numbers.includes(name) ? ("right" as const) : ("left" as const),
+  }));
+  printLine(renderTable(columns, rows));
+}
+
+/** Shows an amount in its unit: at least two decimals where it has them, no idle zeros more. */
+export function formatAmount(amount: bigint, scale: number, unit: string): string {
+  const digits = (amount < 0n ? -amount : amount).toString().padStart(scale + 1, "0");
+  const whole = BigInt(digits.slice(0, digits.length - scale)).toLocaleString("en-US");
+  const decimals = digits.slice(digits.length - scale).replace(/0+$/, "");
+  const shown = decimals.padEnd(Math.min(2, scale), "0");
+  return `${amount < 0n ? "-" : ""}${whole}${shown && `.${shown}`} ${unit}`;
+}

@@ -1,0 +1,145 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import postgres from "postgres";
+
+/** A pool of the driver. */
+export type Sql = postgres.Sql;
+
+/** A connection of its own, to be cut. */
+export interface Line {
+  readonly sql: Sql;
+  /** The server's process behind it. */
+  readonly pid: number;
+  /** Drops the connection at once, whatever is on its way. */
+  cut(): Promise<void>;
+}
+
+/** The connections of a run, each with the rights of its part and no more. */
+export interface Connections {
+  readonly agents: Sql;
+  /** A second way for agents, for commands that are sent twice at the same time. */
+  readonly seconds: Sql;
+  readonly operator: Sql;
+  readonly auditor: Sql;
+  /** Where the expiry job connects to. */
+  readonly workerUrl: string;
+  /** The login of the expiry job, if it is its own: then the journal tells its events apart. */
+  readonly workerLogin: string | undefined;
+  /** Opens a connection of an agent. */
+  open(): Promise<Line>;
+  /** Resolves once the server has ended what ran on a line that was cut. */
+  gone(line: Line): Promise<void>;
+  end(): Promise<void>;
+}
+
+type Part = "agent" | "operator" | "auditor" | "worker";
+const PARTS: readonly Part[] = ["agent", "operator", "auditor", "worker"];
+
+/** Where and as whom each part connects. */
+interface Access {
+  readonly url: string;
+  /** The role to take on at connecting, where the login is not made for one part. */
+  readonly role?: string;
+}
+
+const LOOK_AGAIN_MS = 2;
+// More connections than this only queue inside a server of a few cores.
+const MOST_AGENT_CONNECTIONS = 20;
+
+/**
+ * Connects to the demo's own server: with a login for each part, made for this run.
+ */
+export async function connectToOwn(url: string, agents: number): Promise<Connections> {
+  const admin = connect({ url }, 1);
+  const password = randomBytes(16).toString("hex");
+  try {
+    for (const part of PARTS) {
+      await admin.unsafe(
+        `create role baseledger_demo_${part} login password '${password}' ` +
+          `in role baseledger_${part}`,
+      );
+    }
+    // For the tables of graphile-worker, which the expiry job installs on its first start.
+    const [database] = await admin`select quote_ident(current_database()) as name`;
+    await admin.unsafe(`grant create on database ${database?.name} to baseledger_demo_worker`);
+  } finally {
+    await admin.end();
+  }
+  const accessOf = (part: Part): Access => ({
+    url: withLogin(url, `baseledger_demo_${part}`, password),
+  });
+  return connections(accessOf, agents, "baseledger_demo_worker");
+}
+
+/**
+ * Connects to somebody else's server: as the login of the URL, taking on each part's role where
+ * that login may.
+ */
+export async function connectToForeign(url: string, agents: number): Promise<Connections> {
+  const admin = connect({ url }, 1);
+  try {
+    const rows = await admin<{ role: string }[]>`
+      select rolname as role from pg_roles
+      where rolname = any(${PARTS.map((part) => `baseledger_${part}`)})
+        and pg_has_role(current_user, oid, 'member')`;
+    const roles = new Set(rows.map(({ role }) => role));
+    const accessOf = (part: Part): Access =>
+      // The expiry job stays the login itself: it must own the tables of graphile-worker.
+      part !== "worker" && roles.has(`baseledger_${part}`)
+        ? { url, role: `baseledger_${part}` }
+        : { url };
+    return connections(accessOf, agents, undefined);
+  } finally {
+    await admin.end();
+  }
+}
+
+function connections(
+  accessOf: (part: Part) => Access,
+  agents: number,
+  workerLogin: string | undefined,
+): Connections {
+  const pools = {
+    agents: connect(accessOf("agent"), Math.min(agents, MOST_AGENT_CONNECTIONS)),
+    seconds: connect(accessOf("agent"), 2),
+    operator: connect(accessOf("operator"), 1),
+    auditor: connect(accessOf("auditor"), 2),
+  };
+  return {
+    ...pools,
+    workerUrl: accessOf("worker").url,
+    workerLogin,
+    open: () => openLine(accessOf("agent")),
+    gone: (line) => untilGone(pools.auditor, line.pid),
+    end: async () => {
+      await Promise.all(Object.values(pools).map((pool) => pool.end()));
+    },
+  };
+}
+
+async function openLine(access: Access): Promise<Line> {
+  const sql = connect(access, 1);
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  return { sql, pid: row?.pid ?? 0, cut: () => sql.end({ timeout: 0 }) };
+}
+
+async function untilGone(sql: Sql, pid: number): Promise<void> {
+  while ((await sql`select from pg_stat_activity where pid = ${pid}`).length > 0) {
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+function connect({ url, role }: Access, max: number): Sql {
+  return postgres(url, {
+    max,
+    onnotice: () => undefined,
+    connection: { application_name: "baseledger demo", ...(role && { role }) },
+  });
+}
+
+function withLogin(url: string, user: string, password: string): string {
+  const target = new URL(url);
+  target.username = user;
+  target.password = password;
+  return target.href;
+}

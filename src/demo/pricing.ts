@@ -1,0 +1,58 @@
+/** Nano-dollars, the step of a dollar wallet of scale 9. */
+export type NanoDollars = bigint;
+
+/** What a model costs, in nano-dollars for one token. */
+export interface Price {
+  readonly input: NanoDollars;
+  readonly output: NanoDollars;
+}
+
+const NANO_PER_DOLLAR = 1_000_000_000n;
+// A dollar for a million tokens is 1,000 nano-dollars for one.
+const DECIMALS_OF_A_LIST_PRICE = 3;
+
+/**
+ * Reads a list price, dollars for a million tokens, as nano-dollars for one token.
+ *
+ * No floating point is involved, and a price that is not a whole number of nano-dollars a token
+ * (more than three decimals) is refused instead of rounded.
+ */
+export function parsePrice(text: string): NanoDollars {
+  const match = /^(\d{1,9})(?:\.(\d+))?$/.exec(text.trim());
+  if (!match) {
+    throw new RangeError(`"${text}" is not a price: write dollars per million tokens, like 2.50`);
+  }
+  const fraction = (match[2] ?? "").replace(/0+$/, "");
+  if (fraction.length > DECIMALS_OF_A_LIST_PRICE) {
+    throw new RangeError(
+      `$${text} per million tokens is not a whole number of nano-dollars a token: ` +
+        `use at most ${DECIMALS_OF_A_LIST_PRICE} decimals`,
+    );
+  }
+  return BigInt(`${match[1]}${fraction.padEnd(DECIMALS_OF_A_LIST_PRICE, "0")}`);
+}
+
+/** The exact cost of one call. */
+export function costOf(price: Price, inputTokens: number, outputTokens: number): NanoDollars {
+  return BigInt(inputTokens) * price.input + BigInt(outputTokens) * price.output;
+}
+
+/** Reads an amount of dollars such as `12.50`; nine decimals are exact, more are refused. */
+export function parseDollars(text: string): NanoDollars {
+  const match = /^\$?(\d{1,9})(?:\.(\d{1,9}))?$/.exec(text.trim());
+  if (!match) {
+    throw new RangeError(`"${text}" is not an amount of dollars, like 12.50`);
+  }
+  return BigInt(`${match[1]}${(match[2] ?? "").padEnd(9, "0")}`);
+}
+
+/** Shows nano-dollars as dollars, rounded half away from zero to `decimals`. */
+export function formatDollars(nano: NanoDollars, decimals = 4): string {
+  const unit = 10n ** BigInt(9 - decimals);
+  const size = nano < 0n ? -nano : nano;
+  const rounded = ((size + unit / 2n) / unit) * unit;
+  const fraction = (rounded % NANO_PER_DOLLAR).toString().padStart(9, "0").slice(0, decimals);
+  const whole = (rounded / NANO_PER_DOLLAR).toLocaleString("en-US");
+  const sign = nano < 0n && rounded > 0n ? "-" : "";
+  return `${sign}$${whole}${decimals > 0 ? `.${fraction}` : ""}`;
+}

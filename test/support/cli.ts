@@ -1,0 +1,47 @@
+import { type ChildProcess, execFile } from "node:child_process";
+import { join } from "node:path";
+
+/** The program `baseledger`. */
+export const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
+
+/** How a program ended, and what it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `baseledger` as a person would, with nothing in its environment but what is given. */
+export async function baseledger(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return start(args, env).ended;
+}
+
+/** A program that goes on until it is told to end. */
+export interface Started {
+  readonly child: ChildProcess;
+  /** What it has said so far. */
+  readonly said: () => string;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts `baseledger` and lets it run. */
+export function start(args: readonly string[], env: Readonly<Record<string, string>>): Started {
+  const options = {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    maxBuffer: 100_000_000,
+  };
+  const ended = Promise.withResolvers<Ended>();
+  const child = execFile(process.execPath, [MAIN, ...args], options, (_error, stdout, stderr) =>
+    ended.resolve({ code: child.exitCode, stdout, stderr }),
+  );
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk: Buffer | string) => {
+      text += chunk;
+    });
+  }
+  return { child, said: () => text, ended: ended.promise };
+}
