@@ -126,10 +126,16 @@ describe("the text", () => {
 
   test("stays within 100 columns, wrapping comments", async () => {
     const long = "words ".repeat(60);
-    const wide = await generated(`${ECHO} comment on function sample.echo_back is '${long}';
-      comment on column sample.echo.amount is '${long}
+    const names = Array.from({ length: 25 }, (_, i) => "a".repeat(i + 1));
+    const wide = await generated(`
+      create type sample.row as (${names.map((name) => `${name} bigint`).join(", ")});
+      comment on column sample.row.a is '${long}
 
-      ${long}'`);
+      ${long}';
+      create function sample.f(${names.map((name) => `p_${name} text default null`).join(", ")})
+        returns sample.row language plpgsql as 'begin return null; end';
+      comment on function sample.f is '${long}'
+    `);
     expect(Math.max(...wide.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
     expect(wide).toContain("words words\n   *\n   * words");
   });

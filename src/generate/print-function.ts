@@ -34,7 +34,7 @@ export function printFunction(scope: Scope, fn: FunctionInfo): string {
       ["sql: Queryable", `args: ${argsType}${optional ? " = {}" : ""}`],
       `): Promise<${result.type}> {\n`,
     ),
-    `  const given = call.list(\n${args.map(({ entry }) => `    ${entry},\n`).join("")}  );\n`,
+    `  const given = call.list(\n${args.map(({ entry }) => entry).join("")}  );\n`,
     `${result.body}}\n`,
   ].join("");
 }
@@ -59,9 +59,9 @@ function printArgument(scope: Scope, argument: ArgumentInfo, claimKey: Scope["cl
     entry: enclose(
       "[",
       [literal(sql), `${writer}(args.${key}, ${literal(field)})`],
-      "]",
+      "],\n",
       "    ",
-    ).trimStart(),
+    ),
   };
 }
 

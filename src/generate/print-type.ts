@@ -37,7 +37,7 @@ export function printComposite(scope: Scope, type: TypeInfo): string {
     ...columns.map(({ property }) => property),
     "}\n\n",
     `const ${row} = call.row<${name}>({\n`,
-    ...columns.map(({ entry }) => `  ${entry},\n`),
+    ...columns.map(({ entry }) => entry),
     "});\n",
   ].join("");
 }
@@ -47,9 +47,10 @@ function printColumn(scope: Scope, column: ColumnInfo, claimKey: Scope["claim"])
   const mapping = mapType(scope.catalog, column.type, (type) => scope.used.add(type));
   const notNull = isNotNull(column.comment);
   const select = literal(mapping.select(quote(column.name)));
+  const reader = notNull ? mapping.read : `read.orNull(${mapping.read})`;
   const type = notNull ? mapping.result : `${mapping.result} | null`;
   return {
     property: `${doc(withoutMarkers(column.comment), "  ")}  readonly ${key}: ${type};\n`,
-    entry: `${key}: [${select}, ${notNull ? mapping.read : `read.orNull(${mapping.read})`}]`,
+    entry: enclose(`${key}: [`, [select, reader], "],\n", "  "),
   };
 }

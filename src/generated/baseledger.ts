@@ -606,7 +606,10 @@ export async function statement(sql: Queryable, args: StatementArgs): Promise<St
       '"p_from" => $n::text::timestamp with time zone',
       write.optional(write.timestamp)(args.from, "from"),
     ],
-    ['"p_to" => $n::text::timestamp with time zone', write.optional(write.timestamp)(args.to, "to")],
+    [
+      '"p_to" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.to, "to"),
+    ],
   );
   const query = `select ${statementLineRow.columns} from "baseledger"."statement"(${given.sql})`;
   return call.many(sql, statementLineRow, query, given.values);
