@@ -55,7 +55,7 @@ export async function runDemo(options: RunOptions): Promise<DemoResult> {
   let seconds: number;
   try {
     await watch(options, tallies, live(options, plan, tallies));
-    seconds = (performance.now() - began) / 1000;
+    seconds = Math.round(performance.now() - began) / 1000;
   } finally {
     progress.stop();
     await worker.stop();
