@@ -85,11 +85,15 @@ begin
   v_first_seq := v_wallet.seq;
   v_at := greatest(clock_timestamp(), v_wallet.last_event_at + c_step);
 
-  -- 2. Find. Expiries: whatever comes due until the last command has happened.
+  -- 2. Find. Expiries: whatever comes due until the last command has happened. As each expiry
+  -- takes its instant, too, they are looked for until there are no more.
   if v_wallet.next_deadline <= v_at + v_asked * c_step then
     v_had_due := true;
-    v_commands := v_commands || baseledger._due(p_wallet_id, v_at + v_asked * c_step, p_limit);
-    v_total := cardinality(v_commands);
+    loop
+      v_commands := p_commands || baseledger._due(p_wallet_id, v_at + v_total * c_step, p_limit);
+      exit when cardinality(v_commands) = v_total;
+      v_total := cardinality(v_commands);
+    end loop;
   end if;
   if v_total > 1 then
     select array_agg(p.key_at order by p.ordinality), array_agg(p.hold_at order by p.ordinality)
@@ -232,14 +236,16 @@ begin
             v_available := -v_amount;
             v_reserved := v_amount;
             v_hold.status := 'open';
-            v_hold.expires_at := v_at + baseledger._seconds(v_command.ttl);
+            v_hold.expires_at := v_at + v_command.ttl;
             v_hold.amount := v_amount;
             v_hold.settled := 0;
             v_hold.held := v_amount;
           end if;
 
         when 'settle' then
-          if v_hold.status = 'open' then
+          if v_hold.status = 'open' and v_hold.settled > c_max - v_amount then
+            v_refused := 'LGOVF';
+          elsif v_hold.status = 'open' then
             v_event := 'settled';
             v_spent := v_amount;
             v_hold.settled := v_hold.settled + v_amount;
@@ -267,7 +273,7 @@ begin
           else
             v_refused := 'LGEND';
           end if;
-          if v_available < 0 and v_wallet.available + v_available < -v_wallet.overdraft_limit then
+          if v_available < 0 and v_wallet.available < -v_wallet.overdraft_limit - v_available then
             v_refused := 'LGOVD';
           end if;
 
@@ -304,6 +310,8 @@ begin
             v_refused := 'LGFRZ';
           elsif v_reserved > 0 and v_wallet.available < v_reserved then
             v_refused := 'LGNSF';
+          elsif v_reserved > 0 and v_hold.amount > c_max - v_reserved then
+            v_refused := 'LGOVF';
           else
             v_event := 'extended';
             v_available := -v_reserved;
@@ -311,7 +319,7 @@ begin
               v_details := jsonb_build_object('hold', v_amount);
             end if;
             v_amount := v_reserved;
-            v_hold.expires_at := v_at + baseledger._seconds(v_command.ttl);
+            v_hold.expires_at := v_at + v_command.ttl;
             v_hold.amount := v_hold.amount + v_reserved;
             v_hold.held := v_hold.held + v_reserved;
           end if;
@@ -352,8 +360,11 @@ begin
           elsif v_wallet.available < v_amount then
             v_refused := 'LGNSF';
           else
-            v_event := case v_command.op when 'withdraw' then 'withdrawn' else 'transferred_out' end;
             v_available := -v_amount;
+            v_event := 'withdrawn';
+            if v_command.op = 'transfer_out' then
+              v_event := 'transferred_out';
+            end if;
           end if;
 
         when 'transfer_in' then
@@ -375,10 +386,12 @@ begin
       if v_refused = 'LGEND' and v_hold.status in ('new', 'none') then
         v_refused := 'LGRNF';
       end if;
+      -- Funds that come in must leave room for all that is reserved to come back, so that no
+      -- hold can ever be stuck.
       if v_refused is null and (
-        v_available > 0 and v_wallet.available > c_max - v_available
+        v_available + v_reserved > 0
+          and v_wallet.available > c_max - v_wallet.reserved - (v_available + v_reserved)
         or v_available < 0 and v_wallet.available < -c_max - v_available
-        or v_reserved > 0 and v_wallet.reserved > c_max - v_reserved
         or v_spent > 0 and v_wallet.spent > c_max - v_spent
       ) then
         v_refused := 'LGOVF';
@@ -386,13 +399,17 @@ begin
     end if;
 
     if v_refused is not null then
+      v_detail := coalesce(v_detail, baseledger._refusal_detail(
+        v_refused, p_wallet_id, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+        v_wallet.overdraft_limit, v_available, v_field, v_command, v_hold, v_holds
+      ));
+      -- No rule stands against an expiry: the wallet's rows are not as the fold has left them.
+      if v_command.op = 'expire' then
+        perform baseledger._raise(v_refused, v_detail);
+      end if;
       v_receipts[v_i] := row(
         p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
-        v_command.idempotency_key, false, v_refused,
-        coalesce(v_detail, baseledger._refusal_detail(
-          v_refused, p_wallet_id, v_wallet.available, v_wallet.reserved, v_wallet.spent,
-          v_wallet.overdraft_limit, v_available, v_field, v_command, v_hold, v_holds
-        ))
+        v_command.idempotency_key, false, v_refused, v_detail
       )::baseledger.receipt;
       continue;
     end if;

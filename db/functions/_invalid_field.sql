@@ -16,7 +16,8 @@ immutable
 parallel safe
 as $$
   select case
-    when p_idempotency_key is null and p_op not in ('expire', 'freeze', 'unfreeze', 'transfer_in', 'open')
+    when p_idempotency_key is null
+        and p_op not in ('expire', 'freeze', 'unfreeze', 'transfer_in', 'open')
       or pg_catalog.btrim(p_idempotency_key, E' \t\r\n') = ''
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
@@ -32,8 +33,8 @@ as $$
       then 'at_least'
     when p_op in ('reserve', 'extend') and (
       p_ttl is null
-      or pg_catalog.extract('epoch', p_ttl) < 1
-      or pg_catalog.extract('epoch', p_ttl) > 2592000
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
     )
       then 'ttl'
     when p_metadata is null

@@ -54,14 +54,16 @@ begin
         from (
           select e.c, e.n, e.op, e.idempotency_key, e.reservation_id, e.final, e.metadata,
               e.amount as given_amount,
-              case when e.amount ~ '^[0-9]{1,18}$' then e.amount::bigint
+              case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
+                  then e.amount::bigint
                 when e.amount is not null then baseledger._whole(e.c -> 'amount')
               end as amount,
               e.at_least as given_at_least,
               case when e.at_least is not null then baseledger._whole(e.c -> 'at_least')
               end as at_least,
               e.ttl as given_ttl,
-              case when e.ttl ~ '^[0-9]{1,8}$' then make_interval(secs => e.ttl::integer)
+              case when ltrim(e.ttl, '0123456789') = '' and length(e.ttl) between 1 and 8
+                  then make_interval(secs => e.ttl::integer)
                 when e.ttl is not null then baseledger._ttl(e.c -> 'ttl')
               end as ttl
             from rows from (

@@ -11,7 +11,7 @@ begin
       -- More than any reservation may live; large enough to be refused, small enough to convert.
       return make_interval(secs => least(greatest(p_value::numeric, -1), 99999999)::float8);
     when 'string' then
-      return (p_value #>> '{}')::interval;
+      return baseledger._seconds((p_value #>> '{}')::interval);
     else
       return null;
   end case;

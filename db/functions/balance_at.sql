@@ -23,7 +23,7 @@ begin
   select least(p_at, greatest(clock_timestamp(), w.last_event_at)) into v_at
     from baseledger.wallets w
     where w.wallet_id = p_wallet_id;
-  v_seq := baseledger._seq_at(p_wallet_id, v_at);
+  v_seq := baseledger._seq_before(p_wallet_id, v_at + interval '1 microsecond');
 
   select e.seq into v_next
     from baseledger.events e

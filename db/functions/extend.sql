@@ -16,7 +16,7 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'extend', p_idempotency_key, p_reservation_id, p_amount,
-    null, p_ttl, null, coalesce(p_metadata, '{}'), null, null, null, null
+    null, baseledger._seconds(p_ttl), null, coalesce(p_metadata, '{}'), null, null, null, null
   )::baseledger._command]));
 end
 $$;

@@ -14,14 +14,15 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'freeze', p_idempotency_key, null, null,
-    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason), null, null, null
+    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason),
+    null, null, null
   )::baseledger._command]));
 end
 $$;
 
 comment on function baseledger.freeze_wallet is
-  'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or transfers '
-  'out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on record. '
+  'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or '
+  'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on record. '
   'The key is optional: each call without one is an event, the wallet just stays frozen. Refused '
   'with LGARG, LGWNF, LGIDK.';
 revoke all on function baseledger.freeze_wallet from public;

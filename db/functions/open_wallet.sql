@@ -28,6 +28,12 @@ begin
     perform baseledger._raise('LGARG', baseledger._argument_detail('overdraft_limit'));
   end if;
 
+  if baseledger._invalid_field(
+    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null
+  ) is not null then
+    perform baseledger._raise('LGARG', baseledger._argument_detail('metadata'));
+  end if;
+
   insert into baseledger.wallets (wallet_id, unit, scale, overdraft_limit, hash, last_event_at)
     values (
       p_wallet_id, p_unit, p_scale, p_overdraft_limit, decode(repeat('00', 32), 'hex'), '-infinity'

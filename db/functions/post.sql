@@ -6,10 +6,18 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_receipt baseledger.receipt;
 begin
-  return query select * from unnest(baseledger._batch(p_wallet_id, baseledger._read_commands(
-    p_commands, '{reserve,settle,cancel,extend,charge}'
-  )));
+  foreach v_receipt in array baseledger._batch(
+    p_wallet_id,
+    baseledger._read_commands(
+      p_commands,
+      '{reserve,settle,cancel,extend,charge}'
+    )
+  ) loop
+    return next v_receipt;
+  end loop;
 end
 $$;
 

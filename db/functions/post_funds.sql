@@ -6,17 +6,25 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_receipt baseledger.receipt;
 begin
-  return query select * from unnest(baseledger._batch(p_wallet_id, baseledger._read_commands(
-    p_commands, '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
-  )));
+  foreach v_receipt in array baseledger._batch(
+    p_wallet_id,
+    baseledger._read_commands(
+      p_commands,
+      '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
+    )
+  ) loop
+    return next v_receipt;
+  end loop;
 end
 $$;
 
 comment on function baseledger.post_funds is
   'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
-  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters of '
-  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
+  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters '
+  'of that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
   'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
   'reason in detail); a refused command does not stop the others. A retry of a command with the '
   'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.';

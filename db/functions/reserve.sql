@@ -17,7 +17,7 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
-    p_at_least, p_ttl, null, coalesce(p_metadata, '{}'), null, null, null, null
+    p_at_least, baseledger._seconds(p_ttl), null, coalesce(p_metadata, '{}'), null, null, null, null
   )::baseledger._command]));
 end
 $$;
@@ -25,9 +25,9 @@ $$;
 comment on function baseledger.reserve is
   'Holds p_amount (the wallet''s smallest step, above 0) for a call, until it is settled or '
   'cancelled, or p_ttl (1 second to 30 days, default 10 minutes) has passed. p_reservation_id '
-  'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and p_amount; the '
-  'receipt''s amount says how much. '
-  'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRID '
-  '(reservation id taken), LGFRZ (wallet frozen), LGNSF (insufficient funds).';
+  'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and '
+  'p_amount; the receipt''s amount says how much. A retry with the same key gets the first '
+  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGFRZ (wallet frozen), '
+  'LGNSF (insufficient funds).';
 revoke all on function baseledger.reserve from public;
 grant execute on function baseledger.reserve to baseledger_agent, baseledger_operator;

@@ -19,8 +19,8 @@ begin
       case when p_from is null then 'from_time' else 'to_time' end
     ));
   end if;
-  v_first := baseledger._seq_at(p_wallet_id, p_from - interval '1 microsecond') + 1;
-  v_last := baseledger._seq_at(p_wallet_id, p_to - interval '1 microsecond');
+  v_first := baseledger._seq_before(p_wallet_id, p_from) + 1;
+  v_last := baseledger._seq_before(p_wallet_id, p_to);
   return query
     select e.seq, e.occurred_at, e.event, e.reservation_id, e.amount, e.available, e.reserved,
         e.spent, e.expires_at, e.idempotency_key, e.actor, e.metadata, e.details

@@ -14,7 +14,8 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'unfreeze', p_idempotency_key, null, null,
-    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason), null, null, null
+    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason),
+    null, null, null
   )::baseledger._command]));
 end
 $$;

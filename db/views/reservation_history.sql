@@ -40,7 +40,8 @@ from (
     ), 0) as released,
     coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded,
     sum(e.reserved - coalesce(b.reserved, 0)) as held,
-    max(e.expires_at) as expires_at,
+    (array_agg(e.expires_at order by e.seq desc) filter (where e.expires_at is not null))[1]
+      as expires_at,
     -- An event that leaves its reservation open carries the deadline in force.
     min(e.event) filter (
       where e.event in ('cancelled', 'expired', 'charged')

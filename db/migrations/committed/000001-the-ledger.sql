@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ab12be991d844da7af1780556339f94324034ebd
+--! Hash: sha1:df00a4e0c70fa0f2a1b40973edc1c9c9a570cb18
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -180,17 +180,24 @@ create type baseledger._hold as (
   ended_at timestamptz
 );
 
+-- Internal: what never changes in a wallet. Domains, because a check of the table would be read
+-- and evaluated again with every change of a balance.
+create domain baseledger._unit as text check (btrim(value) <> '' and length(value) <= 255);
+create domain baseledger._scale as smallint check (value between 0 and 18);
+create domain baseledger._overdraft_limit as bigint check (value >= 0);
+
 -- Tables --------------------------------------------------------------------------------------
 -- Private: no role but the owner can touch them. Ids and keys compare bytewise (collate "C"),
 -- the same on every server. There are no foreign keys to wallets: the only writer holds the
 -- wallet's row lock, and the check of every event row would cost more than writing it;
--- baseledger.verify() finds what a foreign key would.
+-- baseledger.verify() finds what a foreign key would. Checks are few, as each costs every single
+-- command about 2 %: those that stand between a mistake in the fold and a wrong balance.
 
 create table baseledger.wallets (
   wallet_id text collate "C" not null,
-  unit text not null,
-  scale smallint not null,
-  overdraft_limit bigint,
+  unit baseledger._unit not null,
+  scale baseledger._scale not null,
+  overdraft_limit baseledger._overdraft_limit,
   frozen boolean not null default false,
   available bigint not null default 0,
   reserved bigint not null default 0,
@@ -200,9 +207,6 @@ create table baseledger.wallets (
   last_event_at timestamptz not null,
   next_deadline timestamptz,
   constraint wallets_pkey primary key (wallet_id),
-  constraint wallets_id_not_blank check (btrim(wallet_id) <> '' and length(wallet_id) <= 255),
-  constraint wallets_scale_range check (scale between 0 and 18),
-  constraint wallets_overdraft_limit_not_negative check (overdraft_limit >= 0),
   constraint wallets_available_within_overdraft check (available >= -overdraft_limit),
   constraint wallets_reserved_not_negative check (reserved >= 0),
   constraint wallets_spent_not_negative check (spent >= 0)
@@ -240,11 +244,8 @@ create table baseledger.events (
   details jsonb,
   hash bytea not null,
   constraint events_pkey primary key (wallet_id, seq),
-  constraint events_seq_positive check (seq > 0),
   constraint events_amount_not_negative check (amount >= 0 or event = 'extended'),
-  constraint events_reserved_not_negative check (reserved >= 0),
-  constraint events_spent_not_negative check (spent >= 0),
-  constraint events_hash_is_sha256 check (octet_length(hash) = 32)
+  constraint events_reserved_not_negative check (reserved >= 0)
 )
 with (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
@@ -282,7 +283,6 @@ create table baseledger.reservations (
   held bigint not null,
   expires_at timestamptz not null,
   constraint reservations_pkey primary key (wallet_id, reservation_id),
-  constraint reservations_amount_positive check (amount > 0),
   constraint reservations_held_not_negative check (held >= 0),
   constraint reservations_settled_covers_used check (settled >= amount - held)
 )
@@ -301,14 +301,20 @@ create index reservations_expires_at_idx on baseledger.reservations (wallet_id, 
 
 -- Functions: first those that others inline.
 --! Included functions/_seconds.sql
--- An interval as so many seconds: without months and days, which a time zone may stretch.
+-- An interval as so many seconds: without months and days, which a time zone may stretch. One that
+-- no reservation may have stays as it is, for _invalid_field to refuse.
 create or replace function baseledger._seconds(p_interval interval)
 returns interval
 language sql
 immutable
 parallel safe
 as $$
-  select pg_catalog.make_interval(secs => pg_catalog.extract('epoch', p_interval)::double precision)
+  select case when p_interval between interval '0' and interval '1 year'
+    then pg_catalog.make_interval(
+      secs => pg_catalog.extract('epoch', p_interval)::double precision
+    )
+    else p_interval
+  end
 $$;
 
 revoke all on function baseledger._seconds from public;
@@ -399,7 +405,7 @@ begin
       -- More than any reservation may live; large enough to be refused, small enough to convert.
       return make_interval(secs => least(greatest(p_value::numeric, -1), 99999999)::float8);
     when 'string' then
-      return (p_value #>> '{}')::interval;
+      return baseledger._seconds((p_value #>> '{}')::interval);
     else
       return null;
   end case;
@@ -966,11 +972,15 @@ begin
   v_first_seq := v_wallet.seq;
   v_at := greatest(clock_timestamp(), v_wallet.last_event_at + c_step);
 
-  -- 2. Find. Expiries: whatever comes due until the last command has happened.
+  -- 2. Find. Expiries: whatever comes due until the last command has happened. As each expiry
+  -- takes its instant, too, they are looked for until there are no more.
   if v_wallet.next_deadline <= v_at + v_asked * c_step then
     v_had_due := true;
-    v_commands := v_commands || baseledger._due(p_wallet_id, v_at + v_asked * c_step, p_limit);
-    v_total := cardinality(v_commands);
+    loop
+      v_commands := p_commands || baseledger._due(p_wallet_id, v_at + v_total * c_step, p_limit);
+      exit when cardinality(v_commands) = v_total;
+      v_total := cardinality(v_commands);
+    end loop;
   end if;
   if v_total > 1 then
     select array_agg(p.key_at order by p.ordinality), array_agg(p.hold_at order by p.ordinality)
@@ -1113,14 +1123,16 @@ begin
             v_available := -v_amount;
             v_reserved := v_amount;
             v_hold.status := 'open';
-            v_hold.expires_at := v_at + baseledger._seconds(v_command.ttl);
+            v_hold.expires_at := v_at + v_command.ttl;
             v_hold.amount := v_amount;
             v_hold.settled := 0;
             v_hold.held := v_amount;
           end if;
 
         when 'settle' then
-          if v_hold.status = 'open' then
+          if v_hold.status = 'open' and v_hold.settled > c_max - v_amount then
+            v_refused := 'LGOVF';
+          elsif v_hold.status = 'open' then
             v_event := 'settled';
             v_spent := v_amount;
             v_hold.settled := v_hold.settled + v_amount;
@@ -1148,7 +1160,7 @@ begin
           else
             v_refused := 'LGEND';
           end if;
-          if v_available < 0 and v_wallet.available + v_available < -v_wallet.overdraft_limit then
+          if v_available < 0 and v_wallet.available < -v_wallet.overdraft_limit - v_available then
             v_refused := 'LGOVD';
           end if;
 
@@ -1185,6 +1197,8 @@ begin
             v_refused := 'LGFRZ';
           elsif v_reserved > 0 and v_wallet.available < v_reserved then
             v_refused := 'LGNSF';
+          elsif v_reserved > 0 and v_hold.amount > c_max - v_reserved then
+            v_refused := 'LGOVF';
           else
             v_event := 'extended';
             v_available := -v_reserved;
@@ -1192,7 +1206,7 @@ begin
               v_details := jsonb_build_object('hold', v_amount);
             end if;
             v_amount := v_reserved;
-            v_hold.expires_at := v_at + baseledger._seconds(v_command.ttl);
+            v_hold.expires_at := v_at + v_command.ttl;
             v_hold.amount := v_hold.amount + v_reserved;
             v_hold.held := v_hold.held + v_reserved;
           end if;
@@ -1233,8 +1247,11 @@ begin
           elsif v_wallet.available < v_amount then
             v_refused := 'LGNSF';
           else
-            v_event := case v_command.op when 'withdraw' then 'withdrawn' else 'transferred_out' end;
             v_available := -v_amount;
+            v_event := 'withdrawn';
+            if v_command.op = 'transfer_out' then
+              v_event := 'transferred_out';
+            end if;
           end if;
 
         when 'transfer_in' then
@@ -1256,10 +1273,12 @@ begin
       if v_refused = 'LGEND' and v_hold.status in ('new', 'none') then
         v_refused := 'LGRNF';
       end if;
+      -- Funds that come in must leave room for all that is reserved to come back, so that no
+      -- hold can ever be stuck.
       if v_refused is null and (
-        v_available > 0 and v_wallet.available > c_max - v_available
+        v_available + v_reserved > 0
+          and v_wallet.available > c_max - v_wallet.reserved - (v_available + v_reserved)
         or v_available < 0 and v_wallet.available < -c_max - v_available
-        or v_reserved > 0 and v_wallet.reserved > c_max - v_reserved
         or v_spent > 0 and v_wallet.spent > c_max - v_spent
       ) then
         v_refused := 'LGOVF';
@@ -1267,13 +1286,17 @@ begin
     end if;
 
     if v_refused is not null then
+      v_detail := coalesce(v_detail, baseledger._refusal_detail(
+        v_refused, p_wallet_id, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+        v_wallet.overdraft_limit, v_available, v_field, v_command, v_hold, v_holds
+      ));
+      -- No rule stands against an expiry: the wallet's rows are not as the fold has left them.
+      if v_command.op = 'expire' then
+        perform baseledger._raise(v_refused, v_detail);
+      end if;
       v_receipts[v_i] := row(
         p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
-        v_command.idempotency_key, false, v_refused,
-        coalesce(v_detail, baseledger._refusal_detail(
-          v_refused, p_wallet_id, v_wallet.available, v_wallet.reserved, v_wallet.spent,
-          v_wallet.overdraft_limit, v_available, v_field, v_command, v_hold, v_holds
-        ))
+        v_command.idempotency_key, false, v_refused, v_detail
       )::baseledger.receipt;
       continue;
     end if;
@@ -1387,7 +1410,8 @@ immutable
 parallel safe
 as $$
   select case
-    when p_idempotency_key is null and p_op not in ('expire', 'freeze', 'unfreeze', 'transfer_in', 'open')
+    when p_idempotency_key is null
+        and p_op not in ('expire', 'freeze', 'unfreeze', 'transfer_in', 'open')
       or pg_catalog.btrim(p_idempotency_key, E' \t\r\n') = ''
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
@@ -1403,8 +1427,8 @@ as $$
       then 'at_least'
     when p_op in ('reserve', 'extend') and (
       p_ttl is null
-      or pg_catalog.extract('epoch', p_ttl) < 1
-      or pg_catalog.extract('epoch', p_ttl) > 2592000
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
     )
       then 'ttl'
     when p_metadata is null
@@ -1646,14 +1670,16 @@ begin
         from (
           select e.c, e.n, e.op, e.idempotency_key, e.reservation_id, e.final, e.metadata,
               e.amount as given_amount,
-              case when e.amount ~ '^[0-9]{1,18}$' then e.amount::bigint
+              case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
+                  then e.amount::bigint
                 when e.amount is not null then baseledger._whole(e.c -> 'amount')
               end as amount,
               e.at_least as given_at_least,
               case when e.at_least is not null then baseledger._whole(e.c -> 'at_least')
               end as at_least,
               e.ttl as given_ttl,
-              case when e.ttl ~ '^[0-9]{1,8}$' then make_interval(secs => e.ttl::integer)
+              case when ltrim(e.ttl, '0123456789') = '' and length(e.ttl) between 1 and 8
+                  then make_interval(secs => e.ttl::integer)
                 when e.ttl is not null then baseledger._ttl(e.c -> 'ttl')
               end as ttl
             from rows from (
@@ -1868,17 +1894,17 @@ $$;
 
 revoke all on function baseledger._require_id from public;
 --! EndIncluded functions/_require_id.sql
---! Included functions/_seq_at.sql
--- The last event of a wallet that had happened at an instant; 0 if none had. Times strictly
--- increase with seq, so that it is found by bisection over the primary key.
-create or replace function baseledger._seq_at(p_wallet_id text, p_at timestamptz)
+--! Included functions/_seq_before.sql
+-- The last event of a wallet before an instant; 0 if there is none. Times strictly increase with
+-- seq, so that it is found by bisection over the primary key.
+create or replace function baseledger._seq_before(p_wallet_id text, p_before timestamptz)
 returns bigint
 language plpgsql
 stable
 as $$
 declare
-  v_low bigint := 0;      -- had happened
-  v_high bigint;          -- the first that may not have
+  v_low bigint := 0;      -- is before
+  v_high bigint;          -- the first that may not be
   v_middle bigint;
   v_occurred_at timestamptz;
 begin
@@ -1891,7 +1917,7 @@ begin
     select e.occurred_at into v_occurred_at
       from baseledger.events e
       where e.wallet_id = p_wallet_id and e.seq = v_middle;
-    if v_occurred_at <= p_at then
+    if v_occurred_at < p_before then
       v_low := v_middle;
     else
       v_high := v_middle;
@@ -1901,8 +1927,8 @@ begin
 end
 $$;
 
-revoke all on function baseledger._seq_at from public;
---! EndIncluded functions/_seq_at.sql
+revoke all on function baseledger._seq_before from public;
+--! EndIncluded functions/_seq_before.sql
 --! Included functions/_single.sql
 -- The receipt of a single command; raises its refusal.
 create or replace function baseledger._single(p_receipts baseledger.receipt[])
@@ -2041,7 +2067,7 @@ begin
   select least(p_at, greatest(clock_timestamp(), w.last_event_at)) into v_at
     from baseledger.wallets w
     where w.wallet_id = p_wallet_id;
-  v_seq := baseledger._seq_at(p_wallet_id, v_at);
+  v_seq := baseledger._seq_before(p_wallet_id, v_at + interval '1 microsecond');
 
   select e.seq into v_next
     from baseledger.events e
@@ -2256,7 +2282,7 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'extend', p_idempotency_key, p_reservation_id, p_amount,
-    null, p_ttl, null, coalesce(p_metadata, '{}'), null, null, null, null
+    null, baseledger._seconds(p_ttl), null, coalesce(p_metadata, '{}'), null, null, null, null
   )::baseledger._command]));
 end
 $$;
@@ -2286,14 +2312,15 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'freeze', p_idempotency_key, null, null,
-    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason), null, null, null
+    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason),
+    null, null, null
   )::baseledger._command]));
 end
 $$;
 
 comment on function baseledger.freeze_wallet is
-  'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or transfers '
-  'out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on record. '
+  'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or '
+  'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on record. '
   'The key is optional: each call without one is an event, the wallet just stays frozen. Refused '
   'with LGARG, LGWNF, LGIDK.';
 revoke all on function baseledger.freeze_wallet from public;
@@ -2358,6 +2385,12 @@ begin
     perform baseledger._raise('LGARG', baseledger._argument_detail('overdraft_limit'));
   end if;
 
+  if baseledger._invalid_field(
+    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null
+  ) is not null then
+    perform baseledger._raise('LGARG', baseledger._argument_detail('metadata'));
+  end if;
+
   insert into baseledger.wallets (wallet_id, unit, scale, overdraft_limit, hash, last_event_at)
     values (
       p_wallet_id, p_unit, p_scale, p_overdraft_limit, decode(repeat('00', 32), 'hex'), '-infinity'
@@ -2400,10 +2433,18 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_receipt baseledger.receipt;
 begin
-  return query select * from unnest(baseledger._batch(p_wallet_id, baseledger._read_commands(
-    p_commands, '{reserve,settle,cancel,extend,charge}'
-  )));
+  foreach v_receipt in array baseledger._batch(
+    p_wallet_id,
+    baseledger._read_commands(
+      p_commands,
+      '{reserve,settle,cancel,extend,charge}'
+    )
+  ) loop
+    return next v_receipt;
+  end loop;
 end
 $$;
 
@@ -2426,17 +2467,25 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_receipt baseledger.receipt;
 begin
-  return query select * from unnest(baseledger._batch(p_wallet_id, baseledger._read_commands(
-    p_commands, '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
-  )));
+  foreach v_receipt in array baseledger._batch(
+    p_wallet_id,
+    baseledger._read_commands(
+      p_commands,
+      '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
+    )
+  ) loop
+    return next v_receipt;
+  end loop;
 end
 $$;
 
 comment on function baseledger.post_funds is
   'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
-  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters of '
-  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
+  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters '
+  'of that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
   'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
   'reason in detail); a refused command does not stop the others. A retry of a command with the '
   'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.';
@@ -2493,7 +2542,7 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
-    p_at_least, p_ttl, null, coalesce(p_metadata, '{}'), null, null, null, null
+    p_at_least, baseledger._seconds(p_ttl), null, coalesce(p_metadata, '{}'), null, null, null, null
   )::baseledger._command]));
 end
 $$;
@@ -2501,10 +2550,10 @@ $$;
 comment on function baseledger.reserve is
   'Holds p_amount (the wallet''s smallest step, above 0) for a call, until it is settled or '
   'cancelled, or p_ttl (1 second to 30 days, default 10 minutes) has passed. p_reservation_id '
-  'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and p_amount; the '
-  'receipt''s amount says how much. '
-  'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRID '
-  '(reservation id taken), LGFRZ (wallet frozen), LGNSF (insufficient funds).';
+  'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and '
+  'p_amount; the receipt''s amount says how much. A retry with the same key gets the first '
+  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGFRZ (wallet frozen), '
+  'LGNSF (insufficient funds).';
 revoke all on function baseledger.reserve from public;
 grant execute on function baseledger.reserve to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reserve.sql
@@ -2564,8 +2613,8 @@ begin
       case when p_from is null then 'from_time' else 'to_time' end
     ));
   end if;
-  v_first := baseledger._seq_at(p_wallet_id, p_from - interval '1 microsecond') + 1;
-  v_last := baseledger._seq_at(p_wallet_id, p_to - interval '1 microsecond');
+  v_first := baseledger._seq_before(p_wallet_id, p_from) + 1;
+  v_last := baseledger._seq_before(p_wallet_id, p_to);
   return query
     select e.seq, e.occurred_at, e.event, e.reservation_id, e.amount, e.available, e.reserved,
         e.spent, e.expires_at, e.idempotency_key, e.actor, e.metadata, e.details
@@ -2679,7 +2728,8 @@ as $$
 begin
   return baseledger._single(baseledger._fold(p_wallet_id, array[row(
     'unfreeze', p_idempotency_key, null, null,
-    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason), null, null, null
+    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason),
+    null, null, null
   )::baseledger._command]));
 end
 $$;
@@ -2913,7 +2963,8 @@ from (
     ), 0) as released,
     coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded,
     sum(e.reserved - coalesce(b.reserved, 0)) as held,
-    max(e.expires_at) as expires_at,
+    (array_agg(e.expires_at order by e.seq desc) filter (where e.expires_at is not null))[1]
+      as expires_at,
     -- An event that leaves its reservation open carries the deadline in force.
     min(e.event) filter (
       where e.event in ('cancelled', 'expired', 'charged')

@@ -1,13 +1,13 @@
--- The last event of a wallet that had happened at an instant; 0 if none had. Times strictly
--- increase with seq, so that it is found by bisection over the primary key.
-create or replace function baseledger._seq_at(p_wallet_id text, p_at timestamptz)
+-- The last event of a wallet before an instant; 0 if there is none. Times strictly increase with
+-- seq, so that it is found by bisection over the primary key.
+create or replace function baseledger._seq_before(p_wallet_id text, p_before timestamptz)
 returns bigint
 language plpgsql
 stable
 as $$
 declare
-  v_low bigint := 0;      -- had happened
-  v_high bigint;          -- the first that may not have
+  v_low bigint := 0;      -- is before
+  v_high bigint;          -- the first that may not be
   v_middle bigint;
   v_occurred_at timestamptz;
 begin
@@ -20,7 +20,7 @@ begin
     select e.occurred_at into v_occurred_at
       from baseledger.events e
       where e.wallet_id = p_wallet_id and e.seq = v_middle;
-    if v_occurred_at <= p_at then
+    if v_occurred_at < p_before then
       v_low := v_middle;
     else
       v_high := v_middle;
@@ -30,4 +30,4 @@ begin
 end
 $$;
 
-revoke all on function baseledger._seq_at from public;
+revoke all on function baseledger._seq_before from public;
