@@ -53,6 +53,6 @@ comment on function baseledger.expire_due is
   'Expires reservations whose deadline has passed, earliest first, at most p_limit (1 to 100,000), '
   'and returns how many. Skips wallets that are locked. Call it until it returns 0: nothing is '
   'wrong while it is not called, as due reservations count as returned by their deadline. '
-  'Refused with LGARG.';
+  'Refused with LGARG. @notNull';
 revoke all on function baseledger.expire_due from public;
 grant execute on function baseledger.expire_due to baseledger_worker;

@@ -74,7 +74,9 @@ export interface Receipt {
   readonly reserved: bigint | null;
   /** Spent balance right after the event. */
   readonly spent: bigint | null;
-  /** The deadline that the event set (reserved, extended) or that had passed (expired). */
+  /**
+   * The deadline of the reservation, if the event leaves it open; of expired the one that passed.
+   */
   readonly expiresAt: Date | null;
   /** When it happened, by the database's clock; strictly increasing in a wallet. */
   readonly occurredAt: Date | null;
@@ -123,7 +125,9 @@ export interface StatementLine {
   readonly reserved: bigint;
   /** Spent after it. */
   readonly spent: bigint;
-  /** The deadline it set or that had passed. */
+  /**
+   * The deadline of the reservation, if the event leaves it open; of expired the one that passed.
+   */
   readonly expiresAt: Date | null;
   /** The caller's name for the command; null for events of the system. */
   readonly idempotencyKey: string | null;
@@ -322,12 +326,12 @@ export interface ExpireDueArgs {
  * while it is not called, as due reservations count as returned by their deadline. Refused with
  * LGARG.
  */
-export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number | null> {
+export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number> {
   const given = call.list(
     ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
   );
   const query = `select "result" from "baseledger"."expire_due"(${given.sql}) as "result"`;
-  return call.one(sql, call.scalar(read.orNull(read.number)), query, given.values);
+  return call.one(sql, call.scalar(read.number), query, given.values);
 }
 
 /** Arguments of {@link extend}. */

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:df00a4e0c70fa0f2a1b40973edc1c9c9a570cb18
+--! Hash: sha1:35aa3befdf236d60da02328ceacd6bd368d13fb9
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -53,7 +53,7 @@ comment on column baseledger.receipt.available is 'Available balance right after
 comment on column baseledger.receipt.reserved is 'Reserved balance right after the event.';
 comment on column baseledger.receipt.spent is 'Spent balance right after the event.';
 comment on column baseledger.receipt.expires_at is
-  'The deadline that the event set (reserved, extended) or that had passed (expired).';
+  'The deadline of the reservation, if the event leaves it open; of expired the one that passed.';
 comment on column baseledger.receipt.occurred_at is
   'When it happened, by the database''s clock; strictly increasing in a wallet.';
 comment on column baseledger.receipt.idempotency_key is 'The caller''s name for the command.';
@@ -118,7 +118,8 @@ comment on column baseledger.statement_line.amount is
 comment on column baseledger.statement_line.available is 'Available after it. @notNull';
 comment on column baseledger.statement_line.reserved is 'Reserved after it. @notNull';
 comment on column baseledger.statement_line.spent is 'Spent after it. @notNull';
-comment on column baseledger.statement_line.expires_at is 'The deadline it set or that had passed.';
+comment on column baseledger.statement_line.expires_at is
+  'The deadline of the reservation, if the event leaves it open; of expired the one that passed.';
 comment on column baseledger.statement_line.idempotency_key is
   'The caller''s name for the command; null for events of the system.';
 comment on column baseledger.statement_line.actor is 'The database role that asked. @notNull';
@@ -2259,7 +2260,7 @@ comment on function baseledger.expire_due is
   'Expires reservations whose deadline has passed, earliest first, at most p_limit (1 to 100,000), '
   'and returns how many. Skips wallets that are locked. Call it until it returns 0: nothing is '
   'wrong while it is not called, as due reservations count as returned by their deadline. '
-  'Refused with LGARG.';
+  'Refused with LGARG. @notNull';
 revoke all on function baseledger.expire_due from public;
 grant execute on function baseledger.expire_due to baseledger_worker;
 --! EndIncluded functions/expire_due.sql

@@ -1,0 +1,79 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { transcript } from "./support/psql.ts";
+import { createDatabase, type TestDatabase } from "./support/server.ts";
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "..");
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+
+/** The fenced blocks of a language in a Markdown file. */
+function blocks(markdown: string, language: string): string[] {
+  const fences = markdown.matchAll(/^```(\w*)\n(.*?)^```$/gms);
+  return [...fences].filter(([, found]) => found === language).map(([, , block]) => block ?? "");
+}
+
+let database: TestDatabase;
+let sql: postgres.Sql;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+});
+
+afterAll(async () => {
+  await sql.end();
+  await database.drop();
+});
+
+describe("examples", () => {
+  test("the psql session prints what it is committed with", async () => {
+    const printed = await transcript(sql, read("examples/session.sql"));
+    await expect(printed).toMatchFileSnapshot(join(root, "examples/session.out"));
+  });
+
+  test("the TypeScript example prints what it is committed with", async () => {
+    const { stdout } = await run(process.execPath, [join(root, "examples/wrappers.ts")], {
+      env: { ...process.env, DATABASE_URL: database.url },
+    });
+    await expect(stdout).toMatchFileSnapshot(join(root, "examples/wrappers.out"));
+  });
+
+  test("the chain can be checked by hand, as its documentation says, by an auditor", async () => {
+    const [query] = blocks(read("docs/hash-chain.md"), "sql");
+    const events = await sql.begin(async (tx) => {
+      await tx`set local role baseledger_auditor`;
+      return tx.unsafe<{ sound: boolean }[]>(query ?? "");
+    });
+    expect(events.length).toBeGreaterThan(0);
+    expect(events.every(({ sound }) => sound)).toBe(true);
+  });
+});
+
+describe("README", () => {
+  const readme = read("README.md");
+
+  test("shows the psql session as it runs", () => {
+    expect(blocks(readme, "sql")).toContain(read("examples/session.sql"));
+  });
+
+  test("shows the TypeScript example as it runs", () => {
+    const published = read("examples/wrappers.ts").replace("../src/index.ts", "baseledger");
+    expect(blocks(readme, "ts")).toContain(published);
+  });
+
+  test("names every function and every error", async () => {
+    const functions = await sql<{ name: string }[]>`
+      select proname as name from pg_proc
+      where pronamespace = 'baseledger'::regnamespace
+        and not starts_with(proname, '_') and not starts_with(proname, 'tg_')`;
+    const codes = new Set(read("db/ERRORS.md").match(/\bLG[A-Z]{3}\b/g));
+    expect(functions.length).toBeGreaterThan(0);
+    expect(functions.filter(({ name }) => !readme.includes(`\`${name}(`))).toEqual([]);
+    expect([...codes].filter((code) => !readme.includes(code))).toEqual([]);
+  });
+});

@@ -1,0 +1,64 @@
+import type postgres from "postgres";
+
+/** The statements of a script: each ends with a semicolon at the end of a line. */
+export function statements(script: string): string[] {
+  return script
+    .split(/;[ ]*(?:--.*)?\n/)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement.replace(/^--.*$/gm, "").trim() !== "");
+}
+
+/** What psql would print for a script, errors included, as far as the examples need it. */
+export async function transcript(sql: postgres.Sql, script: string): Promise<string> {
+  const parts: string[] = [];
+  for (const statement of statements(script)) {
+    parts.push(`${statement};`, await answer(sql, statement));
+  }
+  return `${parts.join("\n")}\n`;
+}
+
+async function answer(sql: postgres.Sql, statement: string): Promise<string> {
+  try {
+    return table(await sql.unsafe(statement).values());
+  } catch (error) {
+    const { message, detail, hint, code } = error as postgres.PostgresError;
+    return `ERROR:  ${code}: ${message}\nDETAIL:  ${detail}\nHINT:  ${hint}\n`;
+  }
+}
+
+type Result = postgres.RowList<unknown[][]>;
+
+function table(result: Result): string {
+  const rightAligned = result.columns.map(({ type }) =>
+    [20, 21, 23, 700, 701, 1700].includes(type),
+  );
+  const rows = result.map((row) => row.map(text));
+  const names = result.columns.map(({ name }) => name);
+  const widths = names.map((name, i) =>
+    Math.max(name.length, ...rows.map((row) => (row[i] as string).length)),
+  );
+  const lines = [
+    names.map((name, i) => ` ${centred(name, widths[i] as number)} `).join("|"),
+    widths.map((width) => "-".repeat(width + 2)).join("+"),
+    ...rows.map((row) =>
+      row
+        .map((value, i) => {
+          const width = widths[i] as number;
+          return ` ${rightAligned[i] ? value.padStart(width) : value.padEnd(width)} `;
+        })
+        .join("|"),
+    ),
+  ].map((line) => line.trimEnd());
+  return `${lines.join("\n")}\n(${rows.length} row${rows.length === 1 ? "" : "s"})\n`;
+}
+
+function text(value: unknown): string {
+  if (value === null) return "";
+  if (typeof value === "boolean") return value ? "t" : "f";
+  return String(value);
+}
+
+function centred(value: string, width: number): string {
+  const left = Math.floor((width - value.length) / 2);
+  return `${" ".repeat(left)}${value}`.padEnd(width);
+}
