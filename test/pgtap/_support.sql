@@ -57,6 +57,23 @@ as $$
   ))
 $$;
 
+-- Posts a batch, and tells the receipts in lines.
+create or replace function tap.posted(p_wallet_id text, p_commands jsonb)
+returns text[]
+language sql
+volatile
+as $$
+  select pg_catalog.array_agg(tap.brief(r)) from baseledger.post(p_wallet_id, p_commands) as r
+$$;
+
+create or replace function tap.posted_funds(p_wallet_id text, p_commands jsonb)
+returns text[]
+language sql
+volatile
+as $$
+  select pg_catalog.array_agg(tap.brief(r)) from baseledger.post_funds(p_wallet_id, p_commands) as r
+$$;
+
 -- The balances of a wallet now, for whoever may ask: 'available/reserved/spent'.
 create or replace function tap.balances(p_wallet_id text)
 returns text

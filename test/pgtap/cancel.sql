@@ -1,6 +1,6 @@
 -- cancel: gives a reservation back.
 begin;
-select plan(100);
+select plan(38);
 
 do $$
 begin

@@ -1,6 +1,6 @@
 -- refund: takes spending back.
 begin;
-select plan(100);
+select plan(50);
 
 do $$
 begin

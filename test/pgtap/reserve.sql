@@ -1,6 +1,6 @@
 -- reserve: holds funds before a call.
 begin;
-select plan(100);
+select plan(101);
 
 do $$
 begin

@@ -1,6 +1,6 @@
 -- transfer: moves funds between two wallets of one unit and scale.
 begin;
-select plan(100);
+select plan(51);
 
 do $$
 begin
