@@ -16,7 +16,7 @@ begin
   if not found then
     perform baseledger._no_wallet(p_wallet_id);
   end if;
-  return '{}';
+  return '{}'::baseledger.receipt[];
 end
 $$;
 

@@ -8,7 +8,8 @@ as $$
 declare
   v_hold baseledger._hold;
 begin
-  select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at, true, false, 0
+  select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at, true, false,
+      0::bigint, null::bigint, null::timestamptz
     into v_hold
     from baseledger.reservations r
     where r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id;
@@ -25,22 +26,22 @@ begin
         when e.event = 'cancelled' then 'cancelled'
         else 'settled'
       end,
-      null, null, null,
-      (select x.expires_at from baseledger.events x
-        where x.wallet_id = p_wallet_id
-          and x.reservation_id = p_reservation_id
-          and x.event = 'expired'
-        limit 1),
-      false, false, 0, e.seq, e.occurred_at
+      null::bigint, null::bigint, null::bigint,
+      e.deadline,
+      false, false, 0::bigint, e.seq, e.occurred_at
     into v_hold
     from (
-      -- offset 0: else the planner may walk the wallet's history backwards to save the sort
-      select l.event, l.details, l.seq, l.occurred_at
-        from baseledger.events l
-        where l.wallet_id = p_wallet_id
-          and l.reservation_id = p_reservation_id
-          and l.event <> 'refunded'
-        offset 0
+      -- A range of one value in the order of its index, for the planner's sake: see _fold.
+      select l.event, l.details, l.seq, l.occurred_at,
+          max(l.expires_at) filter (where l.event = 'expired') over () as deadline
+        from (
+          select * from baseledger.events o
+            where o.wallet_id = p_wallet_id
+              and o.reservation_id between p_reservation_id and p_reservation_id
+              and o.event <> 'refunded'
+            order by o.reservation_id
+            offset 0
+        ) as l
     ) as e
     order by e.seq desc
     limit 1;

@@ -32,7 +32,7 @@ declare
   c_max constant bigint := 9223372036854775807;
   c_step constant interval := interval '1 microsecond';
   c_ttl constant interval := interval '10 minutes';   -- of a reservation that names none
-  v_actor constant text := session_user;
+  v_actor constant text := session_user::text;
   v_asked constant integer := cardinality(p_commands);
 
   v_wallet baseledger.wallets;
@@ -44,8 +44,8 @@ declare
 
   -- By position of the command. Commands that share a key or a reservation share the position
   -- of the first of them.
-  v_key_at integer[] := '{1}';
-  v_hold_at integer[] := '{1}';
+  v_key_at integer[] := array[1];
+  v_hold_at integer[] := array[1];
   v_done bigint[];                    -- at v_key_at: seq of the event that the key stands for
   v_holds baseledger._hold[];         -- at v_hold_at
 
@@ -70,9 +70,9 @@ declare
   v_details jsonb;
 
   v_granted integer := 0;             -- commands carried out; expiries do not count
-  v_events baseledger.events[] := '{}';
-  v_receipts baseledger.receipt[] := '{}';
-  v_untrue text[] := '{}';            -- reservations whose row is not true any more
+  v_events baseledger.events[] := '{}'::baseledger.events[];
+  v_receipts baseledger.receipt[] := '{}'::baseledger.receipt[];
+  v_untrue text[] := '{}'::text[];    -- reservations whose row is not true any more
   v_opened boolean := false;          -- a reservation is open without a true row
 begin
   -- 1. Lock.

@@ -2,7 +2,7 @@
 create or replace function baseledger._no_wallet(p_wallet_id text)
 returns void
 language plpgsql
-immutable
+volatile
 as $$
 begin
   perform baseledger._require_id('wallet_id', p_wallet_id);

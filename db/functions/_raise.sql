@@ -3,7 +3,7 @@
 create or replace function baseledger._raise(p_code text, p_detail jsonb)
 returns void
 language plpgsql
-immutable
+volatile
 as $$
 declare
   v_message text;

@@ -2,7 +2,7 @@
 create or replace function baseledger._require_id(p_field text, p_id text)
 returns void
 language plpgsql
-immutable
+volatile
 as $$
 begin
   if p_id is null or btrim(p_id, E' \t\r\n') = '' or length(p_id) > 255 then

@@ -2,7 +2,7 @@
 create or replace function baseledger._single(p_receipts baseledger.receipt[])
 returns baseledger.receipt
 language plpgsql
-immutable
+volatile
 as $$
 begin
   if p_receipts[1].refused is not null then

@@ -11,7 +11,7 @@ as $$
 declare
   c_page constant integer := 200;
   v_now constant timestamptz := clock_timestamp();
-  v_deadline timestamptz := '-infinity';
+  v_deadline timestamptz := timestamptz '-infinity';
   v_wallet_id text := '';
   v_ids text[];
   v_expired integer := 0;

@@ -15,7 +15,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id text;
-  v_terms text[] := '{}';
+  v_terms text[] := '{}'::text[];
   v_out baseledger.receipt;
 begin
   perform baseledger._require_id('from', p_from);

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:35aa3befdf236d60da02328ceacd6bd368d13fb9
+--! Hash: sha1:e6e7e5bbce7c5ca017b127ca00c77d0166a8b957
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -759,7 +759,7 @@ begin
   if not found then
     perform baseledger._no_wallet(p_wallet_id);
   end if;
-  return '{}';
+  return '{}'::baseledger.receipt[];
 end
 $$;
 
@@ -840,7 +840,8 @@ as $$
 declare
   v_hold baseledger._hold;
 begin
-  select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at, true, false, 0
+  select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at, true, false,
+      0::bigint, null::bigint, null::timestamptz
     into v_hold
     from baseledger.reservations r
     where r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id;
@@ -857,22 +858,22 @@ begin
         when e.event = 'cancelled' then 'cancelled'
         else 'settled'
       end,
-      null, null, null,
-      (select x.expires_at from baseledger.events x
-        where x.wallet_id = p_wallet_id
-          and x.reservation_id = p_reservation_id
-          and x.event = 'expired'
-        limit 1),
-      false, false, 0, e.seq, e.occurred_at
+      null::bigint, null::bigint, null::bigint,
+      e.deadline,
+      false, false, 0::bigint, e.seq, e.occurred_at
     into v_hold
     from (
-      -- offset 0: else the planner may walk the wallet's history backwards to save the sort
-      select l.event, l.details, l.seq, l.occurred_at
-        from baseledger.events l
-        where l.wallet_id = p_wallet_id
-          and l.reservation_id = p_reservation_id
-          and l.event <> 'refunded'
-        offset 0
+      -- A range of one value in the order of its index, for the planner's sake: see _fold.
+      select l.event, l.details, l.seq, l.occurred_at,
+          max(l.expires_at) filter (where l.event = 'expired') over () as deadline
+        from (
+          select * from baseledger.events o
+            where o.wallet_id = p_wallet_id
+              and o.reservation_id between p_reservation_id and p_reservation_id
+              and o.event <> 'refunded'
+            order by o.reservation_id
+            offset 0
+        ) as l
     ) as e
     order by e.seq desc
     limit 1;
@@ -920,7 +921,7 @@ declare
   c_max constant bigint := 9223372036854775807;
   c_step constant interval := interval '1 microsecond';
   c_ttl constant interval := interval '10 minutes';   -- of a reservation that names none
-  v_actor constant text := session_user;
+  v_actor constant text := session_user::text;
   v_asked constant integer := cardinality(p_commands);
 
   v_wallet baseledger.wallets;
@@ -932,8 +933,8 @@ declare
 
   -- By position of the command. Commands that share a key or a reservation share the position
   -- of the first of them.
-  v_key_at integer[] := '{1}';
-  v_hold_at integer[] := '{1}';
+  v_key_at integer[] := array[1];
+  v_hold_at integer[] := array[1];
   v_done bigint[];                    -- at v_key_at: seq of the event that the key stands for
   v_holds baseledger._hold[];         -- at v_hold_at
 
@@ -958,9 +959,9 @@ declare
   v_details jsonb;
 
   v_granted integer := 0;             -- commands carried out; expiries do not count
-  v_events baseledger.events[] := '{}';
-  v_receipts baseledger.receipt[] := '{}';
-  v_untrue text[] := '{}';            -- reservations whose row is not true any more
+  v_events baseledger.events[] := '{}'::baseledger.events[];
+  v_receipts baseledger.receipt[] := '{}'::baseledger.receipt[];
+  v_untrue text[] := '{}'::text[];    -- reservations whose row is not true any more
   v_opened boolean := false;          -- a reservation is open without a true row
 begin
   -- 1. Lock.
@@ -1523,7 +1524,7 @@ revoke all on function baseledger._next_return from public;
 create or replace function baseledger._no_wallet(p_wallet_id text)
 returns void
 language plpgsql
-immutable
+volatile
 as $$
 begin
   perform baseledger._require_id('wallet_id', p_wallet_id);
@@ -1539,7 +1540,7 @@ revoke all on function baseledger._no_wallet from public;
 create or replace function baseledger._raise(p_code text, p_detail jsonb)
 returns void
 language plpgsql
-immutable
+volatile
 as $$
 declare
   v_message text;
@@ -1713,10 +1714,15 @@ declare
   v_net numeric;
 begin
   select sum(case e.event when 'refunded' then -e.amount else e.amount end) into v_net
-    from baseledger.events e
-    where e.wallet_id = p_wallet_id
-      and e.reservation_id = p_reservation_id
-      and e.event in ('settled', 'charged', 'refunded');
+    from (
+      -- A range of one value in the order of its index, for the planner's sake: see _fold.
+      select o.event, o.amount from baseledger.events o
+        where o.wallet_id = p_wallet_id
+          and o.reservation_id between p_reservation_id and p_reservation_id
+          and o.event in ('settled', 'charged', 'refunded')
+        order by o.reservation_id
+        offset 0
+    ) as e;
   return coalesce(v_net, 0);
 end
 $$;
@@ -1884,7 +1890,7 @@ revoke all on function baseledger._request_of_event from public;
 create or replace function baseledger._require_id(p_field text, p_id text)
 returns void
 language plpgsql
-immutable
+volatile
 as $$
 begin
   if p_id is null or btrim(p_id, E' \t\r\n') = '' or length(p_id) > 255 then
@@ -1935,7 +1941,7 @@ revoke all on function baseledger._seq_before from public;
 create or replace function baseledger._single(p_receipts baseledger.receipt[])
 returns baseledger.receipt
 language plpgsql
-immutable
+volatile
 as $$
 begin
   if p_receipts[1].refused is not null then
@@ -2218,7 +2224,7 @@ as $$
 declare
   c_page constant integer := 200;
   v_now constant timestamptz := clock_timestamp();
-  v_deadline timestamptz := '-infinity';
+  v_deadline timestamptz := timestamptz '-infinity';
   v_wallet_id text := '';
   v_ids text[];
   v_expired integer := 0;
@@ -2666,7 +2672,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id text;
-  v_terms text[] := '{}';
+  v_terms text[] := '{}'::text[];
   v_out baseledger.receipt;
 begin
   perform baseledger._require_id('from', p_from);
