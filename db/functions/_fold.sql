@@ -166,7 +166,7 @@ begin
     if v_command.op = 'reserve' and v_command.ttl is null then
       v_command.ttl := c_ttl;
     end if;
-    if v_refused is null then
+    if v_refused is null and v_i <= v_asked then
       v_field := baseledger._invalid_field(
         v_command.op, v_command.idempotency_key, v_command.reservation_id, v_command.amount,
         v_command.at_least, v_command.ttl, v_command.metadata, v_command.details
@@ -404,7 +404,7 @@ begin
         v_wallet.overdraft_limit, v_available, v_field, v_command, v_hold, v_holds
       ));
       -- No rule stands against an expiry: the wallet's rows are not as the fold has left them.
-      if v_command.op = 'expire' then
+      if v_i > v_asked then
         perform baseledger._raise(v_refused, v_detail);
       end if;
       v_receipts[v_i] := row(

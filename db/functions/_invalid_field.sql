@@ -17,7 +17,7 @@ parallel safe
 as $$
   select case
     when p_idempotency_key is null
-        and p_op not in ('expire', 'freeze', 'unfreeze', 'transfer_in', 'open')
+        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
       or pg_catalog.btrim(p_idempotency_key, E' \t\r\n') = ''
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:e6e7e5bbce7c5ca017b127ca00c77d0166a8b957
+--! Hash: sha1:74eb64d2c175aba89513f91f15025aa2a8ead8e7
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -1055,7 +1055,7 @@ begin
     if v_command.op = 'reserve' and v_command.ttl is null then
       v_command.ttl := c_ttl;
     end if;
-    if v_refused is null then
+    if v_refused is null and v_i <= v_asked then
       v_field := baseledger._invalid_field(
         v_command.op, v_command.idempotency_key, v_command.reservation_id, v_command.amount,
         v_command.at_least, v_command.ttl, v_command.metadata, v_command.details
@@ -1293,7 +1293,7 @@ begin
         v_wallet.overdraft_limit, v_available, v_field, v_command, v_hold, v_holds
       ));
       -- No rule stands against an expiry: the wallet's rows are not as the fold has left them.
-      if v_command.op = 'expire' then
+      if v_i > v_asked then
         perform baseledger._raise(v_refused, v_detail);
       end if;
       v_receipts[v_i] := row(
@@ -1413,7 +1413,7 @@ parallel safe
 as $$
   select case
     when p_idempotency_key is null
-        and p_op not in ('expire', 'freeze', 'unfreeze', 'transfer_in', 'open')
+        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
       or pg_catalog.btrim(p_idempotency_key, E' \t\r\n') = ''
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
