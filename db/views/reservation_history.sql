@@ -61,6 +61,7 @@ comment on view baseledger.reservation_history is
   'One row for each reservation there ever was: how it stands or ended (open, settled, settled '
   'late, cancelled, expired), what was granted in all, settled (in how many parts; used is what '
   'came out of the hold, overage what came on top), released, refunded and is still held, in the '
-  'wallet''s smallest step.';
+  'wallet''s smallest step. As the journal has it: one past its deadline stays open here until the '
+  'sweep, or the next command of its wallet, has written its expiry.';
 revoke all on baseledger.reservation_history from public;
 grant select on baseledger.reservation_history to baseledger_auditor;

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:74eb64d2c175aba89513f91f15025aa2a8ead8e7
+--! Hash: sha1:0cf63b6dce5d5e38013f36610c6c3b7542c7de65
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -2991,7 +2991,8 @@ comment on view baseledger.reservation_history is
   'One row for each reservation there ever was: how it stands or ended (open, settled, settled '
   'late, cancelled, expired), what was granted in all, settled (in how many parts; used is what '
   'came out of the hold, overage what came on top), released, refunded and is still held, in the '
-  'wallet''s smallest step.';
+  'wallet''s smallest step. As the journal has it: one past its deadline stays open here until the '
+  'sweep, or the next command of its wallet, has written its expiry.';
 revoke all on baseledger.reservation_history from public;
 grant select on baseledger.reservation_history to baseledger_auditor;
 --! EndIncluded views/reservation_history.sql
