@@ -117,6 +117,16 @@ as $$
     where e.wallet_id = p_wallet_id and e.seq = p_seq
 $$;
 
+-- When a wallet's last event happened; from then on the next one is to come.
+create or replace function tap.last_event_at(p_wallet_id text)
+returns timestamptz
+language sql
+stable
+security definer
+as $$
+  select w.last_event_at from baseledger.wallets w where w.wallet_id = p_wallet_id
+$$;
+
 -- All rows there are, in a word.
 create or replace function tap.digest()
 returns text
@@ -298,7 +308,8 @@ $$;
 
 -- Moves a wallet into the future (if it is not there yet), and the deadline of a reservation so
 -- near that it is reached by the event after the next p_events events: each takes a microsecond.
--- With 0 the next event happens exactly at the deadline, with 1 a microsecond before it.
+-- With 0 the next event happens exactly at the deadline, with 1 a microsecond before it, and with
+-- -1 the last one has happened at it.
 create or replace function tap.due_after(
   p_wallet_id text,
   p_reservation_id text,

@@ -210,6 +210,30 @@ select refuses($$settle('swept', 'parts', 1, 'again', false)$$, 'LGEND', jsonb_b
   'ended_at', (baseledger.settle('swept', 'parts', 0, 'p3')).occurred_at
 ), 'after which there are no more');
 
+-- a stream whose parts have used up the hold when the deadline passes
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('stream', 100);
+  perform baseledger.reserve('stream', 60, 'r', '1 hour');
+  perform baseledger.settle('stream', 'r', 60, 'p1', false);
+  perform tap.travel_back('stream', '2 hours');
+end
+$$;
+set local role baseledger_agent;
+select is(
+  tap.posted('stream', '[
+    {"op": "charge", "amount": 1, "idempotency_key": "c1"},
+    {"op": "settle", "reservation_id": "r", "amount": 5, "idempotency_key": "p2"}
+  ]'),
+  array['#6 charged 1: 39/0/61', '#7 settled 5: 34/0/66'],
+  'parts have used up the hold: the deadline passes all the same'
+);
+select is(tap.last_events('stream', 3), array[
+  'expired r 0: 40/0/60', 'charged c1 1: 39/0/61', 'settled r 5: 34/0/66'
+], 'which gives nothing back');
+select is(tap.on_record('stream', 7) -> 'details', '{"late": true}', 'and what comes then is late');
+
 -- exactly at the deadline, and just before
 set local role baseledger_operator;
 do $$

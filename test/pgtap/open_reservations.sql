@@ -1,0 +1,75 @@
+-- open_reservations: what is held now, and for how long.
+begin;
+select plan(100);
+
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('w', 1000);
+  perform baseledger.reserve('w', 100, 'whole', '1 hour');
+  perform baseledger.reserve('w', 100, 'part', '2 hours');
+  perform baseledger.settle('w', 'part', 30, 's1', false);
+  perform baseledger.reserve('w', 100, 'over', '3 hours');
+  perform baseledger.settle('w', 'over', 130, 's2', false);
+  perform baseledger.reserve('w', 100, 'more', '1 hour');
+  perform baseledger.extend('w', 'more', '4 hours', 'e1', 150);
+  perform baseledger.reserve('w', 100, 'less', '9 hours');
+  perform baseledger.extend('w', 'less', '5 hours', 'e2', 40);
+  perform baseledger.reserve('w', 100, 'settled');
+  perform baseledger.settle('w', 'settled', 100, 's3');
+  perform baseledger.reserve('w', 100, 'cancelled');
+  perform baseledger.cancel('w', 'cancelled', 'c1');
+  perform baseledger.charge('w', 1, 'charged');
+  perform tap.wallet('x', 10);
+  perform baseledger.reserve('x', 10, 'whole', '5 minutes');
+end
+$$;
+
+set local role baseledger_auditor;
+select is(
+  array(
+    select format('%s %s: %s, %s, %s, %s', wallet_id, reservation_id, amount, settled, held,
+        extract('epoch' from expires_at - now())::integer / 60)
+      from baseledger.open_reservations order by wallet_id, expires_at
+  ),
+  array[
+    'w whole: 100, 0, 100, 60', 'w part: 100, 30, 70, 120', 'w over: 100, 130, 0, 180',
+    'w more: 150, 0, 150, 240', 'w less: 40, 0, 40, 300', 'x whole: 10, 0, 10, 5'
+  ],
+  'granted in all, settled so far, still held, and the deadline'
+);
+select is_empty(
+  $$select from baseledger.open_reservations
+    where expires_at - time_left not between now() and clock_timestamp()$$,
+  'and the time left'
+);
+select results_eq(
+  $$select wallet_id, sum(held)::bigint from baseledger.open_reservations group by wallet_id order by 1$$,
+  $$select wallet_id, reserved from baseledger.wallet_balances order by 1$$,
+  'what they hold is what is reserved'
+);
+
+do $$ begin perform tap.travel_back('w', '150 minutes'); end $$;
+select is(
+  array(select reservation_id from baseledger.open_reservations where wallet_id = 'w' order by 1),
+  array['less', 'more', 'over'] collate "C",
+  'what is past its deadline holds nothing, whether or not it was swept'
+);
+select results_eq(
+  $$select wallet_id, sum(held)::bigint from baseledger.open_reservations group by wallet_id order by 1$$,
+  $$select wallet_id, reserved from baseledger.wallet_balances order by 1$$,
+  'as in the balances'
+);
+
+set local role baseledger_worker;
+select is(baseledger.expire_due(), 2, 'the sweep ...');
+set local role baseledger_auditor;
+select is(
+  array(select reservation_id from baseledger.open_reservations where wallet_id = 'w' order by 1),
+  array['less', 'more', 'over'] collate "C", '... changes nothing in it'
+);
+
+select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+
+select * from finish();
+rollback;
