@@ -43,8 +43,8 @@ select is(
   'a retry gets the first receipt, with the balances of then'
 ) from first;
 select changes_nothing($$select baseledger.charge('w', 100, 'k1')$$, 'and writes nothing');
-select is(tap.brief(baseledger.charge('w', 100, 'k1', 'k1', '{}')), '#3 charged 100: 900/0/100 again',
-  'also with the defaults spelt out');
+select is(tap.brief(baseledger.charge('w', 100, 'k1', 'k1', '{}')),
+  '#3 charged 100: 900/0/100 again', 'also with the defaults spelt out');
 
 set local role baseledger_operator;
 select is(tap.brief(baseledger.refund('w', 'k1', 100, 'f1')), '#6 refunded 100: 949/0/51',

@@ -87,7 +87,8 @@ select is(tap.brief(baseledger.credit('spent', 9223372036854775807, 'k')),
 
 select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
   from (values
-    ('command', $$credit('s', 60, 'r')$$, '{"field": "op", "stored": "reserve", "given": "credit"}'),
+    ('command', $$credit('s', 60, 'r')$$,
+      '{"field": "op", "stored": "reserve", "given": "credit"}'),
     ('amount', $$credit('w', 101, 'k1')$$, '{"field": "amount", "stored": 100, "given": 101}'),
     ('metadata', $$credit('w', 50, 'k2', '{"invoice": 8}')$$,
       '{"field": "metadata", "stored": {"invoice": 7}, "given": {"invoice": 8}}')

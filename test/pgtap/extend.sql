@@ -94,8 +94,9 @@ select changes_nothing($$select baseledger.post('d', '[
 ]')$$, 'refused, not even the expiry is written');
 select is(tap.brief(baseledger.extend('d', 'longer', '1 hour', 'e3', 100)),
   '#8 extended 40: 0/100/0', 'what has come due is there for a larger hold');
-select is(tap.last_events('d', 2), array['expired shorter 40: 40/60/0', 'extended longer 40: 0/100/0'],
-  'its expiry goes on record first');
+select is(tap.last_events('d', 2), array[
+  'expired shorter 40: 40/60/0', 'extended longer 40: 0/100/0'
+], 'its expiry goes on record first');
 select refuses($$extend('d', 'shorter', '1 hour', 'e4')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'shorter', 'expired_at', (receipt).expires_at
 ), 'the same after the expiry') from shorter;

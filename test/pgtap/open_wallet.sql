@@ -1,6 +1,6 @@
 -- open_wallet: idempotent by the wallet's id and terms.
 begin;
-select plan(100);
+select plan(41);
 
 set local role baseledger_operator;
 

@@ -1,6 +1,6 @@
 -- postings: the journal in double entry.
 begin;
-select plan(100);
+select plan(7);
 
 set local role baseledger_operator;
 
@@ -39,7 +39,8 @@ set local role baseledger_auditor;
 create temp table line as
   select wallet_id, seq,
       event || ':' || string_agg(format(' %s %s', account, to_char(amount, 'SGFM999999')), ','
-        order by array_position(array['funding', 'available', 'reserved', 'spent'], account)) as lines
+        order by array_position(array['funding', 'available', 'reserved', 'spent'], account)
+      ) as lines
     from baseledger.postings
     group by wallet_id, seq, event;
 

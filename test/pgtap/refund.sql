@@ -47,7 +47,8 @@ select is(
   to_jsonb(receipt) || '{"replayed": true}',
   'a retry gets the first receipt, with the balances of then, also when nothing is left'
 ) from first;
-select changes_nothing($$select baseledger.refund('w', 'r', 30, 'f1', '{}')$$, 'and writes nothing');
+select changes_nothing($$select baseledger.refund('w', 'r', 30, 'f1', '{}')$$,
+  'and writes nothing');
 
 -- In every state of the reservation -------------------------------------------------------------
 

@@ -79,7 +79,11 @@ select is(
   ('empty metadata', null, null, '{}')
 ) as c(name, ttl, id, metadata);
 
-do $$ begin perform baseledger.reserve('w', 1, 'fraction', '1 month -1 hour 1.234567 seconds'); end $$;
+do $$
+begin
+  perform baseledger.reserve('w', 1, 'fraction', '1 month -1 hour 1.234567 seconds');
+end
+$$;
 select is(
   tap.brief(baseledger.reserve('w', 1, 'fraction', '29 days 23:00:01.234567')),
   '#6 reserved 1: 848/152/0 again',
@@ -211,7 +215,8 @@ create temp table too_much as
 select is(tap.told(r) -> 'detail', '{
   "requested": 101, "available": 60, "reserved": 40, "shortfall": 41, "reason": "exhausted",
   "retry_at": null
-}', 'a refusal counts what has come due as returned') from too_much, baseledger.post('d', commands) as r;
+}', 'a refusal counts what has come due as returned')
+  from too_much, baseledger.post('d', commands) as r;
 select changes_nothing($$select baseledger.post('d', commands) from too_much$$,
   'but writes nothing, not even that');
 select is(tap.brief(baseledger.reserve('d', 60, 'k')), '#6 reserved 60: 0/100/0',

@@ -1,6 +1,6 @@
 -- settle: books what a call did cost.
 begin;
-select plan(88);
+select plan(91);
 
 do $$
 begin
@@ -92,7 +92,8 @@ select is(tap.brief(baseledger.settle('parts', 'over', 0, 'o2')),
   '#7 settled 0: 670/200/130', 'leaves nothing to give back');
 select is(
   array(select tap.brief(r) from baseledger.post('parts', '[
-    {"op": "settle", "reservation_id": "rest", "amount": 60, "idempotency_key": "t1", "final": false},
+    {"op": "settle", "reservation_id": "rest", "amount": 60, "idempotency_key": "t1",
+      "final": false},
     {"op": "settle", "reservation_id": "rest", "amount": 15, "idempotency_key": "t2"}
   ]') as r),
   array['#8 settled 60: 670/140/190', '#9 settled 15: 695/100/205'],

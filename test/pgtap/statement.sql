@@ -1,6 +1,6 @@
 -- statement: a wallet's events with the balances after them.
 begin;
-select plan(100);
+select plan(35);
 
 set local role baseledger_operator;
 do $$
@@ -75,8 +75,8 @@ select is(
 ) from j cross join lateral (values
     ('a microsecond after an event, it is left out', j.occurred_at + '1 microsecond'::interval,
       'infinity'::timestamptz, '{3,4,5,6}'),
-    ('up to a microsecond after it, it is in', '-infinity', j.occurred_at + '1 microsecond'::interval,
-      '{1,2}'),
+    ('up to a microsecond after it, it is in', '-infinity',
+      j.occurred_at + '1 microsecond'::interval, '{1,2}'),
     ('between two events', j.occurred_at + '1 second'::interval,
       j.occurred_at + '2 seconds'::interval, '{}'),
     ('from later on to earlier: nothing', j.occurred_at + '1 hour'::interval, j.occurred_at, '{}'),

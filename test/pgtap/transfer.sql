@@ -15,7 +15,8 @@ set local role baseledger_operator;
 
 -- What it does ----------------------------------------------------------------------------------
 
-create temp table first as select baseledger.transfer('a', 'b', 100, 'k1', '{"why": "x"}') as receipt;
+create temp table first as
+  select baseledger.transfer('a', 'b', 100, 'k1', '{"why": "x"}') as receipt;
 
 select is(tap.told(receipt), '{
   "wallet_id": "a", "seq": 3, "event": "transferred_out", "amount": 100, "available": 900,
@@ -164,7 +165,8 @@ select is(tap.brief(baseledger.transfer('max', 'c', 9223372036854775807, 'k2')),
 select refuses($$transfer('a', 'a', 1, 'k')$$, 'LGARG', '{"field": "to"}', 'to itself');
 select refuses($$transfer('a', 'tokens', 1, 'k')$$, 'LGARG', '{"field": "to"}', 'to another unit');
 select refuses($$transfer('a', 'cents', 1, 'k')$$, 'LGARG', '{"field": "to"}', 'to another scale');
-select refuses($$transfer('cents', 'a', 1, 'k')$$, 'LGARG', '{"field": "to"}', 'from another scale');
+select refuses($$transfer('cents', 'a', 1, 'k')$$, 'LGARG', '{"field": "to"}',
+  'from another scale');
 
 select refuses(
   format('transfer(%s, %s, %s, %s, %s)', coalesce(c.sender, quote_literal('a')),
