@@ -102,8 +102,3 @@ test("every view has its file, and every file its view", async () => {
     where relnamespace = 'baseledger'::regnamespace and relkind in ('v', 'm')`;
   expect(rows.map(({ relname }) => relname).sort()).toEqual(names("views").sort());
 });
-
-test("nothing waits in db/migrations/current.sql to be committed", () => {
-  const text = readFileSync(join(packaged, "migrations", "current.sql"), "utf8");
-  expect(text.replace(/^\s*--(?!!).*$/gm, "").trim()).toBe("");
-});
