@@ -1,0 +1,722 @@
+import { createHash } from "node:crypto";
+import type postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkInvariants } from "./support/invariants.ts";
+import {
+  call,
+  command,
+  createLedger,
+  digest,
+  expectRefusal,
+  openWallet,
+  post,
+  rehash,
+  type TestLedger,
+  travelBack,
+  withoutTriggers,
+} from "./support/ledger.ts";
+
+let ledger: TestLedger;
+let before: string;
+
+beforeAll(async () => {
+  ledger = await createLedger();
+  // Every kind of event, in `a`; its counterparts are `b` and the untouched `c`.
+  for (const id of ["a", "b", "c"]) await openWallet(ledger, id, 1000n, { overdraft_limit: 500n });
+  const agent = (name: string, args: Parameters<typeof command>[2]) =>
+    command(ledger.agent, name, { wallet_id: "a", ...args });
+  const operator = (name: string, args: Parameters<typeof command>[2]) =>
+    command(ledger.operator, name, { wallet_id: "a", ...args });
+  await agent("reserve", { amount: 100n, idempotency_key: "late", ttl: "1 minute" });
+  await agent("reserve", { amount: 10n, idempotency_key: "lost", ttl: "1 minute" });
+  await travelBack(ledger, "a", "1 hour");
+  await agent("settle", { reservation_id: "late", amount: 50n, idempotency_key: "settle late" });
+  await agent("reserve", { amount: 100n, idempotency_key: "r1", metadata: { model: "small" } });
+  await agent("settle", { reservation_id: "r1", amount: 40n, idempotency_key: "s1", final: false });
+  await agent("extend", { reservation_id: "r1", ttl: "1 day", idempotency_key: "e1", amount: 80n });
+  await agent("settle", { reservation_id: "r1", amount: 90n, idempotency_key: "s2" });
+  await agent("reserve", { amount: 30n, idempotency_key: "r2" });
+  await agent("cancel", { reservation_id: "r2", idempotency_key: "c2" });
+  await agent("charge", { amount: 20n, idempotency_key: "ch" });
+  await operator("refund", { reservation_id: "ch", amount: 5n, idempotency_key: "rf" });
+  await operator("withdraw", { amount: 50n, idempotency_key: "w" });
+  await operator("freeze_wallet", { reason: "stop" });
+  await operator("unfreeze_wallet", { reason: "go" });
+  const transfer = { from: "a", to: "b", amount: 25n, idempotency_key: "t" };
+  await call(ledger.operator, "transfer", transfer);
+  await call(ledger.operator, "transfer", { ...transfer, from: "b", to: "a", amount: 5n });
+  await agent("reserve", { amount: 70n, idempotency_key: "open", ttl: "1 day" });
+  await agent("reserve", { amount: 60n, idempotency_key: "open too", ttl: "2 days" });
+  await agent("settle", { reservation_id: "open", amount: 9n, idempotency_key: "p", final: false });
+  await operator("credit", { amount: 1n, idempotency_key: "last" });
+  await checkInvariants(ledger);
+  before = await digest(ledger);
+});
+afterAll(async () => {
+  expect(await digest(ledger)).toBe(before);
+  await checkInvariants(ledger);
+  await ledger[Symbol.asyncDispose]();
+});
+
+class Undo extends Error {}
+
+/** What verify finds after a change that no trigger saw: wallet, event and check. All is undone. */
+async function found(
+  change: string | ((tx: postgres.TransactionSql) => Promise<unknown>),
+  walletId?: string,
+): Promise<string[]> {
+  const told: string[] = [];
+  const attempt = withoutTriggers(ledger.admin, async (tx) => {
+    if (typeof change === "string") {
+      // a statement that changes nothing would prove nothing
+      for (const statement of change.split(";")) {
+        expect((await tx.unsafe(statement)).count).toBeGreaterThan(0);
+      }
+    } else await change(tx);
+    const rows = await tx<{ wallet_id: string; seq: bigint | null; check: string }[]>`
+      select * from baseledger.verify(${walletId ?? null})`;
+    told.push(
+      ...rows.map(({ wallet_id, seq, check }) => `${wallet_id} ${seq ?? "-"} ${check}`).sort(),
+    );
+    throw new Undo();
+  });
+  await expect(attempt).rejects.toThrow(Undo);
+  return told;
+}
+
+/** The number of the event with a key in wallet `a`. */
+async function seqOf(key: string): Promise<bigint> {
+  const [row] = await ledger.admin<{ seq: bigint }[]>`
+    select seq from baseledger.events where wallet_id = 'a' and idempotency_key = ${key}`;
+  return row?.seq ?? 0n;
+}
+
+const events = "baseledger.events";
+const ofA = "wallet_id = 'a'";
+const last = `(select max(seq) from ${events} where ${ofA})`;
+
+/** Gives all events from a number on the next number each. */
+async function moveOn(tx: postgres.TransactionSql, from: bigint): Promise<void> {
+  await tx.unsafe(`update ${events} set seq = seq + 1000 where ${ofA} and seq >= ${from}`);
+  await tx.unsafe(`update ${events} set seq = seq - 999 where ${ofA} and seq > 1000`);
+}
+
+test("the journal has every kind of event, and verify finds nothing", async () => {
+  const [row] = await ledger.admin<{ missing: string | null }[]>`
+    select string_agg(v::text, ', ') as missing
+      from unnest(enum_range(null::baseledger.event_type)) v
+      where v not in (select event from baseledger.events where wallet_id = 'a')`;
+  expect(row?.missing).toBeNull();
+  expect(await found(async () => undefined)).toEqual([]);
+  expect(await found(async () => undefined, "a")).toEqual([]);
+});
+
+describe("an edited event", () => {
+  const edits: [string, string][] = [
+    ["amount", "amount + 1"],
+    ["available", "available + 1"],
+    ["reserved", "reserved + 1"],
+    ["spent", "spent + 1"],
+    ["occurred_at", "occurred_at + interval '1 microsecond'"],
+    ["expires_at", "coalesce(expires_at, occurred_at) + interval '1 microsecond'"],
+    ["event", "case event when 'opened' then 'frozen' else 'opened' end::baseledger.event_type"],
+    ["reservation_id", "coalesce(reservation_id, '') || 'x'"],
+    ["idempotency_key", "coalesce(idempotency_key, '') || 'x'"],
+    ["actor", "actor || 'x'"],
+    ["metadata", `metadata || '{"x": 1}'`],
+    ["details", `coalesce(details, '{}') || '{"x": 1}'`],
+    ["hash", "sha256(hash)"],
+  ];
+
+  test.each(edits)("%s, of whichever event", async (column, value) => {
+    const [row] = await ledger.admin<{ seq: bigint }[]>`
+      select max(seq) as seq from baseledger.events where wallet_id = 'a'`;
+    for (let seq = 1n; seq <= (row?.seq ?? 0n); seq++) {
+      const change = `update ${events} set ${column} = ${value} where ${ofA} and seq = ${seq}`;
+      const changes = await ledger.admin.unsafe<{ differs: boolean }[]>(
+        `select (${value}) is distinct from ${column} as differs
+          from ${events} where ${ofA} and seq = ${seq}`,
+      );
+      if (!changes[0]?.differs) continue;
+      // An event's edit shows at that event, one of the hash at the next, too.
+      expect(await found(change)).toContain(`a ${seq} hash`);
+      expect(await found(change, "a")).toContain(`a ${seq} hash`);
+    }
+  });
+
+  test("null where there was something", async () => {
+    for (const column of ["expires_at", "reservation_id", "idempotency_key", "details"]) {
+      const [row] = await ledger.admin<{ seq: bigint }[]>`
+        select min(seq) as seq from baseledger.events
+          where wallet_id = 'a' and ${ledger.admin(column)} is not null`;
+      const change = `update ${events} set ${column} = null where ${ofA} and seq = ${row?.seq}`;
+      expect(await found(change)).toContain(`a ${row?.seq} hash`);
+    }
+  });
+
+  test("metadata that means the same is still another", async () => {
+    const change = `update ${events} set metadata = '{"a": 1.0}' where ${ofA} and seq = 1`;
+    expect(await found(change)).toEqual(["a 1 hash"]);
+  });
+});
+
+describe("with the chain written anew, what is in it still has to be right", () => {
+  /** Edits, and then forges all hashes, and the head in the wallet's row. */
+  const forged = (change: string) => async (tx: postgres.TransactionSql) => {
+    expect((await tx.unsafe(change)).count).toBeGreaterThan(0);
+    await rehash(tx, "a");
+  };
+  const set = (values: string, key: string) =>
+    forged(`update ${events} set ${values} where ${ofA} and idempotency_key = '${key}'`);
+
+  test.each([
+    ["a credit that was larger", "amount = amount + 1", "funds", "balances"],
+    ["a settlement that was smaller", "amount = amount - 1", "s2", "balances"],
+    ["a reservation that was smaller", "amount = amount - 1", "r1", "balances"],
+    ["more available than there was", "available = available + 1", "s1", "balances"],
+    ["less reserved than there was", "reserved = reserved - 1", "open", "balances"],
+    ["less spent than there was", "spent = spent - 1", "s1", "balances"],
+    ["a settlement of another reservation", "reservation_id = 'r2'", "s2", "reservation"],
+    ["a cancellation of none", "reservation_id = 'none'", "c2", "reservation"],
+    ["a credit of a reservation", "reservation_id = 'r1'", "last", "reservation"],
+    ["a deadline before the reservation", "expires_at = occurred_at", "r1", "reservation"],
+    ["a late settlement that was in time", `details = '{"late": true}'`, "s2", "reservation"],
+    ["a refund of more than was settled", "amount = 500", "rf", "reservation"],
+    ["a cancellation after the deadline", "occurred_at = 'infinity'", "c2", "reservation"],
+    ["an earlier time", "occurred_at = 'epoch'", "w", "time"],
+    ["the time of the one before", "occurred_at = '-infinity'", "funds", "time"],
+    ["a refund that was a credit", "event = 'credited'", "rf", "reservation"],
+    ["a charge that was a credit", "event = 'credited'", "ch", "balances"],
+  ])("%s", async (_what, values, key, check) => {
+    expect(await found(set(values, key))).toContain(`a ${await seqOf(key)} ${check}`);
+  });
+
+  test("a gap in the numbers", async () => {
+    const from = await seqOf("ch");
+    const gap = async (tx: postgres.TransactionSql) => {
+      await moveOn(tx, from);
+      await tx.unsafe(`update baseledger.wallets set seq = seq + 1 where ${ofA}`);
+    };
+    expect(await found(gap)).toContain(`a ${from + 1n} seq`);
+  });
+
+  test("funds that were not there", async () => {
+    // Of 1000, 1010 are charged, and the balances add up.
+    const id = "c";
+    const overdrawn = async (tx: postgres.TransactionSql) => {
+      await tx`select baseledger.charge(${id}, 1000, 'k')`;
+      await tx`
+        update baseledger.events set amount = 1010, available = -10, spent = 1010
+          where wallet_id = ${id} and seq = 3`;
+      await tx`update baseledger.wallets set available = -10, spent = 1010 where wallet_id = ${id}`;
+      await rehash(tx, id);
+    };
+    expect(await found(overdrawn)).toEqual(["c 3 funds"]);
+  });
+});
+
+describe("a deleted event", () => {
+  test("the first", async () => {
+    expect(await found(`delete from ${events} where ${ofA} and seq = 1`)).toEqual(
+      expect.arrayContaining(["a 2 seq", "a 2 hash"]),
+    );
+  });
+
+  test("any in the middle", async () => {
+    for (let seq = 2n; seq < (await seqOf("last")); seq++) {
+      const told = await found(`delete from ${events} where ${ofA} and seq = ${seq}`);
+      expect(told).toEqual(expect.arrayContaining([`a ${seq + 1n} seq`, `a ${seq + 1n} hash`]));
+    }
+  });
+
+  test("the last", async () => {
+    const told = await found(`delete from ${events} where ${ofA} and seq = ${last}`);
+    expect(told).toEqual([`a ${await seqOf("last")} wallet`]);
+  });
+
+  test("all of a wallet", async () => {
+    expect(await found(`delete from ${events} where ${ofA}`)).toEqual(
+      expect.arrayContaining([`a ${await seqOf("last")} wallet`, "a 1 terms"]),
+    );
+  });
+
+  test("all of a wallet, and its row, but not the other side of its transfers", async () => {
+    const change = `delete from ${events} where ${ofA};
+      delete from baseledger.wallets where ${ofA};
+      delete from baseledger.reservations where ${ofA}`;
+    expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
+  });
+});
+
+describe("a cut tail", () => {
+  const cut = (from: string) => `delete from ${events} where ${ofA} and seq > ${from}`;
+
+  test("alone", async () => {
+    for (let seq = 0n; seq < (await seqOf("last")); seq++) {
+      expect(await found(cut(`${seq}`))).toContain(`a ${await seqOf("last")} wallet`);
+    }
+  });
+
+  /** The row of the wallet as the end of the journal has it. */
+  const adjust = `update baseledger.wallets w
+    set (seq, available, reserved, spent, hash, last_event_at) = (
+      select seq, available, reserved, spent, hash, occurred_at from ${events}
+        where ${ofA} order by seq desc limit 1)
+    where ${ofA}`;
+
+  test("with the wallet's row adjusted: its reservations say so", async () => {
+    const told = await found(`${cut(`${(await seqOf("open")) - 1n}`)}; ${adjust}`);
+    expect(told).toEqual(
+      expect.arrayContaining(["a - open reservation", `a ${(await seqOf("open")) - 1n} reserved`]),
+    );
+  });
+
+  test("with the wallet's row and its reservations adjusted: its transfers say so", async () => {
+    const change = `${cut("2")}; ${adjust}; delete from baseledger.reservations where ${ofA}`;
+    expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
+  });
+
+  test("with everything adjusted: whoever has noted the head of the chain", async () => {
+    // No proof within the database can find this: the journal is as if it had ended there. What
+    // finds it is a head that was kept elsewhere, and that has to be in the journal for ever.
+    const [head] = await ledger.auditor<{ seq: bigint; hash: string }[]>`
+      select seq, encode(hash, 'hex') as hash from baseledger.journal
+        where wallet_id = 'a' order by seq desc limit 1`;
+    const stillThere = async (tx: postgres.Sql | postgres.TransactionSql) => {
+      const rows = await (tx as postgres.Sql)`
+        select from baseledger.journal
+          where wallet_id = 'a' and seq = ${`${head?.seq}`}::text::bigint
+            and hash = decode(${head?.hash ?? ""}, 'hex')`;
+      return rows.length === 1;
+    };
+    expect(await stillThere(ledger.auditor)).toBe(true);
+    const change = async (tx: postgres.TransactionSql) => {
+      await tx.unsafe(cut(`${(await seqOf("last")) - 1n}`));
+      await tx.unsafe(adjust);
+      expect(await stillThere(tx)).toBe(false);
+    };
+    expect(await found(change)).toEqual([]);
+  });
+});
+
+describe("an inserted event", () => {
+  const copy = (from: string, values: string) => `
+    insert into ${events} select ${values} from ${events} where ${ofA} and seq = ${from}`;
+  const columns = (seq: string, key: string) => `${seq}, amount, available + amount, reserved,
+    spent, occurred_at, expires_at, event, wallet_id, reservation_id, '${key}', actor, metadata,
+    details, hash`;
+
+  test("at the end", async () => {
+    const told = await found(copy(last, columns("seq + 1", "gift")));
+    const next = (await seqOf("last")) + 1n;
+    expect(told).toEqual(
+      expect.arrayContaining([`a ${next} hash`, `a ${next} time`, `a ${next - 1n} wallet`]),
+    );
+  });
+
+  test("at the end, its hash and the wallet's row forged: the time, unless that is, too", async () => {
+    const gift = async (tx: postgres.TransactionSql) => {
+      await tx.unsafe(copy(last, columns("seq + 1", "gift")));
+      await tx.unsafe(`update baseledger.wallets set seq = seq + 1, available = available + 1
+        where ${ofA}`);
+      await rehash(tx, "a");
+    };
+    expect(await found(gift)).toEqual([`a ${(await seqOf("last")) + 1n} time`]);
+  });
+
+  test("in the middle, the rest moved on", async () => {
+    const at = await seqOf("ch");
+    const insert = async (tx: postgres.TransactionSql) => {
+      await moveOn(tx, at);
+      await tx.unsafe(copy("2", columns(`${at}`, "gift")));
+    };
+    expect(await found(insert)).toEqual(
+      expect.arrayContaining([`a ${at} hash`, `a ${at} balances`, `a ${at + 1n} hash`]),
+    );
+  });
+
+  test("of a wallet that there is not", async () => {
+    for (const id of ["", "aa", "zz"]) {
+      const orphan = copy("2", columns("1", "k").replace("wallet_id", `'${id}'`));
+      expect(await found(orphan)).toContain(`${id} 1 orphan`);
+    }
+  });
+});
+
+describe("events in another order", () => {
+  const swap =
+    (x: bigint, y: bigint, values = "seq") =>
+    async (tx: postgres.TransactionSql) => {
+      const rows = await tx.unsafe(`
+      create temp table swapped on commit drop as
+        select * from ${events} where ${ofA} and seq in (${x}, ${y})`);
+      expect(rows.count).toBe(2);
+      await tx.unsafe(`delete from ${events} where ${ofA} and seq in (${x}, ${y})`);
+      await tx.unsafe(`update swapped set seq = ${x} + ${y} - seq`);
+      if (values === "hashes stay") {
+        await tx.unsafe(`update swapped s set hash = o.hash, occurred_at = o.occurred_at
+        from swapped o where o.seq = ${x} + ${y} - s.seq`);
+      }
+      await tx.unsafe(`insert into ${events} select * from swapped`);
+    };
+
+  test("two neighbours", async () => {
+    const seq = await seqOf("r1");
+    expect(await found(swap(seq, seq + 1n))).toEqual(
+      expect.arrayContaining([`a ${seq} hash`, `a ${seq + 1n} hash`, `a ${seq + 1n} time`]),
+    );
+  });
+
+  test("two that are far apart, with the times and hashes of their places", async () => {
+    const [x, y] = [await seqOf("funds"), await seqOf("last")];
+    expect(await found(swap(x, y, "hashes stay"))).toEqual(
+      expect.arrayContaining([`a ${x} hash`, `a ${y} hash`]),
+    );
+  });
+});
+
+describe("an event moved to another wallet", () => {
+  test("from the end of one to the end of the other", async () => {
+    const seq = await seqOf("last");
+    const move = `update ${events} set wallet_id = 'c', seq = 3 where ${ofA} and seq = ${seq}`;
+    const told = await found(move);
+    expect(told).toEqual(expect.arrayContaining([`a ${seq} wallet`, "c 3 hash", "c 2 wallet"]));
+  });
+
+  test("its twin, as the chains do not share their first hash's content", async () => {
+    // Both wallets were opened and funded alike; only the id in what is hashed tells them apart.
+    const swap = `update ${events} set wallet_id = 'x' where wallet_id = 'c';
+      update ${events} set wallet_id = 'c' where wallet_id = 'b' and seq <= 2;
+      update ${events} set wallet_id = 'b' where wallet_id = 'x'`;
+    expect(await found(swap)).toEqual(expect.arrayContaining(["b 1 hash", "c 1 hash"]));
+  });
+});
+
+describe("one side of a transfer", () => {
+  const side = (where: string, id: string) => async (tx: postgres.TransactionSql) => {
+    expect((await tx.unsafe(`update ${events} set ${where}`)).count).toBe(1);
+    await rehash(tx, id);
+  };
+
+  test("another amount", async () => {
+    const change = "amount = amount + 1 where wallet_id = 'b' and event = 'transferred_in'";
+    expect(await found(side(change, "b"))).toEqual(
+      expect.arrayContaining(["b 3 transfer", "b 3 balances", `a ${await seqOf("t")} transfer`]),
+    );
+  });
+
+  test("another sender", async () => {
+    const details = `details = '{"from": "c", "from_seq": 2}'`;
+    const change = `${details} where wallet_id = 'b' and event = 'transferred_in'`;
+    expect(await found(side(change, "b"))).toEqual([
+      `a ${await seqOf("t")} transfer`,
+      "b 3 transfer",
+    ]);
+  });
+
+  test("another receiver", async () => {
+    const change = `details = '{"to": "c"}' where ${ofA} and event = 'transferred_out'`;
+    expect(await found(side(change, "a"))).toEqual([
+      `a ${await seqOf("t")} transfer`,
+      "b 3 transfer",
+    ]);
+  });
+
+  test("the receiver is asked for alone, and the sender's is missing", async () => {
+    const change = `event = 'withdrawn', details = null
+      where ${ofA} and event = 'transferred_out'`;
+    expect(await found(side(change, "a"), "b")).toEqual(["b 3 transfer"]);
+  });
+});
+
+describe("the wallet's row", () => {
+  test.each([
+    ["available = available + 1", "wallet"],
+    ["reserved = reserved + 1", "wallet"],
+    ["reserved = reserved + 1", "reserved"],
+    ["spent = spent + 1", "wallet"],
+    ["seq = seq + 1", "wallet"],
+    ["seq = seq - 1", "wallet"],
+    ["hash = sha256(hash)", "wallet"],
+    ["last_event_at = last_event_at + interval '1 microsecond'", "wallet"],
+    ["unit = 'EUR'", "terms"],
+    ["scale = 6", "terms"],
+    ["overdraft_limit = 501", "terms"],
+    ["overdraft_limit = null", "terms"],
+    ["frozen = true", "frozen"],
+  ])("%s: %s", async (change, check) => {
+    const update = `update baseledger.wallets set ${change} where ${ofA}`;
+    for (const walletId of [undefined, "a"]) {
+      const told = await found(update, walletId);
+      expect(told.map((each) => each.replace(/^a [-\d]+ /, ""))).toContain(check);
+      expect(told.filter((each) => !each.startsWith("a "))).toEqual([]);
+    }
+  });
+
+  test.each([
+    "null",
+    "'infinity'",
+    "(select min(expires_at) + interval '1 microsecond' from baseledger.reservations)",
+  ])("a next deadline of %s, past which nothing would be swept", async (value) => {
+    const change = `update baseledger.wallets set next_deadline = ${value} where ${ofA}`;
+    expect(await found(change)).toEqual(["a - next deadline"]);
+  });
+
+  test("a next deadline that is too early is none the worse", async () => {
+    const change = `update baseledger.wallets set next_deadline = 'epoch' where ${ofA}`;
+    expect(await found(change)).toEqual([]);
+  });
+
+  test("deleted", async () => {
+    expect(await found(`delete from baseledger.wallets where ${ofA}`)).toEqual(["a 1 orphan"]);
+  });
+
+  test("one that nothing was written for", async () => {
+    const change = `insert into baseledger.wallets
+      select 'd', unit, scale, overdraft_limit, false, 5, 0, 0, 0, hash, last_event_at, null
+        from baseledger.wallets where ${ofA}`;
+    expect(await found(change)).toEqual(expect.arrayContaining(["d 0 wallet", "d 1 terms"]));
+  });
+
+  test("a freeze that is not on record any more", async () => {
+    const change = `update ${events} set event = 'frozen' where ${ofA} and event = 'unfrozen'`;
+    expect(await found(change)).toContain(`a ${(await seqOf("t")) - 1n} frozen`);
+  });
+});
+
+describe("an open reservation", () => {
+  const of = `${ofA} and reservation_id = 'open'`;
+  test.each([
+    ["set held = held + 1, amount = amount + 1", `where ${of}`],
+    ["set held = held - 1, settled = settled + 1", `where ${of}`],
+    ["set settled = settled + 1", `where ${of}`],
+    ["set expires_at = expires_at + interval '1 microsecond'", `where ${of}`],
+    ["set expires_at = 'infinity'", `where ${of}`],
+    ["set reservation_id = 'other'", `where ${of}`],
+    ["set wallet_id = 'c'", `where ${of}`],
+  ])("%s", async (set, where) => {
+    const told = await found(`update baseledger.reservations ${set} ${where}`);
+    expect(told).toContain(`a ${await seqOf("p")} open reservation`);
+  });
+
+  test("deleted", async () => {
+    const told = await found(`delete from baseledger.reservations where ${of}`);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        `a ${await seqOf("p")} open reservation`,
+        `a ${await seqOf("last")} reserved`,
+      ]),
+    );
+  });
+
+  test("one that has ended, again", async () => {
+    const change = `insert into baseledger.reservations values ('a', 'r1', 30, 0, 30, 'infinity')`;
+    expect(await found(change)).toEqual(
+      expect.arrayContaining(["a - open reservation", `a ${await seqOf("last")} reserved`]),
+    );
+  });
+
+  test("one that holds nothing, and that there never was", async () => {
+    const change = `insert into baseledger.reservations values ('a', 'x', 1, 1, 0, 'infinity')`;
+    expect(await found(change)).toEqual(["a - open reservation"]);
+  });
+
+  test("two that trade their holds, so that the sum stays", async () => {
+    const change = `update baseledger.reservations
+      set held = held + case reservation_id when 'open' then 1 else -1 end,
+        amount = amount + case reservation_id when 'open' then 1 else -1 end
+      where ${ofA}`;
+    expect((await found(change)).filter((each) => each.endsWith("open reservation"))).toHaveLength(
+      2,
+    );
+  });
+});
+
+test("verify of one wallet is not troubled by another, verify of all finds every one", async () => {
+  const change = `update ${events} set amount = 7 where seq = 2`;
+  expect(await found(change, "b")).toEqual(["b 2 balances", "b 2 hash"]);
+  expect(await found(change)).toEqual(
+    ["a", "b", "c"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
+  );
+});
+
+describe("the journal is append-only", () => {
+  const statements = [
+    "update baseledger.events set amount = amount + 1",
+    "update baseledger.events set amount = amount + 1 where wallet_id = 'a' and seq = 2",
+    "delete from baseledger.events where wallet_id = 'a' and seq = 2",
+    "delete from baseledger.events",
+    "truncate baseledger.events",
+    "truncate baseledger.wallets, baseledger.events, baseledger.reservations",
+    "update baseledger.journal set amount = 1",
+    "delete from baseledger.journal",
+    `insert into baseledger.events select * from baseledger.events where seq = 1
+      on conflict (wallet_id, seq) do update set amount = 9`,
+    `merge into baseledger.events e using (select 1) s on e.seq = 2
+      when matched then update set amount = 9`,
+    `with gone as (delete from baseledger.events returning *) select count(*) from gone`,
+  ];
+  const actors: [string, string][] = [
+    ["the owner", "set local role baseledger_owner"],
+    ["a superuser", "set local role none"],
+    ["a superuser that plays a replica", "set local session_replication_role = replica"],
+    ["a superuser that plays local", "set local session_replication_role = local"],
+  ];
+  describe.each(actors)("for %s", (_who, become) => {
+    test.each(statements)("%s", async (statement) => {
+      const attempt = ledger.admin.begin(async (tx) => {
+        await tx.unsafe(become);
+        await tx.unsafe(statement);
+      });
+      const detail = await expectRefusal("LGIMM", attempt);
+      expect(detail.operation).toMatch(/^(UPDATE|DELETE|TRUNCATE)$/);
+    });
+  });
+});
+
+describe("the chain, computed anew by another program", () => {
+  interface Line {
+    readonly wallet_id: string;
+    readonly seq: bigint;
+    readonly hash: string;
+    readonly fields: (string | null)[];
+  }
+  const BYTEA = 17;
+  const INT8 = 20;
+  const TIMESTAMPTZ = 1184;
+  const TYPES = [
+    ...[BYTEA, INT8, BYTEA, BYTEA, INT8, INT8, INT8, INT8],
+    ...[TIMESTAMPTZ, TIMESTAMPTZ, BYTEA, BYTEA, BYTEA, BYTEA],
+  ];
+
+  /** PostgreSQL's binary form of a row: the number of columns, and each with type and length. */
+  function encode(fields: readonly (string | null)[]): Buffer {
+    const parts = fields.map((field, i) => {
+      const type = TYPES[i] ?? 0;
+      if (field === null) return Buffer.concat([int32(type), int32(-1)]);
+      const bytes = type === BYTEA ? Buffer.from(field, "utf8") : int64(BigInt(field));
+      return Buffer.concat([int32(type), int32(bytes.length), bytes]);
+    });
+    return Buffer.concat([int32(fields.length), ...parts]);
+  }
+
+  function int32(value: number): Buffer {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32BE(value);
+    return bytes;
+  }
+
+  function int64(value: bigint): Buffer {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64BE(value);
+    return bytes;
+  }
+
+  /** Each wallet's events as the view shows them, times in microseconds since the year 2000. */
+  async function journal(sql: postgres.Sql): Promise<Line[]> {
+    const micros = (column: string) =>
+      `((extract(epoch from ${column}) - extract(epoch from timestamptz '2000-01-01 00:00:00+00'))
+        * 1000000)::bigint::text`;
+    const rows = await sql.unsafe<(Omit<Line, "fields"> & Record<string, string>)[]>(
+      `select wallet_id, seq, encode(hash, 'hex') as hash,
+          wallet_id as f0, seq::text as f1, event::text as f2, reservation_id as f3,
+          amount::text as f4, available::text as f5, reserved::text as f6, spent::text as f7,
+          ${micros("expires_at")} as f8, ${micros("occurred_at")} as f9,
+          idempotency_key as f10, actor as f11, metadata::text as f12, details::text as f13
+        from baseledger.journal order by wallet_id, seq`,
+    );
+    return rows.map((row) => ({ ...row, fields: TYPES.map((_, i) => row[`f${i}`] ?? null) }));
+  }
+
+  /** The events whose hash is not what this program makes of them. */
+  function wrong(lines: readonly Line[]): string[] {
+    let hash = Buffer.alloc(32);
+    return lines.flatMap((line) => {
+      if (line.seq === 1n) hash = Buffer.alloc(32);
+      hash = createHash("sha256").update(hash).update(encode(line.fields)).digest();
+      return hash.toString("hex") === line.hash ? [] : [`${line.wallet_id} ${line.seq}`];
+    });
+  }
+
+  test("is the same for every event there is", async () => {
+    const lines = await journal(ledger.auditor);
+    expect(lines.length).toBeGreaterThan(25);
+    expect(wrong(lines)).toEqual([]);
+    const [line] = lines;
+    if (line) line.fields[11] = "somebody else";
+    expect(wrong(lines)).toHaveLength(lines.filter(({ wallet_id }) => wallet_id === "a").length);
+  });
+
+  const odd = [
+    "ünïcödé ♥ 世界 🪙",
+    "ﬀ e\u0301 é",
+    'line\nbreak\tand "quotes" \'n \\ {}',
+    "\u200b x",
+  ];
+  const settings: [string, Record<string, string>][] = [
+    ["ordinary settings", {}],
+    ["client_encoding", { client_encoding: "LATIN1" }],
+    ["another client_encoding", { client_encoding: "SQL_ASCII" }],
+    ["DateStyle and IntervalStyle", { DateStyle: "German", IntervalStyle: "postgres_verbose" }],
+    ["TimeZone", { TimeZone: "America/St_Johns" }],
+    ["extra_float_digits", { extra_float_digits: "-15" }],
+    ["bytea_output", { bytea_output: "escape" }],
+  ];
+  test.each(settings)("written under %s", async (name, values) => {
+    // Undone afterwards, so that the other tests find what they expect: seen from inside.
+    const { sql } = await ledger.session("admin");
+    await sql.unsafe("begin");
+    for (const [setting, value] of Object.entries(values)) {
+      await sql.unsafe(`set local ${setting} = '${value}'`);
+    }
+    for (const text of values.client_encoding ? ["plain", "\u00e9 \u00e4"] : odd) {
+      const id = `${name} ${text}`;
+      await sql`select baseledger.open_wallet(${id}, ${text}, 2, null, '{"n": 1.50}'::jsonb)`;
+      await sql`
+        select baseledger.credit(${id}, 9223372036854775807, ${text},
+          jsonb_build_object('text', ${text}::text, 'number', 0.1 + 1e20, 'nested', '[[]]'::jsonb))`;
+      await sql`
+        select baseledger.reserve(${id}, 5, 'r', '61.5 seconds', ${`${text}r`}, 2, '{"é": "\u00ff"}')`;
+      await sql`select baseledger.freeze_wallet(${id}, ${text})`;
+    }
+    await sql.unsafe("set local client_encoding = 'UTF8'; reset all");
+    expect(await sql`select * from baseledger.verify()`).toEqual([]);
+    const lines = await journal(sql);
+    const news = lines.filter(({ wallet_id }) => wallet_id.startsWith(name));
+    expect(news.length).toBeGreaterThanOrEqual(8);
+    expect(wrong(lines)).toEqual([]);
+    await sql.unsafe("rollback");
+    await sql.end();
+  });
+
+  test("read under any settings, verify says the same", async () => {
+    for (const [, values] of settings) {
+      await using auditor = await ledger.session("auditor");
+      for (const [setting, value] of Object.entries(values)) {
+        await auditor.sql.unsafe(`set ${setting} = '${value}'`);
+      }
+      expect(await auditor.sql`select * from baseledger.verify()`).toEqual([]);
+    }
+  });
+});
+
+test("a batch is chained as single commands are", async () => {
+  const hashes = async (write: (sql: postgres.Sql) => Promise<unknown>) => {
+    const { sql } = await ledger.session("admin");
+    await sql.unsafe("begin");
+    await write(sql);
+    const rows = await sql<{ n: bigint }[]>`
+      select count(distinct hash) as n from baseledger.events where wallet_id = 'c'`;
+    expect(await sql`select * from baseledger.verify('c')`).toEqual([]);
+    await sql.unsafe("rollback");
+    await sql.end();
+    return rows[0]?.n;
+  };
+  const commands = Array.from({ length: 50 }, (_, i) => ({
+    op: i % 2 ? "settle" : "reserve",
+    amount: 3,
+    idempotency_key: `k${i}`,
+    ...(i % 2 ? { reservation_id: `k${i - 1}` } : {}),
+  }));
+  expect(await hashes((sql) => post(sql, "c", commands))).toBe(52n);
+});
