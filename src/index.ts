@@ -1,3 +1,15 @@
+export type { AmountFormat } from "./client/amounts.ts";
+export { formatAmount, parseAmount } from "./client/amounts.ts";
+export * from "./client/errors.ts";
+export type { Booked, Granted, Held, Moved, Receipts } from "./client/granted.ts";
+export type { HoldOptions } from "./client/hold.ts";
+export { createKey } from "./client/keys.ts";
+export { createLedger, type Ledger, type LedgerOptions } from "./client/ledger.ts";
+export type { KeyOptional, LedgerMethods, MethodName } from "./client/methods.ts";
+export type { PgClient, Query, QueryResult } from "./client/queryable.ts";
+export { fromPg, queryable } from "./client/queryable.ts";
+export type { Reservation } from "./client/reservation.ts";
+export type { Metadata } from "./client/tally.ts";
 export * from "./errors.ts";
 export * from "./generated/baseledger.ts";
 export type { Json } from "./json.ts";

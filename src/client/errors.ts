@@ -1,0 +1,146 @@
+/**
+ * What a command was, for errors of the client. These are not refusals: the ledger has said
+ * nothing, or what it said came to nothing.
+ */
+export interface CommandName {
+  /** null for what concerns no single wallet */
+  readonly walletId: string | null;
+  /** null for what has no key, such as a read or a batch of your own */
+  readonly idempotencyKey: string | null;
+}
+
+/** More commands are waiting than the client takes; nothing was sent. Slow down, then retry. */
+export class QueueFullError extends Error {
+  override readonly name = "QueueFullError";
+  /** how many may wait (`maxPending`) */
+  readonly limit: number;
+
+  constructor(limit: number) {
+    super(`${limit} commands are waiting already: slow down, and send this one again later`);
+    this.limit = limit;
+  }
+}
+
+/** The client is closed or closing; nothing was sent. */
+export class LedgerClosedError extends Error {
+  override readonly name = "LedgerClosedError";
+
+  constructor() {
+    super("this ledger client is closed");
+  }
+}
+
+/**
+ * The command was sent, and no answer came in time: it may have been carried out or not. Sending it
+ * again **with the same idempotency key** is safe, and tells which.
+ */
+export class OutcomeUnknownError extends Error implements CommandName {
+  override readonly name = "OutcomeUnknownError";
+  readonly walletId: string | null;
+  readonly idempotencyKey: string | null;
+
+  constructor({ walletId, idempotencyKey }: CommandName, seconds: number, cause?: unknown) {
+    super(
+      `no answer within ${seconds} s: the command ${idempotencyKey ?? ""} may have been carried ` +
+        "out or not; send it again with the same idempotency key, which is safe, to find out",
+      { cause },
+    );
+    this.walletId = walletId;
+    this.idempotencyKey = idempotencyKey;
+  }
+}
+
+/** The database could not be reached in time. The command was not sent: nothing has happened. */
+export class UnavailableError extends Error implements CommandName {
+  override readonly name = "UnavailableError";
+  readonly walletId: string | null;
+  readonly idempotencyKey: string | null;
+
+  constructor({ walletId, idempotencyKey }: CommandName, seconds: number, cause?: unknown) {
+    super(`the command could not be sent within ${seconds} s, and was not carried out`, { cause });
+    this.walletId = walletId;
+    this.idempotencyKey = idempotencyKey;
+  }
+}
+
+/** The handle was settled or cancelled before: it acts once. */
+export class AlreadyEndedError extends Error {
+  override readonly name = "AlreadyEndedError";
+  readonly reservationId: string;
+  /** how it ended */
+  readonly end: "settled" | "cancelled";
+
+  constructor(reservationId: string, end: "settled" | "cancelled") {
+    super(`reservation ${reservationId} was ${end} through this handle before`);
+    this.reservationId = reservationId;
+    this.end = end;
+  }
+}
+
+/** Heartbeats did not reach the database, and by now the reservation's deadline has passed. */
+export class HeartbeatLostError extends Error {
+  override readonly name = "HeartbeatLostError";
+  readonly reservationId: string;
+
+  constructor(reservationId: string, cause: unknown) {
+    super(`reservation ${reservationId} could not be extended before its deadline`, { cause });
+    this.reservationId = reservationId;
+  }
+}
+
+/**
+ * The callback of a `guard` returned without a call of `reservation.spend`, so nobody knows what
+ * it cost. The whole hold was settled, so that the books never show less than was spent.
+ */
+export class NothingReportedError extends Error {
+  override readonly name = "NothingReportedError";
+  readonly reservationId: string;
+  /** what was settled: the whole hold */
+  readonly amount: bigint;
+  /** what the callback returned */
+  readonly result: unknown;
+
+  constructor(reservationId: string, amount: bigint, result: unknown) {
+    super(
+      `the callback did not say what it cost, so all of ${amount} was settled: call ` +
+        "reservation.spend(amount) in it, with 0n if it was free",
+    );
+    this.reservationId = reservationId;
+    this.amount = amount;
+    this.result = result;
+  }
+}
+
+/**
+ * Something was spent, and could not be settled: `cause` says why. Settle `amount` again with
+ * `reservationId` and `idempotencyKey`; that is safe, whatever became of the first attempt.
+ */
+export class NotSettledError extends Error {
+  override readonly name = "NotSettledError";
+  readonly walletId: string;
+  readonly reservationId: string;
+  readonly idempotencyKey: string;
+  /** what was spent */
+  readonly amount: bigint;
+  /** what the callback of a `guard` returned or threw */
+  readonly outcome: PromiseSettledResult<unknown> | undefined;
+
+  constructor(
+    settlement: {
+      readonly walletId: string;
+      readonly reservationId: string;
+      readonly idempotencyKey: string;
+      readonly amount: bigint;
+    },
+    outcome: PromiseSettledResult<unknown> | undefined,
+    cause: unknown,
+  ) {
+    const { amount, reservationId } = settlement;
+    super(`${amount} was spent of reservation ${reservationId}, but not settled`, { cause });
+    this.walletId = settlement.walletId;
+    this.reservationId = reservationId;
+    this.idempotencyKey = settlement.idempotencyKey;
+    this.amount = amount;
+    this.outcome = outcome;
+  }
+}

@@ -1,0 +1,142 @@
+import type { Receipt } from "../generated/baseledger.ts";
+import type { Queryable } from "../wire/call.ts";
+import { createBatcher } from "./batch.ts";
+import { createCarrier } from "./carry.ts";
+import { type BatchedArgs, type BatchedOp, encode, isBatchedOp } from "./commands.ts";
+import { connect } from "./connect.ts";
+import { callDirectly } from "./direct.ts";
+import type { Held } from "./granted.ts";
+import { guard } from "./guard.ts";
+import { type HoldOptions, type HoldParts, hold } from "./hold.ts";
+import { createMethods, type LedgerMethods } from "./methods.ts";
+import { type PendingCommands, trackPending } from "./pending.ts";
+import type { Reservation } from "./reservation.ts";
+
+/** Options of {@link createLedger}. */
+export interface LedgerOptions {
+  /**
+   * Connections of the pool that is opened for an address, and batches under way at once. Default:
+   * 10, or the size of the pool that was given.
+   */
+  readonly connections?: number;
+  /**
+   * Whether statements are prepared. Say `false` behind PgBouncer in transaction mode before its
+   * version 1.21; a pool that was given has its own setting. Default: true.
+   */
+  readonly prepare?: boolean;
+  /** Commands in one batch, at most. Default: 200. */
+  readonly batchSize?: number;
+  /** Commands without an answer, at most; one more fails with `QueueFullError`. Default: 10,000. */
+  readonly maxPending?: number;
+  /**
+   * Seconds within which each command has its answer, lost connections made good; else it fails
+   * with `OutcomeUnknownError` or `UnavailableError`. Default: 30.
+   */
+  readonly retryFor?: number;
+}
+
+/** A client of the ledger. */
+export interface Ledger extends LedgerMethods, AsyncDisposable {
+  /**
+   * The same methods in a transaction or on a connection of the caller's, each a call of its own:
+   * nothing is batched, and nothing sent again. Takes what `postgres` gives; for other drivers see
+   * `fromPg` and `queryable`.
+   */
+  with(connection: Queryable): LedgerMethods;
+  /**
+   * Holds the most that something may cost, runs the callback, and settles what the callback has
+   * reported with `reservation.spend`. Heartbeats keep the hold from expiring meanwhile.
+   *
+   * When the callback throws, what was spent before is settled, and the hold cancelled if that is
+   * nothing. When it returns without a report (0n is one), the whole hold is settled, and the
+   * promise rejects with `NothingReportedError`.
+   *
+   * @returns what the callback returns, after the settlement is committed
+   */
+  guard<T>(
+    options: HoldOptions,
+    callback: (reservation: Reservation) => T | PromiseLike<T>,
+  ): Promise<T>;
+  /** Holds funds until the reservation is ended, best with `await using`. */
+  hold(options: HoldOptions): Promise<Reservation>;
+  /**
+   * Takes nothing more on, waits for what was (also for reservations of `guard` and `hold` to end),
+   * and closes the connections that it has opened.
+   */
+  close(): Promise<void>;
+}
+
+const DEFAULTS = {
+  connections: 10,
+  prepare: true,
+  batchSize: 200,
+  maxPending: 10_000,
+  retryFor: 30,
+};
+
+/**
+ * Makes a client. `reserve`, `settle`, `cancel`, `extend` and `charge` travel in batches: those of
+ * one wallet that come while others of it are under way go together in the next, in their order. A
+ * promise settles when its batch is committed. Each command has an idempotency key, the caller's
+ * or a new one, and is sent again with it when the connection breaks.
+ *
+ * @param target - address of the database; or a pool: of `postgres`, or of another driver through
+ *   `fromPg` or `queryable`, which is left open
+ */
+export function createLedger(target: string | Queryable, options: LedgerOptions = {}): Ledger {
+  const { prepare, batchSize, maxPending, retryFor, connections } = withDefaults(options);
+  const { sql, size, close } = connect(target, connections, prepare);
+  const pending = trackPending(maxPending, retryFor);
+  const parallel = options.connections ?? size ?? DEFAULTS.connections;
+  const limits = { parallel, size: batchSize };
+  const batcher = createBatcher(limits, createCarrier(sql, pending));
+
+  function send<Op extends BatchedOp>(
+    op: Op,
+    args: BatchedArgs[Op],
+    owed: boolean,
+  ): Promise<Receipt> {
+    const text = encode(op, args);
+    return pending.accept<Receipt>(args, owed, (command) =>
+      batcher.add(args.walletId, { command, text }),
+    );
+  }
+
+  const direct = { sql, pending, retryFor };
+  const methods = createMethods(async (name, wrapper, args) =>
+    isBatchedOp(name)
+      ? send(name, args as unknown as BatchedArgs[typeof name], false)
+      : callDirectly(direct, name, wrapper, args),
+  );
+  const parts: HoldParts = {
+    reserve: async (args) => (await send("reserve", args, false)) as Held,
+    send: async (op, args) => send(op, args, true),
+    stay: pending.stay,
+  };
+  const end = closeOnce(pending, close);
+  return {
+    ...methods,
+    with: (connection) => createMethods((_name, wrapper, args) => wrapper(connection, args)),
+    guard: async (options, callback) => guard(await hold(options, parts), callback),
+    hold: async (options) => (await hold(options, parts)).reservation,
+    close: end,
+    [Symbol.asyncDispose]: end,
+  };
+}
+
+function withDefaults(options: LedgerOptions): Required<LedgerOptions> {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const all = { ...DEFAULTS, ...Object.fromEntries(given) };
+  for (const name of ["connections", "batchSize", "maxPending", "retryFor"] as const) {
+    if (!(all[name] > 0)) throw new RangeError(`${name} must be above 0, not ${all[name]}`);
+  }
+  return all;
+}
+
+function closeOnce(pending: PendingCommands, close: () => Promise<void>): () => Promise<void> {
+  let closed: Promise<void> | undefined;
+  return () => {
+    closed ??= pending.close().then(close);
+    return closed;
+  };
+}

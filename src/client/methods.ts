@@ -1,0 +1,59 @@
+import * as generated from "../generated/baseledger.ts";
+import type { Queryable } from "../wire/call.ts";
+import type { Receipts } from "./granted.ts";
+import { createKey } from "./keys.ts";
+
+type Generated = typeof generated;
+
+/** Names of the functions of the ledger. */
+export type MethodName = {
+  [Name in keyof Generated]: Generated[Name] extends (sql: Queryable, ...args: never) => unknown
+    ? Name
+    : never;
+}[keyof Generated];
+
+/** Arguments of which the idempotency key may be left out: a new one is made for each call. */
+export type KeyOptional<Args> = "idempotencyKey" extends keyof Args
+  ? Pick<Args, Exclude<keyof Args, "idempotencyKey">> & {
+      /** The caller's name for the command. Default: a new one. */
+      readonly idempotencyKey?: string | null | undefined;
+    }
+  : Args;
+
+type Rest<F> = F extends (sql: Queryable, ...args: infer Args) => unknown
+  ? { [Index in keyof Args]: KeyOptional<Args[Index]> }
+  : never;
+
+type Answer<Name extends MethodName> = Name extends keyof Receipts
+  ? Receipts[Name]
+  : Awaited<ReturnType<Generated[Name]>>;
+
+/**
+ * Every function of the ledger as a method, with the arguments of its wrapper. A refusal rejects
+ * with its class, e.g. `InsufficientFundsError`.
+ */
+export type LedgerMethods = {
+  readonly [Name in MethodName]: (...args: Rest<Generated[Name]>) => Promise<Answer<Name>>;
+};
+
+/** The wrapper of a function, whatever its arguments. */
+export type Wrapper = (sql: Queryable, args: Args) => Promise<unknown>;
+
+/** Arguments of a call, with an idempotency key. */
+export type Args = Readonly<Record<string, unknown>> & { readonly idempotencyKey: string };
+
+/**
+ * Makes the methods; `call` carries a call out. What is exported beside the functions are lists.
+ */
+export function createMethods(
+  call: (name: MethodName, wrapper: Wrapper, args: Args) => Promise<unknown>,
+): LedgerMethods {
+  const functions = Object.entries(generated).filter(([, value]) => typeof value === "function");
+  const methods = (functions as unknown as [MethodName, Wrapper][]).map(([name, wrapper]) => [
+    name,
+    // Functions without a key do not look at it.
+    async (args?: Partial<Args>) =>
+      call(name, wrapper, { ...args, idempotencyKey: args?.idempotencyKey ?? createKey() }),
+  ]);
+  return Object.fromEntries(methods);
+}

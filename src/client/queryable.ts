@@ -1,0 +1,105 @@
+import type { Queryable } from "../wire/call.ts";
+
+/** A query of a wrapper, in the forms that drivers take. */
+export interface Query {
+  /** With placeholders `$1`, `$2` … */
+  readonly text: string;
+  /** Strings and nulls. */
+  readonly values: (string | null)[];
+  /** The text between the placeholders, for drivers with a template tag. */
+  readonly strings: TemplateStringsArray;
+}
+
+/** Rows as objects, bare or as the `rows` of a result. */
+export type QueryResult = readonly object[] | { readonly rows: readonly object[] };
+
+/**
+ * Makes what the methods run on out of any driver, query builder or transaction of it:
+ *
+ * ```ts
+ * ledger.with(queryable(({ text, values }) => trx.executeQuery(CompiledQuery.raw(text, values))));
+ * ledger.with(queryable(({ strings, values }) => tx.execute(sql(strings, ...values))));
+ * ledger.with(queryable(({ text, values }) => tx.$queryRawUnsafe(text, ...values)));
+ * ```
+ *
+ * (Kysely, Drizzle and Prisma.) Each row comes as one text, so that no parser of the driver can
+ * round an amount.
+ */
+export function queryable(run: (query: Query) => PromiseLike<QueryResult>): Queryable {
+  return {
+    unsafe: (query, values) => ({
+      raw: () => execute(run, `select r::text as record from (${query}) as r`, values),
+    }),
+  };
+}
+
+/** What {@link fromPg} needs of a `Client`, `Pool` or `PoolClient` of `pg`. */
+export interface PgClient {
+  query(config: {
+    text: string;
+    values: (string | null)[];
+    rowMode: "array";
+    types: { getTypeParser(): (text: string) => string };
+  }): PromiseLike<{ readonly rows: readonly unknown[] }>;
+}
+
+// Values stay the text that the server sent, whatever parsers the program has set.
+const asText = { getTypeParser: () => (text: string) => text };
+
+/** Makes what the methods run on out of a `Client`, `Pool` or `PoolClient` of `pg`. */
+export function fromPg(client: PgClient): Queryable {
+  return {
+    unsafe: (text, values) => ({
+      raw: async () => {
+        try {
+          const result = await client.query({ text, values, rowMode: "array", types: asText });
+          return result.rows as (string | null)[][];
+        } catch (error) {
+          throw isTerminated(error) ? Object.assign(error, { code: "CONNECTION_CLOSED" }) : error;
+        }
+      },
+    }),
+  };
+}
+
+/** `pg` has no code for a connection that broke. */
+function isTerminated(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith("Connection terminated");
+}
+
+async function execute(
+  run: (query: Query) => PromiseLike<QueryResult>,
+  text: string,
+  values: (string | null)[],
+): Promise<(string | null)[][]> {
+  const parts = text.split(/\$\d+/);
+  const strings = Object.assign(parts, { raw: parts });
+  try {
+    const result = await run({ text, values, strings });
+    const rows = "rows" in result ? result.rows : result;
+    return rows.map((row) => readRecord((row as { readonly record: string }).record));
+  } catch (error) {
+    throw causeWithCode(error);
+  }
+}
+
+/** A query builder may wrap what the driver threw, and hide its code. */
+function causeWithCode(error: unknown): unknown {
+  for (let inner = error; inner instanceof Error; inner = inner.cause) {
+    if ("code" in inner && typeof inner.code === "string") return inner;
+  }
+  return error;
+}
+
+/**
+ * The columns of a row that was cast to text: `(a,,"b ""c""")`. Nothing between two commas is null;
+ * in quotes, a quote and a backslash are doubled.
+ */
+function readRecord(record: string): (string | null)[] {
+  const columns = `,${record.slice(1, -1)}`.matchAll(COLUMN);
+  return Array.from(columns, ([, quoted, plain]) =>
+    quoted === undefined ? plain || null : quoted.replace(/(["\\])\1/g, "$1"),
+  );
+}
+
+const COLUMN = /,(?:"([^"\\]*(?:(?:""|\\\\)[^"\\]*)*)"|([^,"]*))/g;
