@@ -57,9 +57,11 @@ as $$
           when 'reserved' then j.life_event is null and j.expires_at > j.occurred_at
           when 'charged' then j.life_event is null
           when 'extended' then j.was_open and j.life_deadline > j.occurred_at
+            and j.expires_at > j.occurred_at
           when 'cancelled' then j.was_open and j.life_deadline > j.occurred_at
+            and j.amount = j.held
           when 'expired' then j.was_open and j.expires_at = j.life_deadline
-            and j.expires_at <= j.occurred_at
+            and j.expires_at <= j.occurred_at and j.amount = j.held
           when 'settled' then
             case when j.late
               then not j.was_open and (
@@ -67,6 +69,7 @@ as $$
                 or j.life_details @> '{"late": true, "final": false}'
               )
               else j.was_open and j.life_deadline > j.occurred_at
+                and j.final = (j.expires_at is null)
             end
           when 'refunded' then j.refundable >= j.amount
           else j.reservation_id is null

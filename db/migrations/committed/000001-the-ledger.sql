@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0cf63b6dce5d5e38013f36610c6c3b7542c7de65
+--! Hash: sha1:0a0e7082e39c252ab53e4af8e0b243739ae22540
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -530,9 +530,11 @@ as $$
           when 'reserved' then j.life_event is null and j.expires_at > j.occurred_at
           when 'charged' then j.life_event is null
           when 'extended' then j.was_open and j.life_deadline > j.occurred_at
+            and j.expires_at > j.occurred_at
           when 'cancelled' then j.was_open and j.life_deadline > j.occurred_at
+            and j.amount = j.held
           when 'expired' then j.was_open and j.expires_at = j.life_deadline
-            and j.expires_at <= j.occurred_at
+            and j.expires_at <= j.occurred_at and j.amount = j.held
           when 'settled' then
             case when j.late
               then not j.was_open and (
@@ -540,6 +542,7 @@ as $$
                 or j.life_details @> '{"late": true, "final": false}'
               )
               else j.was_open and j.life_deadline > j.occurred_at
+                and j.final = (j.expires_at is null)
             end
           when 'refunded' then j.refundable >= j.amount
           else j.reservation_id is null
