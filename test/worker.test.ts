@@ -1,3 +1,4 @@
+import { Logger, runMigrations } from "graphile-worker";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startPostgres } from "../src/embedded.ts";
@@ -143,10 +144,31 @@ test("stopping leaves no job locked, whenever it comes", async () => {
 });
 
 test("takes over from a worker that died with its job locked", async () => {
-  await stop(await start());
-  await sql`
-    update baseledger_worker._private_jobs set locked_at = now(), locked_by = 'pool-of-the-dead'`;
   await start();
+  await reserveSome(sql, 0, 1);
+  await untilExpired(sql, 0, 1);
+  await until("the next sweep is locked by a dead worker", async () => {
+    const { count } = await sql`
+      update baseledger_worker._private_jobs
+      set locked_at = now(), locked_by = 'pool-of-the-dead'
+      where key is not null and locked_at is null`;
+    return count === 1;
+  });
+  await reserveSome(sql, 1, 1);
+  await untilExpired(sql, 1, 1);
+  await sql`delete from baseledger_worker._private_jobs where locked_by = 'pool-of-the-dead'`;
+});
+
+test("recovers when its first look for jobs fails", async () => {
+  const schema = "deaf_jobs";
+  await runMigrations({ connectionString: url, schema, logger: new Logger(() => () => undefined) });
+  await sql.unsafe(`alter table ${schema}._private_tasks rename to hidden`);
+  const warnings: string[] = [];
+  const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
+  await start({ schema, logger });
+  // By the second attempt to put the sweep on, the runner has looked for jobs many times.
+  await until("it has failed for a while", () => warnings.length >= 2);
+  await sql.unsafe(`alter table ${schema}.hidden rename to _private_tasks`);
   await reserveSome(sql, 0, 1);
   await untilExpired(sql, 0, 1);
 });

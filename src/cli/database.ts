@@ -53,6 +53,7 @@ export async function withConnection<T>(
     const sql = postgres(database.url, {
       max: 1,
       connect_timeout: 10,
+      fetch_types: false,
       onnotice: () => undefined,
       connection: { application_name: "baseledger" },
     });

@@ -78,8 +78,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   "42883": NOT_INSTALLED,
   "42P01": NOT_INSTALLED,
   "42501":
-    "grant the login baseledger_agent, _operator, _auditor or _worker; installing needs CREATEROLE " +
-    "and create on the database, and so does the first start of a worker create on the database",
+    "grant the login baseledger_agent, _operator, _auditor or _worker; to install needs CREATEROLE " +
+    "and create on the database, the first start of a worker create on the database",
 };
 
 interface Described {

@@ -2,10 +2,13 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { balanceCommand } from "./balance.ts";
+import { creditCommand } from "./credit.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { EXIT, failureOf } from "./failure.ts";
+import { freezeCommand, unfreezeCommand } from "./freeze.ts";
 import { migrateCommand } from "./migrate.ts";
+import { openCommand } from "./open-wallet.ts";
 import { printError } from "./output.ts";
 import { sqlCommand } from "./sql.ts";
 import { statementCommand } from "./statement.ts";
@@ -17,9 +20,13 @@ const COMMANDS = [
   devCommand,
   migrateCommand,
   workerCommand,
-  verifyCommand,
+  openCommand,
+  creditCommand,
+  freezeCommand,
+  unfreezeCommand,
   balanceCommand,
   statementCommand,
+  verifyCommand,
   sqlCommand,
 ];
 

@@ -40,3 +40,12 @@ export function formatAmount(amount: bigint, scale: number, unit: string): strin
   const shown = decimals.padEnd(Math.min(2, scale), "0");
   return `${amount < 0n ? "-" : ""}${whole}${shown && `.${shown}`} ${unit}`;
 }
+
+/** How many decimals show all these amounts exactly: two, where the scale has them, or more. */
+export function decimalsFor(amounts: readonly bigint[], scale: number): number {
+  const least = Math.min(2, scale);
+  return amounts.reduce((most, amount) => {
+    const idle = /0*$/.exec(amount.toString())?.[0].length ?? 0;
+    return amount === 0n ? most : Math.max(most, scale - idle);
+  }, least);
+}

@@ -1,24 +1,34 @@
-import { Command } from "commander";
-import { balance, type StatementLine, statement } from "../generated/baseledger.ts";
+import { Command, Option } from "commander";
+import { balance, statement } from "../generated/baseledger.ts";
+import { toAccount } from "./account.ts";
+import { printAccount, writeCsv } from "./account-print.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { parsedBy } from "./failure.ts";
-import { formatAmount, printJson, printLine, printTable } from "./output.ts";
+import { printJson, printLine } from "./output.ts";
 
 interface Options extends DatabaseOptions {
   readonly from?: Date;
   readonly to?: Date;
+  readonly csv?: true;
   readonly json?: true;
 }
 
-/** `baseledger statement`: the events of a wallet. */
+/** `baseledger statement`: the account of a wallet. */
 export function statementCommand(): Command {
   const command = new Command("statement")
-    .description("list the events of a wallet with the balances after each")
+    .description("print a statement of account: opening balance, events, closing balance")
     .argument("<wallet>", "id of the wallet")
     .option("--from <time>", "from this time on, as in 2026-01-31 or 2026-01-31T12:00Z", instant())
     .option("--to <time>", "before this time", instant())
+    .addOption(new Option("--csv", "print CSV: amounts in the wallet's unit").conflicts("json"))
     .option("--json", "print JSON: amounts in the wallet's smallest step, as strings")
-    .addHelpText("after", "\nExample:\n  baseledger statement acme --from 2026-01-01")
+    .addHelpText(
+      "after",
+      "\nThe balance is what has come in less what went out; a part of it may be held by open" +
+        "\nreservations, the rest is available. A date without a time is midnight UTC." +
+        "\n\nExamples:\n  baseledger statement acme --from 2026-01-01 --to 2026-02-01" +
+        "\n  baseledger statement acme --csv > acme.csv",
+    )
     .action(showStatement);
   return addDatabaseOptions(command);
 }
@@ -35,35 +45,20 @@ function instant(): (text: string) => Date {
 
 async function showStatement(walletId: string, options: Options): Promise<void> {
   await withConnection(options, async (sql) => {
-    const { from, to } = options;
+    const { from, to, csv, json } = options;
     const lines = await statement(sql, { walletId, from, to });
-    if (options.json) {
+    if (json) {
       printJson(lines);
       return;
     }
-    if (lines.length === 0) {
-      printLine("no events in this time");
-      return;
-    }
     const { scale, unit } = await balance(sql, { walletId });
-    printTable(
-      lines.map((line) => toRow(line, scale, unit)),
-      ["seq", "amount", "available", "reserved", "spent"],
-    );
+    const account = toAccount(walletId, { scale, unit }, lines);
+    if (csv) {
+      await writeCsv(account, process.stdout);
+    } else if (account.entries.length === 0) {
+      printLine("no events in this time");
+    } else {
+      printAccount(account);
+    }
   });
-}
-
-function toRow(line: StatementLine, scale: number, unit: string): Record<string, string> {
-  const show = (amount: bigint): string => formatAmount(amount, scale, unit);
-  return {
-    seq: line.seq.toString(),
-    time: line.occurredAt.toISOString(),
-    event: line.event,
-    reservation: line.reservationId ?? "",
-    amount: line.amount === null ? "" : show(line.amount),
-    available: show(line.available),
-    reserved: show(line.reserved),
-    spent: show(line.spent),
-    actor: line.actor,
-  };
 }

@@ -80,7 +80,7 @@ export async function connectToForeign(url: string, agents: number): Promise<Con
   try {
     const rows = await admin<{ role: string }[]>`
       select rolname as role from pg_roles
-      where rolname = any(${PARTS.map((part) => `baseledger_${part}`)})
+      where rolname in ${admin(PARTS.map((part) => `baseledger_${part}`))}
         and pg_has_role(current_user, oid, 'member')`;
     const roles = new Set(rows.map(({ role }) => role));
     const accessOf = (part: Part): Access =>
@@ -132,6 +132,8 @@ async function untilGone(sql: Sql, pid: number): Promise<void> {
 function connect({ url, role }: Access, max: number): Sql {
   return postgres(url, {
     max,
+    // A line that is cut while the driver asks for types would end the program (3.4.9).
+    fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: "baseledger demo", ...(role && { role }) },
   });

@@ -14,9 +14,9 @@ import { checkCustomer } from "./check.ts";
 import type { Connections } from "./connections.ts";
 import { createDelivery } from "./delivery.ts";
 import { readJournal } from "./journal.ts";
-import { type Credit, creditOf, type PlannedCall, planCalls } from "./plan.ts";
+import { type Credit, creditOf, type PlannedCall, type PlanOptions, planCalls } from "./plan.ts";
 import type { NanoDollars, Price } from "./pricing.ts";
-import type { CustomerSnapshot, Progress } from "./progress.ts";
+import type { CustomerSnapshot, Progress, Snapshot } from "./progress.ts";
 import { createRandom } from "./random.ts";
 import { type CustomerOutcome, type DemoResult, outcomeOf, totalOf } from "./result.ts";
 import { emptyTally, expectedEvents, type Tally } from "./tally.ts";
@@ -63,7 +63,7 @@ export async function runDemo(options: RunOptions): Promise<DemoResult> {
   return audit(options, tallies, seconds);
 }
 
-function planOptions({ price, customers, speed, trace }: RunOptions) {
+function planOptions({ price, customers, speed, trace }: RunOptions): PlanOptions {
   // What agents ask the model for at most: enough for every answer in the trace.
   const maxOutput = trace.reduce((most, call) => Math.max(most, call.outputTokens), 1);
   return { price, customers, speed, maxOutput };
@@ -111,7 +111,7 @@ async function watch(
   }
 }
 
-async function look({ operator }: Connections, tallies: readonly Tally[]) {
+async function look({ operator }: Connections, tallies: readonly Tally[]): Promise<Snapshot> {
   const customers: CustomerSnapshot[] = await Promise.all(
     tallies.map(async ({ walletId, name }) => ({
       name,

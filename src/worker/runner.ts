@@ -1,0 +1,124 @@
+import { EventEmitter } from "node:events";
+import {
+  makeWorkerUtils,
+  type Runner,
+  type RunnerOptions,
+  run,
+  type SharedOptions,
+  type Task,
+  type WorkerEvents,
+} from "graphile-worker";
+import { graphileLogger, messageOf, type WorkerLogger } from "./logger.ts";
+import { LONGEST_WAIT_MS, SWEEP, SWEEP_KEY } from "./sweep.ts";
+
+/** A runner of graphile-worker, and the means to clear up behind it. */
+export interface Running {
+  readonly runner: Runner;
+  /** Frees the jobs it still holds, after it has ended in whatever way. */
+  tidy(): Promise<void>;
+}
+
+/** What {@link startRunner} needs. */
+export interface RunnerNeeds {
+  readonly url: string;
+  readonly schema: string;
+  readonly task: Task;
+  readonly logger: WorkerLogger;
+  /**
+   * What jobs are locked by, of all runners there were: one that gave up may lock a job with its
+   * last breath. The new one is added.
+   */
+  readonly pools: string[];
+}
+
+const POLL_MS = 100;
+const REMIND_EVERY_MS = 2 * LONGEST_WAIT_MS;
+const DEAF_FOR_MS = 3_000;
+
+/** Installs graphile-worker's tables if need be, and starts a runner with the sweep put on. */
+export async function startRunner(needs: RunnerNeeds): Promise<Running> {
+  const { url, schema, task, logger, pools } = needs;
+  const shared: SharedOptions = {
+    connectionString: url,
+    schema,
+    maxPoolSize: 3,
+    logger: graphileLogger(logger),
+  };
+  await tidy(shared, []);
+  const events: WorkerEvents = new EventEmitter();
+  events.on("pool:create", ({ workerPool }) => pools.push(workerPool.id));
+  const runner = await run(runnerOptions(shared, events, task));
+  keepSweepOn(runner, logger);
+  endWhenDeaf(runner);
+  return { runner, tidy: () => tidy(shared, pools) };
+}
+
+function runnerOptions(shared: SharedOptions, events: WorkerEvents, task: Task): RunnerOptions {
+  return {
+    ...shared,
+    events,
+    taskList: { [SWEEP]: task },
+    concurrency: 1,
+    pollInterval: POLL_MS,
+    noHandleSignals: true,
+    // Without these, a job that ends while the runner stops keeps its lock (0.18.0).
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+  };
+}
+
+/**
+ * Puts the sweep on now, and again whenever this worker has not swept for a while: another one
+ * does then, or has died with the job locked, or the database has lost it. The key keeps it
+ * single, and one that is on already keeps its time.
+ */
+function keepSweepOn(runner: Runner, logger: WorkerLogger): void {
+  let idleSince = performance.now();
+  runner.events.on("job:start", () => {
+    idleSince = performance.now();
+  });
+  const reminder = setInterval(() => {
+    if (performance.now() - idleSince > REMIND_EVERY_MS) {
+      void putSweepOn(runner, logger);
+    }
+  }, REMIND_EVERY_MS);
+  runner.events.once("stop", () => clearInterval(reminder));
+  void putSweepOn(runner, logger);
+}
+
+/**
+ * Ends a runner that cannot get a job for a while, so that another takes over: one whose first
+ * look for jobs fails, because the database goes away just then, never finds any (0.18.0).
+ */
+function endWhenDeaf(runner: Runner): void {
+  let deafSince: number | undefined;
+  const heard = (): void => {
+    deafSince = undefined;
+  };
+  runner.events.on("job:start", heard);
+  runner.events.on("worker:getJob:empty", heard);
+  runner.events.on("worker:getJob:error", () => {
+    deafSince ??= performance.now();
+    if (performance.now() - deafSince > DEAF_FOR_MS) {
+      runner.stop().catch(() => undefined);
+    }
+  });
+}
+
+async function putSweepOn(runner: Runner, logger: WorkerLogger): Promise<void> {
+  try {
+    await runner.addJob(SWEEP, {}, { jobKey: SWEEP_KEY, jobKeyMode: "preserve_run_at" });
+  } catch (error) {
+    logger.warn(`the next sweep could not be put on: ${messageOf(error)}`);
+  }
+}
+
+async function tidy(shared: SharedOptions, pools: readonly string[]): Promise<void> {
+  const utils = await makeWorkerUtils(shared);
+  try {
+    await utils.forceUnlockWorkers([...pools]);
+    // A job that lost its key to a newer one is of no use any more; no other kind fails for good.
+    await utils.cleanup({ tasks: ["DELETE_PERMAFAILED_JOBS"] });
+  } finally {
+    await utils.release();
+  }
+}

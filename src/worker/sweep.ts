@@ -1,0 +1,49 @@
+import type { Task } from "graphile-worker";
+import type postgres from "postgres";
+import { expireDue, nextDue } from "../generated/baseledger.ts";
+import { messageOf, type WorkerLogger } from "./logger.ts";
+
+/** The task of graphile-worker that sweeps. */
+export const SWEEP = "baseledger_expire_due";
+/** One key for all workers of a database: between them there is one next sweep. */
+export const SWEEP_KEY = SWEEP;
+
+/** The longest that a sweep is put off. */
+export const LONGEST_WAIT_MS = 1_000;
+// What is due but locked by a command just now is not asked for again at once.
+const SHORTEST_WAIT_MS = 20;
+
+/** Sweeps until nothing is due, then puts itself on again for when something will be. */
+export function sweepTask(
+  sql: postgres.Sql,
+  batch: number,
+  logger: WorkerLogger,
+  stopping: AbortSignal,
+): Task {
+  return async (_payload, { addJob, job }) => {
+    const began = performance.now();
+    // The database's clock, which deadlines go by; this machine's may differ.
+    const databaseNow = (): number =>
+      (job.locked_at?.getTime() ?? Date.now()) + performance.now() - began;
+    const due = await sweep(sql, batch, stopping).catch((error: unknown) => {
+      logger.warn(`sweep failed, trying again: ${messageOf(error)}`);
+      return null;
+    });
+    const now = databaseNow();
+    const wait = due === null ? LONGEST_WAIT_MS : due.getTime() - now;
+    const bounded = Math.min(Math.max(wait, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
+    await addJob(SWEEP, {}, { jobKey: SWEEP_KEY, runAt: new Date(now + bounded) });
+  };
+}
+
+async function sweep(
+  sql: postgres.Sql,
+  limit: number,
+  stopping: AbortSignal,
+): Promise<Date | null> {
+  let swept = 0;
+  do {
+    swept = Number(await expireDue(sql, { limit }));
+  } while (swept > 0 && !stopping.aborted);
+  return nextDue(sql);
+}
