@@ -1,6 +1,6 @@
 -- freeze_wallet: the kill switch.
 begin;
-select plan(37);
+select plan(38);
 
 do $$
 begin
@@ -89,6 +89,18 @@ select is(baseledger.expire_due(), 1, 'also by the sweep');
 set local role baseledger_operator;
 select ok((baseledger.balance('w')).frozen, 'it stays frozen');
 select ok(not (baseledger.balance('safe')).frozen, 'it alone');
+
+-- A deadline that is reached right after the freeze, before its transaction has ended.
+do $$
+begin
+  perform tap.wallet('next', 100);
+  perform baseledger.reserve('next', 60, 'a', '1 hour');
+  perform tap.due_after('next', 'a', 1);
+  perform baseledger.freeze_wallet('next', 'a test');
+end
+$$;
+select is(tap.last_events('next', 2), array['frozen: 40/60/0', 'expired a 60: 100/0/0'],
+  'without keys, the freeze and an expiry do not meet');
 
 -- Limits ----------------------------------------------------------------------------------------
 

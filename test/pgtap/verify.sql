@@ -1,6 +1,6 @@
 -- verify: proves the ledger, or finds where it does not hold.
 begin;
-select plan(127);
+select plan(130);
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'a ledger without wallets is sound');
@@ -243,16 +243,19 @@ select pg_temp.finds(
   (2, 'spent = spent + 1', array['w 2 balances', 'w 3 balances']),
   (3, 'amount = 101', array['w 3 balances']),
   (4, 'amount = 31', array['w 4 balances']),
-  (4, $$details = null$$, array['w 4 balances']),
+  (4, $$details = null$$, array['w 4 balances', 'w 4 reservation']),
   (4, $$details = '{"late": true, "final": false}'$$, array['w 4 balances', 'w 4 reservation']),
   (5, 'amount = -10', array['w 5 balances']),
   (6, 'amount = 90', array['w 6 balances']),
+  (6, $$details = '{"final": false}'$$, array['w 6 reservation']),
   (7, 'amount = 51', array['w 7 balances']),
   (8, 'amount = 21', array['w 8 balances']),
   (12, 'amount = 71', array['w 12 balances', 'w 12 transfer', 'x 3 transfer']),
   (13, 'amount = 11', array['w 13 balances', 'w 13 transfer', 'x 4 transfer']),
+  (14, 'amount = 101', array['w 14 reservation']),
   (15, 'amount = 21', array['w 15 balances']),
-  (16, 'amount = 2', array['w 16 balances'])
+  (16, 'amount = 2', array['w 16 balances']),
+  (18, 'amount = 99', array['w 18 reservation'])
 ) as c(seq, edit, found);
 
 create temp table y as
