@@ -142,15 +142,17 @@ const TYPES: Record<string, string> = {
   at: "timestamptz",
 };
 
-/** An argument of a function, without `p_`; what is no string travels as JSON text. */
+/** Arguments of a function, without `p_`. */
 export type Arguments = Record<string, Json | undefined>;
 
 /** Calls a function of the ledger and gives its rows. */
 export async function call<T>(sql: postgres.Sql, name: string, args: Arguments): Promise<T[]> {
   const given = Object.entries(args).filter(([, value]) => value !== undefined);
   const list = given.map(([key], i) => `p_${key} => $${i + 1}::text::${TYPES[key] ?? "text"}`);
-  const values = given.map(([, value]) =>
-    typeof value === "string" || value === null ? value : stringifyJson(value as Json),
+  const values = given.map(([key, value]) =>
+    value === null || (typeof value === "string" && TYPES[key] !== "jsonb")
+      ? value
+      : stringifyJson(value as Json),
   );
   const query = `select * from baseledger.${name}(${list.join(", ")})`;
   return sql.unsafe<T[] & Record<string, unknown>[]>(query, values, { prepare: true });
