@@ -10,6 +10,7 @@ import { freezeCommand, unfreezeCommand } from "./freeze.ts";
 import { migrateCommand } from "./migrate.ts";
 import { openCommand } from "./open-wallet.ts";
 import { printError } from "./output.ts";
+import { simulateCommand } from "./simulate.ts";
 import { sqlCommand } from "./sql.ts";
 import { statementCommand } from "./statement.ts";
 import { verifyCommand } from "./verify.ts";
@@ -27,6 +28,7 @@ const COMMANDS = [
   balanceCommand,
   statementCommand,
   verifyCommand,
+  simulateCommand,
   sqlCommand,
 ];
 
