@@ -1,26 +1,36 @@
 import type { Receipt } from "../generated/baseledger.ts";
 
-/** What each granted command has. */
 type Always = "seq" | "event" | "available" | "reserved" | "spent" | "occurredAt";
-
-/**
- * The receipt of a command that was carried out: its event, with the balances right after it. What
- * `More` names is there as well. (A {@link Receipt} has nulls, as a batch returns refusals, too.)
- */
-export type Granted<More extends keyof Receipt = never> = {
-  readonly [Field in Exclude<keyof Receipt, "refused" | "detail">]: Field extends Always | More
-    ? NonNullable<Receipt[Field]>
-    : Receipt[Field];
+type Refusal = "refused" | "detail";
+type Facts = Omit<Receipt, Always | Refusal> & {
+  readonly [Field in Always]: NonNullable<Receipt[Field]>;
 };
 
+/**
+ * The receipt of a command that was carried out: its event, with the balances right after it. (A
+ * {@link Receipt} may be a refusal in a batch, which has no event.)
+ */
+export interface Granted extends Facts {}
+
+/** Receipt of a command that has a key. */
+export interface Done extends Granted {
+  readonly idempotencyKey: string;
+}
+
 /** Receipt of a command that moves an amount. */
-export type Moved = Granted<"amount" | "idempotencyKey">;
+export interface Moved extends Done {
+  readonly amount: bigint;
+}
 
 /** Receipt of a command that books, returns or refunds what a reservation held. */
-export type Booked = Granted<"amount" | "idempotencyKey" | "reservationId">;
+export interface Booked extends Moved {
+  readonly reservationId: string;
+}
 
 /** Receipt of a command that holds funds until a deadline. */
-export type Held = Granted<"amount" | "idempotencyKey" | "reservationId" | "expiresAt">;
+export interface Held extends Booked {
+  readonly expiresAt: Date;
+}
 
 /** The receipts of the commands, by name of the method. */
 export interface Receipts {
@@ -34,6 +44,6 @@ export interface Receipts {
   readonly cancel: Booked;
   readonly charge: Booked;
   readonly refund: Booked;
-  readonly freezeWallet: Granted<"idempotencyKey">;
-  readonly unfreezeWallet: Granted<"idempotencyKey">;
+  readonly freezeWallet: Done;
+  readonly unfreezeWallet: Done;
 }
