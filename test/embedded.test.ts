@@ -83,17 +83,29 @@ async function query<T extends object>(url: string, text: string): Promise<T[]> 
   }
 }
 
-/** The watchdogs that look after `dataDir`. */
-function watchdogs(dataDir: string): number[] {
+/** The processes with this folder in their arguments. */
+function processesOf(path: string): { pid: number; command: string }[] {
   return fs
     .readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      const file = `/proc/${name}/cmdline`;
-      const command = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
-      return command.includes("baseledger-watchdog") && command.includes(dataDir);
-    })
-    .map(Number);
+    .map((pid) => ({ pid: Number(pid), command: commandOf(`/proc/${pid}/cmdline`) }))
+    .filter(({ command }) => command.includes(path));
+}
+
+function commandOf(file: string): string {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch {
+    // gone in the meantime
+    return "";
+  }
+}
+
+/** The watchdogs that look after the server of `dataDir`. */
+function watchdogs(dataDir: string): number[] {
+  return processesOf(dirname(dataDir))
+    .filter(({ command }) => command.includes("baseledger-watchdog"))
+    .map(({ pid }) => pid);
 }
 
 async function nothingIsLeft({ pid, dataDir }: Facts): Promise<void> {
@@ -173,6 +185,22 @@ describe("a throw-away server", () => {
     await nothingIsLeft(facts);
   });
 
+  test.runIf(hasProc).each([
+    ["is about to start", "."],
+    ["makes the data directory", "data/PG_VERSION"],
+  ])("is gone when its program gets SIGKILL while it %s", async (_, sign) => {
+    fs.chmodSync(folder, 0o777);
+    vi.stubEnv("TMPDIR", folder);
+    const child = spawn(process.execPath, [program, "stay"], { stdio: "ignore" });
+    children.push(child);
+    const scratch = await until("there is a folder", () => fs.readdirSync(folder)[0]);
+    await until(`there is ${sign}`, () => fs.existsSync(join(folder, scratch, sign)));
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await until("no process uses it", () => processesOf(folder).length === 0);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
+
   test("is gone with its program also when it had crashed before", async () => {
     const { child, facts } = await run("stay");
     process.kill(facts.pid, "SIGKILL");
@@ -226,6 +254,19 @@ describe("a server with a folder of its own", () => {
     await once(child, "exit");
     const server = await start({ dataDir });
     expect(await query(server.url, "select one from kept")).toEqual([{ one: 1 }]);
+  });
+
+  test.runIf(hasProc)("ends when its program gets SIGKILL while it starts", async () => {
+    const dataDir = join(folder, "data");
+    const options = JSON.stringify({ dataDir });
+    const child = spawn(process.execPath, [program, "stay", options], { stdio: "ignore" });
+    children.push(child);
+    // the server writes this when it has come up so far that it would go on
+    await until("it starts", () => fs.existsSync(join(dataDir, "postmaster.opts")));
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await until("no process uses it", () => processesOf(dataDir).length === 0);
+    await until("nothing else is left", () => fs.readdirSync(folder).join() === "data");
   });
 
   test.each(["nobody's", "another program's"])(

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Account, Binaries } from "./binaries.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 const run = promisify(execFile);
 const secretFile = "baseledger.password";
@@ -33,18 +34,23 @@ export async function createDataDir(
   binaries: Binaries,
   account: Account | undefined,
   durable: boolean,
+  watchdog: Watchdog,
 ): Promise<void> {
   const made = join(scratch, "data");
   const secret = join(scratch, secretFile);
-  fs.writeFileSync(secret, randomBytes(24).toString("hex"), { mode: 0o600 });
-  if (account) fs.chownSync(secret, account.uid, account.gid);
+  const file = fs.openSync(secret, "wx", 0o600);
+  fs.writeFileSync(file, randomBytes(24).toString("hex"));
+  if (account) fs.fchownSync(file, account.uid, account.gid);
+  fs.closeSync(file);
   // macOS has no locale C.UTF-8; the collation there is then plain byte order as well
   const locale = process.platform === "darwin" ? "C" : "C.UTF-8";
   const args = ["-D", made, "-U", "postgres", "--auth=scram-sha-256", `--pwfile=${secret}`];
   args.push("--encoding=UTF8", `--locale=${locale}`);
   if (binaries.major >= 17) args.push("--locale-provider=builtin", "--builtin-locale=C.UTF-8");
   if (!durable) args.push("--no-sync");
-  await run(binaries.initdb, args, { ...account, env: serverEnv, cwd: scratch }).catch((error) => {
+  const initdb = run(binaries.initdb, args, { ...account, env: serverEnv, cwd: scratch });
+  watchdog.watch(initdb.child, "SIGKILL");
+  await initdb.catch((error) => {
     throw new Error(`initdb failed: ${error.stderr || error.message}`, { cause: error });
   });
   fs.renameSync(secret, join(made, secretFile));

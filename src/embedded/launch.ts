@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Account, Binaries } from "./binaries.ts";
 import { isAlive, type Postmaster, runningPostmaster, serverEnv } from "./dataDir.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 /** How long somebody else may take to come up or to go away, in milliseconds. */
 const patience = 60_000;
@@ -15,6 +16,9 @@ export interface Launch {
   readonly account: Account | undefined;
   readonly dataDir: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** The signal that ends it, should this program die. */
+  readonly stopSignal: NodeJS.Signals;
+  readonly watchdog: Watchdog;
 }
 
 /** A server of ours that accepts connections. */
@@ -44,6 +48,7 @@ export async function launch(
     let trouble = `a server with process id ${other?.pid} is ${other?.status}`;
     if (!other) {
       const child = start(options, at);
+      options.watchdog.watch(child, options.stopSignal);
       if (await isReady(child, options.dataDir)) return { child, port: at };
       trouble = fs.readFileSync(logFile(options.dataDir), "utf8");
       const taken = trouble.includes("could not bind");
@@ -81,7 +86,9 @@ function logFile(dataDir: string): string {
 function start({ binaries, account, dataDir, settings }: Launch, port: number): ChildProcess {
   const fixed = { listen_addresses: "127.0.0.1", port: String(port), unix_socket_directories: "" };
   const all = { ...settings, ...fixed, "baseledger.owner": String(process.pid) };
-  const log = fs.openSync(logFile(dataDir), "w", 0o600);
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
+  // we may be root, in a folder of somebody else's: no link of theirs shall lead us elsewhere
+  const log = fs.openSync(logFile(dataDir), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
     return spawn(
       binaries.postgres,
@@ -90,7 +97,7 @@ function start({ binaries, account, dataDir, settings }: Launch, port: number): 
         dataDir,
         ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
       ],
-      // a process group of its own: Ctrl-C is for the program, which stops the server when it is done
+      // in a process group of its own: Ctrl-C is for the program, which will stop the server
       { ...account, env: serverEnv, cwd: dataDir, stdio: ["ignore", log, log], detached: true },
     );
   } finally {

@@ -1,23 +1,23 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 
 // Its input ends when this program does, however that comes about; the signals that end a whole
-// process group must not end it first. PostgreSQL removes postmaster.pid as its last act.
+// process group must not end it first. What has ended may linger as a zombie (state Z).
 const script = `
 trap '' INT TERM HUP
-pid=0
-while read -r line; do pid=$line; done
-[ "$pid" = done ] && exit
-signal=$1 data=$2 scratch=$3 tries=0
-if [ "$pid" != 0 ] && kill -s "$signal" "$pid"; then
-  while [ -e "$data/postmaster.pid" ] && kill -0 "$pid" && [ $tries -lt 600 ]; do
+signal='' pid=''
+while read -r first second; do signal=$first pid=$second; done
+[ "$signal" = done ] && exit
+tries=0
+if [ -n "$pid" ] && kill -s "$signal" "$pid"; then
+  while kill -0 "$pid" && [ "$(cut -d ' ' -f 3 "/proc/$pid/stat")" != Z ] && [ $tries -lt 600 ]; do
     sleep 0.1
     tries=$((tries + 1))
   done
 fi
 tries=0
-until rm -rf "$scratch" || [ $tries -ge 50 ]; do
+until rm -rf "$1" || [ $tries -ge 50 ]; do
   sleep 0.1
   tries=$((tries + 1))
 done
@@ -25,18 +25,18 @@ done
 
 /** Cleans up after this program when it cannot do so itself. */
 export interface Watchdog {
-  /** Names the server to stop; undefined: none runs. */
-  watch(pid: number | undefined): void;
+  /** Looks after a process, in place of the one before: it is to be ended with `signal`. */
+  watch(child: ChildProcess, signal: NodeJS.Signals): void;
   /** Ends it: everything is cleaned up. */
   dismiss(): Promise<void>;
 }
 
 /**
- * Starts a process that outlives this one: when this one has ended, were it by SIGKILL, it
- * stops the server with `signal` and removes `scratch`.
+ * Starts a process that outlives this one: when this one has ended, were it by SIGKILL, it ends
+ * what it watches, and removes `scratch`.
  */
-export function startWatchdog(signal: "INT" | "QUIT", dataDir: string, scratch: string): Watchdog {
-  const shell = spawn("/bin/sh", ["-c", script, "baseledger-watchdog", signal, dataDir, scratch], {
+export function startWatchdog(scratch: string): Watchdog {
+  const shell = spawn("/bin/sh", ["-c", script, "baseledger-watchdog", scratch], {
     stdio: ["pipe", "ignore", "ignore"],
     cwd: "/",
     detached: true,
@@ -47,8 +47,10 @@ export function startWatchdog(signal: "INT" | "QUIT", dataDir: string, scratch: 
   shell.unref();
   (shell.stdin as Socket).unref();
   return {
-    watch: (pid) => {
-      shell.stdin.write(`${pid ?? 0}\n`);
+    watch: (child, signal) => {
+      shell.stdin.write(`${signal.slice("SIG".length)} ${child.pid}\n`);
+      // its number may soon be another program's
+      child.once("exit", () => shell.stdin.write("none\n"));
     },
     dismiss: async () => {
       if (shell.exitCode !== null || shell.signalCode !== null || !shell.pid) return;

@@ -30,7 +30,7 @@ export const packaged = fileURLToPath(new URL("../../db", import.meta.url));
 /**
  * Reads what an installation consists of.
  *
- * @throws Error when a committed file was changed, or is missing from the chain, or when there are none
+ * @throws Error when a committed file was changed, when one is missing, or when there are none
  */
 export async function loadMigrations(directory: string): Promise<Source> {
   const committed = join(directory, "migrations", "committed");
