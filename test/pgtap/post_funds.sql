@@ -1,6 +1,6 @@
 -- post_funds: the batch of operators, which may also move funds in and out.
 begin;
-select plan(55);
+select plan(56);
 
 do $$
 begin
@@ -239,6 +239,21 @@ select is(
   ]'),
   array['LGRNF', '#16 charged 1: 48/0/2', '#17 refunded 1: 49/0/1', 'LGEND'],
   'refused before it was charged, granted with the same key after it'
+);
+
+select is(
+  array(
+    select tap.told(r) #> '{detail,ended_seq}' from baseledger.post_funds('refer', '[
+      {"op": "settle", "reservation_id": "c1", "amount": 1, "idempotency_key": "e1"},
+      {"op": "refund", "reservation_id": "c1", "amount": 1, "idempotency_key": "e2"},
+      {"op": "settle", "reservation_id": "c1", "amount": 1, "idempotency_key": "e3"},
+      {"op": "charge", "amount": 1, "idempotency_key": "e4"},
+      {"op": "refund", "reservation_id": "e4", "amount": 1, "idempotency_key": "e5"},
+      {"op": "cancel", "reservation_id": "e4", "idempotency_key": "e6"}
+    ]') as r where r.refused is not null
+  ),
+  array['14', '14', '19']::jsonb[],
+  'a refund is no end: the settlement or the charge was'
 );
 
 do $$
