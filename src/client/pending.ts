@@ -47,7 +47,7 @@ export interface PendingCommands {
 export function trackPending(limit: number, seconds: number): PendingCommands {
   // Each has the same time, so the first one in is the first whose time is up.
   const commands = new Set<Pending<never>>();
-  let stays = 0;
+  const stays = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
   let closing: PromiseWithResolvers<void> | undefined;
 
@@ -78,7 +78,7 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
   }
 
   function finishClosing(): void {
-    if (commands.size + stays === 0) closing?.resolve();
+    if (commands.size + stays.size === 0) closing?.resolve();
   }
 
   return {
@@ -112,11 +112,12 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
     },
     stay() {
       if (closing) throw new LedgerClosedError();
-      stays += 1;
-      return () => {
-        stays -= 1;
+      const leave = () => {
+        stays.delete(leave);
         finishClosing();
       };
+      stays.add(leave);
+      return leave;
     },
     close() {
       closing ??= Promise.withResolvers();

@@ -1,0 +1,426 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  AlreadyEndedError,
+  HeartbeatLostError,
+  NothingReportedError,
+  NotSettledError,
+} from "../../src/client/errors.ts";
+import type { Ledger } from "../../src/client/ledger.ts";
+import type { Reservation } from "../../src/client/reservation.ts";
+import {
+  InsufficientFundsError,
+  OverdraftLimitError,
+  ReservationEndedError,
+  ReservationExpiredError,
+} from "../../src/errors.ts";
+import { checkInvariants } from "../support/invariants.ts";
+import {
+  balance,
+  createLedger as createTestLedger,
+  history,
+  holdLock,
+  openWallet,
+  type TestLedger,
+  travelBack,
+  untilPast,
+} from "../support/ledger.ts";
+import { until } from "../support/until.ts";
+import { createClient, isSettled, rejection } from "./support.ts";
+
+let database: TestLedger;
+let ledger: Ledger;
+let wallet: string;
+let wallets = 0;
+
+beforeAll(async () => {
+  database = await createTestLedger();
+  ledger = createClient(database);
+});
+afterAll(async () => {
+  await ledger.close();
+  await checkInvariants(database);
+  await database[Symbol.asyncDispose]();
+});
+
+/** A wallet of its own for each test, with 100 in it. */
+async function freshWallet(terms = {}): Promise<void> {
+  wallet = await openWallet(database, `guard-${++wallets}`, 100n, terms);
+}
+
+const events = async () => (await history(database, wallet)).slice(2);
+const funds = async () => {
+  const { available, reserved, spent } = await balance(database.agent, wallet);
+  return { available, reserved, spent };
+};
+const lastMetadata = async () => {
+  const rows = await database.auditor`
+    select metadata from baseledger.journal where wallet_id = ${wallet} order by seq`;
+  return rows.map(({ metadata }) => metadata).at(-1);
+};
+
+/** Resolves when a signal aborts. */
+function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason);
+    signal.addEventListener("abort", () => resolve(signal.reason), { once: true });
+  });
+}
+
+describe("guard", () => {
+  test("settles what the callback reports, and gives what it returns", async () => {
+    await freshWallet();
+    const answer = await ledger.guard({ wallet, amount: 10n, ttl: 60 }, async (reservation) => {
+      expect(await funds()).toEqual({ available: 90n, reserved: 10n, spent: 0n });
+      expect(reservation).toMatchObject({ wallet, amount: 10n, spent: 0n });
+      expect(reservation.expiresAt).toBeInstanceOf(Date);
+      reservation.spend(3n, { model: "small", tokens: 5 });
+      reservation.spend(4n, { tokens: 9 });
+      expect(reservation.spent).toBe(7n);
+      return "the answer";
+    });
+    expect(answer).toBe("the answer");
+    expect(await funds()).toEqual({ available: 93n, reserved: 0n, spent: 7n });
+    expect(await lastMetadata()).toEqual({ model: "small", tokens: 9 });
+  });
+
+  test("settles more than was held in full", async () => {
+    await freshWallet();
+    await ledger.guard({ wallet, amount: 10n }, (reservation) => reservation.spend(15n));
+    expect(await funds()).toEqual({ available: 85n, reserved: 0n, spent: 15n });
+  });
+
+  test("takes a report of nothing for an answer", async () => {
+    await freshWallet();
+    expect(
+      await ledger.guard({ wallet, amount: 10n }, (reservation) => {
+        reservation.spend(0n);
+        return "from the cache";
+      }),
+    ).toBe("from the cache");
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(await funds()).toEqual({ available: 100n, reserved: 0n, spent: 0n });
+  });
+
+  test("settles the whole hold when nothing was reported, and says so", async () => {
+    await freshWallet();
+    const attempt = ledger.guard({ wallet, amount: 10n }, async () => "forgot to report");
+    const error = await rejection(NothingReportedError, attempt);
+    expect(error).toMatchObject({ amount: 10n, result: "forgot to report" });
+    expect(await funds()).toEqual({ available: 90n, reserved: 0n, spent: 10n });
+  });
+
+  test.each(["async", "sync"])("cancels on a throw before spending (%s)", async (kind) => {
+    await freshWallet();
+    const attempt = ledger.guard({ wallet, amount: 10n }, () => {
+      const error = new Error("provider down");
+      if (kind === "sync") throw error;
+      return Promise.reject(error);
+    });
+    await expect(attempt).rejects.toThrow("provider down");
+    expect(await events()).toEqual(["reserved", "cancelled"]);
+    expect(await funds()).toEqual({ available: 100n, reserved: 0n, spent: 0n });
+  });
+
+  test("settles on a throw what was spent before", async () => {
+    await freshWallet();
+    const attempt = ledger.guard({ wallet, amount: 10n }, async (reservation) => {
+      reservation.spend(6n);
+      throw new Error("stream broke");
+    });
+    await expect(attempt).rejects.toThrow("stream broke");
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(await funds()).toEqual({ available: 94n, reserved: 0n, spent: 6n });
+  });
+
+  test("does not run the callback without funds", async () => {
+    await freshWallet();
+    let ran = false;
+    const attempt = ledger.guard({ wallet, amount: 101n }, () => {
+      ran = true;
+    });
+    await rejection(InsufficientFundsError, attempt);
+    expect(ran).toBe(false);
+  });
+
+  test("is content with less where asked to", async () => {
+    await freshWallet();
+    await ledger.guard({ wallet, amount: 500n, atLeast: 50n }, (reservation) => {
+      expect(reservation.amount).toBe(100n);
+      reservation.spend(1n);
+    });
+    expect(await funds()).toEqual({ available: 99n, reserved: 0n, spent: 1n });
+  });
+
+  test("leaves an end of the callback's own alone", async () => {
+    await freshWallet();
+    await ledger.guard({ wallet, amount: 10n }, (reservation) => reservation.settle(2n));
+    await ledger.guard({ wallet, amount: 10n }, (reservation) => reservation.cancel());
+    expect(await events()).toEqual(["reserved", "settled", "reserved", "cancelled"]);
+    expect(await funds()).toEqual({ available: 98n, reserved: 0n, spent: 2n });
+  });
+
+  test("waits for an end of the callback's own that was not awaited", async () => {
+    await freshWallet();
+    await ledger.guard({ wallet, amount: 10n }, (reservation) => {
+      void reservation.settle(2n);
+    });
+    expect(await events()).toEqual(["reserved", "settled"]);
+  });
+
+  test("says what is left to do when a settlement fails", async () => {
+    await freshWallet({ overdraft_limit: 0n });
+    const attempt = ledger.guard({ wallet, amount: 10n }, (reservation) => {
+      reservation.spend(200n);
+      return "expensive";
+    });
+    const error = await rejection(NotSettledError, attempt);
+    expect(error.cause).toBeInstanceOf(OverdraftLimitError);
+    expect(error.outcome).toEqual({ status: "fulfilled", value: "expensive" });
+    const { reservationId, amount, idempotencyKey } = error;
+    await database.operator`select * from baseledger.credit(${wallet}, 500, 'more')`;
+    const again = { walletId: wallet, reservationId, amount, idempotencyKey };
+    expect(await ledger.settle(again)).toMatchObject({ amount: 200n, available: 400n });
+  });
+
+  test("says so as well when the callback has thrown", async () => {
+    await freshWallet({ overdraft_limit: 0n });
+    const thrown = new Error("stream broke");
+    const attempt = ledger.guard({ wallet, amount: 10n }, (reservation) => {
+      reservation.spend(200n);
+      throw thrown;
+    });
+    const error = await rejection(NotSettledError, attempt);
+    expect(error.outcome).toEqual({ status: "rejected", reason: thrown });
+  });
+
+  test("with the key of an open reservation takes it over, with a new life", async () => {
+    await freshWallet();
+    const again = { wallet, amount: 10n, ttl: 60, idempotencyKey: "job-1" };
+    // A program that died while its reservation was open.
+    await ledger.reserve({ walletId: wallet, amount: 10n, ttl: 60, idempotencyKey: "job-1" });
+    await ledger.guard(again, (reservation) => reservation.spend(1n));
+    expect(await events()).toEqual(["reserved", "extended", "settled"]);
+    let ran = false;
+    const attempt = ledger.guard(again, () => {
+      ran = true;
+    });
+    await rejection(ReservationEndedError, attempt);
+    expect(ran).toBe(false);
+  });
+});
+
+describe("a handle", () => {
+  test("acts once", async () => {
+    await freshWallet();
+    const reservation = await ledger.hold({ wallet, amount: 10n });
+    const settling = reservation.settle(1n);
+    const error = await rejection(AlreadyEndedError, reservation.settle(1n));
+    expect(error).toMatchObject({ reservationId: reservation.id, end: "settled" });
+    await settling;
+    expect(() => reservation.spend(1n)).toThrow(AlreadyEndedError);
+    await rejection(AlreadyEndedError, reservation.cancel());
+    await rejection(AlreadyEndedError, reservation.extend(20n));
+    await reservation[Symbol.asyncDispose]();
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(await funds()).toEqual({ available: 99n, reserved: 0n, spent: 1n });
+  });
+
+  test("outlives its guard only to say that it has ended", async () => {
+    await freshWallet();
+    let kept: Reservation | undefined;
+    await ledger.guard({ wallet, amount: 10n }, (reservation) => {
+      kept = reservation;
+      reservation.spend(1n);
+    });
+    expect(() => kept?.spend(1n)).toThrow(/was settled/);
+  });
+
+  test("that could not be settled can be settled again", async () => {
+    await freshWallet({ overdraft_limit: 0n });
+    const reservation = await ledger.hold({ wallet, amount: 10n });
+    await rejection(OverdraftLimitError, reservation.settle(200n));
+    await database.operator`select * from baseledger.credit(${wallet}, 500, 'more')`;
+    expect(await reservation.settle()).toMatchObject({ amount: 200n });
+    expect(await events()).toEqual(["reserved", "credited", "settled"]);
+  });
+
+  test("holds more or less from now on", async () => {
+    await freshWallet();
+    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 60 });
+    await reservation.extend(30n);
+    expect(reservation.amount).toBe(30n);
+    expect(await funds()).toEqual({ available: 70n, reserved: 30n, spent: 0n });
+    await reservation.extend(20n);
+    await rejection(InsufficientFundsError, reservation.extend(101n));
+    expect(reservation.amount).toBe(20n);
+    await reservation.cancel();
+  });
+
+  test("refuses to report what is no amount", async () => {
+    await freshWallet();
+    const reservation = await ledger.hold({ wallet, amount: 10n });
+    expect(() => reservation.spend(-1n)).toThrow(RangeError);
+    expect(() => reservation.spend(0.5 as never)).toThrow(TypeError);
+    await reservation.cancel();
+  });
+
+  test("settles at the end of a block what was spent", async () => {
+    await freshWallet();
+    {
+      await using reservation = await ledger.hold({ wallet, amount: 10n });
+      reservation.spend(3n);
+    }
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(await funds()).toEqual({ available: 97n, reserved: 0n, spent: 3n });
+  });
+
+  test("cancels at the end of a block if nothing was", async () => {
+    await freshWallet();
+    const work = async () => {
+      await using reservation = await ledger.hold({ wallet, amount: 10n });
+      throw new Error(`never came to use ${reservation.id}`);
+    };
+    await expect(work()).rejects.toThrow("never came to use");
+    expect(await events()).toEqual(["reserved", "cancelled"]);
+  });
+});
+
+describe("a heartbeat", () => {
+  test("keeps a reservation alive beyond its time to live", async () => {
+    await freshWallet();
+    await ledger.guard({ wallet, amount: 10n, ttl: 1 }, async (reservation) => {
+      const first = reservation.expiresAt;
+      await untilPast(database, new Date(first.getTime() + 500).toISOString());
+      expect(reservation.expiresAt.getTime()).toBeGreaterThan(first.getTime() + 500);
+      expect(await funds()).toEqual({ available: 90n, reserved: 10n, spent: 0n });
+      expect(reservation.signal.aborted).toBe(false);
+      reservation.spend(2n);
+    });
+    const seen = await events();
+    expect(seen.filter((event) => event === "extended").length).toBeGreaterThanOrEqual(2);
+    expect(seen.at(-1)).toBe("settled");
+    expect(seen).not.toContain("expired");
+  });
+
+  test("ends with the reservation", async () => {
+    await freshWallet();
+    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 1 });
+    await reservation.settle(1n);
+    await untilPast(database, new Date(Date.now() + 700).toISOString());
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(reservation.signal.aborted).toBe(false);
+  });
+
+  test("that is refused aborts the signal: somebody else has ended it", async () => {
+    await freshWallet();
+    const attempt = ledger.guard({ wallet, amount: 10n, ttl: 1 }, async (reservation) => {
+      await ledger.cancel({ walletId: wallet, reservationId: reservation.id });
+      throw await aborted(reservation.signal);
+    });
+    expect(await rejection(ReservationEndedError, attempt)).toMatchObject({ status: "cancelled" });
+    expect(await events()).toEqual(["reserved", "cancelled"]);
+  });
+
+  test("that does not come through until the deadline aborts it, and spending is settled late", async () => {
+    await freshWallet();
+    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 1 });
+    const letGo = await holdLock(database, wallet);
+    const reason = await aborted(reservation.signal);
+    expect(reason).toBeInstanceOf(HeartbeatLostError);
+    expect(reason).toMatchObject({ reservationId: reservation.id });
+    await letGo();
+    await reservation.settle(4n);
+    const seen = await events();
+    expect(seen.at(0)).toBe("reserved");
+    expect(seen.at(-1)).toBe("settled");
+    expect(await funds()).toEqual({ available: 96n, reserved: 0n, spent: 4n });
+  });
+
+  test("that finds it expired aborts it, and there is nothing to cancel", async () => {
+    await freshWallet();
+    const attempt = ledger.guard({ wallet, amount: 10n, ttl: 2 }, async (reservation) => {
+      await travelBack(database, wallet, "3 seconds");
+      throw await aborted(reservation.signal);
+    });
+    await rejection(ReservationExpiredError, attempt);
+    expect(await funds()).toEqual({ available: 100n, reserved: 0n, spent: 0n });
+  });
+});
+
+describe("an AbortSignal", () => {
+  test("that is aborted already keeps everything from happening", async () => {
+    await freshWallet();
+    const signal = AbortSignal.abort(new Error("too late"));
+    const attempt = ledger.guard({ wallet, amount: 10n, signal }, () => "never");
+    await expect(attempt).rejects.toThrow("too late");
+    expect(await events()).toEqual([]);
+  });
+
+  test("aborts the callback, and the hold is cancelled", async () => {
+    await freshWallet();
+    const controller = new AbortController();
+    const attempt = ledger.guard(
+      { wallet, amount: 10n, signal: controller.signal },
+      async (reservation) => {
+        queueMicrotask(() => controller.abort(new Error("user left")));
+        throw await aborted(reservation.signal);
+      },
+    );
+    await expect(attempt).rejects.toThrow("user left");
+    expect(await events()).toEqual(["reserved", "cancelled"]);
+  });
+
+  test("does not undo what the callback has done", async () => {
+    await freshWallet();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const answer = await ledger.guard({ wallet, amount: 10n, signal }, (reservation) => {
+      reservation.spend(5n);
+      controller.abort();
+      return "in time";
+    });
+    expect(answer).toBe("in time");
+    expect(await funds()).toEqual({ available: 95n, reserved: 0n, spent: 5n });
+  });
+
+  test("ends the heartbeat, so that a callback that hangs holds funds no longer", async () => {
+    await freshWallet();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 1, signal });
+    controller.abort();
+    await until("the funds are back", async () => (await funds()).available === 100n);
+    expect(await events()).toEqual(["reserved"]);
+    await reservation.settle(3n);
+    expect(await funds()).toEqual({ available: 97n, reserved: 0n, spent: 3n });
+  });
+
+  test("while the reservation is being asked for rejects at once, and gives it back", async () => {
+    await freshWallet();
+    const letGo = await holdLock(database, wallet);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const attempt = ledger.guard({ wallet, amount: 10n, signal }, () => "never");
+    expect(await isSettled(attempt)).toBe(false);
+    controller.abort(new Error("user left"));
+    await expect(attempt).rejects.toThrow("user left");
+    await letGo();
+    await until("it is given back", async () => (await events()).length === 2);
+    expect(await events()).toEqual(["reserved", "cancelled"]);
+  });
+
+  test("of many guards is let go by each", async () => {
+    await freshWallet();
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on("warning", note);
+    const { signal } = new AbortController();
+    const guards = Array.from({ length: 50 }, () =>
+      ledger.guard({ wallet, amount: 1n, signal }, (reservation) => reservation.spend(1n)),
+    );
+    await Promise.all(guards);
+    process.off("warning", note);
+    expect(warnings).toEqual([]);
+    expect(await funds()).toEqual({ available: 50n, reserved: 0n, spent: 50n });
+  });
+});
