@@ -3,9 +3,10 @@ import postgres from "postgres";
 import { messageOf, silence, type WorkerLogger } from "./worker/logger.ts";
 import { type Running, startRunner } from "./worker/runner.ts";
 import { type Ending, keepRunning } from "./worker/supervise.ts";
-import { sweepTask } from "./worker/sweep.ts";
+import { type Swept, sweepTask } from "./worker/sweep.ts";
 
 export type { WorkerLogger } from "./worker/logger.ts";
+export type { Swept } from "./worker/sweep.ts";
 
 /** How {@link startWorker} connects. */
 export interface WorkerOptions {
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   readonly batch?: number;
   /** Silent without one. */
   readonly logger?: WorkerLogger;
+  /** Told of each sweep of this worker. */
+  readonly onSweep?: (swept: Swept) => void;
 }
 
 /** A running worker. */
@@ -50,7 +53,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     connection: { application_name: "baseledger worker" },
   });
   const ending: Ending = { asked: new AbortController(), forced: new AbortController() };
-  const task = sweepTask(sql, batch, logger, ending.asked.signal);
+  const tell = options.onSweep ?? (() => undefined);
+  const task = sweepTask(sql, batch, logger, ending.asked.signal, tell);
   const pools: string[] = [];
   const start = (): Promise<Running> => startRunner({ url, schema, task, logger, pools });
   try {

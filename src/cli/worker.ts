@@ -1,39 +1,133 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import postgres from "postgres";
+import { nextDue } from "../generated/baseledger.ts";
+import { type HealthServer, serveHealth } from "../worker/http.ts";
+import { createMetrics, type Metrics } from "../worker/metrics.ts";
 import { startWorker, type WorkerLogger } from "../worker.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
-import { printError } from "./output.ts";
+import { parsedBy, UsageError } from "./failure.ts";
+import { createLogger, type LogFormat } from "./log.ts";
 import { untilAskedToEnd } from "./signals.ts";
+import { eventsWritten } from "./views.ts";
+
+interface Options extends DatabaseOptions {
+  readonly port?: number;
+  readonly host: string;
+  readonly logFormat: LogFormat;
+}
 
 /** `baseledger worker`: the expiry job, until it is asked to end. */
 export function workerCommand(): Command {
   const command = new Command("worker")
     .description("run the expiry job, which returns the funds of reservations past their deadline")
+    .option("--port <n>", "serve health and metrics over HTTP; 0 takes a free one", parsePort())
+    .option("--host <address>", "where to serve them", "0.0.0.0")
+    .addOption(
+      new Option("--log-format <format>", "of the log on standard error")
+        .choices(["text", "json"])
+        .default("text"),
+    )
     .addHelpText(
       "after",
       "\nThe login must be a member of baseledger_worker. On its first start it makes the schema" +
         "\nbaseledger_worker for graphile-worker's tables, and needs create on the database for" +
         "\nthat. Several workers may run, with one login." +
-        "\n\nExample:\n  DATABASE_URL=postgres://worker@localhost/app baseledger worker",
+        "\n\nWith --port it serves /health/live (it runs), /health/ready (and the database answers)" +
+        "\nand /metrics for Prometheus. At SIGTERM or Ctrl-C it ends after the sweep under way, in" +
+        "\n10 seconds at most." +
+        "\n\nExamples:\n  DATABASE_URL=postgres://worker@localhost/app baseledger worker" +
+        "\n  baseledger worker --port 9464 --log-format json",
     )
     .action(runWorker);
   return addDatabaseOptions(command);
 }
 
 /** Tells a person what the expiry job does, with the time, on standard error. */
-export const timedLogger: WorkerLogger = {
-  info: (message) => printError(`${new Date().toISOString()} ${message}`),
-  warn: (message) => printError(`${new Date().toISOString()} ${message}`),
-};
+export const timedLogger: WorkerLogger = createLogger("text");
 
-async function runWorker(options: DatabaseOptions): Promise<void> {
+function parsePort(): (text: string) => number {
+  return parsedBy((text) => {
+    const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(port <= 65_535)) throw new RangeError("It is not a port from 0 to 65535.");
+    return port;
+  });
+}
+
+async function runWorker(options: Options): Promise<void> {
   const asked = untilAskedToEnd();
+  const logger = createLogger(options.logFormat);
   const database = await open(options);
   try {
-    const worker = await startWorker({ url: database.url, logger: timedLogger });
-    await asked;
-    await worker.stop();
+    const { port } = options;
+    if (port === undefined) await work(database.url, logger, asked);
+    else await serve(database.url, { ...options, port }, logger, asked);
   } finally {
     await database.stop();
   }
-  timedLogger.info("expiry job stopped");
+  logger.info("expiry job stopped");
+}
+
+async function work(
+  url: string,
+  logger: WorkerLogger,
+  asked: Promise<void>,
+  watched?: { readonly metrics: Metrics; readonly onStart: (running: boolean) => void },
+): Promise<void> {
+  const onSweep = watched?.metrics.noteSweep;
+  const worker = await startWorker({ url, logger, ...(onSweep ? { onSweep } : {}) });
+  watched?.onStart(true);
+  await asked;
+  watched?.onStart(false);
+  await worker.stop();
+}
+
+async function serve(
+  url: string,
+  options: Options & { readonly port: number },
+  logger: WorkerLogger,
+  asked: Promise<void>,
+): Promise<void> {
+  // Of its own: a probe must not wait for a sweep.
+  const sql = postgres(url, {
+    max: 1,
+    fetch_types: false,
+    onnotice: () => undefined,
+    connection: { application_name: "baseledger worker health" },
+  });
+  const metrics = createMetrics({
+    nextDue: () => nextDue(sql),
+    eventsWritten: () => eventsWritten(sql),
+  });
+  let running = false;
+  const server = await listen(options, () => running, metrics);
+  try {
+    logger.info(`health and metrics on port ${server.port}`);
+    await work(url, logger, asked, {
+      metrics,
+      onStart: (now) => {
+        running = now;
+      },
+    });
+  } finally {
+    await Promise.all([server.stop(), sql.end({ timeout: 0 })]);
+  }
+}
+
+async function listen(
+  { host, port }: Options & { readonly port: number },
+  running: () => boolean,
+  metrics: Metrics,
+): Promise<HealthServer> {
+  try {
+    return await serveHealth({
+      host,
+      port,
+      ready: async () => running() && (await metrics.answers()),
+      metrics: async () => ({ contentType: metrics.contentType, text: await metrics.render() }),
+    });
+  } catch (error) {
+    throw new UsageError(`cannot serve on ${host}, port ${port}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }

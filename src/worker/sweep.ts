@@ -13,23 +13,34 @@ export const LONGEST_WAIT_MS = 1_000;
 // What is due but locked by a command just now is not asked for again at once.
 const SHORTEST_WAIT_MS = 20;
 
+/** What a sweep has done. */
+export interface Swept {
+  /** Reservations that it expired: those that were due. Null if it failed. */
+  readonly expired: number | null;
+  readonly seconds: number;
+  /** When it ended, by the database's clock. */
+  readonly at: Date;
+}
+
 /** Sweeps until nothing is due, then puts itself on again for when something will be. */
 export function sweepTask(
   sql: postgres.Sql,
   batch: number,
   logger: WorkerLogger,
   stopping: AbortSignal,
+  tell: (swept: Swept) => void,
 ): Task {
   return async (_payload, { addJob, job }) => {
     const began = performance.now();
     // The database's clock, which deadlines go by; this machine's may differ.
     const databaseNow = (): number =>
       (job.locked_at?.getTime() ?? Date.now()) + performance.now() - began;
-    const due = await sweep(sql, batch, stopping).catch((error: unknown) => {
+    const { expired, due } = await sweep(sql, batch, stopping).catch((error: unknown) => {
       logger.warn(`sweep failed, trying again: ${messageOf(error)}`);
-      return null;
+      return { expired: null, due: null };
     });
     const now = databaseNow();
+    tell({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
     const wait = due === null ? LONGEST_WAIT_MS : due.getTime() - now;
     const bounded = Math.min(Math.max(wait, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
     await addJob(SWEEP, {}, { jobKey: SWEEP_KEY, runAt: new Date(now + bounded) });
@@ -40,10 +51,12 @@ async function sweep(
   sql: postgres.Sql,
   limit: number,
   stopping: AbortSignal,
-): Promise<Date | null> {
+): Promise<{ readonly expired: number; readonly due: Date | null }> {
+  let expired = 0;
   let swept = 0;
   do {
     swept = Number(await expireDue(sql, { limit }));
+    expired += swept;
   } while (swept > 0 && !stopping.aborted);
-  return nextDue(sql);
+  return { expired, due: await nextDue(sql) };
 }

@@ -1,0 +1,160 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import postgres from "postgres";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { credit, openWallet, reserve } from "../../src/generated/baseledger.ts";
+import { baseledger, type Started, start } from "../support/cli.ts";
+import { createDatabase, type TestDatabase } from "../support/server.ts";
+import { until } from "../support/until.ts";
+
+let database: TestDatabase;
+let sql: postgres.Sql;
+/** Address as a login that has no more rights than a worker needs. */
+let url: string;
+let login: string;
+let running: Started[] = [];
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  login = `worker_of_${database.name}`;
+  await sql.unsafe(`
+    create role ${login} login password 'secret' in role baseledger_worker;
+    grant create on database ${database.name} to ${login}`);
+  const address = new URL(database.url);
+  address.username = login;
+  address.password = "secret";
+  url = address.href;
+});
+
+afterEach(async () => {
+  for (const { child, ended } of running) {
+    child.kill("SIGKILL");
+    await ended;
+  }
+  running = [];
+});
+
+afterAll(async () => {
+  await sql.unsafe(`drop owned by ${login} cascade; drop role ${login}`);
+  await sql.end();
+  await database.drop();
+});
+
+async function startService(...args: string[]): Promise<Started & { readonly base: string }> {
+  const service = start(["worker", "--port", "0", "--host", "127.0.0.1", ...args], {
+    DATABASE_URL: url,
+  });
+  running.push(service);
+  const port = await until("it serves", () => /on port (\d+)/.exec(service.said())?.[1]);
+  await until("it has started", () => service.said().includes("expiry job started"));
+  return { ...service, base: `http://127.0.0.1:${port}` };
+}
+
+async function metric(base: string, name: string): Promise<number> {
+  const text = await (await fetch(`${base}/metrics`)).text();
+  const line = text.split("\n").find((candidate) => candidate.startsWith(`${name} `));
+  return Number(line?.split(" ")[1]);
+}
+
+test("serves health and metrics, and ends in order at SIGTERM", async () => {
+  const { base, child, ended } = await startService();
+  const ready = await fetch(`${base}/health/ready`);
+  expect([ready.status, await ready.json()]).toEqual([200, { status: "ready" }]);
+  const live = await fetch(`${base}/health/live`);
+  expect([live.status, await live.json()]).toEqual([200, { status: "live" }]);
+  expect((await fetch(`${base}/`)).status).toBe(404);
+  expect((await fetch(`${base}/metrics`, { method: "POST" })).status).toBe(405);
+
+  const walletId = "acme";
+  await openWallet(sql, { walletId });
+  await credit(sql, { walletId, amount: 10n, idempotencyKey: "c" });
+  for (const key of ["a", "b", "c2"]) {
+    await reserve(sql, { walletId, amount: 1n, idempotencyKey: key, ttl: 1 });
+  }
+  await until("all three are expired", async () => {
+    return (await metric(base, "baseledger_expired_total")) === 3;
+  });
+  expect(await metric(base, "baseledger_sweep_lag_seconds")).toBe(0);
+  expect(await metric(base, "baseledger_database_up")).toBe(1);
+  expect(await metric(base, 'baseledger_sweeps_total{outcome="failed"}')).toBe(0);
+  const lastSweep = await metric(base, "baseledger_last_sweep_timestamp_seconds");
+  expect(Math.abs(Date.now() / 1000 - lastSweep)).toBeLessThan(30);
+  const { headers } = await fetch(`${base}/metrics`);
+  expect(headers.get("content-type")).toContain("version=0.0.4");
+
+  child.kill("SIGTERM");
+  const { code, stdout, stderr } = await ended;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  expect(stderr).toMatch(/expiry job stopped\n$/);
+});
+
+test("is not ready, but alive, while the database does not let it in; then it is again", async () => {
+  const { base, child, ended } = await startService("--log-format", "json");
+  const status = async (path: string) => (await fetch(`${base}${path}`)).status;
+  await sql.unsafe(`alter role ${login} nologin`);
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${login}`;
+  await until("it is not ready", async () => (await status("/health/ready")) === 503);
+  expect(await status("/health/live")).toBe(200);
+  expect(await metric(base, "baseledger_database_up")).toBe(0);
+  expect(await metric(base, "baseledger_sweep_lag_seconds")).toBeNaN();
+  await sql.unsafe(`alter role ${login} login`);
+  await until("it is ready", async () => (await status("/health/ready")) === 200);
+  child.kill("SIGTERM");
+  const { code, stderr } = await ended;
+  expect(code).toBe(0);
+  const lines = stderr.trim().split("\n");
+  for (const line of lines) {
+    expect(JSON.parse(line)).toEqual({
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      level: expect.stringMatching(/^(info|warn)$/),
+      message: expect.any(String),
+    });
+  }
+  expect(lines.at(-1)).toContain("expiry job stopped");
+});
+
+test("tells how far behind the sweep is", async () => {
+  const { base } = await startService();
+  const walletId = "locked";
+  await openWallet(sql, { walletId });
+  await credit(sql, { walletId, amount: 10n, idempotencyKey: "c" });
+  await reserve(sql, { walletId, amount: 1n, idempotencyKey: "r", ttl: 1 });
+  const holder = postgres(database.url, { max: 1, onnotice: () => undefined });
+  await holder.begin(async (tx) => {
+    await tx`select from baseledger.wallets where wallet_id = ${walletId} for no key update`;
+    await until("it lags behind", async () => {
+      return (await metric(base, "baseledger_sweep_lag_seconds")) > 0.5;
+    });
+  });
+  await holder.end();
+  await until("it has caught up", async () => {
+    return (await metric(base, "baseledger_sweep_lag_seconds")) === 0;
+  });
+});
+
+test.each([
+  [["--port", "70000"], /--port.*not a port/],
+  [["--log-format", "xml"], /--log-format.*text, json/],
+])("%j exits with 2", async (args, message) => {
+  const { code, stdout, stderr } = await baseledger(["worker", ...args], { DATABASE_URL: url });
+  expect(stderr).toMatch(message);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+});
+
+test("a port that is taken exits with 2, and says so", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => other.once("listening", resolve));
+  const { port } = other.address() as AddressInfo;
+  const args = ["worker", "--port", String(port), "--host", "127.0.0.1"];
+  expect(await baseledger(args, { DATABASE_URL: url })).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^baseledger: cannot serve on .*EADDRINUSE/),
+  });
+  other.close();
+});
+
+test("a database that cannot be reached exits with 3, also with a port", async () => {
+  const args = ["worker", "--port", "0", "--url", "postgres://nobody@127.0.0.1:1/nothing"];
+  expect(await baseledger(args)).toMatchObject({ code: 3 });
+});
