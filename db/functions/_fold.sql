@@ -481,8 +481,12 @@ begin
       where h.status = 'open' and (not h.stored or h.changed);
   end if;
   if v_had_due then
-    select min(r.expires_at) into v_wallet.next_deadline from baseledger.reservations r
-      where r.wallet_id = p_wallet_id and r.expires_at < 'infinity';
+    v_wallet.next_deadline := (
+      select r.expires_at from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+        order by r.expires_at
+        limit 1
+    );
   end if;
   update baseledger.wallets w
     set available = v_wallet.available,

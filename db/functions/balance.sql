@@ -5,6 +5,9 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
 as $$
 declare
   v_balance baseledger.wallet_balance;
@@ -16,12 +19,17 @@ begin
     -- The clock may have stepped back behind the last event.
     cross join lateral (select greatest(clock_timestamp(), w.last_event_at) offset 0) as i(instant)
     cross join lateral (
-      select coalesce(sum(r.held), 0)::bigint
-        from baseledger.reservations r
-        where r.wallet_id = p_wallet_id
-          and w.next_deadline <= i.instant
-          and r.expires_at <= i.instant
-          and r.expires_at < 'infinity'
+      select coalesce(sum(o.held), 0)::bigint
+        from (
+          -- In the order of the index, for the planner's sake: see _fold.
+          select r.held from baseledger.reservations r
+            where r.wallet_id = p_wallet_id
+              and w.next_deadline <= i.instant
+              and r.expires_at <= i.instant
+              and r.expires_at < 'infinity'
+            order by r.expires_at
+            offset 0
+        ) as o
     ) as d(due)
     where w.wallet_id = p_wallet_id;
   if not found then
