@@ -1,7 +1,8 @@
 import type { Queryable } from "../wire/call.ts";
+import { dense, withoutHoles } from "./dense.ts";
 
 /**
- * A view of `sql` that notes which processes of the server had queries whose connection broke, where
+ * A view of `sql` that notes which processes of the server worked on queries that have failed, where
  * the driver tells.
  */
 export function observe(sql: Queryable): {
@@ -14,7 +15,7 @@ export function observe(sql: Queryable): {
       const sent = sql.unsafe(query, parameters, options);
       return {
         raw: () =>
-          sent.raw().then(undefined, (error: unknown) => {
+          sent.raw().then(withoutHoles, (error: unknown) => {
             // Read at once: the driver puts another process there when it connects anew.
             const { state } = sent as { readonly state?: { readonly pid?: number | null } | null };
             if (state?.pid) backends.push(state.pid);
@@ -26,14 +27,20 @@ export function observe(sql: Queryable): {
   return { observed, backends };
 }
 
-/** Those of some processes of the server that still run. */
-export async function findRunning(
+/**
+ * Ends processes of the server that worked for this login on connections that broke, so that what
+ * they have been sent cannot take effect later.
+ *
+ * @returns those that were still there; empty when none can do anything any more
+ */
+export async function endBackends(
   sql: Queryable,
   backends: readonly number[],
 ): Promise<readonly number[]> {
-  const rows = await sql
+  const rows = await dense(sql)
     .unsafe(
-      "select pid from pg_catalog.pg_stat_activity where pid = any ($1::text::integer[])",
+      "select pid, pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity " +
+        "where pid = any ($1::text::bigint[]) and usename = session_user",
       [`{${backends.join(",")}}`],
       { prepare: true },
     )

@@ -23,13 +23,15 @@ export function createCarrier(sql: Queryable, pending: PendingCommands): Carry {
     };
     for (const { command } of batch) command.onExpire = onExpire;
 
-    async function send(connection: Queryable, isLast: boolean): Promise<Answers> {
+    async function send(connection: Queryable): Promise<Answers> {
       const asked = wanted();
       if (asked.length === 0) return { asked, receipts: [] };
       for (const { command } of asked) command.sent = true;
       const text = `[${asked.map((item) => item.text).join(",")}]`;
-      const encoded = withCommands(connection, text, isLast ? progress.onCommit : undefined);
-      return { asked, receipts: await post(encoded, { walletId, commands: [] }) };
+      const encoded = withCommands(connection, text, progress.onCommit);
+      const receipts = await post(encoded, { walletId, commands: [] });
+      requireAnswers(asked, receipts);
+      return { asked, receipts };
     }
 
     function onTrouble(trouble: Trouble, error: unknown): void {
@@ -41,12 +43,10 @@ export function createCarrier(sql: Queryable, pending: PendingCommands): Carry {
     }
 
     try {
-      const errand = { send, isRefused: hasRefusal, isWanted, onTrouble };
-      const { asked, receipts } = await persist(sql, errand);
+      const { asked, receipts } = await persist(sql, { send, isWanted, onTrouble });
       asked.forEach(({ command }, i) => {
-        const receipt = receipts[i];
-        if (receipt === undefined) pending.fail(command, new Error("post left out an answer"));
-        else if (receipt.refused === null) pending.answer(command, receipt);
+        const receipt = receipts[i] as Receipt;
+        if (receipt.refused === null) pending.answer(command, receipt);
         else pending.fail(command, refusalToError(receipt));
       });
     } catch (error) {
@@ -59,9 +59,17 @@ export function createCarrier(sql: Queryable, pending: PendingCommands): Carry {
   };
 }
 
-function hasRefusal({ receipts }: Answers): boolean {
-  return receipts.some(({ refused }) => refused !== null);
+/** Each command must get its own answer: what does not fit together is asked for again. */
+function requireAnswers(asked: readonly Batched[], receipts: readonly Receipt[]): void {
+  const fits =
+    receipts.length === asked.length &&
+    receipts.every(({ idempotencyKey }, i) => idempotencyKey === asked[i]?.command.idempotencyKey);
+  if (fits) return;
+  const error = new Error("the answers of a batch are not those of its commands");
+  throw Object.assign(error, { code: PROTOCOL_VIOLATION });
 }
+
+const PROTOCOL_VIOLATION = "08P01";
 
 /** The server could not read the batch (22: data, 54: limits): one command spoils it for all. */
 function isDataError(error: unknown): boolean {
@@ -70,14 +78,14 @@ function isDataError(error: unknown): boolean {
 }
 
 /** Sends commands that are encoded already, and tells as soon as their answers are there. */
-function withCommands(sql: Queryable, text: string, onAnswer?: () => void): Queryable {
+function withCommands(sql: Queryable, text: string, onAnswer: () => void): Queryable {
   return {
     unsafe(query, [walletId = null], options) {
       const sent = sql.unsafe(query, [walletId, text], options);
       return {
         raw: () =>
           sent.raw().then((rows) => {
-            onAnswer?.();
+            onAnswer();
             return rows;
           }),
       };

@@ -11,7 +11,8 @@ export interface Connection {
 }
 
 const CONNECT_WITHIN_S = 10;
-const CLOSE_WITHIN_S = 5;
+// By then everything has its answer; the driver would wait for ever for a connection that broke.
+const CLOSE_WITHIN_S = 0.25;
 
 /** Opens a pool for an address, or takes what the caller has opened. */
 export function connect(target: string | Queryable, size: number, prepare: boolean): Connection {

@@ -1,4 +1,3 @@
-import type { Receipt } from "../generated/baseledger.ts";
 import type { Queryable } from "../wire/call.ts";
 import type { Args, MethodName, Wrapper } from "./methods.ts";
 import type { Pending, PendingCommands } from "./pending.ts";
@@ -42,7 +41,6 @@ async function read(
   try {
     return await persist(sql, {
       send: (connection) => wrapper(connection, args),
-      isRefused: () => false,
       isWanted: () => performance.now() < end,
       onTrouble: () => undefined,
     });
@@ -69,7 +67,6 @@ async function deliver(
         command.sent = true;
         return call(connection);
       },
-      isRefused: hasRefusal,
       isWanted: () => pending.has(command),
       onTrouble(trouble, error) {
         doubtful ||= trouble === "lost";
@@ -90,9 +87,4 @@ function nameOf({ walletId, from, commands, idempotencyKey }: Args) {
     // The commands of a batch have keys of their own.
     idempotencyKey: commands === undefined ? idempotencyKey : null,
   };
-}
-
-/** Whether a batch of the caller's own has a refusal among its receipts. */
-function hasRefusal(answer: unknown): boolean {
-  return Array.isArray(answer) && answer.some(({ refused }: Receipt) => refused !== null);
 }

@@ -1,18 +1,11 @@
 import pRetry from "p-retry";
-import { LedgerError } from "../errors.ts";
 import type { Queryable } from "../wire/call.ts";
-import { findRunning, observe } from "./backends.ts";
+import { endBackends, observe } from "./backends.ts";
 import { type Trouble, troubleOf } from "./transient.ts";
 
 /** Something to be sent until it has an answer. */
 export interface Errand<T> {
-  /**
-   * Sends it once. When `isLast`, no earlier sending of it can still take effect, so that the
-   * answer stands whatever it is.
-   */
-  readonly send: (sql: Queryable, isLast: boolean) => Promise<T>;
-  /** Whether there is a refusal in the answer. */
-  readonly isRefused: (answer: T) => boolean;
+  readonly send: (sql: Queryable) => Promise<T>;
   /** Whether anybody still waits for the answer. */
   readonly isWanted: () => boolean;
   /** Told about each failure that another try may mend. */
@@ -23,27 +16,26 @@ const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 500;
 
 /**
- * Sends something, with the same keys, until there is an answer that stands: again after a lost
- * connection, with a pause that grows.
+ * Sends something, with the same keys, until there is an answer: again after a lost connection, with
+ * a pause that grows.
  *
- * A grant stands at once, as its key is taken. A refusal leaves the key free: should the server be
- * about to carry out an earlier sending, whose connection broke, that could be granted after all.
- * So a refusal counts only when the server has let go of those connections.
+ * The server may not have got to what was sent on a connection that broke. If the next sending were
+ * refused, which leaves the key free, the first could then be granted, and the caller told wrong. So
+ * the process at the other end of that connection is ended before anything is sent again. (Behind a
+ * pooler it is not known which one that is: there, a refusal after a lost connection may be
+ * overtaken, if the server takes its time.)
  */
 export function persist<T>(sql: Queryable, errand: Errand<T>): Promise<T> {
-  let running: readonly number[] = [];
+  let lingering: readonly number[] = [];
 
   async function attempt(): Promise<T> {
-    if (running.length > 0) running = await findRunning(sql, running);
-    const isLast = running.length === 0;
+    if (lingering.length > 0) lingering = await endBackends(sql, lingering);
+    if (lingering.length > 0) throw new LingeringError();
     const { observed, backends } = observe(sql);
     try {
-      const answer = await errand.send(observed, isLast);
-      if (!isLast && errand.isRefused(answer)) throw new OvertakableError();
-      return answer;
+      return await errand.send(observed);
     } catch (error) {
-      if (troubleOf(error) === "lost") running = [...running, ...backends];
-      if (!isLast && error instanceof LedgerError) throw new OvertakableError();
+      if (troubleOf(error) === "lost") lingering = backends;
       throw error;
     }
   }
@@ -55,8 +47,7 @@ export function persist<T>(sql: Queryable, errand: Errand<T>): Promise<T> {
     maxTimeout: LONGEST_PAUSE_MS * (1 + Math.random()),
     randomize: true,
     shouldRetry: ({ error }) => {
-      if (error instanceof OvertakableError) return errand.isWanted();
-      const trouble = troubleOf(error);
+      const trouble = error instanceof LingeringError ? "unsent" : troubleOf(error);
       if (trouble === "final") return false;
       errand.onTrouble(trouble, error);
       return errand.isWanted();
@@ -64,5 +55,7 @@ export function persist<T>(sql: Queryable, errand: Errand<T>): Promise<T> {
   });
 }
 
-/** A refusal that an earlier sending may overtake. */
-class OvertakableError extends Error {}
+/** A process that was sent this before has not ended yet. */
+class LingeringError extends Error {
+  override readonly message = "the server has not ended the connection that broke";
+}

@@ -1,0 +1,84 @@
+// Kills under load, and counts. `TEST_KILLS=10` makes it ten times as many: 20 of the server, 200 of
+// single processes of it.
+import postgres from "postgres";
+import { describe, expect, test } from "vitest";
+import { createLedger } from "../../src/client/ledger.ts";
+import { startPostgres } from "../../src/embedded.ts";
+import * as functions from "../../src/generated/baseledger.ts";
+import { migrate } from "../../src/migrate.ts";
+import { checkInvariants } from "../support/invariants.ts";
+import { createLedger as createTestLedger, openWallet } from "../support/ledger.ts";
+import { until } from "../support/until.ts";
+import { compare, startLoad } from "./load.ts";
+import { urlOf } from "./support.ts";
+
+const KILLS = Number(process.env.TEST_KILLS ?? 1);
+const CALLERS = 200;
+const FUNDS = 10n ** 15n;
+const PATIENCE_MS = 60_000 + KILLS * 30_000;
+
+/** Answers that callers must get between one kill and the next. */
+const BETWEEN = 150;
+
+describe(`${CALLERS} callers lose nothing and double nothing`, () => {
+  test(`while ${20 * KILLS} processes of the server are killed`, {
+    timeout: PATIENCE_MS,
+  }, async () => {
+    await using database = await createTestLedger();
+    const walletIds = ["hot", "warm", "cold"];
+    for (const walletId of walletIds) await openWallet(database, walletId, FUNDS);
+    const ledger = createLedger(urlOf(database), { connections: 4 });
+    const load = startLoad(ledger, ["hot", "hot", "warm", "cold"], CALLERS);
+    let killed = 0;
+    let busy = 0;
+    while (killed < 20 * KILLS) {
+      const before = load.told.size;
+      const [victim] = await database.admin<{ pid: number; active: boolean }[]>`
+        select pid, state = 'active' as active, pg_terminate_backend(pid)
+          from pg_stat_activity
+          where datname = ${database.name} and application_name = 'baseledger'
+          order by state = 'active' desc, random()
+          limit 1`;
+      killed += victim ? 1 : 0;
+      busy += victim?.active ? 1 : 0;
+      await until("callers are answered again", () => load.told.size > before + BETWEEN);
+    }
+    await load.stop();
+    await ledger.close();
+    expect(load.errors).toEqual([]);
+    expect(busy).toBeGreaterThan(killed / 2);
+    await compare(database, load.told);
+    await checkInvariants(database);
+    report(`${killed} processes killed, ${busy} of them at work`, load.told);
+  });
+
+  test(`while the server is killed ${2 * KILLS} times`, { timeout: PATIENCE_MS }, async () => {
+    await using server = await startPostgres();
+    await migrate(server.url);
+    const ledger = createLedger(server.url);
+    await ledger.openWallet({ walletId: "hot" });
+    await ledger.credit({ walletId: "hot", amount: FUNDS });
+    const load = startLoad(ledger, ["hot"], CALLERS);
+    for (let kill = 0; kill < 2 * KILLS; kill++) {
+      const before = load.told.size;
+      await until("callers are answered", () => load.told.size > before + BETWEEN);
+      await server.kill("SIGKILL");
+      await server.start();
+    }
+    const before = load.told.size;
+    await until("callers are answered again", () => load.told.size > before + BETWEEN);
+    await load.stop();
+    await ledger.close();
+    expect(load.errors).toEqual([]);
+    const admin = postgres(server.url, { max: 1, types: { bigint: postgres.BigInt } });
+    await compare({ admin } as never, load.told);
+    expect(await functions.verify(admin)).toEqual([]);
+    await admin.end();
+    report(`the server killed ${2 * KILLS} times`, load.told);
+  });
+});
+
+function report(what: string, told: ReadonlyMap<string, { readonly replayed: boolean }>): void {
+  const replayed = [...told.values()].filter((receipt) => receipt.replayed).length;
+  console.log(`${what}: ${told.size} promises, as many events; ${replayed} answers came again`);
+}

@@ -1,0 +1,292 @@
+import postgres from "postgres";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
+import { createLedger, type Ledger } from "../../src/client/ledger.ts";
+import { troubleOf } from "../../src/client/transient.ts";
+import { InsufficientFundsError } from "../../src/errors.ts";
+import type { Queryable } from "../../src/wire/call.ts";
+import { checkInvariants } from "../support/invariants.ts";
+import {
+  call,
+  createLedger as createTestLedger,
+  failure,
+  history,
+  holdLock,
+  openWallet,
+  type TestLedger,
+} from "../support/ledger.ts";
+import { until } from "../support/until.ts";
+import { createNetwork, type Network } from "./network.ts";
+import { createClient, isSettled, rejection, urlOf } from "./support.ts";
+
+let database: TestLedger;
+let network: Network;
+let ledger: Ledger;
+let walletId: string;
+let wallets = 0;
+
+beforeAll(async () => {
+  database = await createTestLedger();
+});
+afterAll(async () => {
+  await checkInvariants(database);
+  await database[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  walletId = await openWallet(database, `reconnect-${++wallets}`, 10n);
+  network = await createNetwork(urlOf(database));
+  ledger = connect();
+  // The statement is prepared, so that a batch is one message from here on.
+  await ledger.charge({ walletId, amount: 1n, idempotencyKey: "first" });
+});
+afterEach(async () => {
+  await network[Symbol.asyncDispose]();
+  await ledger.close();
+});
+
+function connect(retryFor = 20): Ledger {
+  return createLedger(network.through(urlOf(database)), { retryFor });
+}
+
+const events = async () => (await history(database, walletId)).slice(3);
+const credit = (amount: bigint) =>
+  call(database.operator, "credit", { wallet_id: walletId, amount, idempotency_key: "more" });
+const untilOneWaits = () =>
+  until("one waits for the wallet", async () => {
+    const rows = await database.admin`
+      select from pg_stat_activity
+        where datname = ${database.name} and cardinality(pg_blocking_pids(pid)) > 0`;
+    return rows.length === 1;
+  });
+
+describe("a connection that breaks", () => {
+  test("before the command has arrived: it is sent again", async () => {
+    network.hold("questions");
+    const charging = ledger.charge({ walletId, amount: 2n });
+    await until("it is on its way", () => network.held > 0);
+    network.cut();
+    expect(await charging).toMatchObject({ event: "charged", replayed: false });
+    expect(await events()).toEqual(["charged"]);
+  });
+
+  test("before the answer has: it has acted once, and the answer is the first one", async () => {
+    network.hold("answers");
+    const charging = ledger.charge({ walletId, amount: 2n });
+    await until("it is done", async () => (await events()).length === 1);
+    network.cut();
+    expect(await charging).toMatchObject({ event: "charged", replayed: true, available: 7n });
+    expect(await events()).toEqual(["charged"]);
+  });
+
+  test("under a whole batch: each command ends once", async () => {
+    const letGo = await holdLock(database, walletId);
+    const outcomes = Promise.allSettled(
+      Array.from({ length: 12 }, () => ledger.charge({ walletId, amount: 1n })),
+    );
+    await untilOneWaits();
+    network.cut();
+    await letGo();
+    const statuses = (await outcomes).map(({ status }) => status);
+    expect(statuses.filter((status) => status === "fulfilled")).toHaveLength(9);
+    expect(await events()).toEqual(Array(9).fill("charged"));
+  });
+
+  test("half-way through the answers: each command gets its own", async () => {
+    await using single = createLedger(network.through(urlOf(database)), { connections: 1 });
+    await single.charge({ walletId, amount: 1n });
+    network.hold("answers");
+    const keys = Array.from("abcdef");
+    const charging = keys.map((idempotencyKey) =>
+      single.charge({ walletId, amount: 1n, idempotencyKey }),
+    );
+    await until("they are answered", async () => (await events()).length === 7);
+    await until("the answers are kept", () => network.held > 500);
+    await network.deliver(network.held / 2);
+    network.cut();
+    const receipts = await Promise.all(charging);
+    expect(receipts.map(({ idempotencyKey }) => idempotencyKey)).toEqual(keys);
+    expect(receipts.map(({ replayed }) => replayed)).toEqual(keys.map(() => true));
+    expect(await events()).toHaveLength(7);
+  });
+
+  // The driver then begins the next result of that connection with holes.
+  test("half-way through a statement does not spoil the next answer", async () => {
+    const url = network.through(urlOf(database, "operator"));
+    const sql = postgres(url, { max: 1, fetch_types: false });
+    const own = ledger.with(sql);
+    await own.statement({ walletId });
+    network.hold("answers");
+    const reading = failure(own.statement({ walletId }));
+    await until("it is answered", () => network.held > 400);
+    await network.deliver(network.held / 2);
+    network.cut();
+    expect(await reading).toMatchObject({ code: expect.stringMatching(/^(CONNECTION_|ECONN)/) });
+    expect(await own.balance({ walletId })).toMatchObject({ walletId, available: 9n });
+    await sql.end({ timeout: 0 });
+  });
+
+  test.each(["in another order", "with one left out", "with a hole"])(
+    "or a driver that gives the answers of a batch %s: each command gets its own",
+    async (fault) => {
+      let faults = 0;
+      const spoilt: Queryable = {
+        unsafe: (...query) => ({
+          raw: async () => {
+            const rows = await database.agent.unsafe(...query).raw();
+            if (!query[0].includes('"post"') || faults++ > 0) return rows;
+            if (fault === "in another order") return rows.toReversed();
+            return fault === "with a hole" ? Object.assign([], { 1: rows[1] }) : rows.slice(1);
+          },
+        }),
+      };
+      await using spoiled = createLedger(spoilt);
+      const charging = ["a", "b"].map((idempotencyKey) =>
+        spoiled.charge({ walletId, amount: 1n, idempotencyKey }),
+      );
+      const receipts = await Promise.all(charging);
+      expect(receipts.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["a", "b"]);
+      expect(receipts.map(({ available }) => available)).toEqual([8n, 7n]);
+      expect(faults).toBe(2);
+      expect(await events()).toHaveLength(2);
+    },
+  );
+
+  test("under a command that travels alone, or a read", async () => {
+    await using operator = createLedger(network.through(urlOf(database, "operator")));
+    await operator.credit({ walletId, amount: 1n });
+    network.hold("answers");
+    const crediting = operator.credit({ walletId, amount: 5n });
+    await until("it is done", async () => (await events()).length === 2);
+    network.cut();
+    expect(await crediting).toMatchObject({ event: "credited", replayed: true });
+    network.hold("answers");
+    const reading = operator.statement({ walletId });
+    await until("it is answered", () => network.held > 0);
+    network.cut();
+    expect(await reading).toHaveLength(5);
+  });
+});
+
+describe("what the server has not got to when the connection breaks", () => {
+  test("cannot be granted after the caller was told of a refusal", async () => {
+    network.hold("questions");
+    const charging = ledger.charge({ walletId, amount: 20n });
+    await until("it is on its way", () => network.held > 0);
+    network.cut();
+    await rejection(InsufficientFundsError, charging);
+    await credit(50n);
+    network.release();
+    await until("the server has let go of it", () => network.lines === 1);
+    expect(await events()).toEqual(["credited"]);
+  });
+
+  test("nor when it waits for the wallet already", async () => {
+    const letGo = await holdLock(database, walletId);
+    const charging = ledger.charge({ walletId, amount: 20n });
+    await untilOneWaits();
+    network.cut();
+    await until("it waits anew", () => network.lines === 2);
+    await letGo();
+    await rejection(InsufficientFundsError, charging);
+    await until("the server has let go of it", () => network.lines === 1);
+    await credit(50n);
+    expect(await events()).toEqual(["credited"]);
+  });
+
+  test("nor when it travels alone", async () => {
+    await using operator = createLedger(network.through(urlOf(database, "operator")));
+    const withdraw = { walletId, amount: 20n, idempotencyKey: "out" };
+    await rejection(InsufficientFundsError, operator.withdraw(withdraw));
+    network.hold("questions");
+    const withdrawing = operator.withdraw(withdraw);
+    await until("it is on its way", () => network.held > 0);
+    network.cut();
+    await rejection(InsufficientFundsError, withdrawing);
+    await credit(50n);
+    network.release();
+    // The other one is that of `ledger`, which had nothing to send.
+    await until("the server has let go of it", () => network.lines === 2);
+    expect(await events()).toEqual(["credited"]);
+  });
+});
+
+describe("within the time that a command has", () => {
+  test("a server that is away and comes back is waited for", async () => {
+    await network.refuse(true);
+    const charging = ledger.charge({ walletId, amount: 1n });
+    const reading = ledger.balance({ walletId });
+    await until("a try has failed", async () => !(await isSettled(charging)));
+    await network.refuse(false);
+    expect(await charging).toMatchObject({ event: "charged" });
+    expect((await reading).walletId).toBe(walletId);
+  });
+
+  test("a server that stays away is told so, and that nothing was done", async () => {
+    await using hasty = connect(1);
+    await network.refuse(true);
+    const charging = hasty.charge({ walletId, amount: 1n, idempotencyKey: "unsent" });
+    const error = await rejection(UnavailableError, charging);
+    expect(error).toMatchObject({ walletId, idempotencyKey: "unsent" });
+    expect(error.cause).toMatchObject({ code: "ECONNREFUSED" });
+    expect(await failure(hasty.balance({ walletId }))).toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  test("an answer that does not come is unknown; the same key tells what it was", async () => {
+    await using hasty = connect(1);
+    await hasty.balance({ walletId });
+    network.hold("answers");
+    const charge = { walletId, amount: 3n, idempotencyKey: "unheard" };
+    const error = await rejection(OutcomeUnknownError, hasty.charge(charge));
+    expect(error).toMatchObject({ walletId, idempotencyKey: "unheard" });
+    expect(error.message).toMatch(/unheard.*same idempotency key/);
+    network.release();
+    expect(await hasty.charge(charge)).toMatchObject({ replayed: true, amount: 3n });
+    expect(await events()).toEqual(["charged"]);
+  });
+
+  test("a wallet that is locked does not take the connections of others", async () => {
+    await using hasty = createClient(database, { retryFor: 1, connections: 3 });
+    const other = await openWallet(database, `reconnect-${++wallets}`, 10n);
+    const letGo = await holdLock(database, walletId);
+    const charges = [];
+    for (let i = 0; i < 4; i++) {
+      const charging = hasty.charge({ walletId, amount: 1n, idempotencyKey: `late-${i}` });
+      charges.push(charging.catch((error: Error) => error.name));
+      await charging.catch(() => undefined);
+    }
+    expect(await Promise.all(charges)).toEqual([
+      "OutcomeUnknownError",
+      "OutcomeUnknownError",
+      "UnavailableError",
+      "UnavailableError",
+    ]);
+    expect(await hasty.charge({ walletId: other, amount: 1n })).toMatchObject({ available: 9n });
+    await letGo();
+    await until("both that were sent are done", async () => (await events()).length === 2);
+    expect(await hasty.charge({ walletId, amount: 1n })).toMatchObject({ available: 6n });
+    expect(await events()).toHaveLength(3);
+  });
+});
+
+test.each([
+  ["ECONNREFUSED", "unsent"],
+  ["EAI_AGAIN", "unsent"],
+  ["CONNECT_TIMEOUT", "unsent"],
+  ["57P03", "unsent"],
+  ["53300", "unsent"],
+  ["40001", "undone"],
+  ["40P01", "undone"],
+  ["ECONNRESET", "lost"],
+  ["CONNECTION_CLOSED", "lost"],
+  ["57P01", "lost"],
+  ["57P02", "lost"],
+  ["08006", "lost"],
+  ["LGNSF", "final"],
+  ["23505", "final"],
+  ["57014", "final"],
+  ["42501", "final"],
+  ["CONNECTION_ENDED", "final"],
+])("an error of code %s is %s", (code, trouble) => {
+  expect(troubleOf(Object.assign(new Error(code), { code }))).toBe(trouble);
+});
