@@ -11,6 +11,9 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, "..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
+/** The examples in TypeScript. */
+const PROGRAMS = ["guard", "wrappers"];
+
 /** The fenced blocks of a language in a Markdown file. */
 function blocks(markdown: string, language: string): string[] {
   const fences = markdown.matchAll(/^```(\w*)\n(.*?)^```$/gms);
@@ -36,11 +39,11 @@ describe("examples", () => {
     await expect(printed).toMatchFileSnapshot(join(root, "examples/session.out"));
   });
 
-  test("the TypeScript example prints what it is committed with", async () => {
-    const { stdout } = await run(process.execPath, [join(root, "examples/wrappers.ts")], {
+  test.each(PROGRAMS)("%s prints what it is committed with", async (name) => {
+    const { stdout } = await run(process.execPath, [join(root, `examples/${name}.ts`)], {
       env: { ...process.env, DATABASE_URL: database.url },
     });
-    await expect(stdout).toMatchFileSnapshot(join(root, "examples/wrappers.out"));
+    await expect(stdout).toMatchFileSnapshot(join(root, `examples/${name}.out`));
   });
 
   test("the chain can be checked by hand, as its documentation says, by an auditor", async () => {
@@ -61,8 +64,8 @@ describe("README", () => {
     expect(blocks(readme, "sql")).toContain(read("examples/session.sql"));
   });
 
-  test("shows the TypeScript example as it runs", () => {
-    const published = read("examples/wrappers.ts").replace("../src/index.ts", "baseledger");
+  test.each(PROGRAMS)("shows %s as it runs", (name) => {
+    const published = read(`examples/${name}.ts`).replace("../src/index.ts", "baseledger");
     expect(blocks(readme, "ts")).toContain(published);
   });
 
