@@ -24,7 +24,7 @@ begin
       errcode = 'duplicate_schema',
       message = 'there is a schema baseledger that is not ours',
       detail = format('It belongs to the role %I.', v_owner),
-      hint = 'Install into another database, or give this schema to baseledger_owner if it is empty.';
+      hint = 'Install into another database, or, if it is empty, give it to baseledger_owner.';
   end if;
 
   set local role baseledger_owner;

