@@ -18,6 +18,8 @@ begin
     'baseledger_owner', 'baseledger_agent', 'baseledger_operator',
     'baseledger_auditor', 'baseledger_worker'
   ] loop
+    -- Looked for first: one who may not create roles can install where they are there already.
+    continue when exists (select from pg_roles where rolname = v_role);
     begin
       execute format('create role %I nologin', v_role);
     exception
@@ -26,10 +28,5 @@ begin
         null;
     end;
   end loop;
-
-  -- Whoever installs must be able to act as the owner; a superuser already can.
-  if not pg_has_role(current_user, 'baseledger_owner', 'member') then
-    execute format('grant baseledger_owner to %I', current_user);
-  end if;
 end
 $roles$;

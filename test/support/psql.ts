@@ -19,14 +19,17 @@ export async function transcript(sql: postgres.Sql, script: string): Promise<str
 
 async function answer(sql: postgres.Sql, statement: string): Promise<string> {
   try {
-    return table(await sql.unsafe(statement).values());
+    return table((await sql.unsafe(statement).values()) as unknown as Result);
   } catch (error) {
     const { message, detail, hint, code } = error as postgres.PostgresError;
     return `ERROR:  ${code}: ${message}\nDETAIL:  ${detail}\nHINT:  ${hint}\n`;
   }
 }
 
-type Result = postgres.RowList<unknown[][]>;
+interface Result {
+  readonly columns: readonly { readonly name: string; readonly type: number }[];
+  map<T>(read: (row: unknown[]) => T): T[];
+}
 
 function table(result: Result): string {
   const rightAligned = result.columns.map(({ type }) =>
