@@ -9,7 +9,8 @@ import { migrate } from "../../src/migrate.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import { createLedger as createTestLedger, openWallet } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
-import { compare, startLoad } from "./load.ts";
+import { compare, startLoad, type Told } from "./load.ts";
+import { createNetwork } from "./network.ts";
 import { urlOf } from "./support.ts";
 
 const KILLS = Number(process.env.TEST_KILLS ?? 1);
@@ -52,6 +53,31 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
     report(`${killed} processes killed, ${busy} of them at work`, load.told);
   });
 
+  test(`while the network takes answers with it ${10 * KILLS} times`, {
+    timeout: PATIENCE_MS,
+  }, async () => {
+    await using database = await createTestLedger();
+    await openWallet(database, "hot", FUNDS);
+    await using network = await createNetwork(urlOf(database));
+    const ledger = createLedger(network.through(urlOf(database)));
+    const load = startLoad(ledger, ["hot"], CALLERS);
+    for (let cut = 0; cut < 10 * KILLS; cut++) {
+      const before = load.told.size;
+      await until("callers are answered", () => load.told.size > before + BETWEEN);
+      network.hold("answers");
+      await until("an answer is on its way", () => network.held > 0);
+      network.cut();
+      network.release();
+    }
+    await load.stop();
+    await ledger.close();
+    expect(load.errors).toEqual([]);
+    expect(countReplayed(load.told)).toBeGreaterThanOrEqual(10 * KILLS);
+    await compare(database, load.told);
+    await checkInvariants(database);
+    report(`${10 * KILLS} connections cut`, load.told);
+  });
+
   test(`while the server is killed ${2 * KILLS} times`, { timeout: PATIENCE_MS }, async () => {
     await using server = await startPostgres();
     await migrate(server.url);
@@ -78,7 +104,11 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
   });
 });
 
-function report(what: string, told: ReadonlyMap<string, { readonly replayed: boolean }>): void {
-  const replayed = [...told.values()].filter((receipt) => receipt.replayed).length;
-  console.log(`${what}: ${told.size} promises, as many events; ${replayed} answers came again`);
+function countReplayed(told: Told): number {
+  return [...told.values()].filter(({ replayed }) => replayed).length;
+}
+
+function report(what: string, told: Told): void {
+  const again = countReplayed(told);
+  console.log(`${what}: ${told.size} promises, as many events; ${again} answers had been lost`);
 }
