@@ -7,12 +7,14 @@ import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { EXIT, failureOf } from "./failure.ts";
 import { freezeCommand, unfreezeCommand } from "./freeze.ts";
+import { generateCommand } from "./generate.ts";
 import { migrateCommand } from "./migrate.ts";
 import { openCommand } from "./open-wallet.ts";
 import { printError } from "./output.ts";
 import { simulateCommand } from "./simulate.ts";
 import { sqlCommand } from "./sql.ts";
 import { statementCommand } from "./statement.ts";
+import { topCommand } from "./top.ts";
 import { verifyCommand } from "./verify.ts";
 import { workerCommand } from "./worker.ts";
 
@@ -27,8 +29,10 @@ const COMMANDS = [
   unfreezeCommand,
   balanceCommand,
   statementCommand,
+  topCommand,
   verifyCommand,
   simulateCommand,
+  generateCommand,
   sqlCommand,
 ];
 

@@ -1,0 +1,96 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { styleText } from "node:util";
+import { failureOf } from "./failure.ts";
+import { drawFrame, roomFor, type Screen } from "./top-frame.ts";
+import type { Sample } from "./views.ts";
+
+const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
+const LEAVE = "\u001b[?7h\u001b[?25h\u001b[?1049l";
+const HOME = "\u001b[H";
+const CLEAR_LINE = "\u001b[K";
+const CLEAR_REST = "\u001b[J";
+const CTRL_C = "\u0003";
+/** Of the time, the part that the server works for us is at most one to this and one. */
+const REST = 9;
+
+/** Shows samples on the terminal, one after the other, until q or Ctrl-C. */
+export async function showLive(
+  look: (room: number) => Promise<Sample>,
+  intervalSeconds: number,
+): Promise<void> {
+  const stream = process.stdout;
+  // Before the screen is ours: what fails at once is told where it can be read.
+  let shown = await look(roomFor(screenOf(stream)));
+  const ending = new AbortController();
+  let trouble: string | undefined;
+  const draw = (): void => write(stream, shown, trouble);
+  const restore = takeScreen(stream, () => ending.abort(), draw);
+  try {
+    let took = 0;
+    while (!ending.signal.aborted) {
+      draw();
+      const pause = Math.max(intervalSeconds * 1000, took * REST);
+      await delay(pause, undefined, { signal: ending.signal }).catch(() => undefined);
+      if (ending.signal.aborted) break;
+      const began = performance.now();
+      const sampled = look(roomFor(screenOf(stream)));
+      // Whoever leaves does not wait for the answer.
+      await Promise.race([sampled, untilAborted(ending.signal)]).then(
+        (sample) => {
+          shown = sample ?? shown;
+          trouble = undefined;
+        },
+        (error: unknown) => {
+          trouble = failureOf(error)?.line;
+        },
+      );
+      sampled.catch(() => undefined);
+      took = performance.now() - began;
+    }
+  } finally {
+    restore();
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+}
+
+function screenOf(stream: NodeJS.WriteStream): Screen {
+  return { columns: stream.columns || 80, rows: stream.rows || 24, stream };
+}
+
+function write(stream: NodeJS.WriteStream, sample: Sample, trouble: string | undefined): void {
+  const screen = screenOf(stream);
+  const lines = drawFrame(sample, screen).slice(0, screen.rows - 2);
+  const foot = trouble
+    ? styleText("red", `as of then; since: ${trouble}`, { stream })
+    : styleText("gray", "q ends", { stream });
+  stream.write(`${HOME}${[...lines, "", foot].join(`${CLEAR_LINE}\n`)}${CLEAR_LINE}${CLEAR_REST}`);
+}
+
+/** Takes the whole terminal; gives it back as it was when the result is called. */
+function takeScreen(stream: NodeJS.WriteStream, end: () => void, draw: () => void): () => void {
+  const { stdin } = process;
+  const onKey = (keys: Buffer): void => {
+    if (/[qQ]/.test(keys.toString()) || keys.includes(CTRL_C)) end();
+  };
+  const giveBack = (): void => void stream.write(LEAVE);
+  stream.write(ENTER);
+  // However the program ends.
+  process.on("exit", giveBack);
+  process.on("SIGINT", end);
+  process.on("SIGTERM", end);
+  stream.on("resize", draw);
+  if (stdin.isTTY) stdin.setRawMode(true).on("data", onKey).resume();
+  return () => {
+    if (stdin.isTTY) stdin.setRawMode(false).off("data", onKey).pause();
+    stream.off("resize", draw);
+    process.off("SIGTERM", end);
+    process.off("SIGINT", end);
+    process.off("exit", giveBack);
+    giveBack();
+  };
+}
