@@ -11,7 +11,15 @@ import {
   type TestLedger,
   untilCrowd,
 } from "../support/ledger.ts";
-import { countPosts, createClient, eventsByTransaction, isSettled, rejection } from "./support.ts";
+import {
+  countPosts,
+  createClient,
+  eventsByTransaction,
+  isSettled,
+  rejection,
+  untilBlocked,
+  urlOf,
+} from "./support.ts";
 
 let database: TestLedger;
 let wallets = 0;
@@ -218,6 +226,20 @@ describe("several wallets", () => {
     await letGo();
     await held;
   });
+});
+
+test("a batch does not stand behind a call that waits on its connection", async () => {
+  const [one, two, free] = await Promise.all([newWallet(), newWallet(), newWallet()]);
+  await using operator = createLedger(urlOf(database, "operator"), { connections: 2 });
+  const locks = await Promise.all([one, two].map((id) => holdLock(database, id)));
+  const crediting = [one, two].map((walletId) => operator.credit({ walletId, amount: 1n }));
+  await untilBlocked(database, 2);
+  const charging = operator.charge({ walletId: free, amount: 1n });
+  await locks[1]?.();
+  await charging;
+  expect(await Promise.all(crediting.map(isSettled))).toEqual([false, true]);
+  await locks[0]?.();
+  await Promise.all(crediting);
 });
 
 describe("back-pressure", () => {

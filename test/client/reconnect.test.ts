@@ -17,7 +17,7 @@ import {
 } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
 import { createNetwork, type Network } from "./network.ts";
-import { createClient, isSettled, rejection, urlOf } from "./support.ts";
+import { createClient, isSettled, rejection, untilBlocked, urlOf } from "./support.ts";
 
 let database: TestLedger;
 let network: Network;
@@ -52,13 +52,7 @@ function connect(retryFor = 20): Ledger {
 const events = async () => (await history(database, walletId)).slice(3);
 const credit = (amount: bigint) =>
   call(database.operator, "credit", { wallet_id: walletId, amount, idempotency_key: "more" });
-const untilOneWaits = () =>
-  until("one waits for the wallet", async () => {
-    const rows = await database.admin`
-      select from pg_stat_activity
-        where datname = ${database.name} and cardinality(pg_blocking_pids(pid)) > 0`;
-    return rows.length === 1;
-  });
+const untilOneWaits = () => untilBlocked(database, 1);
 
 describe("a connection that breaks", () => {
   test("before the command has arrived: it is sent again", async () => {
@@ -243,6 +237,16 @@ describe("within the time that a command has", () => {
     network.release();
     expect(await hasty.charge(charge)).toMatchObject({ replayed: true, amount: 3n });
     expect(await events()).toEqual(["charged"]);
+  });
+
+  test("a settlement that is unknown is settled again through its handle, once", async () => {
+    await using hasty = connect(1);
+    const reservation = await hasty.hold({ wallet: walletId, amount: 5n });
+    network.hold("answers");
+    await rejection(OutcomeUnknownError, reservation.settle(3n));
+    network.release();
+    expect(await reservation.settle()).toMatchObject({ replayed: true, amount: 3n });
+    expect(await events()).toEqual(["reserved", "settled"]);
   });
 
   test("a wallet that is locked does not take the connections of others", async () => {

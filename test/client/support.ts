@@ -4,6 +4,7 @@ import { inject } from "vitest";
 import { createLedger, type Ledger, type LedgerOptions } from "../../src/client/ledger.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { loginOf, type TestLedger } from "../support/ledger.ts";
+import { until } from "../support/until.ts";
 
 /** Address of a test's database, as the login of a role. */
 export function urlOf(ledger: TestLedger, role: Parameters<typeof loginOf>[0] = "agent"): string {
@@ -69,4 +70,14 @@ export async function rejection<E extends Error>(
     throw error;
   }
   throw new Error(`it did not reject with ${Class.name}`);
+}
+
+/** Waits until so many connections to a test's database are blocked by another. */
+export async function untilBlocked(ledger: TestLedger, count: number): Promise<void> {
+  await until(`${count} connections wait for a lock`, async () => {
+    const blocked = await ledger.admin`
+      select from pg_stat_activity
+        where datname = ${ledger.name} and cardinality(pg_blocking_pids(pid)) > 0`;
+    return blocked.length === count;
+  });
 }
