@@ -204,6 +204,21 @@ describe("through SQL, one bad argument", () => {
     }
   });
 
+  test("reserve, extend: a deadline that never comes", async () => {
+    for (const ttl of ["infinity", "-infinity"]) {
+      for (const name of ["reserve", "extend"]) {
+        const { code } = await unchanged(() =>
+          failure(command(sql, name, { ...granted[name], ttl })),
+        );
+        // Before version 17 PostgreSQL itself knows no such interval.
+        expect(code).toMatch(/^(LGARG|22007)$/);
+      }
+      const given = { ...granted.reserve, wallet_id: undefined, op: "reserve", ttl };
+      const [receipt] = await unchanged(() => post(sql, "w", [given]));
+      expect(receipt).toMatchObject({ refused: "LGARG", detail: { field: "ttl" } });
+    }
+  });
+
   test("expire_due: a limit out of range", async () => {
     for (const limit of [null, 0n, -1n, 100001n, 2147483647n]) {
       const attempt = () => expectRefusal("LGARG", call(ledger.worker, "expire_due", { limit }));

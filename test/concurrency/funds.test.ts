@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   type Arguments,
@@ -30,8 +30,8 @@ beforeAll(async () => {
   agents = ledger.connect("agent", 40);
   operators = ledger.connect("operator", 20);
 });
+afterEach(() => checkInvariants(ledger));
 afterAll(async () => {
-  await checkInvariants(ledger);
   await ledger[Symbol.asyncDispose]();
 });
 

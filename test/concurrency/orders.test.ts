@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   type Arguments,
@@ -96,8 +96,8 @@ let wallets = 0;
 beforeAll(async () => {
   ledger = await createLedger();
 });
+afterEach(() => checkInvariants(ledger));
 afterAll(async () => {
-  await checkInvariants(ledger);
   await ledger[Symbol.asyncDispose]();
 });
 

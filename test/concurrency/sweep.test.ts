@@ -12,6 +12,7 @@ import {
   post,
   type TestLedger,
   travelBack,
+  untilPast,
 } from "../support/ledger.ts";
 
 // Each test looks at all that is due in its database, so each has its own.
@@ -220,6 +221,18 @@ describe("a poison wallet does not stop the others", () => {
     expect(notices[0]?.message).toContain(sick);
     await ledger.admin`update baseledger.wallets set seq = seq + 1 where wallet_id = ${sick}`;
   });
+});
+
+test("a deadline that is earlier than those before it", async () => {
+  const id = await openWallet(ledger, "wallet", 10n);
+  const later = { wallet_id: id, amount: 1n, idempotency_key: "later", ttl: "1 hour" };
+  const sooner = { ...later, idempotency_key: "sooner", ttl: "1 second" };
+  await command(ledger.agent, "reserve", later);
+  const { expires_at } = await command(ledger.agent, "reserve", sooner);
+  await untilPast(ledger, expires_at);
+  expect(await balance(ledger.agent, id)).toMatchObject({ available: 9n, reserved: 1n });
+  expect(await sweep(ledger.worker)).toBe(1);
+  expect(await expired(id)).toEqual(["sooner"]);
 });
 
 describe("next_due", () => {
