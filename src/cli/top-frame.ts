@@ -40,9 +40,9 @@ function drawHead(sample: Sample, { stream }: Screen): string[] {
   const rest = units.length - MOST_UNITS;
   return [
     `${strong("baseledger")} ${new Date(at).toISOString().slice(11, 19)} UTC   ` +
-      `${count(wallets)} wallets   ${count(events)} events   ` +
+      `${some(wallets, "wallet")}   ${some(events, "event")}   ` +
       `${strong(`${speed} events/s`)} in the last ${windowSeconds} s`,
-    `${count(open)} open reservations   ${tellDue(units)}   ${tellLag(sample)}`,
+    `${some(open, "open reservation")}   ${tellDue(units)}   ${tellLag(sample)}`,
     ...units.slice(0, MOST_UNITS).map((unit) => drawUnit(unit, windowSeconds)),
     ...(rest > 0 ? [`and ${rest} more units`] : []),
   ];
@@ -54,7 +54,7 @@ function tellDue(units: readonly SampledUnit[]): string {
   if (due.length === 0) return "nothing due";
   const wallets = due.reduce((sum, { dueWallets }) => sum + (dueWallets ?? 0), 0);
   const amounts = due.map((unit) => `${show(unit.due, unit)} ${unit.unit}`);
-  return `due: ${amounts.join(", ")} in ${count(wallets)} ${wallets === 1 ? "wallet" : "wallets"}`;
+  return `due: ${amounts.join(", ")} in ${some(wallets, "wallet")}`;
 }
 
 function tellLag({ sweepLagSeconds }: Sample): string {
@@ -163,4 +163,8 @@ function show(amount: string | null, { scale }: Pick<SampledWallet, "scale">): s
 
 function count(value: number): string {
   return value.toLocaleString("en-US");
+}
+
+function some(value: number, thing: string): string {
+  return `${count(value)} ${thing}${value === 1 ? "" : "s"}`;
 }
