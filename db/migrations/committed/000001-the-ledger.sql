@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0e8487004d4ea851ddd482b2cc4a406592f3d9ae
+--! Hash: sha1:d876e63bf22c7f746095bf125791a022b27ec21c
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -644,7 +644,7 @@ as $$
       where s.wallet_id >= p_first and s.wallet_id <= coalesce(p_last, s.wallet_id)
   )
   -- Each wallet's row is its last event.
-  select w.wallet_id, w.seq, 'wallet', 
+  select w.wallet_id, w.seq, 'wallet',
       pg_catalog.format('seq %s, available %s, reserved %s, spent %s, at %s, hash %s',
         e.seq, e.available, e.reserved, e.spent, e.occurred_at, pg_catalog.encode(e.hash, 'hex')),
       pg_catalog.format('seq %s, available %s, reserved %s, spent %s, at %s, hash %s',
@@ -662,8 +662,11 @@ as $$
         'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
       )::text
     from w
-    left join baseledger.events e
-      on e.wallet_id = w.wallet_id and e.seq = 1 and e.event = 'opened'
+    left join lateral (
+      select l.details from baseledger.events l
+        where l.wallet_id = w.wallet_id and l.seq = 1 and l.event = 'opened'
+        limit 1
+    ) as e on true
     where e.details is distinct from pg_catalog.jsonb_build_object(
       'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
     )
