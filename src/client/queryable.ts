@@ -79,16 +79,26 @@ async function execute(
     const rows = "rows" in result ? result.rows : result;
     return rows.map((row) => readRecord((row as { readonly record: string }).record));
   } catch (error) {
-    throw causeWithCode(error);
+    throw unwrap(error);
   }
 }
 
-/** A query builder may wrap what the driver threw, and hide its code. */
-function causeWithCode(error: unknown): unknown {
-  for (let inner = error; inner instanceof Error; inner = inner.cause) {
-    if ("code" in inner && typeof inner.code === "string") return inner;
+/** A query builder may wrap what the driver threw, and hide its code; Prisma does so in `meta`. */
+function unwrap(error: unknown): unknown {
+  let found: Wrapped | undefined;
+  for (let inner = error as Wrapped | undefined; typeof inner === "object" && inner; ) {
+    if (typeof inner.code === "string") found = inner;
+    inner = inner.cause ?? inner.meta?.driverAdapterError;
   }
-  return error;
+  if (!found || found instanceof Error) return found ?? error;
+  return Object.assign(new Error(found.message, { cause: error }), found);
+}
+
+interface Wrapped {
+  readonly code?: unknown;
+  readonly message?: string;
+  readonly cause?: Wrapped;
+  readonly meta?: { readonly driverAdapterError?: Wrapped };
 }
 
 /**

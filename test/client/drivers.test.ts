@@ -163,6 +163,20 @@ describe.each(["pg", "Kysely", "Drizzle"])("a transaction of %s", (name) => {
   });
 });
 
+test("a refusal has its class when it is wrapped as Prisma 7 does", async () => {
+  const cause = { code: "LGNSF", message: "short", detail: '{"shortfall": 5}', hint: "credit" };
+  const wrapped = Object.assign(new Error("Raw query failed"), {
+    code: "P2010",
+    meta: { driverAdapterError: Object.assign(new Error(), { cause }) },
+  });
+  const own = ledger.with(queryable(() => Promise.reject(wrapped)));
+  const error = await rejection(InsufficientFundsError, own.charge({ walletId: "x", amount: 1n }));
+  expect(error).toMatchObject({ message: "short", shortfall: 5n, hint: "credit" });
+  const bare = new Error("something else");
+  const other = ledger.with(queryable(() => Promise.reject(bare)));
+  await expect(other.balance({ walletId: "x" })).rejects.toBe(bare);
+});
+
 describe("a client on a pool of another driver", () => {
   const pools: Record<string, () => Queryable> = { fromPg: () => fromPg(pool), queryable: plain };
 
