@@ -1,6 +1,6 @@
 -- post: a batch of commands for one wallet, folded in order.
 begin;
-select plan(184);
+select plan(191);
 
 do $$
 begin
@@ -223,6 +223,14 @@ select is(
   array['LGOVF', 'LGOVF', '#10003 settled 0: 1/4999/5000'],
   'the largest amounts are read to the last digit; a settlement can be of 0'
 );
+
+select is(
+  tap.told(r) -> 'detail', '{"field": "amount"}', 'an extension to ' || c.amount
+) from (values ('10.5'), ('"1e1"'), ('""'), ('true'), ('[]'), ('9223372036854775808')) as c(amount)
+  cross join lateral baseledger.post('many', jsonb_build_array(jsonb_build_object(
+    'op', 'extend', 'reservation_id', 'k3', 'ttl', 60, 'amount', c.amount::jsonb,
+    'idempotency_key', 'x'
+  ))) as r;
 
 -- A time to live is a number of seconds, or an interval.
 select is(
@@ -534,6 +542,20 @@ select is(
   ]') as r where r.refused is not null),
   array[to_jsonb((baseledger.extend('small', 'e', '2 hours', 'h')).expires_at)],
   'by its new deadline'
+);
+
+set local role baseledger_operator;
+do $$ begin perform tap.wallet('ended', 100); end $$;
+set local role baseledger_agent;
+select is(
+  array(select tap.told(r) #> '{detail,retry_at}' from baseledger.post('ended', '[
+    {"op": "reserve", "amount": 10, "ttl": 60, "idempotency_key": "a"},
+    {"op": "reserve", "amount": 90, "ttl": 3600, "idempotency_key": "b"},
+    {"op": "settle", "reservation_id": "a", "amount": 10, "idempotency_key": "c"},
+    {"op": "charge", "amount": 1, "idempotency_key": "d"}
+  ]') as r where r.refused is not null),
+  array[to_jsonb((baseledger.reserve('ended', 90, 'b', '1 hour')).expires_at)],
+  'not one that has ended'
 );
 
 -- By deadline

@@ -1,6 +1,6 @@
 -- verify: proves the ledger, or finds where it does not hold.
 begin;
-select plan(130);
+select plan(131);
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'a ledger without wallets is sound');
@@ -30,6 +30,7 @@ begin
   perform baseledger.cancel('w', 'gone', 'back');                                              -- 18
   perform baseledger.reserve('w', 100, 'open', '5 hours');                                     -- 19
   perform baseledger.settle('w', 'open', 40, 's4', false);                                     -- 20
+  perform baseledger.refund('w', 'open', 1, 'f2');                                             -- 21
   perform tap.wallet('y');
 end
 $$;
@@ -48,7 +49,7 @@ end
 $$;
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'moved in time for a test, a wallet is sound');
-select is(tap.balances('w'), '659/60/220', 'and as it was');
+select is(tap.balances('w'), '660/60/219', 'and as it was');
 
 -- Tampers, notes what verify finds in the whole ledger (or in one wallet), and undoes it. p_rehash
 -- makes the hash chain of w good again: whoever can edit can do that as well.
@@ -128,8 +129,8 @@ select pg_temp.finds(
   array['w 5 hash', 'w 6 hash'], 'the hash itself, and the one that follows from it'
 );
 select pg_temp.finds(
-  $$update baseledger.events set hash = sha256('x') where wallet_id = 'w' and seq = 20$$,
-  array['w 20 hash', 'w 20 wallet'], 'the last hash, which is the head of the chain'
+  $$update baseledger.events set hash = sha256('x') where wallet_id = 'w' and seq = 21$$,
+  array['w 21 hash', 'w 21 wallet'], 'the last hash, which is the head of the chain'
 );
 select pg_temp.finds(
   $$update baseledger.events a set idempotency_key = b.idempotency_key || ' ', actor = 'x'
@@ -148,7 +149,7 @@ select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq = 9;
     update baseledger.events set seq = seq + 1000 where wallet_id = 'w' and seq > 9;
     update baseledger.events set seq = seq - 1001 where wallet_id = 'w' and seq > 9$$,
-  array['w 20 wallet', 'w 11 transfer', 'x 3 transfer'],
+  array['w 21 wallet', 'w 11 transfer', 'x 3 transfer'],
   'removed, the others renumbered, the chain made good', true
 );
 select pg_temp.finds(
@@ -156,26 +157,26 @@ select pg_temp.finds(
   array['w 2 hash', 'w 2 seq', 'w 1 terms'], 'the first event removed'
 );
 select pg_temp.finds(
-  $$delete from baseledger.events where wallet_id = 'w' and seq = 20$$,
-  array['w 20 wallet', 'w 19 open reservation'], 'the last event cut off'
+  $$delete from baseledger.events where wallet_id = 'w' and seq = 21$$,
+  array['w 21 wallet'], 'the last event cut off'
 );
 select pg_temp.finds(
-  $$delete from baseledger.events where wallet_id = 'w' and seq = 20;
+  $$delete from baseledger.events where wallet_id = 'w' and seq > 19;
     update baseledger.wallets w
       set (seq, available, reserved, spent, hash, last_event_at) =
         (select e.seq, e.available, e.reserved, e.spent, e.hash, e.occurred_at
           from baseledger.events e where e.wallet_id = 'w' and e.seq = 19)
       where w.wallet_id = 'w'$$,
-  array['w 19 open reservation', 'w 19 reserved'], 'and the wallet made to agree'
+  array['w 19 open reservation', 'w 19 reserved'], 'two cut off, and the wallet made to agree'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq > 12$$,
-  array['w 20 wallet', 'w 11 open reservation', 'w - open reservation', 'x 4 transfer'],
+  array['w 21 wallet', 'w 11 open reservation', 'w - open reservation', 'x 4 transfer'],
   'more than the last event cut off'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w'$$,
-  array['w 20 wallet', 'w 1 terms', 'w - open reservation', 'x 3 transfer', 'x 4 transfer'],
+  array['w 21 wallet', 'w 1 terms', 'w - open reservation', 'x 3 transfer', 'x 4 transfer'],
   'all events removed'
 );
 select pg_temp.finds(
@@ -187,8 +188,8 @@ select pg_temp.finds(
 );
 select pg_temp.finds(
   $$update baseledger.events set wallet_id = 'y', seq = 2
-      where wallet_id = 'w' and seq = 20$$,
-  array['w 20 wallet', 'w 19 open reservation', 'y 2 hash', 'y 2 balances', 'y 2 reservation',
+      where wallet_id = 'w' and seq = 21$$,
+  array['w 21 wallet', 'y 2 hash', 'y 2 balances', 'y 2 reservation',
     'y 2 time', 'y 1 wallet'],
   'an event moved to another wallet'
 );
@@ -206,23 +207,23 @@ as $$
         reserved, spent, occurred_at, actor, metadata, details, hash)
       select wallet_id, seq + 1, %L, %L, %L, available + %s, reserved + %s, spent + %s,
           occurred_at + interval ''1 second'', ''postgres'', ''{}'', %L, sha256(hash)
-        from baseledger.events where wallet_id = ''w'' and seq = 20;
+        from baseledger.events where wallet_id = ''w'' and seq = 21;
     update baseledger.wallets w
       set (seq, available, reserved, spent, last_event_at) =
         (select e.seq, e.available, e.reserved, e.spent, e.occurred_at
-          from baseledger.events e where e.wallet_id = ''w'' and e.seq = 21)
+          from baseledger.events e where e.wallet_id = ''w'' and e.seq = 22)
       where w.wallet_id = ''w''',
     p_event, p_reservation_id, p_amount, p_available, p_reserved, p_spent, p_details
   )
 $$;
 select pg_temp.finds(
   pg_temp.forged('credited', null, 1000, 1000, 0, 0),
-  array['w 21 hash', 'w 21 wallet'], 'an event added without its hash'
+  array['w 22 hash', 'w 22 wallet'], 'an event added without its hash'
 );
 select pg_temp.finds(
   pg_temp.forged('credited', null, 1000, 1000, 0, 0)
-    || $$; update baseledger.wallets set seq = 20 where wallet_id = 'w'$$,
-  array['w 20 wallet'], 'an event added, of which the wallet does not know', true
+    || $$; update baseledger.wallets set seq = 21 where wallet_id = 'w'$$,
+  array['w 21 wallet'], 'an event added, of which the wallet does not know', true
 );
 select pg_temp.finds(
   pg_temp.forged('credited', null, 1000, 1000, 0, 0), null,
@@ -318,7 +319,7 @@ select pg_temp.finds(
   'but expired at its deadline is sound', true
 );
 
-select pg_temp.finds(c.tamper, array['w 21 reservation'] || c.more, c.name, true) from (values
+select pg_temp.finds(c.tamper, array['w 22 reservation'] || c.more, c.name, true) from (values
   ('settled twice', pg_temp.forged('settled', 'r', 0, 0, 0, 0), null::text[]),
   ('settled after it was cancelled', pg_temp.forged('settled', 'gone', 0, 0, 0, 0), null),
   ('settled, a charge', pg_temp.forged('settled', 'charge', 0, 0, 0, 0), null),
@@ -343,20 +344,20 @@ select pg_temp.finds(c.tamper, array['w 21 reservation'] || c.more, c.name, true
 select pg_temp.finds(
   pg_temp.forged('reserved', 'r', 0, 0, 0, 0)
     || $$; update baseledger.events set expires_at = occurred_at + interval '1 hour'
-      where wallet_id = 'w' and seq = 21$$,
-  array['w 21 reservation'], 'reserved twice', true
+      where wallet_id = 'w' and seq = 22$$,
+  array['w 22 reservation'], 'reserved twice', true
 );
 select pg_temp.finds(
   pg_temp.forged('refunded', 'charge', 30, 30, 0, -30), null,
   'but refunded as much as is left is sound', true
 );
 
-select pg_temp.finds(c.tamper, array['w 21 funds'], c.name, true) from (values
-  ('withdrawn below zero', pg_temp.forged('withdrawn', null, 660, -660, 0, 0)),
-  ('charged below zero', pg_temp.forged('charged', 'new', 660, -660, 0, 660))
+select pg_temp.finds(c.tamper, array['w 22 funds'], c.name, true) from (values
+  ('withdrawn below zero', pg_temp.forged('withdrawn', null, 661, -661, 0, 0)),
+  ('charged below zero', pg_temp.forged('charged', 'new', 661, -661, 0, 661))
 ) as c(name, tamper);
 select pg_temp.finds(
-  pg_temp.forged('withdrawn', null, 659, -659, 0, 0), null, 'but to zero is sound', true
+  pg_temp.forged('withdrawn', null, 660, -660, 0, 0), null, 'but to zero is sound', true
 );
 
 -- A wallet's row --------------------------------------------------------------------------------
@@ -365,13 +366,13 @@ select pg_temp.finds(
   format('update baseledger.wallets set %s where wallet_id = %L', c.edit, 'w'), c.found,
   'a wallet with ' || c.edit
 ) from (values
-  ('available = available + 1', array['w 20 wallet']),
-  ('reserved = reserved - 1', array['w 20 wallet', 'w 20 reserved']),
-  ('spent = spent + 1', array['w 20 wallet']),
-  ('seq = 21', array['w 21 wallet']),
-  ('seq = 19', array['w 19 wallet']),
-  ($$hash = sha256('x')$$, array['w 20 wallet']),
-  ($$last_event_at = last_event_at + interval '1 microsecond'$$, array['w 20 wallet']),
+  ('available = available + 1', array['w 21 wallet']),
+  ('reserved = reserved - 1', array['w 21 wallet', 'w 21 reserved']),
+  ('spent = spent + 1', array['w 21 wallet']),
+  ('seq = 22', array['w 22 wallet']),
+  ('seq = 20', array['w 20 wallet']),
+  ($$hash = sha256('x')$$, array['w 21 wallet']),
+  ($$last_event_at = last_event_at + interval '1 microsecond'$$, array['w 21 wallet']),
   ($$unit = 'EUR'$$, array['w 1 terms']),
   ('scale = 2', array['w 1 terms']),
   ('overdraft_limit = 501', array['w 1 terms']),
@@ -403,31 +404,31 @@ select is(
 
 select pg_temp.finds(c.tamper, c.found, c.name) from (values
   ('an open reservation removed', $$delete from baseledger.reservations$$,
-    array['w 20 open reservation', 'w 20 reserved']),
+    array['w 21 open reservation', 'w 21 reserved']),
   ('one added', $$insert into baseledger.reservations values ('w', 'r', 10, 10, 0, 'infinity')$$,
     array['w - open reservation']),
   ('one that holds something', $$insert into baseledger.reservations
     values ('w', 'never', 10, 0, 10, '2000-01-01')$$,
-    array['w - open reservation', 'w 20 reserved', 'w - next deadline']),
+    array['w - open reservation', 'w 21 reserved', 'w - next deadline']),
   ('one in a wallet that has none', $$insert into baseledger.reservations
     values ('y', 'never', 10, 10, 0, '2000-01-01')$$,
     array['y - open reservation', 'y - next deadline']),
   ('its amount', $$update baseledger.reservations set amount = amount - 1$$,
-    array['w 20 open reservation']),
+    array['w 21 open reservation']),
   ('what it has settled', $$update baseledger.reservations set settled = settled + 1$$,
-    array['w 20 open reservation']),
+    array['w 21 open reservation']),
   ('what it holds', $$update baseledger.reservations set held = held + 1$$,
-    array['w 20 open reservation', 'w 20 reserved']),
+    array['w 21 open reservation', 'w 21 reserved']),
   ('a later deadline', $$update baseledger.reservations
-    set expires_at = expires_at + interval '1 microsecond'$$, array['w 20 open reservation']),
+    set expires_at = expires_at + interval '1 microsecond'$$, array['w 21 open reservation']),
   ('an earlier deadline', $$update baseledger.reservations
     set expires_at = expires_at - interval '10 hours'$$,
-    array['w 20 open reservation', 'w - next deadline'])
+    array['w 21 open reservation', 'w - next deadline'])
 ) as c(name, tamper, found);
 select pg_temp.finds(
   $$update baseledger.events set expires_at = expires_at + interval '1 hour'
-    where wallet_id = 'w' and seq = 20$$,
-  array['w 20 open reservation'], 'another deadline in the journal', true
+    where wallet_id = 'w' and seq = 21$$,
+  array['w 21 open reservation'], 'another deadline in the journal', true
 );
 
 -- Transfers have two sides ----------------------------------------------------------------------
@@ -446,10 +447,14 @@ select pg_temp.finds(c.tamper, c.found, c.name, true) from (values
   ('a withdrawal, it says', $$update baseledger.events set event = 'withdrawn', details = null
     where wallet_id = 'w' and seq = 12$$, array['x 3 transfer']),
   ('received what nobody has sent', pg_temp.forged('transferred_in', null, 10, 10, 0, 0,
-    '{"from": "x", "from_seq": 2}'), array['w 21 transfer']),
+    '{"from": "x", "from_seq": 2}'), array['w 22 transfer']),
   ('sent what nobody has received', pg_temp.forged('transferred_out', null, 10, -10, 0, 0,
-    '{"to": "nobody"}'), array['w 21 transfer'])
+    '{"to": "nobody"}'), array['w 22 transfer'])
 ) as c(name, tamper, found);
+select pg_temp.finds(
+  $$update baseledger.events set event = 'withdrawn' where wallet_id = 'x' and seq = 4$$,
+  array['x 4 hash', 'w 13 transfer'], 'a withdrawal, it says on the other side'
+);
 
 -- A large ledger is read in portions ------------------------------------------------------------
 -- 45,000 wallets, made at once: more than two portions.
@@ -486,11 +491,14 @@ select pg_temp.finds(
     insert into baseledger.events select (jsonb_populate_record(e, '{"wallet_id": "before"}')).*
       from baseledger.events e where e.wallet_id = 'y';
     insert into baseledger.events select (jsonb_populate_record(e, '{"wallet_id": "zz"}')).*
-      from baseledger.events e where e.wallet_id = 'y'$$,
+      from baseledger.events e where e.wallet_id = 'y';
+    insert into baseledger.events
+      select (jsonb_populate_record(e, '{"wallet_id": "many 20000a"}')).*
+        from baseledger.events e where e.wallet_id = 'y'$$,
   array['many 00001 1 hash', 'many 19999 1 hash', 'many 20000 1 hash', 'many 20001 1 hash',
     'many 39999 1 hash', 'many 40000 1 hash', 'many 40001 1 hash', 'many 45000 1 hash', 'x 1 hash',
     'many 20002 1 orphan', 'many 35000 1 orphan', 'y 1 orphan', 'before 1 orphan',
-    'before 1 hash', 'zz 1 orphan', 'zz 1 hash'],
+    'before 1 hash', 'zz 1 orphan', 'zz 1 hash', 'many 20000a 1 orphan', 'many 20000a 1 hash'],
   'in every portion, at its ends and between them'
 );
 
