@@ -35,7 +35,7 @@ export function plotFunds(simulation: Simulation, width: number, coloured: boole
     height: HEIGHT,
     customXAxisTicks: marks(0, minutes(simulation.to)),
     customYAxisTicks: marks(Math.min(...series.flat().map(([, y]) => y)), highest(series)),
-    formatter: (value, { axis }) => (axis === "y" ? `$${value.toFixed(2)}` : round(value)),
+    formatter: (value, { axis }) => (axis === "y" ? dollars(value) : round(value)),
     ...(coloured
       ? { color: SERIES.map(({ color }) => color) }
       : { lineFormatter: createLetters() }),
@@ -90,6 +90,10 @@ function marks(from: number, to: number): number[] {
 // For drawing only: the numbers that are told are exact.
 function toDollars(nano: bigint): number {
   return Number(nano) / 1e9;
+}
+
+function dollars(value: number): string {
+  return `${value <= -0.005 ? "-" : ""}$${Math.abs(value).toFixed(2)}`;
 }
 
 function round(value: number): string {
