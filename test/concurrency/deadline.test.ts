@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { checkInvariants } from "../support/invariants.ts";
+import { checkInvariants, checkPast } from "../support/invariants.ts";
 import {
   type Arguments,
   balance,
@@ -28,6 +28,7 @@ beforeAll(async () => {
 });
 afterEach(() => checkInvariants(ledger));
 afterAll(async () => {
+  await checkPast(ledger);
   await ledger[Symbol.asyncDispose]();
 });
 

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { checkInvariants } from "../support/invariants.ts";
+import { checkInvariants, checkPast } from "../support/invariants.ts";
 import {
   type Arguments,
   command,
@@ -98,6 +98,7 @@ beforeAll(async () => {
 });
 afterEach(() => checkInvariants(ledger));
 afterAll(async () => {
+  await checkPast(ledger);
   await ledger[Symbol.asyncDispose]();
 });
 

@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { checkInvariants } from "../support/invariants.ts";
+import { checkInvariants, checkPast } from "../support/invariants.ts";
 import {
   balance,
   call,
@@ -23,6 +23,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await checkInvariants(ledger);
+  await checkPast(ledger);
   await ledger[Symbol.asyncDispose]();
 });
 

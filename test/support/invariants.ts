@@ -42,8 +42,53 @@ export async function checkInvariants(ledger: TestLedger): Promise<void> {
   expect(await refold(ledger)).toEqual([]);
 }
 
+/** Asks for the balances at the time of every event there is, and compares with the fold. */
+export async function checkPast(ledger: TestLedger): Promise<void> {
+  const told = await ledger.auditor<Balances[]>`
+    select b.seq, b.available, b.reserved, b.spent
+      from baseledger.journal j
+      cross join lateral baseledger.balance_at(j.wallet_id, j.occurred_at) b
+      order by j.wallet_id, j.seq`;
+  const { events } = await readEvents(ledger);
+  const wallets = [...Map.groupBy(events, ({ wallet_id }) => wallet_id).values()];
+  expect(told.map(say)).toEqual(wallets.flatMap((each) => fold(each).past.map(say)));
+}
+
 /** What does not hold by the fold below. */
 export async function refold(ledger: TestLedger): Promise<string[]> {
+  const { events, postings, histories } = await readEvents(ledger);
+  const wallets = await ledger.admin<(Balances & { wallet_id: string })[]>`
+    select wallet_id, seq, available, reserved, spent from baseledger.wallets`;
+  const stored = await ledger.admin<{ wallet_id: string; text: string }[]>`
+    select wallet_id, concat_ws(' ', reservation_id, 'granted', amount, 'settled', settled,
+        'holds', held, 'until', (extract(epoch from expires_at) * 1000000)::bigint) as text
+      from baseledger.reservations`;
+  const postingsOf = new Map(postings.map(({ wallet_id, text }) => [wallet_id, text]));
+  const historiesOf = Map.groupBy(histories, ({ wallet_id }) => wallet_id);
+  const eventsOf = Map.groupBy(events, ({ wallet_id }) => wallet_id);
+  const storedOf = Map.groupBy(stored, ({ wallet_id }) => wallet_id);
+
+  return wallets.flatMap(({ wallet_id, ...row }) => {
+    const { wrong, balances, open, lives, funding } = fold(eventsOf.get(wallet_id) ?? []);
+    if (say(row) !== say(balances)) wrong.push(`12: the row has ${say(row)}, not ${say(balances)}`);
+    const rows = (storedOf.get(wallet_id) ?? []).map(({ text }) => text);
+    const differing = [...rows, ...open].filter((r) => rows.includes(r) !== open.includes(r));
+    for (const text of differing) {
+      wrong.push(`12: ${rows.includes(text) ? "stored" : "not stored"}: ${text}`);
+    }
+    const { available, reserved, spent } = balances;
+    const accounts = `${funding} ${available} ${reserved} ${spent}`;
+    const posted = postingsOf.get(wallet_id) ?? "0 0 0 0";
+    if (posted !== accounts) wrong.push(`1: postings come to ${posted}, not ${accounts}`);
+    const history = (historiesOf.get(wallet_id) ?? []).map(({ text }) => text).sort();
+    for (const [i, text] of lives.sort().entries()) {
+      if (text !== history[i]) wrong.push(`4: the history has ${history[i]}, not ${text}`);
+    }
+    return wrong.map((text) => `${wallet_id}: ${text}`);
+  });
+}
+
+async function readEvents(ledger: TestLedger) {
   const events = await ledger.auditor<Event[]>`
     select wallet_id, seq, event, reservation_id, amount, available, reserved, spent,
         idempotency_key, details,
@@ -51,25 +96,19 @@ export async function refold(ledger: TestLedger): Promise<string[]> {
         (extract(epoch from expires_at) * 1000000)::bigint as deadline
       from baseledger.journal
       order by wallet_id, seq`;
-  const wallets = await ledger.admin<(Balances & { wallet_id: string })[]>`
-    select wallet_id, seq, available, reserved, spent from baseledger.wallets`;
-  const stored = await ledger.admin<{ wallet_id: string; text: string }[]>`
-    select wallet_id, concat_ws(' ', reservation_id, 'granted', amount, 'settled', settled,
-        'holds', held, 'until', (extract(epoch from expires_at) * 1000000)::bigint) as text
-      from baseledger.reservations`;
-  const eventsOf = Map.groupBy(events, ({ wallet_id }) => wallet_id);
-  const storedOf = Map.groupBy(stored, ({ wallet_id }) => wallet_id);
-
-  return wallets.flatMap(({ wallet_id, ...row }) => {
-    const { wrong, balances, open } = fold(eventsOf.get(wallet_id) ?? []);
-    if (say(row) !== say(balances)) wrong.push(`12: the row has ${say(row)}, not ${say(balances)}`);
-    const rows = (storedOf.get(wallet_id) ?? []).map(({ text }) => text);
-    const differing = [...rows, ...open].filter((r) => rows.includes(r) !== open.includes(r));
-    for (const text of differing) {
-      wrong.push(`12: ${rows.includes(text) ? "stored" : "not stored"}: ${text}`);
-    }
-    return wrong.map((text) => `${wallet_id}: ${text}`);
-  });
+  const postings = await ledger.auditor<{ wallet_id: string; text: string }[]>`
+    select wallet_id, concat_ws(' ',
+        coalesce(sum(amount) filter (where account = 'funding'), 0),
+        coalesce(sum(amount) filter (where account = 'available'), 0),
+        coalesce(sum(amount) filter (where account = 'reserved'), 0),
+        coalesce(sum(amount) filter (where account = 'spent'), 0)) as text
+      from baseledger.postings
+      group by wallet_id`;
+  const histories = await ledger.auditor<{ wallet_id: string; text: string }[]>`
+    select wallet_id, concat_ws(' ', reservation_id, 'granted', amount, 'used', used, 'released',
+        released, 'settled', settled, 'refunded', refunded) as text
+      from baseledger.reservation_history`;
+  return { events, postings, histories };
 }
 
 function fold(events: readonly Event[]) {
@@ -80,6 +119,7 @@ function fold(events: readonly Event[]) {
   const now = { seq: 0n, available: 0n, reserved: 0n, spent: 0n };
   let funding = 0n;
   let at = -(2n ** 63n);
+  const past: Balances[] = [];
 
   for (const event of events) {
     const require = (invariant: number, holds: boolean, why: string): void => {
@@ -114,6 +154,10 @@ function fold(events: readonly Event[]) {
     else if (id) open.set(id, life);
     const held = [...open.values()].reduce((sum, each) => sum + heldBy(each), 0n);
     require(3, now.reserved === held && held >= 0n, `holds ${held} in all`);
+    // What is due counts as returned, even if a sweep has just not got to it.
+    const due = [...open.values()].filter(({ deadline }) => deadline <= event.at);
+    const back = due.reduce((sum, each) => sum + heldBy(each), 0n);
+    past.push({ ...now, available: now.available + back, reserved: now.reserved - back });
     require(4, !life.end || heldBy(life) === 0n, "settled and released is not the amount");
   }
 
@@ -122,7 +166,12 @@ function fold(events: readonly Event[]) {
       `${id} granted ${life.granted} settled ${life.settled} holds ${heldBy(life)} ` +
       `until ${life.deadline}`,
   );
-  return { wrong, balances: now, open: texts };
+  const told = [...lives].map(
+    ([id, life]) =>
+      `${id} granted ${life.granted} used ${life.used} released ${life.released} ` +
+      `settled ${life.settled} refunded ${life.refunded}`,
+  );
+  return { wrong, balances: now, open: texts, lives: told, funding, past };
 }
 
 const OPENING = new Set(["reserved", "charged"]);
