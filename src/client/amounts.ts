@@ -4,9 +4,9 @@ const MAX_SCALE = 18;
 /** How {@link formatAmount} writes an amount. */
 export interface AmountFormat {
   /** Write exactly so many decimals, rounded half away from zero; without it, all that matter. */
-  readonly decimals?: number;
+  readonly decimals?: number | undefined;
   /** Separate thousands with commas: `1,234.50`. What is read back must not have them. */
-  readonly grouping?: boolean;
+  readonly grouping?: boolean | undefined;
 }
 
 /**

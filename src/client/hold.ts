@@ -1,8 +1,8 @@
 import type { ReserveArgs } from "../generated/baseledger.ts";
-import type { Json } from "../json.ts";
 import type { Held } from "./granted.ts";
 import { createKey } from "./keys.ts";
 import { createHandle, type Handle, type HandleParts } from "./reservation.ts";
+import type { Metadata } from "./tally.ts";
 
 /** What to hold, and for how long. */
 export interface HoldOptions {
@@ -14,20 +14,20 @@ export interface HoldOptions {
    * How long the hold outlives this program, should it die: seconds, or an interval such as
    * `5 minutes`. While the program lives, heartbeats extend it. Default: 10 minutes.
    */
-  readonly ttl?: string | number;
+  readonly ttl?: string | number | undefined;
   /** Be content with less, down to this; the reservation's `amount` says how much it is. */
-  readonly atLeast?: bigint;
+  readonly atLeast?: bigint | undefined;
   /** Default: the idempotency key. */
-  readonly reservationId?: string;
+  readonly reservationId?: string | undefined;
   /**
    * Name of the reservation, for a caller that may ask for the same one again, e.g. a job that is
    * run again after a crash: as long as it is open, it is taken over. Default: a new one.
    */
-  readonly idempotencyKey?: string;
+  readonly idempotencyKey?: string | undefined;
   /** Goes on record with the reservation. */
-  readonly metadata?: Json;
+  readonly metadata?: Metadata | undefined;
   /** Ends the heartbeat, and aborts the reservation's signal. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How {@link hold} sends. */

@@ -19,21 +19,21 @@ export interface LedgerOptions {
    * Connections of the pool that is opened for an address, and batches under way at once. Default:
    * 10, or the size of the pool that was given.
    */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /**
    * Whether statements are prepared. Say `false` behind PgBouncer in transaction mode before its
    * version 1.21; a pool that was given has its own setting. Default: true.
    */
-  readonly prepare?: boolean;
+  readonly prepare?: boolean | undefined;
   /** Commands in one batch, at most. Default: 200. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Commands without an answer, at most; one more fails with `QueueFullError`. Default: 10,000. */
-  readonly maxPending?: number;
+  readonly maxPending?: number | undefined;
   /**
    * Seconds within which each command has its answer, lost connections made good; else it fails
    * with `OutcomeUnknownError` or `UnavailableError`. Default: 30.
    */
-  readonly retryFor?: number;
+  readonly retryFor?: number | undefined;
 }
 
 /** A client of the ledger. */
@@ -128,7 +128,7 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
   };
 }
 
-function withDefaults(options: LedgerOptions): Required<LedgerOptions> {
+function withDefaults(options: LedgerOptions): typeof DEFAULTS {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const all = { ...DEFAULTS, ...Object.fromEntries(given) };
   for (const name of ["connections", "batchSize", "maxPending", "retryFor"] as const) {

@@ -1,8 +1,9 @@
 import type { Receipt } from "../generated/baseledger.ts";
+import { keepAlive, type LifeParts } from "./alive.ts";
 import type { BatchedArgs, BatchedOp } from "./commands.ts";
-import { AlreadyEndedError, NotSettledError } from "./errors.ts";
+import { createEnding, type End } from "./ending.ts";
+import { NotSettledError } from "./errors.ts";
 import type { Booked, Held } from "./granted.ts";
-import { startHeartbeat } from "./heartbeat.ts";
 import { createKey } from "./keys.ts";
 import { createTally, type Metadata } from "./tally.ts";
 
@@ -57,90 +58,51 @@ export interface Handle {
 }
 
 /** What a handle is made of. */
-export interface HandleParts {
-  readonly receipt: Held;
-  readonly ttl: number | string;
-  readonly signal: AbortSignal | undefined;
-  readonly send: Send;
+export interface HandleParts extends LifeParts {
   /** Called when it is over. */
   readonly onEnd: () => void;
 }
 
-type Ending = { readonly how: "settled" | "cancelled"; readonly done: Promise<Receipt> };
-
 /** Makes the handle of a reservation that was granted. */
-export function createHandle({ receipt, ttl, signal, send, onEnd }: HandleParts): Handle {
-  const name = { walletId: receipt.walletId, reservationId: receipt.reservationId };
+export function createHandle(parts: HandleParts): Handle {
+  const { walletId, reservationId } = parts.receipt;
   const keys = { settled: createKey(), cancelled: createKey() };
+  const life = keepAlive(parts);
+  const ending = createEnding(reservationId);
   const tally = createTally();
-  const lost = new AbortController();
-  let { amount, expiresAt } = receipt;
-  let ending: Ending | undefined;
 
-  const heartbeat = startHeartbeat({
-    reservationId: name.reservationId,
-    ttlMs: receipt.expiresAt.getTime() - receipt.occurredAt.getTime(),
-    beat: () => extend(),
-    onLost: (reason) => lost.abort(reason),
-  });
-  signal?.addEventListener("abort", abort, { once: true });
+  // With the same key each time, so that it acts once.
+  const senders: Readonly<Record<End, () => Promise<Receipt>>> = {
+    settled: () => {
+      const { amount, metadata } = tally;
+      const args = { walletId, reservationId, amount, metadata, idempotencyKey: keys.settled };
+      return parts.send("settle", args);
+    },
+    cancelled: () =>
+      parts.send("cancel", { walletId, reservationId, idempotencyKey: keys.cancelled }),
+  };
 
-  function abort(): void {
-    heartbeat.stop();
-    lost.abort(signal?.reason);
-  }
-
-  function requireOpen(): void {
-    if (ending) throw new AlreadyEndedError(name.reservationId, ending.how);
-  }
-
-  async function extend(hold?: bigint): Promise<Held> {
-    requireOpen();
-    const args = { ...name, ttl, amount: hold, idempotencyKey: createKey() };
-    const extended = (await send("extend", args)) as Held;
-    amount += extended.amount;
-    expiresAt = extended.expiresAt;
-    return extended;
-  }
-
-  async function end(how: Ending["how"]): Promise<Booked> {
-    requireOpen();
-    heartbeat.stop();
-    const args = { ...name, idempotencyKey: keys[how] };
-    ending = {
-      how,
-      done:
-        how === "cancelled"
-          ? send("cancel", args)
-          : send("settle", { ...args, amount: tally.amount, metadata: tally.metadata }),
-    };
+  async function end(how: End): Promise<Booked> {
+    ending.requireOpen();
+    life.stop();
     try {
-      return (await ending.done) as Booked;
-    } catch (error) {
-      // It may be tried again: with the same key, so that it acts once.
-      ending = undefined;
-      throw error;
+      return (await ending.end(how, senders[how])) as Booked;
     } finally {
-      signal?.removeEventListener("abort", abort);
-      onEnd();
+      parts.onEnd();
     }
   }
 
   function spend(more: bigint, metadata?: Metadata): void {
-    requireOpen();
+    ending.requireOpen();
     tally.add(more, metadata);
-  }
-
-  async function hasEnded(): Promise<boolean> {
-    await ending?.done.catch(() => undefined);
-    return ending !== undefined;
   }
 
   async function book(outcome?: PromiseSettledResult<unknown>): Promise<void> {
     try {
       await end("settled");
     } catch (cause) {
-      const settlement = { ...name, idempotencyKey: keys.settled, amount: tally.amount };
+      const { amount } = tally;
+      const settlement = { walletId, reservationId, amount, idempotencyKey: keys.settled };
       throw new NotSettledError(settlement, outcome, cause);
     }
   }
@@ -149,32 +111,34 @@ export function createHandle({ receipt, ttl, signal, send, onEnd }: HandleParts)
     await end("cancelled").catch(() => undefined);
   }
 
-  async function dispose(): Promise<void> {
-    if (await hasEnded()) return;
-    await (tally.amount > 0n ? book() : release());
-  }
-
   const reservation: Reservation = {
-    wallet: name.walletId,
-    id: name.reservationId,
-    signal: lost.signal,
+    wallet: walletId,
+    id: reservationId,
+    signal: life.signal,
     get amount() {
-      return amount;
+      return life.amount;
     },
     get expiresAt() {
-      return expiresAt;
+      return life.expiresAt;
     },
     get spent() {
       return tally.amount;
     },
     spend,
-    extend,
+    async extend(amount) {
+      ending.requireOpen();
+      return life.extend(amount);
+    },
     async settle(more, metadata) {
       if (more !== undefined) spend(more, metadata);
       return end("settled");
     },
     cancel: () => end("cancelled"),
-    [Symbol.asyncDispose]: dispose,
+    async [Symbol.asyncDispose]() {
+      if (await ending.hasEnded()) return;
+      await (tally.amount > 0n ? book() : release());
+    },
   };
+  const { hasEnded } = ending;
   return { reservation, hasReported: () => tally.reported, hasEnded, book, release };
 }

@@ -231,6 +231,8 @@ describe("several wallets", () => {
 test("a batch does not stand behind a call that waits on its connection", async () => {
   const [one, two, free] = await Promise.all([newWallet(), newWallet(), newWallet()]);
   await using operator = createLedger(urlOf(database, "operator"), { connections: 2 });
+  // Prepared statements are what the driver would pipeline.
+  await Promise.all([one, two].map((walletId) => operator.credit({ walletId, amount: 1n })));
   const locks = await Promise.all([one, two].map((id) => holdLock(database, id)));
   const crediting = [one, two].map((walletId) => operator.credit({ walletId, amount: 1n }));
   await untilBlocked(database, 2);

@@ -278,6 +278,6 @@ test.each([{ connections: 0 }, { batchSize: -1 }, { maxPending: Number.NaN }, { 
 
 test("options that are left undefined have their defaults", async () => {
   const walletId = await newWallet();
-  await using client = createClient(database, { connections: undefined } as never);
+  await using client = createClient(database, { connections: undefined });
   expect((await client.balance({ walletId })).available).toBe(1_000n);
 });

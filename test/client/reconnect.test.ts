@@ -52,6 +52,15 @@ function connect(retryFor = 20): Ledger {
 const events = async () => (await history(database, walletId)).slice(3);
 const credit = (amount: bigint) =>
   call(database.operator, "credit", { wallet_id: walletId, amount, idempotency_key: "more" });
+/** When a client has last asked for processes to be ended, if that was its last question. */
+const lastEnding = async () => {
+  const [row] = await database.admin<{ at: string }[]>`
+    select state_change::text as at from pg_stat_activity
+      where datname = ${database.name} and application_name = 'baseledger'
+        and state = 'idle' and query like '%pg_terminate_backend%'`;
+  return row;
+};
+
 const untilOneWaits = () => untilBlocked(database, 1);
 
 describe("a connection that breaks", () => {
@@ -186,6 +195,27 @@ describe("what the server has not got to when the connection breaks", () => {
     await until("the server has let go of it", () => network.lines === 1);
     await credit(50n);
     expect(await events()).toEqual(["credited"]);
+  });
+
+  test("nor when it does not end at once: nothing is sent again before", async () => {
+    const rows = await database.admin<{ pid: number }[]>`
+      select pid from pg_stat_activity
+        where datname = ${database.name} and application_name = 'baseledger'`;
+    const pid = rows[0]?.pid ?? 0;
+    expect(rows).toHaveLength(1);
+    network.hold("questions");
+    const charging = ledger.charge({ walletId, amount: 20n });
+    await until("it is on its way", () => network.held > 0);
+    process.kill(pid, "SIGSTOP");
+    try {
+      network.cut();
+      const first = await until("it is told to end", lastEnding);
+      await until("it is looked for again", async () => (await lastEnding())?.at !== first.at);
+      expect(await isSettled(charging)).toBe(false);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await rejection(InsufficientFundsError, charging);
   });
 
   test("nor when it travels alone", async () => {
