@@ -131,13 +131,9 @@ describe("a wrong command line exits with 2", () => {
     [["open", "w", "--scale", "19"], /--scale.*from 0 to 18/],
     [["open", "w", "--scale", "2", "--overdraft-limit", "0.001"], /--overdraft-limit.*2 decimals/],
     [["open", "w", "--metadata", "[1]"], /--metadata.*not a JSON object/],
-    [["open", "w", "--metadata", "{"], /--metadata/],
-    [["credit", "plain"], /missing required argument 'amount'/],
     [["credit", "plain", "12,50"], /"12,50" is not an amount/],
-    [["credit", "plain", "1e3"], /"1e3" is not an amount/],
     [["credit", "plain", "0.0000000001"], /at most 9 decimals/],
     [["freeze", "plain"], /required option '--reason <text>'/],
-    [["unfreeze", "plain"], /required option '--reason <text>'/],
     [["statement", "plain", "--csv", "--json"], /cannot be used with/],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await baseledger(args, env);
