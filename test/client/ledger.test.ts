@@ -18,6 +18,7 @@ import {
   type TestLedger,
   untilWaiting,
 } from "../support/ledger.ts";
+import { createNetwork } from "./network.ts";
 import { createClient, isSettled, rejection, urlOf } from "./support.ts";
 
 let database: TestLedger;
@@ -267,6 +268,17 @@ describe("closing", () => {
     expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
     await sql.end();
   });
+});
+
+test.each([
+  [true, 1],
+  [false, 3],
+])("with prepare: %s, three batches bring their statement %i times", async (prepare, times) => {
+  const walletId = await newWallet();
+  await using network = await createNetwork(urlOf(database));
+  await using client = createLedger(network.through(urlOf(database)), { prepare });
+  for (const amount of [1n, 2n, 3n]) await client.charge({ walletId, amount });
+  expect(network.questions.split('"baseledger"."post"')).toHaveLength(1 + times);
 });
 
 test.each([{ connections: 0 }, { batchSize: -1 }, { maxPending: Number.NaN }, { retryFor: 0 }])(

@@ -15,6 +15,8 @@ export interface Network extends AsyncDisposable {
   cut(): void;
   /** Delivers what was kept, and goes on. */
   release(): void;
+  /** All that clients have sent. */
+  readonly questions: string;
   /** Connections that the server knows of. */
   readonly lines: number;
   /** Takes no more connections, or takes them again. */
@@ -32,6 +34,7 @@ export async function createNetwork(target: string): Promise<Network> {
   const lines = new Set<Line>();
   let kept: { to: Socket; data: Buffer }[] = [];
   const holding = new Set<Socket>();
+  let questions = "";
 
   function forward(from: Socket, to: Socket): void {
     from.on("data", (data) => {
@@ -47,6 +50,9 @@ export async function createNetwork(target: string): Promise<Network> {
     lines.add(line);
     client.setNoDelay(true);
     server.setNoDelay(true);
+    client.on("data", (data) => {
+      questions += data.toString("latin1");
+    });
     forward(client, server);
     forward(server, client);
     // A client that goes away is not told to the server, as in a network that has failed.
@@ -93,6 +99,9 @@ export async function createNetwork(target: string): Promise<Network> {
       holding.clear();
       for (const { to, data } of kept) to.write(data);
       kept = [];
+    },
+    get questions() {
+      return questions;
     },
     get lines() {
       return lines.size;
