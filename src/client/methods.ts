@@ -4,13 +4,7 @@ import type { Receipts } from "./granted.ts";
 import { createKey } from "./keys.ts";
 
 type Generated = typeof generated;
-
-/** Names of the functions of the ledger. */
-export type MethodName = {
-  [Name in keyof Generated]: Generated[Name] extends (sql: Queryable, ...args: never) => unknown
-    ? Name
-    : never;
-}[keyof Generated];
+type Takes<Args extends readonly unknown[]> = (sql: Queryable, ...args: Args) => unknown;
 
 /** Arguments of which the idempotency key may be left out: a new one is made for each call. */
 export type KeyOptional<Args> = "idempotencyKey" extends keyof Args
@@ -20,21 +14,28 @@ export type KeyOptional<Args> = "idempotencyKey" extends keyof Args
     }
   : Args;
 
-type Rest<F> = F extends (sql: Queryable, ...args: infer Args) => unknown
-  ? { [Index in keyof Args]: KeyOptional<Args[Index]> }
-  : never;
+type Rest<F> =
+  F extends Takes<infer Args> ? { [Index in keyof Args]: KeyOptional<Args[Index]> } : never;
 
-type Answer<Name extends MethodName> = Name extends keyof Receipts
+type Answer<Name, F> = Name extends keyof Receipts
   ? Receipts[Name]
-  : Awaited<ReturnType<Generated[Name]>>;
+  : F extends (...args: never) => Promise<infer Result>
+    ? Result
+    : never;
 
 /**
  * Every function of the ledger as a method, with the arguments of its wrapper. A refusal rejects
  * with its class, e.g. `InsufficientFundsError`.
  */
 export type LedgerMethods = {
-  readonly [Name in MethodName]: (...args: Rest<Generated[Name]>) => Promise<Answer<Name>>;
+  // Over the keys of the module itself: so each method keeps the description of its function.
+  readonly [Name in keyof Generated as Generated[Name] extends Takes<never> ? Name : never]: (
+    ...args: Rest<Generated[Name]>
+  ) => Promise<Answer<Name, Generated[Name]>>;
 };
+
+/** Names of the functions of the ledger. */
+export type MethodName = keyof LedgerMethods;
 
 /** The wrapper of a function, whatever its arguments. */
 export type Wrapper = (sql: Queryable, args: Args) => Promise<unknown>;
