@@ -231,8 +231,8 @@ describe("through SQL, one bad argument", () => {
     const at = await expectRefusal("LGARG", call(sql, "balance_at", { ...of, at: null }));
     expect(at.field).toBe("at");
     for (const [from, to, field] of [
-      ["null", "'infinity'", "from_time"],
-      ["'-infinity'", "null", "to_time"],
+      ["null", "'infinity'", "from"],
+      ["'-infinity'", "null", "to"],
     ]) {
       const query = `select * from baseledger.statement('w', ${from}, ${to})`;
       expect(await expectRefusal("LGARG", sql.unsafe(query))).toMatchObject({ field });

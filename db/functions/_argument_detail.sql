@@ -18,7 +18,7 @@ as $$
     when p_field = 'final' then 'must be true or false'
     when p_field = 'op' then 'must be a string'
     when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
-    when p_field in ('at', 'from_time', 'to_time') then 'must be a time'
+    when p_field = 'at' then 'must be a time'
     when p_field = 'limit' then 'must be from 1 to 100,000'
     else 'is not a field of this command'
   end)

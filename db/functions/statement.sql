@@ -15,8 +15,8 @@ declare
   v_last bigint;
 begin
   if p_from is null or p_to is null then
-    perform baseledger._raise('LGARG', baseledger._argument_detail(
-      case when p_from is null then 'from_time' else 'to_time' end
+    perform baseledger._raise('LGARG', jsonb_build_object(
+      'field', case when p_from is null then 'from' else 'to' end, 'reason', 'must be a time'
     ));
   end if;
   v_first := baseledger._seq_before(p_wallet_id, p_from) + 1;

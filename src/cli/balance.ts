@@ -1,7 +1,8 @@
 import { Command } from "commander";
+import { formatAmount } from "../client/amounts.ts";
 import { balance } from "../generated/baseledger.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { formatAmount, printJson, printTable } from "./output.ts";
+import { printJson, printTable } from "./output.ts";
 
 interface Options extends DatabaseOptions {
   readonly json?: true;
@@ -24,7 +25,8 @@ async function showBalance(walletId: string, options: Options): Promise<void> {
     printJson(found);
     return;
   }
-  const show = (amount: bigint): string => formatAmount(amount, found.scale, found.unit);
+  const show = (amount: bigint): string =>
+    `${formatAmount(amount, found.scale, { grouping: true })} ${found.unit}`;
   const row = {
     wallet: found.walletId,
     available: show(found.available),

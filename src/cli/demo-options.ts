@@ -4,6 +4,7 @@ import type { Credit } from "../demo/plan.ts";
 import { parseDollars, parsePrice } from "../demo/pricing.ts";
 import { addDatabaseOptions, type DatabaseOptions } from "./database.ts";
 import { parsedBy } from "./failure.ts";
+import { wholeNumber } from "./numbers.ts";
 
 /** What one can ask of the demo. */
 export interface DemoOptions extends DatabaseOptions {
@@ -55,16 +56,6 @@ function priceOption(flags: string, what: string, price: string): Option {
 
 function atLeastOne(): (text: string) => number {
   return wholeNumber(1, 10_000_000);
-}
-
-function wholeNumber(least: number, most: number): (text: string) => number {
-  return parsedBy((text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= least && value <= most)) {
-      throw new RangeError(`It is not a whole number from ${least} to ${most}.`);
-    }
-    return value;
-  });
 }
 
 function parseCredit(text: string): Credit {

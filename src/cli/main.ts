@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { balanceCommand } from "./balance.ts";
+import { benchCommand } from "./bench.ts";
 import { creditCommand } from "./credit.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
@@ -32,6 +33,7 @@ const COMMANDS = [
   topCommand,
   verifyCommand,
   simulateCommand,
+  benchCommand,
   generateCommand,
   sqlCommand,
 ];

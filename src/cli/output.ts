@@ -32,15 +32,6 @@ export function printTable(
   printLine(renderTable(columns, rows));
 }
 
-/** Shows an amount in its unit: at least two decimals where it has them, no idle zeros more. */
-export function formatAmount(amount: bigint, scale: number, unit: string): string {
-  const digits = (amount < 0n ? -amount : amount).toString().padStart(scale + 1, "0");
-  const whole = BigInt(digits.slice(0, digits.length - scale)).toLocaleString("en-US");
-  const decimals = digits.slice(digits.length - scale).replace(/0+$/, "");
-  const shown = decimals.padEnd(Math.min(2, scale), "0");
-  return `${amount < 0n ? "-" : ""}${whole}${shown && `.${shown}`} ${unit}`;
-}
-
 /** How many decimals show all these amounts exactly: two, where the scale has them, or more. */
 export function decimalsFor(amounts: readonly bigint[], scale: number): number {
   const least = Math.min(2, scale);

@@ -4,6 +4,7 @@ import { readTrace, type TracedCall } from "../demo/trace.ts";
 import type { Assumptions } from "../simulate/moments.ts";
 import { simulate, sufficientCredit } from "../simulate/simulate.ts";
 import { parsedBy } from "./failure.ts";
+import { wholeNumber } from "./numbers.ts";
 import { printJson } from "./output.ts";
 import { printSimulation } from "./simulate-print.ts";
 
@@ -31,8 +32,17 @@ export function simulateCommand(): Command {
     )
     .addOption(priceOption("--price-in <dollars>", "of a million input tokens", "2.50"))
     .addOption(priceOption("--price-out <dollars>", "of a million output tokens", "10.00"))
-    .option("--max-output <n>", "output tokens a call may use (default: most in the log)", whole)
-    .option("--overhead <percent>", "reserve so much more than that may cost", whole, 0)
+    .option(
+      "--max-output <n>",
+      "output tokens a call may use (default: most in the log)",
+      wholeNumber(0, 999_999_999),
+    )
+    .option(
+      "--overhead <percent>",
+      "reserve so much more than that may cost",
+      wholeNumber(0, 999_999_999),
+      0,
+    )
     .option("--ttl <seconds>", "how long a reservation lives", positive, 600)
     .option("--tokens-per-second <n>", "how fast the model writes: what calls last", positive, 30)
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
@@ -51,11 +61,6 @@ export function simulateCommand(): Command {
 
 function priceOption(flags: string, what: string, price: string): Option {
   return new Option(flags, what).argParser(parsedBy(parsePrice)).default(parsePrice(price), price);
-}
-
-function whole(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is not a whole number.");
-  return Number(text);
 }
 
 function positive(text: string): number {

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import type postgres from "postgres";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { UsageError } from "./failure.ts";
+import { wholeNumber } from "./numbers.ts";
 import { printJson, printLine } from "./output.ts";
 import { drawFrame, roomFor } from "./top-frame.ts";
 import { showLive } from "./top-live.ts";
@@ -26,7 +27,11 @@ export function topCommand(): Command {
     .description("watch the wallets that spend most, what is held, and whether the sweep keeps up")
     .option("--interval <seconds>", "between two frames", seconds, 2)
     .option("--window <seconds>", "that rates are taken over", seconds, 10)
-    .option("--limit <n>", "wallets to show (default: as many as there is room for)", wholeNumber)
+    .option(
+      "--limit <n>",
+      "wallets to show (default: as many as there is room for)",
+      wholeNumber(1, 1_000),
+    )
     .option("--once", "print one frame, and end")
     .option("--json", "print one frame as JSON: amounts in the smallest step, as strings")
     .addHelpText(
@@ -48,14 +53,6 @@ function seconds(text: string): number {
   const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
   if (!(value >= 0.1 && value <= 3600)) {
     throw new InvalidArgumentError("It is not a number from 0.1 to 3600.");
-  }
-  return value;
-}
-
-function wholeNumber(text: string): number {
-  const value = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > 1000) {
-    throw new InvalidArgumentError("It is not a whole number from 1 to 1000.");
   }
   return value;
 }

@@ -99,8 +99,8 @@ select is(array(select seq from baseledger.statement('w', p_from => occurred_at)
 -- Limits ----------------------------------------------------------------------------------------
 
 select refuses(c.call, c.code, c.detail::jsonb, c.name) from (values
-  ('no beginning', $$statement('w', null)$$, 'LGARG', '{"field": "from_time"}'),
-  ('no end', $$statement('w', '-infinity', null)$$, 'LGARG', '{"field": "to_time"}'),
+  ('no beginning', $$statement('w', null)$$, 'LGARG', '{"field": "from"}'),
+  ('no end', $$statement('w', '-infinity', null)$$, 'LGARG', '{"field": "to"}'),
   ('no wallet', 'statement(null)', 'LGARG', '{"field": "wallet_id"}'),
   ('a blank id', $$statement(' ')$$, 'LGARG', '{"field": "wallet_id"}'),
   ('an id of 256', $$statement(repeat('x', 256))$$, 'LGARG', '{"field": "wallet_id"}'),

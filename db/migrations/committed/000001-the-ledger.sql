@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:d876e63bf22c7f746095bf125791a022b27ec21c
+--! Hash: sha1:c79af6fece62c25ffb6b03099f7f253b4eb584b7
 --! Message: The ledger
 
 -- The types and tables of BaseLedger. Functions and views follow, one file each.
@@ -462,7 +462,7 @@ as $$
     when p_field = 'final' then 'must be true or false'
     when p_field = 'op' then 'must be a string'
     when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
-    when p_field in ('at', 'from_time', 'to_time') then 'must be a time'
+    when p_field = 'at' then 'must be a time'
     when p_field = 'limit' then 'must be from 1 to 100,000'
     else 'is not a field of this command'
   end)
@@ -2641,8 +2641,8 @@ declare
   v_last bigint;
 begin
   if p_from is null or p_to is null then
-    perform baseledger._raise('LGARG', baseledger._argument_detail(
-      case when p_from is null then 'from_time' else 'to_time' end
+    perform baseledger._raise('LGARG', jsonb_build_object(
+      'field', case when p_from is null then 'from' else 'to' end, 'reason', 'must be a time'
     ));
   end if;
   v_first := baseledger._seq_before(p_wallet_id, p_from) + 1;
