@@ -1,3 +1,5 @@
+import { formatAmount, parseAmount } from "../client/amounts.ts";
+
 /** Nano-dollars, the step of a dollar wallet of scale 9. */
 export type NanoDollars = bigint;
 
@@ -7,7 +9,8 @@ export interface Price {
   readonly output: NanoDollars;
 }
 
-const NANO_PER_DOLLAR = 1_000_000_000n;
+/** Decimals of a dollar in nano-dollars. */
+const SCALE = 9;
 // A dollar for a million tokens is 1,000 nano-dollars for one.
 const DECIMALS_OF_A_LIST_PRICE = 3;
 
@@ -39,20 +42,14 @@ export function costOf(price: Price, inputTokens: number, outputTokens: number):
 
 /** Reads an amount of dollars such as `12.50`; nine decimals are exact, more are refused. */
 export function parseDollars(text: string): NanoDollars {
-  const match = /^\$?(\d{1,9})(?:\.(\d{1,9}))?$/.exec(text.trim());
-  if (!match) {
+  const digits = text.trim().replace(/^\$/, "");
+  if (!/^\d{1,9}(\.\d{1,9})?$/.test(digits)) {
     throw new RangeError(`"${text}" is not an amount of dollars, like 12.50`);
   }
-  return BigInt(`${match[1]}${(match[2] ?? "").padEnd(9, "0")}`);
+  return parseAmount(digits, SCALE);
 }
 
 /** Shows nano-dollars as dollars, rounded half away from zero to `decimals`. */
 export function formatDollars(nano: NanoDollars, decimals = 4): string {
-  const unit = 10n ** BigInt(9 - decimals);
-  const size = nano < 0n ? -nano : nano;
-  const rounded = ((size + unit / 2n) / unit) * unit;
-  const fraction = (rounded % NANO_PER_DOLLAR).toString().padStart(9, "0").slice(0, decimals);
-  const whole = (rounded / NANO_PER_DOLLAR).toLocaleString("en-US");
-  const sign = nano < 0n && rounded > 0n ? "-" : "";
-  return `${sign}$${whole}${decimals > 0 ? `.${fraction}` : ""}`;
+  return formatAmount(nano, SCALE, { decimals, grouping: true }).replace(/^-?/, "$&$$");
 }
