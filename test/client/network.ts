@@ -11,8 +11,11 @@ export interface Network extends AsyncDisposable {
   readonly held: number;
   /** Delivers so much of the answers that are being kept. */
   deliver(bytes: number): Promise<void>;
-  /** Cuts the client's end of the connections there are; the server does not learn of it. */
-  cut(): void;
+  /**
+   * Cuts the client's end of the connections there are, with a reset or an orderly end; the server
+   * does not learn of it.
+   */
+  cut(how?: "reset" | "end"): void;
   /** Delivers what was kept, and goes on. */
   release(): void;
   /** All that clients have sent. */
@@ -89,10 +92,11 @@ export async function createNetwork(target: string): Promise<Network> {
       const data = Buffer.concat(kept.map((part) => part.data)).subarray(0, bytes);
       await new Promise((resolve) => first?.to.write(data, resolve));
     },
-    cut() {
+    cut(how = "reset") {
       for (const { client, server } of lines) {
         holding.add(server);
-        client.resetAndDestroy();
+        if (how === "reset") client.resetAndDestroy();
+        else client.destroy();
       }
     },
     release() {

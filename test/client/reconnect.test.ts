@@ -1,7 +1,9 @@
+import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
+import { fromPg } from "../../src/client/queryable.ts";
 import { troubleOf } from "../../src/client/transient.ts";
 import { InsufficientFundsError } from "../../src/errors.ts";
 import type { Queryable } from "../../src/wire/call.ts";
@@ -113,6 +115,20 @@ describe("a connection that breaks", () => {
     expect(await events()).toHaveLength(7);
   });
 
+  test.each(["reset", "end"] as const)("of pg (%s): it is sent again, too", async (how) => {
+    const pool = new pg.Pool({ connectionString: network.through(urlOf(database)), max: 1 });
+    pool.on("error", () => undefined);
+    await using other = createLedger(fromPg(pool), { connections: 1 });
+    await other.balance({ walletId });
+    network.hold("answers");
+    const charging = other.charge({ walletId, amount: 2n });
+    await until("it is done", async () => (await events()).length === 1);
+    network.cut(how);
+    expect(await charging).toMatchObject({ event: "charged", replayed: true });
+    await other.close();
+    await pool.end();
+  });
+
   // The driver then begins the next result of that connection with holes.
   test("half-way through a statement does not spoil the next answer", async () => {
     const url = network.through(urlOf(database, "operator"));
@@ -187,9 +203,9 @@ describe("what the server has not got to when the connection breaks", () => {
   test("nor when it waits for the wallet already", async () => {
     const letGo = await holdLock(database, walletId);
     const charging = ledger.charge({ walletId, amount: 20n });
-    await untilOneWaits();
+    const [first] = await untilOneWaits();
     network.cut();
-    await until("it waits anew", () => network.lines === 2);
+    await until("another waits", async () => (await untilOneWaits())[0] !== first);
     await letGo();
     await rejection(InsufficientFundsError, charging);
     await until("the server has let go of it", () => network.lines === 1);
@@ -267,6 +283,22 @@ describe("within the time that a command has", () => {
     network.release();
     expect(await hasty.charge(charge)).toMatchObject({ replayed: true, amount: 3n });
     expect(await events()).toEqual(["charged"]);
+  });
+
+  test("the same goes for a command that travels alone", async () => {
+    const url = network.through(urlOf(database, "operator"));
+    await using hasty = createLedger(url, { retryFor: 1 });
+    await hasty.credit({ walletId, amount: 1n });
+    network.hold("answers");
+    const withdraw = { walletId, amount: 3n, idempotencyKey: "out" };
+    const error = await rejection(OutcomeUnknownError, hasty.withdraw(withdraw));
+    expect(error).toMatchObject({ walletId, idempotencyKey: "out" });
+    network.release();
+    expect(await hasty.withdraw(withdraw)).toMatchObject({ replayed: true, amount: 3n });
+    await network.refuse(true);
+    await failure(hasty.balance({ walletId }));
+    const later = hasty.withdraw({ ...withdraw, idempotencyKey: "later" });
+    expect(await rejection(UnavailableError, later)).toMatchObject({ idempotencyKey: "later" });
   });
 
   test("a settlement that is unknown is settled again through its handle, once", async () => {

@@ -72,12 +72,12 @@ export async function rejection<E extends Error>(
   throw new Error(`it did not reject with ${Class.name}`);
 }
 
-/** Waits until so many connections to a test's database are blocked by another. */
-export async function untilBlocked(ledger: TestLedger, count: number): Promise<void> {
-  await until(`${count} connections wait for a lock`, async () => {
-    const blocked = await ledger.admin`
-      select from pg_stat_activity
+/** Waits until so many connections to a test's database are blocked by another; their processes. */
+export function untilBlocked(ledger: TestLedger, count: number): Promise<number[]> {
+  return until(`${count} connections wait for a lock`, async () => {
+    const blocked = await ledger.admin<{ pid: number }[]>`
+      select pid from pg_stat_activity
         where datname = ${ledger.name} and cardinality(pg_blocking_pids(pid)) > 0`;
-    return blocked.length === count;
+    return blocked.length === count && blocked.map(({ pid }) => pid);
   });
 }
