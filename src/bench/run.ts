@@ -2,10 +2,10 @@ import { randomInt } from "node:crypto";
 import postgres from "postgres";
 import { createLedger, type Ledger } from "../client/ledger.ts";
 import { startPostgres } from "../embedded.ts";
-import { credit, openWallet, post, verify } from "../generated/baseledger.ts";
+import { credit, openWallet, verify } from "../generated/baseledger.ts";
 import { migrate } from "../migrate.ts";
 import { type Measurement, measure, median, type Operation } from "./measure.ts";
-import { prepareNaive, settleDown, spendNaively } from "./naive.ts";
+import { postBatch, prepareNaive, settleDown, spendNaively } from "./statements.ts";
 
 /** How much is measured. */
 export interface BenchOptions {
@@ -112,9 +112,9 @@ async function postPairs(sql: postgres.Sql, walletId: string): Promise<number> {
       { op: "settle", idempotency_key: `${call}-cost`, reservation_id: call, amount: 60 },
     ];
   }).flat();
-  const receipts = await post(sql, { walletId, commands });
-  if (receipts.some(({ refused }) => refused)) throw new Error("the bench ran out of credit");
-  return receipts.length;
+  const granted = await postBatch(sql, walletId, commands);
+  if (granted < commands.length) throw new Error("the bench ran out of credit");
+  return granted;
 }
 
 async function reserveAndSettle(ledger: Ledger, walletId: string): Promise<number> {
