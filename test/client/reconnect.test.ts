@@ -285,6 +285,20 @@ describe("within the time that a command has", () => {
     expect(await events()).toEqual(["charged"]);
   });
 
+  test.each(["charge", "withdraw"] as const)(
+    "a %s that may have arrived is unknown, though the server cannot be reached since",
+    async (name) => {
+      const url = network.through(urlOf(database, "operator"));
+      await using hasty = createLedger(url, { retryFor: 1 });
+      await hasty[name]({ walletId, amount: 1n });
+      network.hold("answers");
+      const outcome = rejection(OutcomeUnknownError, hasty[name]({ walletId, amount: 1n }));
+      await until("it is done", async () => (await events()).length === 2);
+      await network.refuse(true);
+      expect((await outcome).cause).toMatchObject({ code: "ECONNREFUSED" });
+    },
+  );
+
   test("the same goes for a command that travels alone", async () => {
     const url = network.through(urlOf(database, "operator"));
     await using hasty = createLedger(url, { retryFor: 1 });
