@@ -9,9 +9,9 @@ export interface Measurement {
 /** Does its work, and returns how many operations that was. */
 export type Operation = () => Promise<number>;
 
-/** Lets workers repeat an operation for a while. */
+/** Lets workers repeat an operation for a while; each makes its own. */
 export async function measure(
-  operation: Operation,
+  createOperation: () => Operation,
   workers: number,
   seconds: number,
 ): Promise<Measurement> {
@@ -20,6 +20,7 @@ export async function measure(
   const start = performance.now();
   const end = start + seconds * 1000;
   const work = async (): Promise<void> => {
+    const operation = createOperation();
     while (performance.now() < end) {
       const from = performance.now();
       // Not `+=` on the awaited value: others add while it is awaited.

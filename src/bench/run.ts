@@ -44,7 +44,7 @@ interface Workload {
   readonly name: string;
   readonly wallet: () => string;
   readonly workers: number;
-  readonly operation: (wallet: () => string) => Operation;
+  readonly createOperation: (wallet: () => string) => Operation;
 }
 
 const CONNECTIONS = 8;
@@ -91,13 +91,11 @@ function workloads(
   const batches = (wallet: () => string): Operation => {
     return async () => postPairs(sql, wallet());
   };
-  const callers = (wallet: () => string): Operation => {
-    return async () => reserveAndSettle(ledger, wallet());
-  };
+  const callers = (wallet: () => string): Operation => createCaller(ledger, wallet());
   return [
-    { name: "batches, spread", wallet: spread, workers: CONNECTIONS, operation: batches },
-    { name: "batches, hot", wallet: hot, workers: CONNECTIONS, operation: batches },
-    { name: "client, hot", wallet: hot, workers: CALLERS, operation: callers },
+    { name: "batches, spread", wallet: spread, workers: CONNECTIONS, createOperation: batches },
+    { name: "batches, hot", wallet: hot, workers: CONNECTIONS, createOperation: batches },
+    { name: "client, hot", wallet: hot, workers: CALLERS, createOperation: callers },
   ];
 }
 
@@ -117,10 +115,18 @@ async function postPairs(sql: postgres.Sql, walletId: string): Promise<number> {
   return granted;
 }
 
-async function reserveAndSettle(ledger: Ledger, walletId: string): Promise<number> {
-  const { reservationId } = await ledger.reserve({ walletId, amount: 100n, ttl: 600 });
-  await ledger.settle({ walletId, reservationId, amount: 60n });
-  return 2;
+/** Reserves, then settles that, then reserves again: one command a time. */
+function createCaller(ledger: Ledger, walletId: string): Operation {
+  let reservationId: string | undefined;
+  return async () => {
+    if (reservationId === undefined) {
+      ({ reservationId } = await ledger.reserve({ walletId, amount: 100n, ttl: 600 }));
+    } else {
+      await ledger.settle({ walletId, reservationId, amount: 60n });
+      reservationId = undefined;
+    }
+    return 1;
+  };
 }
 
 async function run(
@@ -130,13 +136,13 @@ async function run(
 ): Promise<Round[]> {
   const done: Round[] = [];
   for (let round = 1; round <= rounds; round++) {
-    for (const { name, wallet, workers, operation } of all) {
-      const naive = async (): Promise<number> => {
+    for (const { name, wallet, workers, createOperation } of all) {
+      const naive = (): Operation => async () => {
         await spendNaively(sql, wallet());
         return 1;
       };
       const base = await measure(naive, CONNECTIONS, seconds);
-      const ours = await measure(operation(wallet), workers, seconds);
+      const ours = await measure(() => createOperation(wallet), workers, seconds);
       const measured = { round, workload: name, naive: base.rate, ours };
       onRound?.(measured);
       done.push(measured);
