@@ -29,7 +29,8 @@ const analyse = (ledger: TestLedger) =>
 async function fillEvents(ledger: TestLedger, walletId: string, count: number): Promise<void> {
   await ledger.admin`
     insert into baseledger.events (seq, amount, available, reserved, spent, occurred_at,
-        expires_at, event, wallet_id, reservation_id, idempotency_key, actor, metadata, details, hash)
+        expires_at, event, wallet_id, reservation_id, idempotency_key, actor, metadata, details,
+        hash)
       select w.seq + n, 1, w.available, w.reserved, w.spent,
           w.last_event_at + n * interval '1 microsecond',
           case n % 2 when 1 then w.last_event_at + interval '10 minutes' end,
@@ -147,44 +148,38 @@ async function hotWallet(ledger: TestLedger): Promise<void> {
   await fillReservations(ledger, "due", OPEN);
 }
 
-/** What a session has read of the ledger's tables since the last time it was asked. */
-class Meter {
-  readonly #session: Session;
-  readonly #query: string;
+/** Expects that `send` reads no more than so many rows and index entries. */
+type AtMost = (limit: number, what: string, send: () => Promise<unknown>) => Promise<void>;
 
-  constructor(session: Session, relations: readonly { oid: number; name: string }[]) {
-    this.#session = session;
-    // Counters of the running transaction: nothing is flushed meanwhile.
-    const rows = relations.map(
-      ({ oid, name }) => `('${name}', pg_stat_get_xact_tuples_returned(${oid})
-        + pg_stat_get_xact_tuples_fetched(${oid}))`,
-    );
-    this.#query = `select name, read from (values ${rows.join()}) as c(name, read)`;
-  }
-
-  async #read(): Promise<Map<string, bigint>> {
-    const rows = await this.#session.sql.unsafe<{ name: string; read: bigint }[]>(this.#query);
+function meterOf({ sql }: Session, relations: readonly { oid: number; name: string }[]): AtMost {
+  // Counters of the running transaction: nothing is flushed meanwhile.
+  const counters = relations.map(
+    ({ oid, name }) => `('${name}', pg_stat_get_xact_tuples_returned(${oid})
+      + pg_stat_get_xact_tuples_fetched(${oid}))`,
+  );
+  const query = `select name, read from (values ${counters.join()}) as c(name, read)`;
+  const count = async () => {
+    const rows = await sql.unsafe<{ name: string; read: bigint }[]>(query);
     return new Map(rows.map(({ name, read }) => [name, read]));
-  }
+  };
 
-  /** Expects that `send` reads no more than so many rows and index entries. */
-  async atMost(limit: number, what: string, send: () => Promise<unknown>): Promise<void> {
-    const before = await this.#read();
+  return async (limit, what, send) => {
+    const before = await count();
     await send();
-    const reads = [...(await this.#read())].map(
+    const reads = [...(await count())].map(
       ([name, read]) => [name, Number(read - (before.get(name) ?? 0n))] as const,
     );
     const sum = reads.reduce((all, [, read]) => all + read, 0);
     const told = reads.filter(([, read]) => read > 0).map(([name, read]) => `${name} ${read}`);
     expect(sum, `${what} reads ${told.join(", ")}`).toBeLessThanOrEqual(limit);
-  }
+  };
 }
 
 /** Measures in a transaction of the session that is undone, whatever comes. */
 async function metered(
   ledger: TestLedger,
   session: Session,
-  measure: (meter: Meter, sql: Session["sql"]) => Promise<void>,
+  measure: (atMost: AtMost, sql: Session["sql"]) => Promise<void>,
 ): Promise<void> {
   const relations = await ledger.admin<{ oid: number; name: string }[]>`
     select oid, relname as name from pg_class
@@ -193,7 +188,7 @@ async function metered(
   expect(relations.length).toBeGreaterThan(8);
   await session.sql.unsafe("begin");
   try {
-    await measure(new Meter(session, relations), session.sql);
+    await measure(meterOf(session, relations), session.sql);
   } finally {
     await session.sql.unsafe("rollback");
   }
@@ -296,30 +291,30 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
         from baseledger.events where wallet_id = 'hot' and seq = ${EVENTS / 2}`;
     const { at = "", until = "" } = middle ?? {};
     await using session = await ledger.session("auditor");
-    await metered(ledger, session, async (meter, sql) => {
-      await meter.atMost(FEW, "balance", () => call(sql, "balance", w));
+    await metered(ledger, session, async (atMost, sql) => {
+      await atMost(FEW, "balance", () => call(sql, "balance", w));
       // by bisection: two for each halving
       const past = { ...w, at };
-      await meter.atMost(4 * FEW, "balance_at", () => call(sql, "balance_at", past));
+      await atMost(4 * FEW, "balance_at", () => call(sql, "balance_at", past));
       const before = { ...w, at: "2001-01-01" };
-      await meter.atMost(4 * FEW, "balance_at, long ago", () => call(sql, "balance_at", before));
+      await atMost(4 * FEW, "balance_at, long ago", () => call(sql, "balance_at", before));
       const now = { ...w, at: "infinity" };
-      await meter.atMost(4 * FEW, "balance_at, now", () => call(sql, "balance_at", now));
+      await atMost(4 * FEW, "balance_at, now", () => call(sql, "balance_at", now));
       const statement = () => sql`
         select * from baseledger.statement('hot', ${at}::text::timestamptz,
           ${until}::text::timestamptz)`;
-      await meter.atMost(8 * FEW, "statement", async () => {
+      await atMost(8 * FEW, "statement", async () => {
         expect(await statement()).toHaveLength(10);
       });
     });
   });
 
   test.each(sessions)("single commands of %s read a few rows", async (_which, open) => {
-    await metered(ledger, await open(), async (meter, sql) => {
+    await metered(ledger, await open(), async (atMost, sql) => {
       for (const [name, args, expected] of singles) {
         let ended = "";
         await sql.unsafe("savepoint s");
-        await meter.atMost(FEW, `${name} ${args.idempotency_key}`, async () => {
+        await atMost(FEW, `${name} ${args.idempotency_key}`, async () => {
           const result = await outcome(command(sql, name, { ...w, ...args }));
           ended = "code" in result ? result.code : `${result.event}`;
           if ("code" in result) await sql.unsafe("rollback to s");
@@ -328,8 +323,8 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
       }
       const transfer = { from: "hot", to: "other", amount: 1n, idempotency_key: "t" };
       const back = { ...transfer, from: "other", to: "hot" };
-      await meter.atMost(2 * FEW, "transfer", () => command(sql, "transfer", transfer));
-      await meter.atMost(2 * FEW, "transfer back", () => command(sql, "transfer", back));
+      await atMost(2 * FEW, "transfer", () => command(sql, "transfer", transfer));
+      await atMost(2 * FEW, "transfer back", () => command(sql, "transfer", back));
     });
   });
 
@@ -344,14 +339,14 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
       (i) => ({ op: "reserve", amount: 1, idempotency_key: `old key ${2 * i + 1}` }),
       (i) => ({ op: "extend", ttl: 60, reservation_id: `none ${i}` }),
     ];
-    await metered(ledger, await open(), async (meter, sql) => {
+    await metered(ledger, await open(), async (atMost, sql) => {
       for (const size of [1, 10, 100, 400]) {
         const commands = Array.from({ length: size }, (_, i) => ({
           idempotency_key: `b${i}`,
           ...kinds[i % kinds.length]?.(i),
         }));
         await sql.unsafe("savepoint s");
-        await meter.atMost(FEW * size, `a batch of ${size}`, () => post(sql, "hot", commands));
+        await atMost(FEW * size, `a batch of ${size}`, () => post(sql, "hot", commands));
         await sql.unsafe("rollback to s");
       }
     });
@@ -371,25 +366,25 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
     const due = 60;
 
     await using auditor = await ledger.session("auditor");
-    await metered(ledger, auditor, async (meter, sql) => {
+    await metered(ledger, auditor, async (atMost, sql) => {
       const now = { ...w, at: "infinity" };
-      await meter.atMost(2 * due + 4 * FEW, "balance_at", () => call(sql, "balance_at", now));
+      await atMost(2 * due + 4 * FEW, "balance_at", () => call(sql, "balance_at", now));
     });
     await using agent = await ledger.session("agent");
-    await metered(ledger, agent, async (meter, sql) => {
-      await meter.atMost(2 * due + FEW, "balance", () => call(sql, "balance", w));
+    await metered(ledger, agent, async (atMost, sql) => {
+      await atMost(2 * due + FEW, "balance", () => call(sql, "balance", w));
       const settle = { ...w, reservation_id: "late 1", amount: 1n, idempotency_key: "l1" };
       const next = { ...settle, reservation_id: "late 2", idempotency_key: "l2" };
-      await meter.atMost(FEW * due, "the first", () => command(sql, "settle", settle));
-      await meter.atMost(FEW, "the next", () => command(sql, "settle", next));
+      await atMost(FEW * due, "the first", () => command(sql, "settle", settle));
+      await atMost(FEW, "the next", () => command(sql, "settle", next));
     });
     await using worker = await ledger.session("worker");
-    await metered(ledger, worker, async (meter, sql) => {
+    await metered(ledger, worker, async (atMost, sql) => {
       const sweep = (limit: bigint) => () => call(sql, "expire_due", { limit });
-      await meter.atMost(FEW, "next_due", () => call(sql, "next_due", {}));
-      await meter.atMost(FEW * 20, "a sweep of 20", sweep(20n));
-      await meter.atMost(FEW * (due - 20), "a sweep of the rest", sweep(1000n));
-      await meter.atMost(FEW, "a sweep of nothing", sweep(1000n));
+      await atMost(FEW, "next_due", () => call(sql, "next_due", {}));
+      await atMost(FEW * 20, "a sweep of 20", sweep(20n));
+      await atMost(FEW * (due - 20), "a sweep of the rest", sweep(1000n));
+      await atMost(FEW, "a sweep of nothing", sweep(1000n));
     });
   });
 });

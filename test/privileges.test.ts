@@ -50,7 +50,7 @@ afterAll(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-/** Tries statements in a transaction that is undone; gives the code of the error, if there is one. */
+/** Tries statements in a transaction that is undone; gives the code of the error, or `done`. */
 async function attempt(role: (typeof ROLES)[number], ...statements: string[]): Promise<string> {
   const { sql } = await ledger.session(role);
   try {

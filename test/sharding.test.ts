@@ -51,7 +51,7 @@ describe("tables", () => {
     expect(rows.map(({ name }) => name)).toEqual(["events", "reservations", "wallets"]);
   });
 
-  test("have no foreign key that leaves the wallet, no sequence, no identity, no generated default", async () => {
+  test("have no foreign keys, sequences, identities or computed defaults", async () => {
     const rows = await ledger.admin`
       select conname from pg_constraint
         where connamespace = 'baseledger'::regnamespace and contype = 'f'

@@ -147,8 +147,10 @@ describe("a poison wallet does not stop the others", () => {
   const poisons: [string, string, string][] = [
     [
       "holds more than is reserved",
-      "update baseledger.reservations set held = held + 100, amount = amount + 100 where wallet_id = $1",
-      "update baseledger.reservations set held = held - 100, amount = amount - 100 where wallet_id = $1",
+      `update baseledger.reservations set held = held + 100, amount = amount + 100
+        where wallet_id = $1`,
+      `update baseledger.reservations set held = held - 100, amount = amount - 100
+        where wallet_id = $1`,
     ],
     [
       "would overflow",
