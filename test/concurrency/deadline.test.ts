@@ -137,8 +137,8 @@ const inTime: [string, Arguments, string][] = [
   ["extend", { reservation_id: "r", ttl: "1 hour" }, "extended"],
 ];
 test.each(inTime)("%s in time, committed after the deadline", async (name, args, event) => {
-  const { id, deadline } = await reserved("1 second");
   await using caller = await ledger.session("agent");
+  const { id, deadline } = await reserved("1.5 seconds");
   await caller.sql.unsafe("begin");
   expect(await send(caller.sql, name, { wallet_id: id, ...key, ...args })).toBe(event);
   await untilPast(ledger, deadline);
