@@ -244,9 +244,9 @@ describe("transfers", () => {
 
 test("readers always see the funds in one piece, and a sound ledger", async () => {
   const id = await wallet(1000n);
+  let reads = 0;
   let writing = true;
-  const reader = async (): Promise<number> => {
-    let reads = 0;
+  const reader = async (): Promise<void> => {
     for (; writing; reads++) {
       const now = await balance(ledger.agent, id);
       expect(now.available + now.reserved + now.spent).toBe(1000n);
@@ -255,20 +255,21 @@ test("readers always see the funds in one piece, and a sound ledger", async () =
           where wallet_id = ${id}`;
       expect(row?.sum).toBe(1000n);
       expect(await call(ledger.auditor, "verify", { wallet_id: id })).toEqual([]);
-      if (reads % 10 === 0) expect(await verify(ledger.auditor)).toEqual([]);
+      if (reads % 5 === 0) expect(await verify(ledger.auditor)).toEqual([]);
     }
-    return reads;
+  };
+  const write = async (key: string, i: number): Promise<void> => {
+    const reserve = { wallet_id: id, amount: 30n, idempotency_key: `r${key}` };
+    await outcome(command(agents, "reserve", reserve));
+    const settle = { reservation_id: `r${key}`, amount: BigInt(i % 40), idempotency_key: key };
+    await outcome(command(agents, "settle", { wallet_id: id, ...settle }));
+    const refund = { reservation_id: `r${key}`, amount: 7n, idempotency_key: `f${key}` };
+    await outcome(command(operators, "refund", { wallet_id: id, ...refund }));
   };
   const reading = [reader(), reader()];
-  await Promise.all(
-    times(300, async (i) => {
-      await outcome(
-        command(agents, "reserve", { wallet_id: id, amount: 30n, idempotency_key: `r${i}` }),
-      );
-      const settle = { reservation_id: `r${i}`, amount: BigInt(i % 40), idempotency_key: `s${i}` };
-      await outcome(command(agents, "settle", { wallet_id: id, ...settle }));
-    }),
-  );
+  for (let round = 0; reads < 20; round++) {
+    await Promise.all(times(40, (i) => write(`${round} ${i}`, i)));
+  }
   writing = false;
-  expect(Math.min(...(await Promise.all(reading)))).toBeGreaterThan(2);
+  await Promise.all(reading);
 });
