@@ -1,5 +1,5 @@
 import type { Queryable } from "../wire/call.ts";
-import { dense, withoutHoles } from "./dense.ts";
+import { withoutHoles } from "../wire/holes.ts";
 
 /**
  * A view of `sql` that notes which processes of the server worked on queries that have failed, where
@@ -15,7 +15,7 @@ export function observe(sql: Queryable): {
       const sent = sql.unsafe(query, parameters, options);
       return {
         raw: () =>
-          sent.raw().then(withoutHoles, (error: unknown) => {
+          sent.raw().then(undefined, (error: unknown) => {
             // Read at once: the driver puts another process there when it connects anew.
             const { state } = sent as { readonly state?: { readonly pid?: number | null } | null };
             if (state?.pid) backends.push(state.pid);
@@ -37,7 +37,7 @@ export async function endBackends(
   sql: Queryable,
   backends: readonly number[],
 ): Promise<readonly number[]> {
-  const rows = await dense(sql)
+  const answer = await sql
     .unsafe(
       "select pid, pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity " +
         "where pid = any ($1::text::bigint[]) and usename = session_user",
@@ -45,5 +45,5 @@ export async function endBackends(
       { prepare: true },
     )
     .raw();
-  return rows.map(([pid]) => Number(pid?.toString("utf8")));
+  return withoutHoles(answer).map(([pid]) => Number(pid?.toString("utf8")));
 }

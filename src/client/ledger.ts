@@ -4,7 +4,6 @@ import { createBatcher } from "./batch.ts";
 import { createCarrier } from "./carry.ts";
 import { type BatchedArgs, type BatchedOp, encode, isBatchedOp } from "./commands.ts";
 import { connect } from "./connect.ts";
-import { dense } from "./dense.ts";
 import { callDirectly } from "./direct.ts";
 import type { Held } from "./granted.ts";
 import { guard } from "./guard.ts";
@@ -117,10 +116,7 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
   const end = closeOnce(pending, close);
   return {
     ...methods,
-    with(connection) {
-      const sql = dense(connection);
-      return createMethods((_name, wrapper, args) => wrapper(sql, args));
-    },
+    with: (connection) => createMethods((_name, wrapper, args) => wrapper(connection, args)),
     guard: async (options, callback) => guard(await hold(options, parts), callback),
     hold: async (options) => (await hold(options, parts)).reservation,
     close: end,

@@ -1,4 +1,5 @@
 import { toLedgerError } from "../errors.ts";
+import { withoutHoles } from "./holes.ts";
 import type { Reader } from "./read.ts";
 
 /** What a wrapper needs: a `postgres` client, a transaction of it, or a reserved connection. */
@@ -90,9 +91,7 @@ export async function oneOrNull<T>(
 // Raw: what arrives must not hang on the parsers and transforms that the caller's client has.
 async function send(sql: Queryable, query: string, values: (string | null)[]) {
   try {
-    const rows = await sql.unsafe(query, values, { prepare: true }).raw();
-    // postgres 3.4.9 may begin a result with holes after one that broke off: filter passes over them.
-    return rows.filter(() => true);
+    return withoutHoles(await sql.unsafe(query, values, { prepare: true }).raw());
   } catch (error) {
     throw toLedgerError(error);
   }
