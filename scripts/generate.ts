@@ -16,7 +16,7 @@ async function fromMigrations(): Promise<string> {
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   try {
     await migrate(server.url);
-    return await generate(sql, { schema: "baseledger" });
+    return await generate(sql, { schema: "baseledger", wire: "../wire/index.ts" });
   } finally {
     await sql.end();
     await server.stop();

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { generate } from "../generate/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { EXIT, UsageError } from "./failure.ts";
 import { printLine } from "./output.ts";
+
+const SCHEMA = "baseledger";
 
 interface Options extends DatabaseOptions {
   readonly schema: string;
@@ -14,16 +16,19 @@ interface Options extends DatabaseOptions {
 /** `baseledger generate`: the typed wrappers of a database's functions. */
 export function generateCommand(): Command {
   const command = new Command("generate")
-    .description("write the typed wrappers of the functions of a migrated database")
-    .argument("<file>", "the TypeScript module to write")
-    .option("--schema <name>", "the schema that has the functions", "baseledger")
+    .description("write typed wrappers of the functions of a schema")
+    .argument("<file>", "the TypeScript module to write", moduleName)
+    .option("--schema <name>", "the schema that has the functions", SCHEMA)
     .option("--check", "write nothing; exit 1 if the file is not what would be written")
     .addHelpText(
       "after",
-      "\nThe wrappers of BaseLedger itself are in the package; this is for a database that has more" +
-        "\nfunctions, or others. The module imports ../wire and ../json.ts, as src/generated does." +
-        "\n\nExamples:\n  baseledger generate src/generated/baseledger.ts" +
-        "\n  baseledger generate src/generated/baseledger.ts --check",
+      "\nThe package has the wrappers of its own functions. This is for functions of yours, and for a" +
+        "\ndatabase that is newer than the package. The module imports baseledger/wire, so baseledger is" +
+        "\na dependency of the program; its wrappers take what those of the package take, and throw the" +
+        "\nsame errors. Names that begin with _ are left out. Any login may read what this reads." +
+        "\n\nExamples:\n  baseledger generate src/shop.ts --schema shop" +
+        "\n  baseledger generate src/shop.ts --schema shop --check     in CI" +
+        "\n  baseledger generate src/ledger.ts",
     )
     .action(runGenerate);
   return addDatabaseOptions(command);
@@ -35,12 +40,18 @@ async function runGenerate(file: string, options: Options): Promise<void> {
   if (existsSync(file) && readFileSync(file, "utf8") === wanted) {
     printLine(`${file} is up to date`);
   } else if (check) {
-    printLine(`${file} is stale; run: baseledger generate ${file}`);
+    const other = schema === SCHEMA ? "" : ` --schema ${schema}`;
+    printLine(`${file} is stale; run: baseledger generate ${file}${other}`);
     process.exitCode = EXIT.refused;
   } else {
     write(file, wanted);
     printLine(`${file} written`);
   }
+}
+
+function moduleName(file: string): string {
+  if (!/\.[cm]?ts$/.test(file)) throw new InvalidArgumentError("It is to end with .ts.");
+  return file;
 }
 
 function write(file: string, text: string): void {

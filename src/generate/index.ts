@@ -2,6 +2,13 @@ import type postgres from "postgres";
 import { readCatalog } from "./catalog.ts";
 import { print } from "./print.ts";
 
+/** What to generate. */
+export interface GenerateOptions {
+  readonly schema: string;
+  /** What the module imports: `src/wire`, by its name in the package or by a path. */
+  readonly wire?: string;
+}
+
 /**
  * The TypeScript module of typed wrappers for the public functions of a schema: those whose name
  * does not begin with `_`. The same database gives the same text.
@@ -13,9 +20,9 @@ import { print } from "./print.ts";
  */
 export async function generate(
   sql: postgres.Sql,
-  { schema }: { readonly schema: string },
+  { schema, wire = "baseledger/wire" }: GenerateOptions,
 ): Promise<string> {
   const catalog = await readCatalog(sql, schema);
   if (catalog.functions.length === 0) throw new Error(`schema ${schema} has no public functions`);
-  return print(catalog, schema);
+  return print(catalog, schema, wire);
 }

@@ -6,7 +6,7 @@ export interface Scope {
   readonly schema: string;
   /** claims a name of the module; throws when it is taken */
   readonly claim: (name: string, owner: string) => string;
-  /** enums and composite types that were met, each to be declared once */
+  /** types that were met: enums and composite types are to be declared, each once */
   readonly used: Set<TypeInfo>;
 }
 

@@ -74,11 +74,11 @@ export function typeOf(catalog: Catalog, oid: number): TypeInfo {
   return type.kind === "domain" ? typeOf(catalog, type.base) : type;
 }
 
-/** The mapping of a scalar type or an enum; `use` hears of each enum. */
+/** The mapping of a scalar type or an enum; `use` hears which it is. */
 export function mapType(catalog: Catalog, oid: number, use: (type: TypeInfo) => void): Mapping {
   const type = typeOf(catalog, oid);
+  use(type);
   if (type.kind === "enum") {
-    use(type);
     const name = pascalCase(type.name);
     return { ...same(name, "text"), read: `read.label<${name}>` };
   }

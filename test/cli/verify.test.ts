@@ -112,6 +112,23 @@ describe("generate", () => {
     expect(readFileSync(file, "utf8")).toBe("// edited\n");
   });
 
+  test("says how to write a schema of one's own anew", async () => {
+    await sql`create schema shop`;
+    await sql`create function shop.open() returns boolean language sql as 'select true'`;
+    const args = ["generate", join(dir, "shop.ts"), "--schema", "shop"];
+    const stale = await baseledger([...args, "--check"], env);
+    expect(stale).toMatchObject({ code: 1, stdout: expect.stringContaining(args.join(" ")) });
+    expect(await baseledger(args, env)).toMatchObject({ code: 0 });
+    expect(readFileSync(join(dir, "shop.ts"), "utf8")).toContain('from "baseledger/wire";');
+  });
+
+  test("of a schema without functions exits with 1, into what is no TypeScript with 2", async () => {
+    const none = await baseledger(["generate", file, "--schema", "atlantis"], env);
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(/atlantis has no/) });
+    const javascript = await baseledger(["generate", join(dir, "x.js")], env);
+    expect(javascript).toMatchObject({ code: 2, stderr: expect.stringMatching(/x\.js.*\.ts/) });
+  });
+
   test("into a place that is none exits with 2", async () => {
     const place = join(dir, "file");
     writeFileSync(place, "");
