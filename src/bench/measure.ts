@@ -1,42 +1,56 @@
-/** What so many workers got done at once. */
-export interface Measurement {
-  /** Operations a second. */
-  readonly rate: number;
-  /** How long an operation took, in milliseconds, by percentile. */
-  readonly latency: { readonly p50: number; readonly p95: number; readonly p99: number };
-}
+import { percentile } from "./statistics.ts";
 
-/** Does its work, and returns how many operations that was. */
+/** Does a unit of work, and returns how many operations that was. */
 export type Operation = () => Promise<number>;
 
-/** Lets workers repeat an operation for a while; each makes its own. */
-export async function measure(
-  createOperation: () => Operation,
-  workers: number,
-  seconds: number,
-): Promise<Measurement> {
+/** How long an operation took, in milliseconds, by percentile. */
+export interface Latency {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+/** What clients got done at once. */
+export interface Sample {
+  /** Operations a second. */
+  readonly rate: number;
+  readonly latency: Latency;
+}
+
+/**
+ * Lets clients repeat their operations for a while, each the next when the one before is answered.
+ * What is under way at the end is waited for, and counted with the time that it took.
+ */
+export async function measure(clients: readonly Operation[], seconds: number): Promise<Sample> {
   const times: number[] = [];
   let operations = 0;
   const start = performance.now();
   const end = start + seconds * 1000;
-  const work = async (): Promise<void> => {
-    const operation = createOperation();
-    while (performance.now() < end) {
-      const from = performance.now();
+  const work = async (operate: Operation): Promise<void> => {
+    for (let from = performance.now(); from < end; ) {
       // Not `+=` on the awaited value: others add while it is awaited.
-      const done = await operation();
+      const done = await operate();
       operations += done;
-      times.push(performance.now() - from);
+      const now = performance.now();
+      times.push(now - from);
+      from = now;
     }
   };
-  await Promise.all(Array.from({ length: workers }, work));
+  await Promise.all(clients.map(work));
   const elapsed = (performance.now() - start) / 1000;
-  times.sort((a, b) => a - b);
-  const at = (share: number): number => times[Math.floor(times.length * share)] ?? Number.NaN;
-  return { rate: operations / elapsed, latency: { p50: at(0.5), p95: at(0.95), p99: at(0.99) } };
+  return { rate: operations / elapsed, latency: latencyOf(times) };
 }
 
-/** The middle one of some values. */
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+/** Connects, plans and compiles before anything is measured: each client goes a few times. */
+export async function warmUp(clients: readonly Operation[]): Promise<void> {
+  // PostgreSQL plans a prepared statement for its values five times before it keeps one plan.
+  for (let time = 0; time < 6; time += 1) await Promise.all(clients.map((operate) => operate()));
+}
+
+function latencyOf(times: readonly number[]): Latency {
+  const sorted = Float64Array.from(times).sort();
+  const [p50 = Number.NaN, p95 = Number.NaN, p99 = Number.NaN] = [0.5, 0.95, 0.99].map((share) =>
+    percentile(sorted, share),
+  );
+  return { p50, p95, p99 };
 }

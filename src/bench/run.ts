@@ -1,165 +1,124 @@
-import { randomInt } from "node:crypto";
-import postgres from "postgres";
-import { createLedger, type Ledger } from "../client/ledger.ts";
-import { startPostgres } from "../embedded.ts";
-import { credit, openWallet, verify } from "../generated/baseledger.ts";
-import { migrate } from "../migrate.ts";
-import { type Measurement, measure, median, type Operation } from "./measure.ts";
-import { postBatch, prepareNaive, settleDown, spendNaively } from "./statements.ts";
+import { cpus, release, totalmem, type } from "node:os";
+import { createRandom } from "../demo/random.ts";
+import type { Bench, BenchOptions, Part } from "./bench.ts";
+import { inTurn } from "./calls.ts";
+import { weigh } from "./disk.ts";
+import { figuresOf } from "./figures.ts";
+import { judge } from "./goals.ts";
+import { growthSteps, measureGrowth } from "./growth.ts";
+import { fillWithFunds, fillWithPast } from "./ledgers.ts";
+import { measureMixed, mixedSteps } from "./mixed.ts";
+import type { BenchResult, DiskResult, Machine } from "./results.ts";
+import { type BenchDatabase, type BenchServer, startBenchServer } from "./server.ts";
+import { measureSweeps, sweepSteps } from "./sweep.ts";
+import { measureThroughput, throughputSteps } from "./throughput.ts";
+import { measureVerify, verifyAll } from "./verify.ts";
 
-/** How much is measured. */
-export interface BenchOptions {
-  readonly rounds: number;
-  /** Of each measurement. */
-  readonly seconds: number;
-  readonly wallets: number;
-  /** Called after each measurement. */
-  readonly onRound?: (round: Round) => void;
+// The same draws in each run: what differs between two runs is not the wallets.
+const SEED = 1;
+const GIB = 2 ** 30;
+
+type Parts = Omit<BenchResult, "goals" | "machine" | "discrepancies" | "seconds">;
+
+/** Measures the ledger on a server of its own, beside what people do today. */
+export async function runBench(options: BenchOptions): Promise<BenchResult> {
+  const began = performance.now();
+  options.progress.start(stepsOf(options));
+  options.progress.begin("starting a PostgreSQL server and filling it");
+  await using server = await startBenchServer();
+  const bench = await prepare(options, server);
+  options.progress.end("done");
+  const parts = await runParts(bench);
+  options.progress.begin("verifying everything that was written");
+  const found = await Promise.all(server.databases().map(verifyAll));
+  const discrepancies = found.reduce((sum, each) => sum + each, 0);
+  options.progress.end(`${discrepancies} discrepancies`);
+  return {
+    ...parts,
+    goals: judge(figuresOf(parts)),
+    machine: await machineOf(bench),
+    discrepancies,
+    seconds: (performance.now() - began) / 1000,
+  };
 }
 
-/** One measurement, and the naive statement right before it. */
-export interface Round {
-  readonly round: number;
-  readonly workload: string;
-  readonly naive: number;
-  readonly ours: Measurement;
-}
-
-/** What came out for a workload: operations a second as multiples of the naive statement's. */
-export interface Result {
-  readonly workload: string;
-  readonly ratio: { readonly median: number; readonly least: number; readonly most: number };
-  readonly naive: number;
-  readonly rate: number;
-  readonly p99: number;
-}
-
-/** The outcome of a bench. */
-export interface Bench {
-  readonly results: readonly Result[];
-  readonly discrepancies: number;
-}
-
-interface Workload {
-  readonly name: string;
-  readonly wallet: () => string;
-  readonly workers: number;
-  readonly createOperation: (wallet: () => string) => Operation;
-}
-
-const CONNECTIONS = 8;
-const COMMANDS = 100;
-const CALLERS = 200;
-const CREDIT = 1_000_000_000_000n;
-// As on a server that matters: nothing is acknowledged before it is on disk.
-const DURABLE = { fsync: "on", synchronous_commit: "on", full_page_writes: "on" };
-const SIZED = { shared_buffers: "1GB", max_wal_size: "8GB" };
-
-/** Measures the ledger against the naive statement, interleaved, on a server of its own. */
-export async function bench(options: BenchOptions): Promise<Bench> {
-  await using server = await startPostgres({ settings: { ...DURABLE, ...SIZED } });
-  await migrate(server.url);
-  const sql = postgres(server.url, { max: CONNECTIONS, onnotice: () => undefined });
-  try {
-    await using ledger = createLedger(server.url);
-    const wallets = Array.from({ length: options.wallets }, (_, n) => `wallet-${n}`);
-    await prepare(sql, wallets);
-    const rounds = await run(workloads(sql, ledger, wallets), sql, options);
-    return { results: summarize(rounds), discrepancies: (await verify(sql)).length };
-  } finally {
-    await sql.end();
+async function prepare(options: BenchOptions, server: BenchServer): Promise<Bench> {
+  const nextCall = inTurn(options.calls);
+  const byStatement = await server.createDatabase("bench_by_statement");
+  await fillWithFunds(byStatement, options.wallets, nextCall);
+  const throughClient = await server.createDatabase("bench_through_client");
+  if (asks(options, "client", "mixed")) {
+    const wallets = options.quick ? options.wallets : options.zipfWallets;
+    await fillWithFunds(throughClient, wallets, nextCall);
   }
+  const sized = new Map<number, BenchDatabase>();
+  const makeSized = async (events: number): Promise<BenchDatabase> => {
+    const database = await server.createDatabase(`bench_${events}_events`);
+    await fillWithPast(database, options.wallets, events, nextCall);
+    return database;
+  };
+  return {
+    ...options,
+    server,
+    byStatement,
+    throughClient,
+    sized: async (events) => {
+      const database = sized.get(events) ?? (await makeSized(events));
+      sized.set(events, database);
+      return database;
+    },
+    nextCall,
+    random: createRandom(SEED),
+  };
 }
 
-async function prepare(sql: postgres.Sql, wallets: readonly string[]): Promise<void> {
-  await prepareNaive(sql, wallets);
-  const fill = async (walletId: string): Promise<void> => {
-    await openWallet(sql, { walletId });
-    await credit(sql, { walletId, amount: CREDIT, idempotencyKey: "seed" });
-  };
-  await Promise.all(wallets.map(fill));
-  await settleDown(sql);
+async function runParts(bench: Bench): Promise<Parts> {
+  const workloads = await measureThroughput(bench);
+  const sweeps = asks(bench, "sweep") ? await measureSweeps(bench) : [];
+  const mixed = asks(bench, "mixed") ? await measureMixed(bench) : [];
+  const disk = await weighAll(bench);
+  const growth = asks(bench, "growth") ? await measureGrowth(bench) : [];
+  const verify = asks(bench, "verify") ? await measureVerify(bench) : null;
+  const { quick, trace, rounds, seconds: secondsEach } = bench;
+  return { quick, trace, rounds, secondsEach, workloads, sweeps, mixed, disk, growth, verify };
 }
 
-function workloads(
-  sql: postgres.Sql,
-  ledger: Ledger,
-  wallets: readonly string[],
-): readonly Workload[] {
-  const hot = (): string => wallets[0] as string;
-  const spread = (): string => wallets[randomInt(wallets.length)] as string;
-  const batches = (wallet: () => string): Operation => {
-    return async () => postPairs(sql, wallet());
-  };
-  const callers = (wallet: () => string): Operation => createCaller(ledger, wallet());
-  return [
-    { name: "batches, spread", wallet: spread, workers: CONNECTIONS, createOperation: batches },
-    { name: "batches, hot", wallet: hot, workers: CONNECTIONS, createOperation: batches },
-    { name: "client, hot", wallet: hot, workers: CALLERS, createOperation: callers },
+async function weighAll(bench: Bench): Promise<DiskResult[]> {
+  const weighed: DiskResult[] = [];
+  if (asks(bench, "single", "batch")) {
+    weighed.push(await weigh("short", bench.byStatement));
+  }
+  if (asks(bench, "client")) {
+    weighed.push(await weigh("uuid", bench.throughClient));
+  }
+  return weighed;
+}
+
+function asks({ parts }: Pick<BenchOptions, "parts">, ...any: readonly Part[]): boolean {
+  return any.some((part) => parts.includes(part));
+}
+
+function stepsOf(options: BenchOptions): number {
+  const { rounds } = options;
+  const others = [
+    asks(options, "sweep") ? sweepSteps(options) : 0,
+    asks(options, "mixed") ? mixedSteps(options) : 0,
+    asks(options, "growth") ? growthSteps(options) : 0,
+    asks(options, "verify") ? rounds : 0,
   ];
+  const preparing = 1;
+  const verifying = 1;
+  return others.reduce((sum, each) => sum + each, preparing + throughputSteps(options) + verifying);
 }
 
-let calls = 0;
-
-/** A batch of reservations with their settlements: as many operations as commands. */
-async function postPairs(sql: postgres.Sql, walletId: string): Promise<number> {
-  const commands = Array.from({ length: COMMANDS / 2 }, () => {
-    const call = `call-${calls++}`;
-    return [
-      { op: "reserve", idempotency_key: call, amount: 100, ttl: 600 },
-      { op: "settle", idempotency_key: `${call}-cost`, reservation_id: call, amount: 60 },
-    ];
-  }).flat();
-  const granted = await postBatch(sql, walletId, commands);
-  if (granted < commands.length) throw new Error("the bench ran out of credit");
-  return granted;
-}
-
-/** Reserves, then settles that, then reserves again: one command a time. */
-function createCaller(ledger: Ledger, walletId: string): Operation {
-  let reservationId: string | undefined;
-  return async () => {
-    if (reservationId === undefined) {
-      ({ reservationId } = await ledger.reserve({ walletId, amount: 100n, ttl: 600 }));
-    } else {
-      await ledger.settle({ walletId, reservationId, amount: 60n });
-      reservationId = undefined;
-    }
-    return 1;
+async function machineOf({ byStatement }: Bench): Promise<Machine> {
+  const [row] = await byStatement.admin`select current_setting('server_version') as version`;
+  return {
+    processors: cpus().length,
+    model: cpus()[0]?.model.trim() ?? "",
+    memoryGiB: Math.round(totalmem() / GIB),
+    system: `${type()} ${release()}`,
+    node: process.versions.node,
+    postgres: String(row?.version),
   };
-}
-
-async function run(
-  all: readonly Workload[],
-  sql: postgres.Sql,
-  { rounds, seconds, onRound }: BenchOptions,
-): Promise<Round[]> {
-  const done: Round[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    for (const { name, wallet, workers, createOperation } of all) {
-      const naive = (): Operation => async () => {
-        await spendNaively(sql, wallet());
-        return 1;
-      };
-      const base = await measure(naive, CONNECTIONS, seconds);
-      const ours = await measure(() => createOperation(wallet), workers, seconds);
-      const measured = { round, workload: name, naive: base.rate, ours };
-      onRound?.(measured);
-      done.push(measured);
-    }
-  }
-  return done;
-}
-
-function summarize(rounds: readonly Round[]): Result[] {
-  return [...Map.groupBy(rounds, ({ workload }) => workload)].map(([workload, measured]) => {
-    const ratios = measured.map(({ naive, ours }) => ours.rate / naive);
-    return {
-      workload,
-      ratio: { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) },
-      naive: median(measured.map(({ naive }) => naive)),
-      rate: median(measured.map(({ ours }) => ours.rate)),
-      p99: median(measured.map(({ ours }) => ours.latency.p99)),
-    };
-  });
 }

@@ -1,65 +1,144 @@
-import { Command } from "commander";
-import { type Result, type Round, bench as runBench } from "../bench/run.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type BenchOptions, PARTS, type Part } from "../bench/bench.ts";
+import { callsOf } from "../bench/calls.ts";
+import { runBench } from "../bench/run.ts";
+import { generateTrace } from "../demo/generate-trace.ts";
+import { parsePrice } from "../demo/pricing.ts";
+import { createRandom } from "../demo/random.ts";
+import { readTrace, type TracedCall } from "../demo/trace.ts";
+import { printBench } from "./bench-print.ts";
+import { createBenchProgress } from "./bench-progress.ts";
 import { EXIT } from "./failure.ts";
 import { wholeNumber } from "./numbers.ts";
-import { printError, printJson, printLine, printTable } from "./output.ts";
+import { printJson } from "./output.ts";
 
 interface Options {
-  readonly rounds: number;
-  readonly seconds: number;
+  readonly quick?: true;
+  readonly only?: Part[];
+  readonly rounds?: number;
+  readonly seconds?: number;
   readonly wallets: number;
+  readonly reservations?: number;
+  readonly growth?: number;
+  readonly trace?: string;
   readonly json?: true;
 }
 
 /** `baseledger bench`: how fast it is, beside what people do today. */
 export function benchCommand(): Command {
   return new Command("bench")
-    .description("measure the ledger against the naive balance update, interleaved in one run")
-    .option("--rounds <n>", "how often each workload is measured", wholeNumber(1, 100), 5)
-    .option("--seconds <n>", "how long each measurement takes", wholeNumber(1, 600), 3)
+    .description("measure the ledger beside what people do today, in one run, and hold it to goals")
+    .option("--quick", "what the goals name only, and small: within a minute")
+    .addOption(new Option("--only <part...>", "these parts only").choices(PARTS))
+    .option("--rounds <n>", "repetitions of each measurement (default: 3)", wholeNumber(1, 100))
+    .option("--seconds <n>", "of each of them (default: 1.5; 0.5 if quick)", seconds)
+    .option("--wallets <n>", "that calls are spread over", wholeNumber(1, 100_000), 10_000)
     .option(
-      "--wallets <n>",
-      "over how many wallets commands are spread",
-      wholeNumber(1, 100_000),
-      10_000,
+      "--reservations <n>",
+      "to sweep (default: 100,000; 20,000 if quick)",
+      wholeNumber(10, 10_000_000),
     )
+    .option(
+      "--growth <millions>",
+      "events in the largest ledger, up to 1,000 (default: 10; 1 if quick)",
+      millions,
+    )
+    .option("--trace <file>", "CSV of calls to use: TIMESTAMP,ContextTokens,GeneratedTokens")
     .option("--json", "print the result as JSON")
-    .addHelpText(
-      "after",
-      "\nRuns on a PostgreSQL of its own with fsync on, which is gone afterwards. Client and server" +
-        "\nshare the machine. An operation is one command; the naive statement is one conditional" +
-        "\nupdate with a log row, by 8 clients." +
-        "\n\nExamples:\n  baseledger bench\n  baseledger bench --rounds 1 --seconds 1 --wallets 100",
-    )
-    .action(showBench);
+    .addHelpText("after", HELP)
+    .action(benchmark);
 }
 
-async function showBench({ json, ...options }: Options): Promise<void> {
-  const { results, discrepancies } = await runBench({
-    ...options,
-    onRound: (round) => printError(describe(round)),
-  });
-  if (json) printJson({ results, discrepancies });
-  else {
-    printTable(results.map(row), ["naive/s", "ops/s", "ratio", "least", "most", "p99 ms"]);
-    printLine(`verify: ${discrepancies} discrepancies`);
-  }
-  if (discrepancies > 0) process.exitCode = EXIT.refused;
-}
+const HELP = `
+Runs on a PostgreSQL of its own with fsync on, which is gone afterwards. Client and server share
+the machine. An operation is one command. The naive statement takes an amount off a balance if it
+is there and logs that, by 8 clients; each workload is measured between two measurements of it
+over the same wallets. Figures are medians of the rounds, with the least and the most.
 
-function describe({ round, workload, naive, ours }: Round): string {
-  const rates = `${Math.round(naive)} naive, ${Math.round(ours.rate)} ours`;
-  return `${round}  ${workload.padEnd(16)}  ${rates}: ${(ours.rate / naive).toFixed(1)} ×`;
-}
+Ledgers of 1 million, 10 million and --growth million events are compared, as far as that goes: a
+million takes 0.3 GB in the temporary directory and 8 s to load. The calls of --trace are taken in
+their order, as fast as they go, for what they reserve and cost; without it, they are generated.
 
-function row({ workload, naive, rate, ratio, p99 }: Result): Record<string, string> {
-  return {
-    workload,
-    "naive/s": Math.round(naive).toLocaleString("en-US"),
-    "ops/s": Math.round(rate).toLocaleString("en-US"),
-    ratio: `${ratio.median.toFixed(1)} ×`,
-    least: ratio.least.toFixed(1),
-    most: ratio.most.toFixed(1),
-    "p99 ms": p99.toFixed(1),
+Exits with 0 if all that was written is sound, whether or not the goals are met.
+
+Examples:
+  baseledger bench --quick
+  baseledger bench --json > bench.json
+  baseledger bench --only single batch --rounds 5
+  baseledger bench --only growth --growth 50
+  baseledger bench --trace calls.csv`;
+
+async function benchmark(options: Options): Promise<void> {
+  const progress = createBenchProgress(process.stderr);
+  const interrupt = (): void => {
+    progress.stop();
+    // The server goes with us: its watchdog sees to that.
+    process.exit(INTERRUPTED);
   };
+  process.once("SIGINT", interrupt);
+  try {
+    const calls = callsOf(await loadTrace(options.trace), PRICE);
+    const result = await runBench({ ...sizesOf(options), calls, progress });
+    progress.stop();
+    if (options.json) printJson(result);
+    else printBench(result);
+    process.exitCode = result.discrepancies === 0 ? EXIT.fine : EXIT.refused;
+  } finally {
+    progress.stop();
+    process.off("SIGINT", interrupt);
+  }
+}
+
+// What shells report of a program that Ctrl-C has ended.
+const INTERRUPTED = 130;
+// As `demo` and `simulate` assume, too.
+const PRICE = { input: parsePrice("2.50"), output: parsePrice("10.00") };
+const GENERATED = { calls: 5_000, seed: 1 };
+const MILLION = 1_000_000;
+const MOST_ZIPF_WALLETS = 100_000;
+const GOAL_PARTS: readonly Part[] = ["single", "batch", "client", "sweep", "growth", "verify"];
+
+async function loadTrace(file: string | undefined): Promise<TracedCall[]> {
+  if (file === undefined) {
+    return [...generateTrace(createRandom(GENERATED.seed), GENERATED.calls)];
+  }
+  const calls: TracedCall[] = [];
+  for await (const call of readTrace(file)) calls.push(call);
+  return calls;
+}
+
+function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {
+  const quick = options.quick ?? false;
+  const largest = (options.growth ?? (quick ? 1 : 10)) * MILLION;
+  return {
+    quick,
+    parts: options.only ?? (quick ? GOAL_PARTS : PARTS),
+    rounds: options.rounds ?? 3,
+    seconds: options.seconds ?? (quick ? 0.5 : 1.5),
+    wallets: options.wallets,
+    zipfWallets: MOST_ZIPF_WALLETS,
+    reservations: options.reservations ?? (quick ? 20_000 : 100_000),
+    sizes: largest > MILLION ? stepsTo(largest) : [largest / 10, largest],
+    trace: options.trace ?? null,
+  };
+}
+
+function stepsTo(largest: number): number[] {
+  return [...[MILLION, 10 * MILLION].filter((size) => size < largest), largest];
+}
+
+function seconds(text: string): number {
+  return decimal(text, 0.1, 600);
+}
+
+function millions(text: string): number {
+  return decimal(text, 0.01, 1000);
+}
+
+function decimal(text: string, least: number, most: number): number {
+  const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= least && value <= most)) {
+    throw new InvalidArgumentError(`It is not a number from ${least} to ${most}.`);
+  }
+  return value;
 }

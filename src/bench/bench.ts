@@ -1,0 +1,65 @@
+import type { Random } from "../demo/random.ts";
+import type { Call, NextCall } from "./calls.ts";
+import type { BenchDatabase, BenchServer } from "./server.ts";
+import type { Family } from "./workload.ts";
+
+/** What can be asked for by itself. */
+export type Part = Family | "sweep" | "verify" | "growth" | "mixed";
+
+export const PARTS: readonly Part[] = [
+  "single",
+  "batch",
+  "client",
+  "comparators",
+  "sweep",
+  "mixed",
+  "growth",
+  "verify",
+];
+
+/** How much is measured. */
+export interface BenchOptions {
+  readonly parts: readonly Part[];
+  /** Only what the goals name. */
+  readonly quick: boolean;
+  /** How often each measurement is made. */
+  readonly rounds: number;
+  /** How long one takes. */
+  readonly seconds: number;
+  /** Over how many wallets commands are spread. */
+  readonly wallets: number;
+  /** Over how many they are by Zipf's law. */
+  readonly zipfWallets: number;
+  /** Reservations of a sweep. */
+  readonly reservations: number;
+  /** Events in the ledgers that are compared by size, ascending. */
+  readonly sizes: readonly number[];
+  readonly calls: readonly Call[];
+  /** The file that they came from. */
+  readonly trace: string | null;
+  readonly progress: BenchProgress;
+}
+
+/** Told how far the bench is. */
+export interface BenchProgress {
+  /** There will be so many steps in all. */
+  start(steps: number): void;
+  /** A step begins. */
+  begin(what: string): void;
+  /** What the step has shown. */
+  end(result: string): void;
+  stop(): void;
+}
+
+/** What all parts work with. */
+export interface Bench extends BenchOptions {
+  readonly server: BenchServer;
+  /** A database with wallets of funds and no past in it. */
+  readonly byStatement: BenchDatabase;
+  /** The same for what goes through the client: its keys are longer, and so are its events. */
+  readonly throughClient: BenchDatabase;
+  /** The ledger of a size that is compared by size; made when it is first asked for. */
+  readonly sized: (events: number) => Promise<BenchDatabase>;
+  readonly nextCall: NextCall;
+  readonly random: Random;
+}

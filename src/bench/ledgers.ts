@@ -1,0 +1,56 @@
+import type postgres from "postgres";
+import type { NextCall } from "./calls.ts";
+import type { Past } from "./journal.ts";
+import { load } from "./load.ts";
+import type { BenchDatabase } from "./server.ts";
+import { fillNaiveTables } from "./statements.ts";
+import { HOT, walletId } from "./wallets.ts";
+
+/** Fills a ledger and the naive tables: the hot wallet and so many others, with funds, no past. */
+export async function fillWithFunds(
+  { admin }: BenchDatabase,
+  wallets: number,
+  nextCall: NextCall,
+): Promise<void> {
+  await load(admin, pasts(wallets, { hot: 0, each: 0 }), nextCall);
+  await fillNaiveTables(admin, wallets);
+  await settleDown(admin);
+}
+
+/** Fills a ledger with so many events: half of them the hot wallet's, half over the others. */
+export async function fillWithPast(
+  { admin }: BenchDatabase,
+  wallets: number,
+  events: number,
+  nextCall: NextCall,
+): Promise<void> {
+  const hot = Math.ceil(events / 4);
+  const each = Math.ceil(events / 4 / wallets);
+  await load(admin, pasts(wallets, { hot, each }), nextCall);
+  await settleDown(admin);
+}
+
+function pasts(
+  wallets: number,
+  calls: { readonly hot: number; readonly each: number },
+): readonly Past[] {
+  const others = Array.from({ length: wallets }, (_, index) => ({
+    walletId: walletId(index),
+    calls: calls.each,
+    due: 0,
+  }));
+  return [{ walletId: HOT, calls: calls.hot, due: 0 }, ...others];
+}
+
+/** Lets the server write now what it would else write while something is measured. */
+export async function settleDown(admin: postgres.Sql): Promise<void> {
+  await admin.unsafe("vacuum (analyze)");
+  await admin.unsafe("checkpoint");
+}
+
+/** How many events a ledger has. */
+export async function eventsOf({ admin }: BenchDatabase): Promise<number> {
+  const [row] = await admin<{ events: string }[]>`
+    select coalesce(sum(seq), 0) as events from baseledger.wallets`;
+  return Number(row?.events);
+}

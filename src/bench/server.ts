@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto";
+import postgres from "postgres";
+import { createLedger, type Ledger } from "../client/ledger.ts";
+import { startPostgres } from "../embedded.ts";
+import { migrate } from "../migrate.ts";
+import { makeNaiveTables } from "./statements.ts";
+
+/** The clients that send statements one by one; each has a connection of its own. */
+export const CLIENTS = 8;
+
+/** A PostgreSQL server of the bench's own. */
+export interface BenchServer extends AsyncDisposable {
+  /** Makes a database with the ledger and the naive tables in it, all empty. */
+  createDatabase(name: string): Promise<BenchDatabase>;
+  /** All that were made. */
+  databases(): readonly BenchDatabase[];
+}
+
+/** A database of that server. */
+export interface BenchDatabase {
+  /** Its address, for an agent, for the worker, and for an auditor. */
+  readonly urls: Readonly<Record<Login, string>>;
+  /** As the superuser: one connection. */
+  readonly admin: postgres.Sql;
+  /** As agents: one connection each, so that what a client does waits for nobody else's answer. */
+  readonly clients: readonly postgres.Sql[];
+  /** As an agent through the client, which connects when it is used. */
+  readonly ledger: Ledger;
+}
+
+/** A connection of its own. */
+export interface Connection extends AsyncDisposable {
+  readonly sql: postgres.Sql;
+}
+
+/** Connects with an address, once something is sent. */
+export function connectAs(url: string): Connection {
+  const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => undefined });
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 0 }) };
+}
+
+/** The connection of a client, counted from 0; more clients than connections share them. */
+export function clientOf({ clients }: BenchDatabase, client: number): postgres.Sql {
+  const sql = clients[client % clients.length];
+  if (!sql) throw new Error("this database has no clients");
+  return sql;
+}
+
+type Login = "agent" | "worker" | "auditor";
+const LOGINS: readonly Login[] = ["agent", "worker", "auditor"];
+
+// As on a server that matters: nothing is acknowledged before it is on disk.
+const DURABLE = { fsync: "on", synchronous_commit: "on", full_page_writes: "on" };
+const SIZED = { shared_buffers: "1GB", max_wal_size: "8GB", maintenance_work_mem: "1GB" };
+const TEMPLATE = "bench_template";
+
+/** Starts the server; it is gone with its data when it is disposed of, or this program ends. */
+export async function startBenchServer(): Promise<BenchServer> {
+  const server = await startPostgres({ settings: { ...DURABLE, ...SIZED } });
+  const open: { readonly end: () => PromiseLike<void> }[] = [];
+  const databases: BenchDatabase[] = [];
+  const connect = (url: string): postgres.Sql => {
+    const { sql, [Symbol.asyncDispose]: end } = connectAs(url);
+    open.push({ end });
+    return sql;
+  };
+  const dispose = async (): Promise<void> => {
+    await Promise.all(open.map((one) => one.end()));
+    await server.stop();
+  };
+  try {
+    const root = connect(server.url);
+    const password = randomBytes(16).toString("hex");
+    await makeTemplate(root, server.url, password);
+    return {
+      [Symbol.asyncDispose]: dispose,
+      databases: () => databases,
+      createDatabase: async (name) => {
+        await root.unsafe(`create database ${name} template ${TEMPLATE}`);
+        const urls = urlsOf(server.url, name, password);
+        const ledger = createLedger(urls.agent);
+        open.push({ end: ledger.close });
+        const made = {
+          urls,
+          admin: connect(inDatabase(server.url, name)),
+          clients: Array.from({ length: CLIENTS }, () => connect(urls.agent)),
+          ledger,
+        };
+        databases.push(made);
+        return made;
+      },
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function makeTemplate(root: postgres.Sql, url: string, password: string): Promise<void> {
+  await root.unsafe(`create database ${TEMPLATE}`);
+  const template = inDatabase(url, TEMPLATE);
+  await migrate(template);
+  for (const login of LOGINS) {
+    await root.unsafe(
+      `create role bench_${login} login password '${password}' in role baseledger_${login}`,
+    );
+  }
+  await using owner = connectAs(template);
+  await makeNaiveTables(owner.sql, "bench_agent");
+  // For the tables of graphile-worker, which the expiry job installs on its first start.
+  await owner.sql.unsafe("create schema baseledger_worker authorization bench_worker");
+}
+
+function urlsOf(url: string, database: string, password: string): BenchDatabase["urls"] {
+  const urlOf = (login: Login): string => {
+    const target = new URL(inDatabase(url, database));
+    target.username = `bench_${login}`;
+    target.password = password;
+    return target.href;
+  };
+  return { agent: urlOf("agent"), worker: urlOf("worker"), auditor: urlOf("auditor") };
+}
+
+function inDatabase(url: string, database: string): string {
+  const target = new URL(url);
+  target.pathname = `/${database}`;
+  return target.href;
+}

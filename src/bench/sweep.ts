@@ -1,0 +1,92 @@
+import type { Bench } from "./bench.ts";
+import { naive } from "./comparators.ts";
+import { settleDown } from "./ledgers.ts";
+import { load } from "./load.ts";
+import { measure, warmUp } from "./measure.ts";
+import type { SweepResult } from "./results.ts";
+import { type BenchDatabase, CLIENTS, connectAs } from "./server.ts";
+import { sweepOnce } from "./statements.ts";
+import { figureOf } from "./statistics.ts";
+import { operationsOf } from "./throughput.ts";
+
+/** How due reservations lie about: so many in each of so many wallets. */
+interface Layout {
+  readonly name: string;
+  readonly wallets: number;
+  readonly each: number;
+}
+
+/** Ten a wallet as the goal has it; then the best that can happen, and the worst. */
+function layoutsOf({ reservations, quick }: Pick<Bench, "reservations" | "quick">): Layout[] {
+  const tenth = Math.ceil(reservations / 10);
+  const layouts = [
+    { name: "10 due in each wallet", wallets: tenth, each: 10 },
+    { name: "all due in one wallet", wallets: 1, each: reservations },
+    { name: "1 due in each wallet", wallets: Math.ceil(reservations / 5), each: 1 },
+  ];
+  return quick ? layouts.slice(0, 1) : layouts;
+}
+
+/** How many measurements the sweep takes. */
+export function sweepSteps(bench: Pick<Bench, "reservations" | "quick" | "rounds">): number {
+  return bench.rounds * layoutsOf(bench).length;
+}
+
+/** Sweeps what is due, as the worker does and at once, until nothing is. */
+export async function measureSweeps(bench: Bench): Promise<SweepResult[]> {
+  const database = await bench.server.createDatabase("bench_sweep");
+  const baseline = operationsOf(bench, {
+    name: "naive",
+    family: "comparators",
+    wallets: "spread",
+    clients: CLIENTS,
+    create: naive,
+  });
+  await warmUp(baseline);
+  const layouts = layoutsOf(bench);
+  const rates = layouts.map((): { readonly rate: number; readonly naive: number }[] => []);
+  for (let round = 1; round <= bench.rounds; round += 1) {
+    for (const [index, layout] of layouts.entries()) {
+      bench.progress.begin(`round ${round} of ${bench.rounds}: sweep, ${layout.name}`);
+      await makeDue(bench, database, layout, `${round}-${index}`);
+      const { rate: besides } = await measure(baseline, bench.seconds);
+      const rate = await sweep(database, layout.wallets * layout.each);
+      rates[index]?.push({ rate, naive: besides });
+      bench.progress.end(`${Math.round(rate)} reservations/s`);
+    }
+  }
+  return layouts.map(({ name, wallets, each }, index) => ({
+    name: `expire_due, ${name}`,
+    reservations: wallets * each,
+    wallets,
+    rate: figureOf((rates[index] ?? []).map(({ rate }) => rate)),
+    ratio: figureOf((rates[index] ?? []).map(({ rate, naive: besides }) => rate / besides)),
+  }));
+}
+
+async function makeDue(
+  { nextCall }: Bench,
+  { admin }: BenchDatabase,
+  { wallets, each }: Layout,
+  name: string,
+): Promise<void> {
+  const pasts = Array.from({ length: wallets }, (_, index) => ({
+    walletId: `due-${name}-${index}`,
+    calls: 0,
+    due: each,
+  }));
+  await load(admin, pasts, nextCall);
+  await settleDown(admin);
+}
+
+async function sweep({ urls }: BenchDatabase, expected: number): Promise<number> {
+  await using worker = connectAs(urls.worker);
+  // Connects and plans beforehand: a worker does so once, and then sweeps for weeks.
+  await worker.sql`select baseledger.next_due()`;
+  const start = performance.now();
+  let swept = 0;
+  for (let some = -1; some !== 0; swept += some) some = await sweepOnce(worker.sql);
+  const seconds = (performance.now() - start) / 1000;
+  if (swept !== expected) throw new Error(`${swept} of ${expected} reservations have expired`);
+  return swept / seconds;
+}

@@ -1,0 +1,134 @@
+import { styleText } from "node:util";
+import type { Outcome } from "../bench/goals.ts";
+import type {
+  BenchResult,
+  DiskResult,
+  GrowthResult,
+  MixedResult,
+  SweepResult,
+  WorkloadResult,
+} from "../bench/results.ts";
+import type { Figure } from "../bench/statistics.ts";
+import { printLine, printTable } from "./output.ts";
+
+/** Prints what was measured, and the goals last. */
+export function printBench(result: BenchResult): void {
+  section("Operations a second, beside the naive statement", result.workloads.map(workloadRow));
+  section("Sweep", result.sweeps.map(sweepRow));
+  section("200 callers of the client, 5 % of whom die, beside others", result.mixed.map(mixedRow));
+  section("Cost of a command by the events in the ledger", result.growth.map(growthRow));
+  if (result.verify) {
+    const { events, rate } = result.verify;
+    printLine(`\nverify of ${count(events)} events: ${count(rate.median)} a second`);
+  }
+  for (const disk of result.disk) printLine(describeDisk(disk));
+  section("Goals", result.goals.map(goalRow));
+  printLine(summaryOf(result));
+}
+
+type Row = Readonly<Record<string, string>>;
+const TEXT = ["workload", "beside", "sweep", "goal of", "outcome"];
+
+function section(title: string, rows: readonly Row[]): void {
+  const [first] = rows;
+  if (!first) return;
+  printLine(`\n${styleText("bold", title, { stream: process.stdout })}`);
+  printTable(
+    rows,
+    Object.keys(first).filter((name) => !TEXT.includes(name)),
+  );
+}
+
+function workloadRow({ name, naive, rate, ratio, latency }: WorkloadResult): Row {
+  return {
+    workload: name,
+    "naive/s": count(naive.median),
+    "ops/s": count(rate.median),
+    "× naive": ratio.median.toFixed(2),
+    "least–most": range(ratio, 2),
+    "p50 ms": latency.p50.median.toFixed(1),
+    p95: latency.p95.median.toFixed(1),
+    p99: latency.p99.median.toFixed(1),
+  };
+}
+
+function sweepRow({ name, reservations, rate, ratio }: SweepResult): Row {
+  return {
+    sweep: name,
+    reservations: count(reservations),
+    "a second": count(rate.median),
+    "least–most": range(rate),
+    "× naive": ratio.median.toFixed(2),
+  };
+}
+
+function mixedRow({ beside, rate, ratio, latency, swept }: MixedResult): Row {
+  return {
+    beside,
+    "ops/s": count(rate.median),
+    "× alone": ratio.median.toFixed(2),
+    "least–most": range(ratio, 2),
+    "p50 ms": latency.p50.median.toFixed(1),
+    p95: latency.p95.median.toFixed(1),
+    p99: latency.p99.median.toFixed(1),
+    swept: count(swept),
+  };
+}
+
+function growthRow({ name, sizes, cost }: GrowthResult): Row {
+  const rates = sizes.map(({ events, rate }) => [`/s at ${count(events)}`, count(rate.median)]);
+  return {
+    workload: name,
+    ...Object.fromEntries(rates),
+    cost: `${cost.median.toFixed(2)} ×`,
+    "least–most": range(cost, 2),
+  };
+}
+
+function describeDisk({ keys, events, bytesAnEvent, otherBytes }: DiskResult): string {
+  const length = keys === "short" ? "keys of some 12 characters" : "the client's own keys, UUIDs";
+  return (
+    `an event on disk, ${length}: ${count(bytesAnEvent)} bytes, indexes included ` +
+    `(${count(events)} events; wallets and open reservations: ` +
+    `${(otherBytes / 1_000_000).toFixed(1)} MB)`
+  );
+}
+
+function goalRow({ measure, bound, unit, measured, met }: Outcome): Row {
+  const limit = "atLeast" in bound ? `≥ ${count(bound.atLeast)}` : `≤ ${count(bound.atMost)}`;
+  const digits = (measured?.median ?? 0) < 100 ? 2 : 0;
+  return {
+    "goal of": measure,
+    goal: `${limit} ${unit}`,
+    measured: measured ? count(measured.median, digits) : "–",
+    "least–most": measured ? range(measured, digits) : "–",
+    outcome: outcome(met),
+  };
+}
+
+function outcome(met: boolean | null): string {
+  if (met === null) return "not measured";
+  return met ? "met" : "missed";
+}
+
+function summaryOf({ machine, trace, rounds, secondsEach, discrepancies, seconds }: BenchResult) {
+  const found = discrepancies === 0 ? "sound" : `NOT SOUND: ${count(discrepancies)} discrepancies`;
+  return [
+    "",
+    `${rounds} rounds of ${secondsEach} s each; calls ${trace ? `of ${trace}` : "generated"}`,
+    `${machine.processors} × ${machine.model}, ${machine.memoryGiB} GiB, ${machine.system}; ` +
+      `PostgreSQL ${machine.postgres}, fsync on; Node ${machine.node}; client on the same machine`,
+    `verify of everything that was written: ${found}; ${count(seconds)} s in all`,
+  ].join("\n");
+}
+
+function range({ least, most }: Figure, digits = 0): string {
+  return `${count(least, digits)}–${count(most, digits)}`;
+}
+
+function count(value: number, digits?: number): string {
+  return value.toLocaleString("en-US", {
+    minimumFractionDigits: digits ?? 0,
+    maximumFractionDigits: digits ?? (Math.abs(value) < 10 ? 2 : 0),
+  });
+}
