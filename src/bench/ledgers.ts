@@ -3,17 +3,15 @@ import type { NextCall } from "./calls.ts";
 import type { Past } from "./journal.ts";
 import { load } from "./load.ts";
 import type { BenchDatabase } from "./server.ts";
-import { fillNaiveTables } from "./statements.ts";
 import { HOT, walletId } from "./wallets.ts";
 
-/** Fills a ledger and the naive tables: the hot wallet and so many others, with funds, no past. */
+/** Fills a ledger: the hot wallet and so many others, with funds and no past. */
 export async function fillWithFunds(
   { admin }: BenchDatabase,
   wallets: number,
   nextCall: NextCall,
 ): Promise<void> {
   await load(admin, pasts(wallets, { hot: 0, each: 0 }), nextCall);
-  await fillNaiveTables(admin, wallets);
   await settleDown(admin);
 }
 

@@ -10,6 +10,7 @@ import { fillWithFunds, fillWithPast } from "./ledgers.ts";
 import { measureMixed, mixedSteps } from "./mixed.ts";
 import type { BenchResult, DiskResult, Machine } from "./results.ts";
 import { type BenchDatabase, type BenchServer, startBenchServer } from "./server.ts";
+import { fillNaiveTables } from "./statements.ts";
 import { measureSweeps, sweepSteps } from "./sweep.ts";
 import { measureThroughput, throughputSteps } from "./throughput.ts";
 import { measureVerify, verifyAll } from "./verify.ts";
@@ -44,17 +45,17 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
 
 async function prepare(options: BenchOptions, server: BenchServer): Promise<Bench> {
   const nextCall = inTurn(options.calls);
+  const { wallets, quick } = options;
+  const most = quick ? wallets : Math.max(wallets, options.zipfWallets);
   const byStatement = await server.createDatabase("bench_by_statement");
-  await fillWithFunds(byStatement, options.wallets, nextCall);
+  await fillNaiveTables(byStatement.admin, most);
+  await fillWithFunds(byStatement, wallets, nextCall);
   const throughClient = await server.createDatabase("bench_through_client");
-  if (asks(options, "client", "mixed")) {
-    const wallets = options.quick ? options.wallets : options.zipfWallets;
-    await fillWithFunds(throughClient, wallets, nextCall);
-  }
+  if (asks(options, "client", "mixed")) await fillWithFunds(throughClient, most, nextCall);
   const sized = new Map<number, BenchDatabase>();
   const makeSized = async (events: number): Promise<BenchDatabase> => {
     const database = await server.createDatabase(`bench_${events}_events`);
-    await fillWithPast(database, options.wallets, events, nextCall);
+    await fillWithPast(database, wallets, events, nextCall);
     return database;
   };
   return {

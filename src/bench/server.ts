@@ -77,6 +77,8 @@ export async function startBenchServer(): Promise<BenchServer> {
       databases: () => databases,
       createDatabase: async (name) => {
         await root.unsafe(`create database ${name} template ${TEMPLATE}`);
+        // For the tables of graphile-worker, which the expiry job installs on its first start.
+        await root.unsafe(`grant create on database ${name} to bench_worker`);
         const urls = urlsOf(server.url, name, password);
         const ledger = createLedger(urls.agent);
         open.push({ end: ledger.close });
@@ -107,8 +109,6 @@ async function makeTemplate(root: postgres.Sql, url: string, password: string): 
   }
   await using owner = connectAs(template);
   await makeNaiveTables(owner.sql, "bench_agent");
-  // For the tables of graphile-worker, which the expiry job installs on its first start.
-  await owner.sql.unsafe("create schema baseledger_worker authorization bench_worker");
 }
 
 function urlsOf(url: string, database: string, password: string): BenchDatabase["urls"] {
