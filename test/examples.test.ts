@@ -12,7 +12,10 @@ const root = join(import.meta.dirname, "..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
 /** The examples in TypeScript. */
-const PROGRAMS = ["guard", "wrappers"];
+const PROGRAMS = ["guard", "stream", "wrappers"];
+
+/** Those that the README shows. */
+const SHOWN = ["guard", "wrappers"];
 
 /** The fenced blocks of a language in a Markdown file. */
 function blocks(markdown: string, language: string): string[] {
@@ -64,7 +67,7 @@ describe("README", () => {
     expect(blocks(readme, "sql")).toContain(read("examples/session.sql"));
   });
 
-  test.each(PROGRAMS)("shows %s as it runs", (name) => {
+  test.each(SHOWN)("shows %s as it runs", (name) => {
     const published = read(`examples/${name}.ts`).replace("../src/index.ts", "baseledger");
     expect(blocks(readme, "ts")).toContain(published);
   });
