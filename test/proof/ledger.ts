@@ -1,0 +1,247 @@
+// Wallets together: what concerns more than one, and what can be read of them.
+import { isDeepStrictEqual } from "node:util";
+import {
+  emptyWallet,
+  fold,
+  openOnes,
+  type Receipt,
+  type Reservation,
+  seqOf,
+  type Terms,
+  type Wallet,
+} from "./model.ts";
+import {
+  AGENT_OPS,
+  type Arguments,
+  type Command,
+  commandOf,
+  FUNDS_OPS,
+  findInvalid,
+  invalid,
+  isId,
+  type Op,
+  type Refusal,
+  readCommand,
+  type Time,
+} from "./requests.ts";
+
+/** The model of a database. */
+export type Ledger = Map<string, Wallet>;
+
+/** When the fold of a wallet begins, by the database's clock. */
+export type Clock = (walletId: string) => Time;
+
+/** The answer to a call: receipts, or a refusal of the whole. */
+export type Answer = readonly Receipt[] | Refusal;
+
+const OP_OF: Readonly<Record<string, Op>> = {
+  freeze_wallet: "freeze",
+  unfreeze_wallet: "unfreeze",
+};
+
+/** Calls a function by its name in SQL; what it changes, it changes in `ledger`. */
+export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock): Answer {
+  const walletId = (args.wallet_id ?? null) as string | null;
+  switch (name) {
+    case "open_wallet":
+      return open(ledger, walletId, args, clock);
+    case "transfer":
+      return transfer(ledger, args, clock);
+    case "post":
+      return post(ledger, walletId, args.commands ?? null, AGENT_OPS, clock);
+    case "post_funds":
+      return post(ledger, walletId, args.commands ?? null, FUNDS_OPS, clock);
+    default: {
+      const command = commandOf(OP_OF[name] ?? (name as Op), args);
+      return single(ledger, walletId, command, clock);
+    }
+  }
+}
+
+/** Sweeps what is due by the clock, the earliest first, and tells how many have expired. */
+export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): number | Refusal {
+  if (limit < 1 || limit > 100_000) return invalid("limit");
+  const first = (wallet: Wallet) => openOnes(wallet).map(({ expires_at }) => expires_at ?? 0n);
+  const due = [...ledger.values()].flatMap((wallet) => {
+    const deadline = first(wallet).sort(compare)[0];
+    return deadline !== undefined && deadline <= now ? [{ wallet, deadline }] : [];
+  });
+  due.sort(
+    (a, b) => compare(a.deadline, b.deadline) || (a.wallet.wallet_id < b.wallet.wallet_id ? -1 : 1),
+  );
+  let total = 0;
+  for (const { wallet } of due) {
+    if (total === limit) break;
+    const swept = fold(wallet, [], clock(wallet.wallet_id), limit - total);
+    ledger.set(wallet.wallet_id, swept.wallet);
+    total += swept.expired;
+  }
+  return total;
+}
+
+/** The balances at an instant. What is past its deadline counts as returned. */
+export function balanceAt(wallet: Wallet, at: Time) {
+  const seq = wallet.journal.findLastIndex(({ occurred_at }) => occurred_at <= at) + 1;
+  const last = wallet.journal[seq - 1];
+  const due = (last?.open ?? []).filter(({ expires_at }) => (expires_at ?? 0n) <= at);
+  const back = due.reduce((sum, { held }) => sum + held, 0n);
+  return {
+    wallet_id: wallet.wallet_id,
+    ...wallet.terms,
+    available: (last?.available ?? 0n) + back,
+    reserved: (last?.reserved ?? 0n) - back,
+    spent: last?.spent ?? 0n,
+    frozen: last?.frozen ?? false,
+    seq: BigInt(seq),
+  };
+}
+
+/** What is held at an instant, in the order of the ids. */
+export function openReservations(wallet: Wallet, at: Time) {
+  return openOnes(wallet)
+    .filter(({ expires_at }) => (expires_at ?? 0n) > at)
+    .map(({ reservation_id, amount, settled, held, expires_at }: Reservation) => {
+      return { wallet_id: wallet.wallet_id, reservation_id, amount, settled, held, expires_at };
+    })
+    .sort((a, b) => (a.reservation_id < b.reservation_id ? -1 : 1));
+}
+
+/** Moves a wallet's times, as if all that it saw had happened so much earlier. */
+export function shift(wallet: Wallet, by: bigint): Wallet {
+  const earlier = (time: Time | null) => (time === null ? null : time - by);
+  const moved = (r: Reservation): Reservation => {
+    return { ...r, expires_at: earlier(r.expires_at), ended_at: r.ended_at - by };
+  };
+  const journal = wallet.journal.map((event) => ({
+    ...event,
+    occurred_at: event.occurred_at - by,
+    expires_at: earlier(event.expires_at),
+    open: event.open.map(moved),
+  }));
+  const reservations = new Map([...wallet.reservations].map(([id, r]) => [id, moved(r)]));
+  return { ...wallet, journal, reservations };
+}
+
+/** Dates the last event of a wallet ahead, as if it had happened then. */
+export function dateLast(wallet: Wallet, at: Time): Wallet {
+  const last = wallet.journal.at(-1);
+  if (!last) return wallet;
+  const ended = ({ ended_seq }: Reservation) => ended_seq === last.seq;
+  const reservations = new Map(
+    [...wallet.reservations].map(([id, r]) => [id, ended(r) ? { ...r, ended_at: at } : r]),
+  );
+  const journal = [...wallet.journal.slice(0, -1), { ...last, occurred_at: at }];
+  return { ...wallet, journal, reservations };
+}
+
+function compare(a: Time, b: Time): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function find(ledger: Ledger, walletId: string | null): Wallet | Refusal {
+  if (!isId(walletId)) return invalid("wallet_id");
+  const wallet = ledger.get(walletId ?? "");
+  return wallet ?? { refused: "LGWNF", detail: { wallet_id: walletId } };
+}
+
+function single(
+  ledger: Ledger,
+  walletId: string | null,
+  command: Command,
+  clock: Clock,
+): readonly [Receipt] | Refusal {
+  const wallet = find(ledger, walletId);
+  if ("refused" in wallet) return wallet;
+  const folded = fold(wallet, [command], clock(wallet.wallet_id));
+  const receipt = folded.receipts[0] as Receipt;
+  if ("refused" in receipt) return receipt;
+  ledger.set(wallet.wallet_id, folded.wallet);
+  return [receipt];
+}
+
+function post(
+  ledger: Ledger,
+  walletId: string | null,
+  commands: Arguments[string],
+  ops: readonly Op[],
+  clock: Clock,
+): Answer {
+  const isObject = (e: unknown) => typeof e === "object" && e !== null && !Array.isArray(e);
+  if (!Array.isArray(commands) || commands.length > 10_000 || !commands.every(isObject)) {
+    return invalid("commands");
+  }
+  const wallet = find(ledger, walletId);
+  if ("refused" in wallet) return wallet;
+  if (commands.length === 0) return [];
+  const read = commands.map((given) => readCommand(given, ops));
+  const folded = fold(wallet, read, clock(wallet.wallet_id));
+  ledger.set(wallet.wallet_id, folded.wallet);
+  return folded.receipts;
+}
+
+function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: Clock): Answer {
+  const { unit = "USD", scale = 9, overdraft_limit: limit = null } = args;
+  if (!isId(walletId)) return invalid("wallet_id");
+  if (!isId(unit as string | null)) return invalid("unit");
+  if (scale === null || Number(scale) < 0 || Number(scale) > 18) return invalid("scale");
+  if (limit !== null && BigInt(limit as bigint) < 0n) return invalid("overdraft_limit");
+  const command = commandOf("open", { metadata: args.metadata });
+  const refusal = findInvalid(command);
+  if (refusal) return refusal;
+
+  const terms: Terms = {
+    unit: unit as string,
+    scale: Number(scale),
+    overdraft_limit: limit === null ? null : BigInt(limit as bigint),
+  };
+  const id = walletId as string;
+  const known = ledger.get(id);
+  if (!known) {
+    const opened = fold(emptyWallet(id, terms), [command], clock(id));
+    ledger.set(id, opened.wallet);
+    return opened.receipts;
+  }
+  const [was, is] = [known.terms, terms] as unknown as Record<string, bigint>[];
+  const field = ["unit", "scale", "overdraft_limit"].find(
+    (f) => !isDeepStrictEqual(was?.[f], is?.[f]),
+  );
+  const event = known.journal[0];
+  if (field === undefined && event) return [{ event, replayed: true }];
+  const stored = was?.[field ?? ""] ?? null;
+  return { refused: "LGIDK", detail: { field, stored, given: is?.[field ?? ""] ?? null } };
+}
+
+function transfer(ledger: Ledger, args: Arguments, clock: Clock): Answer {
+  const [from, to] = [args.from ?? null, args.to ?? null] as (string | null)[];
+  if (!isId(from ?? null)) return invalid("from");
+  if (!isId(to ?? null)) return invalid("to");
+  for (const id of [from, to].sort()) {
+    const wallet = find(ledger, id ?? null);
+    if ("refused" in wallet) return wallet;
+  }
+  const terms = [from, to].map((id) => ledger.get(id ?? "")?.terms);
+  const [a, b] = terms;
+  if (from === to || a?.unit !== b?.unit || a?.scale !== b?.scale) return invalid("to");
+
+  const trial: Ledger = new Map(ledger);
+  const { from: _, to: __, ...rest } = args;
+  const out = single(
+    trial,
+    from ?? null,
+    commandOf("transfer_out", { ...rest, to: to ?? null }),
+    clock,
+  );
+  if ("refused" in out || ("replayed" in out[0] && out[0].replayed)) return out;
+  const command = { ...commandOf("transfer_in", rest), idempotency_key: null };
+  const arrived = single(trial, to ?? null, command, clock);
+  if ("refused" in arrived) return arrived;
+  for (const [id, wallet] of trial) ledger.set(id, wallet);
+  return out;
+}
+
+/** How many events a wallet has. */
+export function lengthOf(ledger: Ledger, walletId: string): bigint {
+  const wallet = ledger.get(walletId);
+  return wallet ? seqOf(wallet) : 0n;
+}

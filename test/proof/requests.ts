@@ -1,0 +1,176 @@
+// What a caller asks for: the parameters of the design's functions in one form, what they may be,
+// and what tells two uses of one idempotency key apart.
+import { isDeepStrictEqual } from "node:util";
+import type { Json } from "../../src/json.ts";
+
+/** Microseconds since 1970. */
+export type Time = bigint;
+
+/** The largest amount. */
+export const MAX = 2n ** 63n - 1n;
+
+const SECOND = 1_000_000n;
+const DEFAULT_TTL = 600n * SECOND;
+const LONGEST_TTL = 30n * 86_400n * SECOND;
+
+/** Commands by their names in the field `op` of a batch and in the detail of LGIDK. */
+export type Op =
+  | "reserve"
+  | "settle"
+  | "cancel"
+  | "extend"
+  | "charge"
+  | "credit"
+  | "withdraw"
+  | "refund"
+  | "transfer_out"
+  | "transfer_in"
+  | "freeze"
+  | "unfreeze"
+  | "open";
+
+/** Why a command was refused. */
+export interface Refusal {
+  readonly refused: string;
+  readonly detail: Readonly<Record<string, Json>>;
+}
+
+/** A command to one wallet. What is not its parameter is null. */
+export interface Command {
+  readonly op: Op;
+  readonly idempotency_key: string | null;
+  readonly reservation_id: string | null;
+  readonly amount: bigint | null;
+  readonly at_least: bigint | null;
+  /** Microseconds. */
+  readonly ttl: bigint | null;
+  readonly final: boolean | null;
+  readonly to: string | null;
+  readonly reason: string | null;
+  readonly metadata: Json;
+  /** A command of a batch that could not be read. */
+  readonly misread?: Refusal;
+}
+
+/** The parameters of a command, without `p_`; ttl in seconds. What is null counts as absent. */
+export type Arguments = Readonly<Record<string, Json | undefined>>;
+
+/** A command from its parameters, with their defaults. */
+export function commandOf(op: Op, args: Arguments): Command {
+  const text = (name: string) => (args[name] ?? null) as string | null;
+  const whole = (name: string) => (args[name] == null ? null : BigInt(args[name] as bigint));
+  const key = text("idempotency_key");
+  const names = op === "reserve" || op === "charge";
+  const ttl = args.ttl == null ? null : BigInt(Math.round(Number(args.ttl) * 1e6));
+  return {
+    op,
+    idempotency_key: key,
+    reservation_id: text("reservation_id") ?? (names ? key : null),
+    amount: whole("amount"),
+    at_least: whole("at_least"),
+    ttl: ttl ?? (op === "reserve" ? DEFAULT_TTL : null),
+    final: op === "settle" ? ((args.final ?? true) as boolean) : null,
+    to: text("to"),
+    reason: text("reason"),
+    metadata: args.metadata ?? {},
+  };
+}
+
+/** A refusal for a field that is not as it must be. */
+export function invalid(field: string): Refusal {
+  return { refused: "LGARG", detail: { field } };
+}
+
+/** Whether it is an id or a key: 1 to 255 characters, not blank. */
+export function isId(id: string | null, longest = 255): boolean {
+  return id !== null && /[^ \t\r\n]/.test(id) && [...id].length <= longest;
+}
+
+const KEYLESS: readonly Op[] = ["freeze", "unfreeze", "transfer_in", "open"];
+const NAMING: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge", "refund"];
+const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze", "open"];
+
+/**
+ * The first field that is not as it must be. Which of several is named first is in no contract:
+ * it is as the SQL has it (_invalid_field).
+ */
+export function findInvalid(command: Command): Refusal | undefined {
+  const { op, idempotency_key: key, reservation_id: id, amount, at_least, ttl } = command;
+  if (key === null ? !KEYLESS.includes(op) : !isId(key)) return invalid("idempotency_key");
+  if (id === null ? NAMING.includes(op) : !isId(id)) return invalid("reservation_id");
+  const smallest = op === "settle" ? 0n : 1n;
+  if (amount === null ? !WITHOUT_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
+  if (at_least !== null && (at_least < 1n || at_least > (amount ?? 0n))) return invalid("at_least");
+  if (op === "reserve" || op === "extend") {
+    if (ttl === null || ttl < SECOND || ttl > LONGEST_TTL) return invalid("ttl");
+  }
+  const { metadata, reason } = command;
+  if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
+    return invalid("metadata");
+  }
+  if ((op === "freeze" || op === "unfreeze") && !isId(reason, 1000)) return invalid("reason");
+  return undefined;
+}
+
+/** The first difference between two uses of a key, as LGIDK tells it. */
+export function findDifference(stored: Command, given: Command): Refusal | undefined {
+  const [was, is] = [request(stored), request(given)];
+  const field = Object.keys(was).find((name) => !isDeepStrictEqual(was[name], is[name]));
+  if (field === undefined) return undefined;
+  return {
+    refused: "LGIDK",
+    detail: { field, stored: was[field] ?? null, given: is[field] ?? null },
+  };
+}
+
+// In the order in which the SQL names them (_difference).
+function request(command: Command): Record<string, Json> {
+  const { op, reservation_id, amount, at_least, ttl, final, to, reason, metadata } = command;
+  const seconds = ttl === null ? null : Number(ttl) / 1e6;
+  return { op, reservation_id, amount, at_least, ttl: seconds, final, to, reason, metadata };
+}
+
+const FIELDS: Readonly<Partial<Record<Op, readonly string[]>>> = {
+  reserve: ["amount", "reservation_id", "ttl", "at_least"],
+  settle: ["amount", "reservation_id", "final"],
+  cancel: ["reservation_id"],
+  extend: ["reservation_id", "ttl", "amount"],
+  charge: ["amount", "reservation_id"],
+  credit: ["amount"],
+  withdraw: ["amount"],
+  refund: ["amount", "reservation_id"],
+};
+/** What `post` takes. */
+export const AGENT_OPS: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge"];
+/** What `post_funds` takes. */
+export const FUNDS_OPS: readonly Op[] = [...AGENT_OPS, "credit", "withdraw", "refund"];
+
+/** Reads a command of a batch, strictly. */
+export function readCommand(given: Arguments, ops: readonly Op[]): Command {
+  const op = given.op as Op;
+  const misread = findMisread(given, ops);
+  if (!misread) return commandOf(op, given);
+  // Of what could not be read, the answer tells whose it is.
+  const { idempotency_key, reservation_id } = given;
+  return { ...commandOf(op, { idempotency_key, reservation_id }), misread };
+}
+
+function findMisread(given: Arguments, ops: readonly Op[]): Refusal | undefined {
+  const { op } = given;
+  if (typeof op !== "string") return invalid("op");
+  if (!ops.includes(op as Op)) return { refused: "LGUNK", detail: { op } };
+  const allowed = ["op", "idempotency_key", "metadata", ...(FIELDS[op as Op] ?? [])];
+  const unknown = Object.keys(given).filter((field) => !allowed.includes(field));
+  if (unknown.length > 0) return invalid(unknown.sort()[0] ?? "");
+  for (const field of ["amount", "at_least"]) {
+    if (given[field] != null && !isWhole(given[field])) return invalid(field);
+  }
+  if (given.final != null && typeof given.final !== "boolean") return invalid("final");
+  return undefined;
+}
+
+/** A JSON number or string that is a whole number of 64 bits. */
+function isWhole(value: Json): boolean {
+  const text = String(value);
+  return /^-?\d{1,19}$/.test(text) && BigInt(text) <= MAX && BigInt(text) >= -MAX - 1n;
+}

@@ -1,0 +1,254 @@
+// Random sequences of commands that meet each other: few wallets, ids and keys, amounts around
+// what is there, deadlines that are passed by an hour or missed by a microsecond.
+import fc from "fast-check";
+import type { Json } from "../../src/json.ts";
+import type { Step } from "./compare.ts";
+import { type Arguments, MAX } from "./requests.ts";
+
+type Call = Pick<Step, "call" | "args">;
+/** A command with its `op`, as in a batch. */
+type Made = Record<string, Json>;
+
+const HOME = "a";
+const WALLETS = [HOME, "b", "c"];
+
+/** One key in four is one that others have, too; the rest are made from the step's place. */
+const FRESH = "fresh";
+const key = fc.oneof(
+  { arbitrary: fc.constant(FRESH), weight: 12 },
+  { arbitrary: fc.constantFrom("k1", "k2"), weight: 3 },
+  { arbitrary: fc.constantFrom(null, "", " \t", "x".repeat(256)), weight: 1 },
+);
+const id = fc.oneof(
+  { arbitrary: fc.constantFrom("r1", "r2", "r3", "r4"), weight: 14 },
+  { arbitrary: fc.constantFrom("k1", "k2"), weight: 2 },
+  { arbitrary: fc.constantFrom(null, "nobody's", " "), weight: 1 },
+);
+const amount = fc.oneof(
+  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 20 },
+  { arbitrary: fc.integer({ min: 0, max: 60 }), weight: 4 },
+  { arbitrary: fc.constantFrom(MAX, MAX - 1n, MAX - 20n, MAX / 2n), weight: 2 },
+  { arbitrary: fc.constantFrom(null, 0, -1, -MAX), weight: 1 },
+);
+/** Seconds. */
+const ttl = fc.oneof(
+  { arbitrary: fc.constantFrom(null, 60, 600, 3600), weight: 12 },
+  { arbitrary: fc.constantFrom(1, 90.5, 2_592_000), weight: 2 },
+  { arbitrary: fc.constantFrom(0, 0.999999, 2_592_000.000001, -5), weight: 1 },
+);
+const metadata = fc.oneof(
+  { arbitrary: fc.constant(null), weight: 16 },
+  { arbitrary: fc.constantFrom<Json[]>({}, { a: 1 }, { b: [1, null], a: "x" }), weight: 4 },
+  { arbitrary: fc.constantFrom<Json[]>([], "x", 1), weight: 1 },
+);
+const mostly = <T>(usual: T, ...others: T[]) =>
+  fc.oneof(
+    { arbitrary: fc.constant(usual), weight: 6 * others.length },
+    { arbitrary: fc.constantFrom(...others), weight: others.length },
+  );
+
+const common = { idempotency_key: key, metadata };
+const OPS = {
+  reserve: fc.record({
+    ...common,
+    amount,
+    ttl,
+    reservation_id: id,
+    at_least: mostly<Json>(null, 1, 5, 0),
+  }),
+  settle: fc.record({
+    ...common,
+    amount,
+    reservation_id: id,
+    final: fc.constantFrom(null, true, false, false),
+  }),
+  cancel: fc.record({ ...common, reservation_id: id }),
+  extend: fc.record({
+    ...common,
+    reservation_id: id,
+    ttl,
+    amount: fc.oneof(fc.constant(null), amount),
+  }),
+  charge: fc.record({ ...common, amount, reservation_id: id }),
+  credit: fc.record({ ...common, amount }),
+  withdraw: fc.record({ ...common, amount }),
+  refund: fc.record({ ...common, amount, reservation_id: id }),
+};
+const WEIGHTS = {
+  reserve: 8,
+  settle: 6,
+  cancel: 2,
+  extend: 4,
+  charge: 2,
+  credit: 2,
+  withdraw: 1,
+  refund: 2,
+};
+
+const command = fc.oneof(
+  ...Object.entries(OPS).map(([op, record]) => ({
+    arbitrary: record.map((args): Made => ({ op, ...args })),
+    weight: WEIGHTS[op as keyof typeof OPS],
+  })),
+);
+
+/** What a batch must refuse, or read in another way. */
+const spoil = fc.constantFrom<((made: Made) => Made)[]>(
+  (made) => made,
+  ({ op, ...made }) => ({
+    op: op ?? "",
+    ...Object.fromEntries(Object.entries(made).filter(([, v]) => v !== null)),
+  }),
+  (made) => ({ ...made, ...(typeof made.amount === "number" && { amount: String(made.amount) }) }),
+  (made) => ({ ...made, ...("amount" in made && { amount: 1.5 }) }),
+  (made) => ({ ...made, ...("amount" in made && { amount: "1e3" }) }),
+  (made) => ({ ...made, ...("final" in made && { final: "false" }) }),
+  (made) => ({ ...made, ammount: 1 }),
+  (made) => ({ ...made, op: "transfer" }),
+  (made) => ({ ...made, op: null }),
+);
+const inBatch = fc.oneof(
+  { arbitrary: command, weight: 12 },
+  { arbitrary: fc.tuple(command, spoil).map(([made, change]) => change(made)), weight: 2 },
+);
+
+/** Steps as they are drawn: fresh keys, and repetitions, are only known in their places. */
+type Draft = Call | { readonly again: number };
+
+const wallet = fc.oneof(
+  { arbitrary: fc.constant(HOME), weight: 20 },
+  { arbitrary: fc.constantFrom("b", "c"), weight: 3 },
+  { arbitrary: fc.constantFrom("nobody", "", null), weight: 1 },
+);
+const single = fc
+  .tuple(wallet, command)
+  .map(([wallet_id, { op, ...args }]): Draft[] => [
+    { call: String(op), args: { wallet_id, ...args } },
+  ]);
+const batch = fc
+  .tuple(
+    fc.constantFrom("post", "post_funds", "post_funds"),
+    wallet,
+    fc.array(inBatch, { maxLength: 6 }),
+  )
+  .map(([call, wallet_id, commands]): Draft[] => [{ call, args: { wallet_id, commands } }]);
+const strange = fc
+  .constantFrom<Json[]>(null, {}, [1], "[]")
+  .map((commands): Draft[] => [{ call: "post", args: { wallet_id: HOME, commands } }]);
+const transfer = fc
+  .record({ from: wallet, to: wallet, amount, ...common })
+  .map((args): Draft[] => [{ call: "transfer", args }]);
+const freeze = fc
+  .record({
+    wallet_id: wallet,
+    reason: mostly<string | null>("why", "why not", "", null),
+    idempotency_key: fc.oneof(fc.constant(null), key),
+    metadata,
+  })
+  .chain((args) =>
+    fc.constantFrom("freeze_wallet", "unfreeze_wallet").map((call): Draft[] => [{ call, args }]),
+  );
+const reopen = fc
+  .record({
+    wallet_id: wallet,
+    unit: mostly<string | null>("USD", "EUR", null),
+    scale: mostly<number | null>(9, 2, 19, null),
+    overdraft_limit: mostly<number | null>(null, 0, 15, -1),
+    metadata,
+  })
+  .map((args): Draft[] => [{ call: "open_wallet", args }]);
+const sweep = fc
+  .constantFrom(0, 1, 2, 1000, 1000, 1000)
+  .map((limit): Draft[] => [{ call: "expire_due", args: { limit } }]);
+/** Time passes: past a short deadline, the default one, an hour, the longest. */
+const pass = fc
+  .constantFrom(30, 61, 601, 3601, 2_592_001)
+  .map((seconds): Draft[] => [{ call: "go_back", args: { seconds } }]);
+/** The clock steps back, so that the next events meet the next deadline to the microsecond. */
+const approach = fc
+  .tuple(fc.constantFrom(HOME, HOME, "b"), fc.integer({ min: 1, max: 5 }), fc.boolean())
+  .map(([wallet_id, before_due, frozen]): Draft[] => [
+    { call: frozen ? "freeze_wallet" : "unfreeze_wallet", args: { wallet_id, reason: "time" } },
+    { call: "date_last", args: { wallet_id, before_due } },
+  ]);
+const ahead = fc
+  .constantFrom(HOME, HOME, "b")
+  .map((wallet_id): Draft[] => [{ call: "date_last", args: { wallet_id, seconds: 86_400 } }]);
+const again = fc.nat({ max: 30 }).map((index): Draft[] => [{ again: index }]);
+
+const drafts = fc.oneof(
+  { arbitrary: single, weight: 24 },
+  { arbitrary: batch, weight: 8 },
+  { arbitrary: again, weight: 6 },
+  { arbitrary: transfer, weight: 3 },
+  { arbitrary: pass, weight: 3 },
+  { arbitrary: approach, weight: 3 },
+  { arbitrary: freeze, weight: 2 },
+  { arbitrary: sweep, weight: 2 },
+  { arbitrary: reopen, weight: 1 },
+  { arbitrary: ahead, weight: 1 },
+  { arbitrary: strange, weight: 1 },
+);
+
+const look = fc.record({
+  wallet_id: fc.constantFrom(HOME, HOME, HOME, "b"),
+  index: fc.nat({ max: 40 }),
+  shift: fc.constantFrom(0, 0, -1, 1),
+});
+const limit = fc.constantFrom(null, null, 0, 5, 20);
+const start = fc.record({
+  limits: fc.tuple(limit, limit),
+  funds: fc.tuple(fc.constantFrom(10, 30, 30, 60, MAX - 30n), fc.constantFrom(0, 20)),
+  ahead: fc.boolean(),
+});
+
+/** Sequences of at most so many steps, after wallets were opened and funded. */
+export function sequences(longest: number): fc.Arbitrary<readonly Step[]> {
+  const steps = fc.array(fc.tuple(drafts, look), { minLength: 1, maxLength: longest, size: "max" });
+  return fc.tuple(start, steps).map(([{ limits, funds, ahead }, drawn]) => {
+    const terms = (i: number) => ({
+      unit: "USD",
+      scale: i === 2 ? 2 : 9,
+      overdraft_limit: limits[i] ?? null,
+    });
+    const opening = WALLETS.map((wallet_id, i) => ({
+      call: "open_wallet",
+      args: { wallet_id, ...terms(i) },
+    }));
+    const dated = ahead ? [{ call: "date_last", args: { wallet_id: HOME, seconds: 86_400 } }] : [];
+    const funding = WALLETS.map((wallet_id, i): Call => {
+      return {
+        call: "credit",
+        args: { wallet_id, amount: funds[i] || 1, idempotency_key: "funds" },
+      };
+    });
+    const first: Step[] = [...opening, ...dated, ...funding].map((each) => {
+      return { ...each, look: { wallet_id: HOME, index: 0, shift: 0 } };
+    });
+    return [...first, ...settle(drawn)];
+  });
+}
+
+/** Gives each fresh key its name, and each repetition what it repeats. */
+function settle(drawn: readonly (readonly [Draft[], Step["look"]])[]): Step[] {
+  const steps: Step[] = [];
+  for (const [calls, look] of drawn) {
+    for (const draft of calls) {
+      const before = "again" in draft ? steps[draft.again % Math.max(steps.length, 1)] : undefined;
+      if (before) steps.push({ ...before, look });
+      else if ("call" in draft) steps.push({ ...named(draft, String(steps.length)), look });
+    }
+  }
+  return steps;
+}
+
+function named({ call, args }: Call, place: string): Call {
+  const fresh = (given: Arguments, suffix: string): Arguments => {
+    return given.idempotency_key === FRESH ? { ...given, idempotency_key: `k${suffix}` } : given;
+  };
+  const { commands } = args;
+  if (!Array.isArray(commands)) return { call, args: fresh(args, `#${place}`) };
+  const each = (command: Json, i: number) =>
+    typeof command === "object" ? (fresh(command as Arguments, `#${place}.${i}`) as Json) : command;
+  return { call, args: { ...args, commands: commands.map(each) } };
+}
