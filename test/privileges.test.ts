@@ -276,7 +276,7 @@ describe("every function", () => {
 });
 
 describe("an agent cannot add funds to its budget", () => {
-  const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null)
+  const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null, 1, 1)
     ::baseledger._command`;
   const greedy: [string, ...string[]][] = [
     // by the functions of others
@@ -293,7 +293,7 @@ describe("an agent cannot add funds to its budget", () => {
     // by the helpers
     ["_fold", `select baseledger._fold('w', array[${credit}])`],
     ["_batch", `select baseledger._batch('w', array[${credit}])`],
-    ["_single", `select baseledger._single(baseledger._fold('w', array[${credit}]))`],
+    ["_single", `select baseledger._single('w', ${credit})`],
     ["_sweep", "select baseledger._sweep(array['w'], 10)"],
     [
       "a helper as an aggregate",
@@ -353,7 +353,7 @@ describe("an agent cannot add funds to its budget", () => {
     [
       "drop a constraint",
       `alter table baseledger.wallets
-      drop constraint wallets_reserved_not_negative`,
+      drop constraint wallets_pkey`,
     ],
     [
       "a trigger",

@@ -1,5 +1,5 @@
 -- The next deadline at which an open reservation gives its hold back: of those in the table that
--- the fold has not touched, and of those that it has.
+-- the fold does not know, and of those that it does.
 create or replace function baseledger._next_return(p_wallet_id text, p_holds baseledger._hold[])
 returns timestamptz
 language plpgsql
@@ -15,7 +15,7 @@ begin
       and r.expires_at < 'infinity'
       and not exists (
         select from unnest(p_holds) as h
-          where h.reservation_id = r.reservation_id and h.stored
+          where h.reservation_id = r.reservation_id and h.status <> 'unknown'
       )
     order by r.expires_at
     limit 1;

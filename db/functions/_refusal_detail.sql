@@ -8,7 +8,6 @@ create or replace function baseledger._refusal_detail(
   p_spent bigint,
   p_overdraft_limit bigint,
   p_change bigint,
-  p_field text,
   p_command baseledger._command,
   p_hold baseledger._hold,
   p_holds baseledger._hold[]
@@ -23,7 +22,10 @@ declare
 begin
   case p_code
     when 'LGARG' then
-      return baseledger._argument_detail(p_field);
+      return baseledger._argument_detail(baseledger._invalid_field(
+        p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
+        p_command.at_least, p_command.ttl, p_command.metadata, p_command.details
+      ));
     when 'LGFRZ' then
       return jsonb_build_object('wallet_id', p_wallet_id);
     when 'LGRNF', 'LGRID' then

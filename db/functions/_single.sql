@@ -1,15 +1,14 @@
--- The receipt of a single command; raises its refusal.
-create or replace function baseledger._single(p_receipts baseledger.receipt[])
+-- Carries out a single command, and raises its refusal. A SQL function without settings, so that it
+-- is inlined.
+create or replace function baseledger._single(
+  p_wallet_id text,
+  p_command baseledger._command
+)
 returns baseledger.receipt
-language plpgsql
+language sql
 volatile
 as $$
-begin
-  if p_receipts[1].refused is not null then
-    perform baseledger._raise(p_receipts[1].refused, p_receipts[1].detail);
-  end if;
-  return p_receipts[1];
-end
+  select (baseledger._fold(p_wallet_id, array[p_command], null, true))[1]
 $$;
 
 revoke all on function baseledger._single from public;

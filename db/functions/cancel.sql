@@ -12,10 +12,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
-    'cancel', p_idempotency_key, p_reservation_id, null,
-    null, null, null, coalesce(p_metadata, '{}'), null, null, null, null
-  )::baseledger._command]));
+  return baseledger._single(p_wallet_id, baseledger._make_command(
+    'cancel', p_idempotency_key, p_reservation_id, p_metadata => p_metadata
+  ));
 end
 $$;
 

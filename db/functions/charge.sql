@@ -13,10 +13,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
+  return baseledger._single(p_wallet_id, baseledger._make_command(
     'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
-    null, null, null, coalesce(p_metadata, '{}'), null, null, null, null
-  )::baseledger._command]));
+    p_metadata => p_metadata
+  ));
 end
 $$;
 

@@ -14,10 +14,11 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
+  p_ttl := baseledger._seconds(p_ttl);
+  return baseledger._single(p_wallet_id, baseledger._make_command(
     'extend', p_idempotency_key, p_reservation_id, p_amount,
-    null, baseledger._seconds(p_ttl), null, coalesce(p_metadata, '{}'), null, null, null, null
-  )::baseledger._command]));
+    p_ttl => p_ttl, p_metadata => p_metadata
+  ));
 end
 $$;
 

@@ -40,10 +40,9 @@ begin
     )
     on conflict (wallet_id) do nothing;
   if found then
-    return baseledger._single(baseledger._fold(p_wallet_id, array[row(
-      'open', null, null, null, null, null, null, coalesce(p_metadata, '{}'), v_terms,
-      null, null, null
-    )::baseledger._command]));
+    return baseledger._single(p_wallet_id, baseledger._make_command(
+      'open', null, p_metadata => p_metadata, p_details => v_terms
+    ));
   end if;
 
   select * into v_event from baseledger.events e where e.wallet_id = p_wallet_id and e.seq = 1;

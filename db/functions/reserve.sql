@@ -15,10 +15,11 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
+  p_ttl := baseledger._reserve_ttl(p_ttl);
+  return baseledger._single(p_wallet_id, baseledger._make_command(
     'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
-    p_at_least, baseledger._seconds(p_ttl), null, coalesce(p_metadata, '{}'), null, null, null, null
-  )::baseledger._command]));
+    p_at_least, p_ttl, p_metadata => p_metadata
+  ));
 end
 $$;
 

@@ -14,10 +14,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
+  return baseledger._single(p_wallet_id, baseledger._make_command(
     'settle', p_idempotency_key, p_reservation_id, p_amount,
-    null, null, coalesce(p_final, true), coalesce(p_metadata, '{}'), null, null, null, null
-  )::baseledger._command]));
+    p_final => coalesce(p_final, true), p_metadata => p_metadata
+  ));
 end
 $$;
 

@@ -37,16 +37,15 @@ begin
     ));
   end if;
 
-  v_out := baseledger._single(baseledger._fold(p_from, array[row(
-    'transfer_out', p_idempotency_key, null, p_amount, null, null, null,
-    coalesce(p_metadata, '{}'), jsonb_build_object('to', p_to), null, null, null
-  )::baseledger._command]));
+  v_out := baseledger._single(p_from, baseledger._make_command(
+    'transfer_out', p_idempotency_key, p_amount => p_amount, p_metadata => p_metadata,
+    p_details => jsonb_build_object('to', p_to)
+  ));
   if not v_out.replayed then
-    perform baseledger._single(baseledger._fold(p_to, array[row(
-      'transfer_in', null, null, p_amount, null, null, null,
-      coalesce(p_metadata, '{}'), jsonb_build_object('from', p_from, 'from_seq', v_out.seq),
-      null, null, null
-    )::baseledger._command]));
+    perform baseledger._single(p_to, baseledger._make_command(
+      'transfer_in', null, p_amount => p_amount, p_metadata => p_metadata,
+      p_details => jsonb_build_object('from', p_from, 'from_seq', v_out.seq)
+    ));
   end if;
   return v_out;
 end

@@ -12,11 +12,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return baseledger._single(baseledger._fold(p_wallet_id, array[row(
-    'unfreeze', p_idempotency_key, null, null,
-    null, null, null, coalesce(p_metadata, '{}'), jsonb_build_object('reason', p_reason),
-    null, null, null
-  )::baseledger._command]));
+  return baseledger._single(p_wallet_id, baseledger._make_command(
+    'unfreeze', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('reason', p_reason)
+  ));
 end
 $$;
 
