@@ -24,7 +24,12 @@ async function picture(lines: readonly string[]) {
 }
 
 test("a picture has a line for each way of calling", async () => {
-  const { stdout } = await picture(["client, hot", "client, spread", "naive, hot", "naive, spread"]);
+  const { stdout } = await picture([
+    "client, hot",
+    "client, spread",
+    "naive, hot",
+    "naive, spread",
+  ]);
   expect(stdout).toMatch(/^<svg /);
   for (const name of ["BaseLedger, hot", "BaseLedger, spread", "naive, hot", "naive, spread"]) {
     expect(stdout).toContain(`>${name}</text>`);
