@@ -1,1 +1,1 @@
--- Enter migration here
+--!include functions/_sweep_singly.sql

@@ -143,6 +143,14 @@ test("more locked wallets than a page do not hide the one behind them", async ()
   expect(await sweep(ledger.worker)).toBe(449);
 });
 
+test("what is no fault of a wallet is told, not passed over", async () => {
+  const [id = ""] = await due(1, 1);
+  const sweeping = ledger.worker.begin("read only", (tx) => sweep(tx));
+  await expect(sweeping).rejects.toMatchObject({ code: "25006" });
+  expect(await expired(id)).toEqual([]);
+  expect(await sweep(ledger.worker)).toBe(1);
+});
+
 describe("a poison wallet does not stop the others", () => {
   const poisons: [string, string, string][] = [
     [
