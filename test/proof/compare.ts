@@ -15,7 +15,7 @@ import {
 } from "./ledger.ts";
 import type { Event, Receipt } from "./model.ts";
 import { plain } from "./plain.ts";
-import type { Arguments, Refusal, Time } from "./requests.ts";
+import type { Arguments, Time } from "./requests.ts";
 
 /** Something to do in the ledger, and an instant to look at afterwards. */
 export interface Step {
@@ -61,7 +61,8 @@ export interface Difference {
 export function compareStep(ledger: Ledger, step: Step, told: Told): Omit<Difference, "step">[] {
   const expected = { answer: answer(ledger, step, told), ...look(ledger, step, told) };
   return Object.entries(expected).flatMap(([what, value]) => {
-    const found = told[what as keyof Told];
+    const raw = told[what as keyof Told] as Json;
+    const found = what === "answer" ? withoutReasons(raw) : raw;
     const model = plain(value);
     return isDeepStrictEqual(found, model) ? [] : [{ what, found, expected: model }];
   });
@@ -195,8 +196,11 @@ function print(receipt: Receipt, args: Arguments): Record<string, unknown> {
   return { wallet_id, ...event, replayed: receipt.replayed, refused: null, detail: null };
 }
 
-/** Detail of a refusal without what is for a person only. */
-export function withoutReason(refusal: Refusal): Refusal {
-  const { reason: _, ...detail } = refusal.detail;
-  return refusal.refused === "LGARG" ? { ...refusal, detail } : refusal;
+/** An answer without what its refusals say for a person only. */
+function withoutReasons(answer: Json): Json {
+  if (Array.isArray(answer)) return answer.map(withoutReasons);
+  const { refused, detail } = (answer ?? {}) as Record<string, Json>;
+  if (refused !== "LGARG") return answer;
+  const { reason, ...rest } = detail as Record<string, Json>;
+  return { ...(answer as object), detail: rest };
 }

@@ -1,6 +1,7 @@
 // The database of the proof, and how sequences are played in it.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import postgres from "postgres";
 import { type Json, parseJson, stringifyJson } from "../../src/json.ts";
 import { compareStep, type Difference, journals, type Step, type Told } from "./compare.ts";
@@ -59,6 +60,6 @@ function compareAll(steps: readonly Step[], told: readonly Json[]): Difference |
   const last = steps.length - 1;
   const expected = journals(ledger);
   if (verify !== null) return { step: last, what: "verify", found: verify ?? null, expected: null };
-  if (stringifyJson(found ?? null) === stringifyJson(expected)) return undefined;
+  if (isDeepStrictEqual(found, expected)) return undefined;
   return { step: last, what: "the journals", found: found ?? null, expected };
 }

@@ -65,8 +65,8 @@ $$;
 
 -- Dates the last event of a wallet ahead, as if it had happened at another time: by so many
 -- seconds, or until so many microseconds before the next deadline. From then on the clock is behind
--- the wallet, and each event happens exactly a microsecond after the one before. An event that
--- has set a deadline stays where it is, as its time to live would change. Returns the time.
+-- the wallet, and each event happens exactly a microsecond after the one before. An event of a
+-- reservation stays where it is: it may have set a deadline, or come before one. Returns the time.
 create function proof.date_last(p_wallet_id text, p_seconds numeric, p_before_due integer)
 returns timestamptz
 language plpgsql
@@ -88,7 +88,7 @@ begin
   update baseledger.events e set occurred_at = v_at
     where e.wallet_id = p_wallet_id
       and e.seq = v_wallet.seq
-      and e.event not in ('reserved', 'extended')
+      and e.reservation_id is null
       and e.occurred_at < v_at;
   if not found then
     return null;
@@ -202,7 +202,7 @@ begin
     v_wallet_id, (p_step #>> '{look,index}')::integer, (p_step #>> '{look,shift}')::integer
   );
   select jsonb_build_object(
-      'wallets', (select jsonb_agg(to_jsonb(b)) from baseledger.wallet_balances b),
+      'wallets', (select jsonb_agg(to_jsonb(b) order by b.wallet_id) from baseledger.wallet_balances b),
       'open', (
         select jsonb_agg(to_jsonb(o) - 'time_left' order by o.wallet_id, o.reservation_id)
           from baseledger.open_reservations o
