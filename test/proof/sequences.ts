@@ -190,56 +190,72 @@ const drafts = fc.oneof(
   { arbitrary: strange, weight: 1 },
 );
 
-const look = fc.record({
-  wallet_id: fc.constantFrom(HOME, HOME, HOME, "b"),
-  index: fc.nat({ max: 40 }),
-  shift: fc.constantFrom(0, 0, -1, 1),
-});
+// To look takes as long as a step does; what is wrong is mostly wrong for longer than one.
+const look = fc.oneof(
+  { arbitrary: fc.constant(null), weight: 2 },
+  {
+    arbitrary: fc.record({
+      wallet_id: fc.constantFrom(HOME, HOME, HOME, "b"),
+      index: fc.nat({ max: 40 }),
+      shift: fc.constantFrom(0, 0, -1, 1),
+    }),
+    weight: 1,
+  },
+);
 const limit = fc.constantFrom(null, null, 0, 5, 20);
-const start = fc.record({
+interface Drawn {
+  readonly limits: readonly (number | null)[];
+  readonly funds: readonly (number | bigint)[];
+  readonly ahead: boolean;
+}
+const start: fc.Arbitrary<Drawn> = fc.record({
   limits: fc.tuple(limit, limit),
   funds: fc.tuple(fc.constantFrom(10, 30, 30, 60, MAX - 30n), fc.constantFrom(0, 20)),
   ahead: fc.boolean(),
 });
 
-/** Sequences of at most so many steps, after wallets were opened and funded. */
-export function sequences(longest: number): fc.Arbitrary<readonly Step[]> {
+/** Sequences that have their start in common: wallets that were opened and funded. */
+export interface Batch {
+  readonly start: readonly Step[];
+  readonly sequences: readonly (readonly Step[])[];
+}
+
+/** Batches of at most so many sequences, of at most so many steps after the start. */
+export function batches(most: number, longest: number): fc.Arbitrary<Batch> {
   const steps = fc.array(fc.tuple(drafts, look), { minLength: 1, maxLength: longest, size: "max" });
-  return fc.tuple(start, steps).map(([{ limits, funds, ahead }, drawn]) => {
-    const terms = (i: number) => ({
-      unit: "USD",
-      scale: i === 2 ? 2 : 9,
-      overdraft_limit: limits[i] ?? null,
-    });
-    const opening = WALLETS.map((wallet_id, i) => ({
-      call: "open_wallet",
-      args: { wallet_id, ...terms(i) },
-    }));
-    const dated = ahead ? [{ call: "date_last", args: { wallet_id: HOME, seconds: 86_400 } }] : [];
-    const funding = WALLETS.map((wallet_id, i): Call => {
-      return {
-        call: "credit",
-        args: { wallet_id, amount: funds[i] || 1, idempotency_key: "funds" },
-      };
-    });
-    const first: Step[] = [...opening, ...dated, ...funding].map((each) => {
-      return { ...each, look: { wallet_id: HOME, index: 0, shift: 0 } };
-    });
-    return [...first, ...settle(drawn)];
+  const many = fc.array(steps, { minLength: 1, maxLength: most, size: "max" });
+  return fc.tuple(start, many).map(([drawn, sequences]) => {
+    const first = opening(drawn);
+    return { start: first, sequences: sequences.map((each) => settle(first, each)) };
   });
 }
 
+function opening({ limits, funds, ahead }: Drawn): Step[] {
+  const opened = WALLETS.map((wallet_id, i): Call => {
+    const terms = { unit: "USD", scale: i === 2 ? 2 : 9, overdraft_limit: limits[i] ?? null };
+    return { call: "open_wallet", args: { wallet_id, ...terms } };
+  });
+  const dated = ahead ? [{ call: "date_last", args: { wallet_id: HOME, seconds: 86_400 } }] : [];
+  const funded = WALLETS.map((wallet_id, i): Call => {
+    const args = { wallet_id, amount: funds[i] || 1, idempotency_key: "funds" };
+    return { call: "credit", args };
+  });
+  return [...opened, ...dated, ...funded].map((each) => ({ ...each, look: null }));
+}
+
 /** Gives each fresh key its name, and each repetition what it repeats. */
-function settle(drawn: readonly (readonly [Draft[], Step["look"]])[]): Step[] {
-  const steps: Step[] = [];
+function settle(
+  start: readonly Step[],
+  drawn: readonly (readonly [Draft[], Step["look"]])[],
+): Step[] {
+  const steps = [...start];
   for (const [calls, look] of drawn) {
     for (const draft of calls) {
-      const before = "again" in draft ? steps[draft.again % Math.max(steps.length, 1)] : undefined;
-      if (before) steps.push({ ...before, look });
-      else if ("call" in draft) steps.push({ ...named(draft, String(steps.length)), look });
+      if ("call" in draft) steps.push({ ...named(draft, String(steps.length)), look });
+      else steps.push({ ...(steps[draft.again % steps.length] as Step), look });
     }
   }
-  return steps;
+  return steps.slice(start.length);
 }
 
 function named({ call, args }: Call, place: string): Call {
