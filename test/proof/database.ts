@@ -63,6 +63,6 @@ function connect(url: string): postgres.Sql {
     fetch_types: false,
     onnotice: () => undefined,
     // What was undone stays in the tables, where an index passes it over and a scan does not.
-    connection: { application_name: "proof", TimeZone: "UTC", enable_seqscan: false },
+    connection: { application_name: "proof", TimeZone: "UTC" },
   });
 }

@@ -6,7 +6,7 @@ import { createProgress, withPlayers } from "./players.ts";
 import { batches } from "./sequences.ts";
 
 /** Sequences that share a round trip and a start; and steps after that start. */
-const BATCH = { sequences: 64, steps: 12 };
+const BATCH = { sequences: 96, steps: 12 };
 /** Batches of a round: a seed's worth, some seconds long. */
 const ROUND = 12;
 /** To make a failure smaller may take this long, in milliseconds. */

@@ -192,7 +192,7 @@ const drafts = fc.oneof(
 
 // To look takes as long as a step does; what is wrong is mostly wrong for longer than one.
 const look = fc.oneof(
-  { arbitrary: fc.constant(null), weight: 2 },
+  { arbitrary: fc.constant(null), weight: 4 },
   {
     arbitrary: fc.record({
       wallet_id: fc.constantFrom(HOME, HOME, HOME, "b"),
