@@ -8,6 +8,13 @@ type Letter = readonly [call: string, args: Arguments];
 /** A key that is another one in each place of a sequence. */
 const FRESH = { idempotency_key: "fresh" };
 
+/** In a batch, what becomes of a reservation is not read from the tables. */
+const BATCH = [
+  { op: "settle", reservation_id: "r1", amount: 2, final: false, idempotency_key: "b1" },
+  { op: "settle", reservation_id: "r1", amount: 1, idempotency_key: "b2" },
+  { op: "settle", reservation_id: "r1", amount: 1, idempotency_key: "b3" },
+];
+
 // Amounts are such that each rule comes to be broken, and kept, by some of what came before: with 10
 // available and an overdraft limit of 5, r1 and r2 together exceed the funds, and a settlement of
 // 14 exceeds the limit unless there was a credit, or the hold is back.
@@ -23,7 +30,7 @@ const ALPHABET: readonly Letter[] = [
   ["refund", { reservation_id: "r1", amount: 4, ...FRESH }],
   ["charge", { amount: 3, ...FRESH }],
   ["credit", { amount: 4, ...FRESH }],
-  ["freeze_wallet", { reason: "why", idempotency_key: "k3" }],
+  ["post", { commands: BATCH }],
   ["go_back", { seconds: 601 }],
   ["expire_due", { limit: 1 }],
 ];

@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from "commander";
 import { EXIT, parsedBy } from "../../src/cli/failure.ts";
 import { wholeNumber } from "../../src/cli/numbers.ts";
 import { printError, printLine } from "../../src/cli/output.ts";
+import { untilAskedToEnd } from "../../src/cli/signals.ts";
 import { renderTable } from "../../src/cli/table.ts";
 import { copyTemplate, startTemplateServer } from "../support/template.ts";
 import type { Budget, Outcome, Part } from "./part.ts";
@@ -30,6 +31,7 @@ Parts:
 ${PARTS.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join("\n")}
 
 The parts share the time: one that is done early leaves the rest of its share to the others.
+Ctrl-C ends the run early, but not the report.
 Exit codes: 0 nothing found, 1 something found, 2 usage.
 
 Examples:
@@ -70,17 +72,24 @@ async function prove({ only, seed, ...options }: Options): Promise<void> {
   const runs = options.runs ?? Number.POSITIVE_INFINITY;
   const share =
     options.minutes ?? (options.runs === undefined ? MINUTES : Number.POSITIVE_INFINITY);
-  const end = performance.now() + share * 60_000;
+  let end = performance.now() + share * 60_000;
+  // Who has seen enough is told what there was to see.
+  void untilAskedToEnd().then(() => {
+    end = 0;
+  });
   printError(`seed ${seed}`);
   const server = await startTemplateServer();
   const ran: Ran[] = [];
   try {
     for (const [i, part] of parts.entries()) {
       const now = performance.now();
-      const budget = {
+      const until = now + (end - now) / (parts.length - i);
+      const budget: Budget = {
         seed,
         runs,
-        until: now + (end - now) / (parts.length - i),
+        get until() {
+          return Math.min(until, end);
+        },
         log: (line: string) => printError(`${part.name}: ${line}`),
         createDatabase: () => copyTemplate(server),
       };

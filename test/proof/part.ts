@@ -8,7 +8,7 @@ export interface Budget {
   readonly seed: number;
   /** As many of whatever the part counts; it ends earlier when the time is up. */
   readonly runs: number;
-  /** When to stop, by `performance.now()`. */
+  /** When to stop, by `performance.now()`; earlier, once the person who watches asks for it. */
   readonly until: number;
   /** A line for the person who watches. */
   readonly log: (line: string) => void;
