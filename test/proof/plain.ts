@@ -20,7 +20,9 @@ export function parsePlain(text: string): Json {
 
 function toPlain(_key: string, value: unknown, { source }: { source: string }): unknown {
   if (typeof value === "string") return micros(value) ?? value;
-  return typeof value === "number" && /^-?\d+$/.test(source) ? BigInt(source) : value;
+  if (typeof value !== "number" || !Number.isInteger(value)) return value;
+  // 600.000000 is a whole number, too, and a large one is exact in its text only.
+  return BigInt(Number.isSafeInteger(value) ? value : source);
 }
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(\d{1,6}))?\+00:00$/;
