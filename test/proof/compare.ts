@@ -109,12 +109,31 @@ export function say({ steps, what, found, expected }: Difference): string {
     return `${i === steps.length - 1 ? "→" : " "} ${call} ${stringifyJson(args)}`;
   });
   const looked = steps.at(-1)?.look;
+  const least = narrow({ path: [], found, expected });
   return [
     ...done,
-    `differs in ${what}${looked ? `, looked at ${stringifyJson({ ...looked })}` : ""}`,
-    `  the database: ${stringifyJson(found)}`,
-    `  the model:    ${stringifyJson(expected)}`,
+    `differs in ${[what, ...least.path].join(", ")}`,
+    ...(looked ? [`  looked at:    ${stringifyJson({ ...looked })}`] : []),
+    `  the database: ${stringifyJson(least.found)}`,
+    `  the model:    ${stringifyJson(least.expected)}`,
   ].join("\n");
+}
+
+interface Differing {
+  readonly path: readonly string[];
+  readonly found: Json;
+  readonly expected: Json;
+}
+
+/** The first field, or item, in which two values differ, as deep as both of them have it. */
+function narrow({ path, found, expected }: Differing): Differing {
+  const isGroup = (value: Json) => typeof value === "object" && value !== null;
+  if (!isGroup(found) || !isGroup(expected)) return { path, found, expected };
+  const [was, is] = [found, expected] as unknown as Record<string, Json>[];
+  const names = Object.keys({ ...was, ...is });
+  const name = names.find((each) => !isDeepStrictEqual(was?.[each], is?.[each])) ?? "";
+  if (was?.[name] === undefined || is?.[name] === undefined) return { path, found, expected };
+  return narrow({ path: [...path, name], found: was[name], expected: is[name] });
 }
 
 function differ(what: string, found: Json | Told["rows"] | Looked, value: unknown) {

@@ -30,7 +30,7 @@ async function playRandom(budget: Budget): Promise<Outcome> {
   await withPlayers(budget, async (player) => {
     while (goesOn()) {
       const seed = budget.seed + rounds++;
-      failure ??= await playRound(player, seed, tally);
+      failure ??= await playRound(player, seed, tally, budget.log);
       progress(tally.sequences);
     }
   });
@@ -41,11 +41,13 @@ async function playRound(
   player: Player,
   seed: number,
   tally: { sequences: number; steps: number },
+  log: Budget["log"],
 ): Promise<string | undefined> {
   let failed = false;
   const { sequences, steps } = BATCH;
   const property = fc.asyncProperty(batches(sequences, steps), async (batch) => {
     const difference = await player.play(batch);
+    if (difference && !failed) log(`a difference with seed ${seed}; making it smaller`);
     failed ||= difference !== undefined;
     if (difference) throw new Error(say(difference));
     // What is tried to make a failure smaller does not count.
