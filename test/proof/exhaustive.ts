@@ -57,7 +57,7 @@ async function playAll(budget: Budget, length: number): Promise<Outcome> {
   const whole = ALPHABET.length ** length;
   const tally = { sequences: 0, possible: whole, steps: 0 };
   const progress = createProgress(budget, `of ${whole.toLocaleString("en-US")} sequences`);
-  const beginnings = combine(Math.max(length - DEPTH, 0));
+  const beginnings = combine(Math.max(length - DEPTH, 1));
   let failure: string | undefined;
 
   await withPlayers(budget, async (player) => {
