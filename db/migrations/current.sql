@@ -1,1 +1,1 @@
---!include functions/_sweep_singly.sql
+-- Enter migration here
