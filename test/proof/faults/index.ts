@@ -1,0 +1,6 @@
+import type { Part } from "../part.ts";
+import { histories } from "./histories.ts";
+import { faults } from "./under-faults.ts";
+
+/** Parts that hold what clients were told against the journal, whatever happens meanwhile. */
+export const faultParts: readonly Part[] = [histories, faults];
