@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Random } from "../../../src/demo/random.ts";
+import type { Server } from "../../../src/embedded.ts";
 import type { Network } from "../../client/network.ts";
 import { until } from "../../support/until.ts";
 import {
@@ -31,7 +32,7 @@ export type Fault = (scene: Scene) => Promise<void>;
 
 /** `kill -9` of the server with all its processes; sometimes once more while it recovers. */
 export const killServer: Fault = async ({ stage: { server }, random }) => {
-  await killAll(server.pid, () => server.kill("SIGKILL"));
+  await killWhole(server);
   if (random.chance(0.15)) {
     const starting = server.start().catch(() => undefined);
     const pid = await until("it is starting", () => postmasterOf(server.dataDir, server.pid));
@@ -112,6 +113,11 @@ export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
     network.release();
   },
 };
+
+/** `kill -9` of a server with all its processes. */
+export function killWhole(server: Server): Promise<void> {
+  return killAll(server.pid, () => server.kill("SIGKILL"));
+}
 
 /** Waits until the server answers. */
 export async function untilBack({ admin }: Stage): Promise<void> {

@@ -20,6 +20,10 @@ export interface Crowd {
   readonly bySql: number;
   /** Callers that share a client in TypeScript. */
   readonly callers: number;
+  /** How many seconds that client has for an answer. */
+  readonly retryFor?: number;
+  /** Whether no client gives up on a statement that takes long. */
+  readonly patient?: boolean;
 }
 
 export interface Load {
@@ -27,23 +31,22 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-/** What a client in TypeScript may take for an answer, in seconds. */
-const RETRY_FOR = 20;
 /** The settings of every third connection, so that its statements are given up now and then. */
 const IMPATIENT = [{}, { statement_timeout: "40" }, { lock_timeout: "15" }];
 
 /** Starts a crowd. */
 export function startLoad(crowd: Crowd): Load {
-  const { urls, bySql, callers, seed, name, wallets, recorder } = crowd;
+  const { urls, bySql, callers, seed, name, wallets, recorder, retryFor = 20 } = crowd;
   let stopped = false;
   const clients: postgres.Sql[] = [];
-  const ledger = createLedger(urls[0] ?? "", { retryFor: RETRY_FOR, connections: 3 });
+  const ledger = createLedger(urls[0] ?? "", { retryFor, connections: 3 });
 
   const sourceOf = (i: number): Source => {
     return { random: createRandom(seed * 1000 + i), wallets, name: `${name}.${i}` };
   };
   const sqlClients = Array.from({ length: bySql }, (_, i) => {
-    const sql = connectSql(urls[i % urls.length] ?? "", IMPATIENT[i % IMPATIENT.length]);
+    const settings = crowd.patient ? {} : IMPATIENT[i % IMPATIENT.length];
+    const sql = connectSql(urls[i % urls.length] ?? "", settings);
     clients.push(sql);
     const send = (call: Call) => sendSql(sql, call);
     return runClient({ ...sourceOf(i), recorder, names: SQL_CALLS, via: "sql", send });

@@ -14,7 +14,8 @@ export interface Stage extends AsyncDisposable {
 }
 
 const LOGIN = "proof_client";
-const SMALL = { shared_buffers: "16MB", max_connections: "80", max_wal_size: "64MB" };
+/** Settings of a server that starts quickly. */
+export const SMALL = { shared_buffers: "16MB", max_connections: "80", max_wal_size: "64MB" };
 
 /** Starts a server with a migrated database, and a login that may do all that a host's may. */
 export async function createStage(options: ServerOptions = {}): Promise<Stage> {
@@ -30,14 +31,20 @@ export async function createStage(options: ServerOptions = {}): Promise<Stage> {
 }
 
 async function setStage(server: Server): Promise<Stage> {
+  const stage = stageOn(server);
+  await stage.admin.unsafe(`
+    create role ${LOGIN} login password 'secret'
+      in role baseledger_operator, baseledger_auditor, baseledger_worker;
+    grant create on database postgres to ${LOGIN};`);
+  return stage;
+}
+
+/** A server that has it all already. */
+export function stageOn(server: Server): Stage {
   const admin = connectSql(server.url);
   const url = new URL(server.url);
   url.username = LOGIN;
   url.password = "secret";
-  await admin.unsafe(`
-    create role ${LOGIN} login password 'secret'
-      in role baseledger_operator, baseledger_auditor, baseledger_worker;
-    grant create on database postgres to ${LOGIN};`);
   return {
     server,
     url: url.href,

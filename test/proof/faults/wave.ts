@@ -16,15 +16,13 @@ export interface Wave {
   readonly wallets: readonly string[];
   /** Adds what others have recorded. */
   add(sent: readonly Sent[]): void;
+  /** Where it is reckoned, if not where it began. */
+  endAt(stage: Stage): void;
   /** Waits until clients have had so many more answers. */
   answers(more: number): Promise<void>;
 }
 
-export interface WaveOptions {
-  readonly name: string;
-  readonly seed: number;
-  readonly bySql: number;
-  readonly callers: number;
+export interface WaveOptions extends Omit<Crowd, "recorder" | "wallets" | "urls"> {
   readonly sweepers: number;
   /** Where clients connect to; by default the server. */
   readonly urls?: readonly string[];
@@ -45,21 +43,25 @@ const FUNDS = 2000;
 /** It is the busy machine that takes long. */
 const PATIENCE_MS = 120_000;
 
-/** Plays a wave, and checks it against the journal, the model and `verify`. */
+/**
+ * Plays a wave, and checks it against the journal, the model and `verify`; by those of another
+ * server if it ends there.
+ */
 export async function playWave(
   stage: Stage,
   options: WaveOptions,
   act: (wave: Wave) => Promise<void>,
 ): Promise<Reckoning> {
-  const { name, seed, bySql, callers, urls = [stage.url] } = options;
+  const { name, seed, urls = [stage.url] } = options;
   const history = createHistory();
   const others: Sent[] = [];
   const wallets = WALLETS.map((wallet) => `${name}-${wallet}`);
   await openWallets(stage, history, wallets, seed);
   const drawn = DRAWN.map((i) => wallets[i] ?? "");
-  const crowd: Crowd = { recorder: history, wallets: drawn, name, seed, urls, bySql, callers };
+
   let over = false;
-  const load = startLoad(crowd);
+  let end = stage;
+  const load = startLoad({ ...options, recorder: history, wallets: drawn, urls });
   const sweepers = Array.from({ length: options.sweepers }, () =>
     sweepUntil(() => over, stage.url),
   );
@@ -68,6 +70,9 @@ export async function playWave(
     history,
     wallets: drawn,
     add: (sent) => others.push(...sent),
+    endAt: (other) => {
+      end = other;
+    },
     async answers(more) {
       const before = history.answers;
       await until(
@@ -84,7 +89,7 @@ export async function playWave(
     await load.stop();
   }
   const swept = (await Promise.all(sweepers)).reduce((sum, each) => sum + each, 0);
-  const reckoning = await reckon(stage, wallets, [...history.calls, ...others]);
+  const reckoning = await reckon(end, wallets, [...history.calls, ...others]);
   return { ...reckoning, counts: { ...reckoning.counts, sweptByLoops: swept } };
 }
 
