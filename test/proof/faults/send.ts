@@ -2,6 +2,7 @@
 import postgres from "postgres";
 import { UnavailableError } from "../../../src/client/errors.ts";
 import type { Ledger } from "../../../src/client/ledger.ts";
+import { isLeftover } from "../../../src/client/leftover.ts";
 import { troubleOf } from "../../../src/client/transient.ts";
 import { LedgerError } from "../../../src/errors.ts";
 import { type Json, parseJson, stringifyJson } from "../../../src/json.ts";
@@ -52,7 +53,7 @@ export async function sendSql(
     const rows = await sql.unsafe<{ told: string }[]>(query, values, { prepare: true });
     return { receipts: withoutHoles(rows).map(({ told }) => plain(parseJson(told))) };
   } catch (error) {
-    return answerOf(error);
+    return isLeftover(error, values) ? undefined : answerOf(error);
   }
 }
 
