@@ -30,6 +30,7 @@ export function check(
   const wrong = [
     ...checkCommands(uses, entries),
     ...checkTransfers(entries),
+    ...checkFailures(sent),
     ...[...replays.values()].flatMap((each) => [...checkOrder(each), ...each.wrong]),
   ];
   // Where the model has lost its way, it has no place for a refusal.
@@ -73,6 +74,18 @@ function checkCommand(name: string, sendings: readonly Use[], entry: Entry | und
   if (differing) return [`${name} was told ${say(differing.told)}, and is ${say(entry)}`];
   const first = granted.filter(({ told }) => told && "receipt" in told && !told.receipt.replayed);
   return first.length > 1 ? [`${name} was granted anew ${first.length} times`] : [];
+}
+
+/**
+ * A command fails only for a reason outside of the ledger: given up (57014, 55P03), no room
+ * (53100, 53300), no server (57P03, and what Node and the client call it).
+ */
+const FAILURE = /^(57014|55P03|53100|53300|57P03|ECONNREFUSED|CONNECT_TIMEOUT|UnavailableError)$/;
+
+function checkFailures(sent: readonly Sent[]): string[] {
+  return sent
+    .filter(({ answer }) => answer && "failed" in answer && !FAILURE.test(answer.failed))
+    .map((each) => `failed by itself: ${say(each)}`);
 }
 
 /** What has left one wallet has come to the other, once. */

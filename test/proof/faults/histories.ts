@@ -12,7 +12,7 @@ export const histories: Part = {
   run: runHistories,
 };
 
-const ANSWERS = 600;
+const ANSWERS = 400;
 
 async function runHistories({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
   const random = createRandom(seed);

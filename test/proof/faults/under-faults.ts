@@ -12,7 +12,7 @@ import { startClient, startWorkerProcess, type Victim } from "./processes.ts";
 import { createStage, type Stage } from "./stage.ts";
 import { playWave, verify, type Wave } from "./wave.ts";
 
-/** `runs` are kills of the whole server; as many other faults come in between, or more. */
+/** `runs` are kills of the whole server; other faults come in between. */
 export const faults: Part = {
   name: "faults",
   about: "histories while the server, single backends, clients, workers and the network are killed",
@@ -93,11 +93,13 @@ async function playFaults(parts: WaveParts, counts: ReturnType<typeof createCoun
       workers,
     };
     for (let kill = 0; kill < kills; kill++) {
-      await wave.answers(random.integer(5, 30));
-      const other = drawFault(random);
-      await OTHER_FAULTS[other]?.(scene);
-      counts.add({ [other]: 1 });
-      await wave.answers(random.integer(1, 30));
+      await wave.answers(random.integer(2, 20));
+      if (random.chance(0.7)) {
+        const other = drawFault(random);
+        await OTHER_FAULTS[other]?.(scene);
+        counts.add({ [other]: 1 });
+        await wave.answers(random.integer(1, 20));
+      }
       const alone = random.chance(0.2);
       await (alone ? killPostmaster : killServer)(scene);
       counts.add({ serverKills: 1, ...(alone && { ofThesePostmasterOnly: 1 }) });

@@ -32,14 +32,16 @@ export interface WaveOptions extends Omit<Crowd, "recorder" | "wallets" | "urls"
 export interface Reckoning {
   readonly wrong: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
-  /** The wallets' rows as they were found to be right. */
+  /** What was checked: the wallets, all that was sent to them, and their journals. */
+  readonly checked: Parameters<typeof check>;
+  /** The last event of each wallet. */
   readonly heads: ReadonlyMap<string, string>;
 }
 
 const WALLETS = ["hot", "warm", "cold"];
 /** The first wallet is hot: one call in two goes there. */
 const DRAWN = [0, 0, 1, 2];
-const FUNDS = 2000;
+const FUNDS = 400;
 /** It is the busy machine that takes long. */
 const PATIENCE_MS = 120_000;
 
@@ -121,11 +123,13 @@ async function reckon(stage: Stage, wallets: readonly string[], sent: readonly S
   await untilQuiet(stage);
   const entries = await readJournal(stage.admin, wallets);
   const heads = await readHeads(stage.admin, wallets);
-  const { wrong, placed } = check(wallets, sent, entries);
+  const checked = [wallets, sent, entries] as const;
+  const { wrong, placed } = check(...checked);
   const unsound = await verify(stage, wallets);
   return {
     wrong: [...wrong, ...unsound],
     counts: { ...count(sent), events: entries.length, placed },
+    checked: [...checked] as Reckoning["checked"],
     heads,
   };
 }
