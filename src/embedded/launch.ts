@@ -86,12 +86,12 @@ function logFile(dataDir: string): string {
 function start({ binaries, account, dataDir, settings }: Launch, port: number): ChildProcess {
   const fixed = { listen_addresses: "127.0.0.1", port: String(port), unix_socket_directories: "" };
   const all = { ...settings, ...fixed, "baseledger.owner": String(process.pid) };
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
   // we may be root, in a folder of somebody else's: no link of theirs shall lead us elsewhere
-  fs.rmSync(logFile(dataDir), { force: true });
-  const log = fs.openSync(logFile(dataDir), "wx", 0o600);
+  const log = fs.openSync(logFile(dataDir), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
     // a base backup reads whatever is in the data directory, as the server's account
-    if (account) fs.fchownSync(log, account.uid, account.gid);
+    if (account && fs.fstatSync(log).nlink === 1) fs.fchownSync(log, account.uid, account.gid);
     return spawn(
       binaries.postgres,
       [
