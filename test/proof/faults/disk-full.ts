@@ -12,11 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom } from "../../../src/demo/random.ts";
-import { until } from "../../support/until.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { untilBack } from "./kills.ts";
 import { createStage, type Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
 import { playWave, type Wave } from "./wave.ts";
 
 /** `runs` are disks that fill up, of either kind in turn. */
@@ -68,7 +68,7 @@ async function fillTables(path: string, parts: RunParts) {
   const played = await playWave(stage, { ...CROWD, ...parts }, async (wave) => {
     await wave.answers(30);
     const ballast = fill(path, ROOM);
-    await until("the disk is full", () => failures(wave) > 20, 120_000);
+    await waitUntil("the disk is full", () => failures(wave) > 20);
     await stage.admin`select * from baseledger.balance(${wave.wallets[0] ?? ""})`;
     rmSync(ballast);
     await untilGranted(wave, 40);
@@ -85,7 +85,7 @@ async function fillServer(path: string, parts: RunParts) {
   const played = await playWave(stage, { ...CROWD, ...parts }, async (wave) => {
     await wave.answers(60);
     const ballast = fill(path, 0);
-    await until("the server has no room for its log", () => switchLog(stage), 120_000);
+    await waitUntil("the server has no room for its log", () => switchLog(stage));
     await stage.server.kill("SIGKILL");
     rmSync(ballast);
     await stage.server.start();
@@ -115,7 +115,7 @@ function failures({ history }: Wave): number {
 async function untilGranted({ history }: Wave, more: number): Promise<void> {
   const granted = () => history.calls.filter(({ answer }) => answer && "receipts" in answer).length;
   const before = granted();
-  await until("commands are granted again", () => granted() >= before + more, 120_000);
+  await waitUntil("commands are granted again", () => granted() >= before + more);
 }
 
 async function moveTables({ admin, server }: Stage, folder: string): Promise<void> {

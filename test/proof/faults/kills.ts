@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { Random } from "../../../src/demo/random.ts";
 import type { Server } from "../../../src/embedded.ts";
 import type { Network } from "../../client/network.ts";
-import { until } from "../../support/until.ts";
 import {
   type ClientProcess,
   childrenOf,
@@ -14,6 +13,7 @@ import {
 } from "./processes.ts";
 import { connectSql } from "./send.ts";
 import type { Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
 import type { Wave } from "./wave.ts";
 
 /** What there is to be spoilt. */
@@ -35,7 +35,7 @@ export const killServer: Fault = async ({ stage: { server }, random }) => {
   await killWhole(server);
   if (random.chance(0.15)) {
     const starting = server.start().catch(() => undefined);
-    const pid = await until("it is starting", () => postmasterOf(server.dataDir, server.pid));
+    const pid = await waitUntil("it is starting", () => postmasterOf(server.dataDir, server.pid));
     await killAll(pid, async () => killNow(pid));
     await starting;
   }
@@ -68,7 +68,7 @@ export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
       await sql.unsafe("begin");
       await sql`select from baseledger.wallets where wallet_id = ${wave.wallets[0] ?? ""} for update`;
       const before = timeouts(wave);
-      await until("a client has given up", () => timeouts(wave) > before);
+      await waitUntil("a client has given up", () => timeouts(wave) > before);
       await sql.unsafe("rollback");
     } finally {
       await sql.end({ timeout: 0 });
@@ -121,7 +121,7 @@ export function killWhole(server: Server): Promise<void> {
 
 /** Waits until the server answers. */
 export async function untilBack({ admin }: Stage): Promise<void> {
-  await until("the server is back", () =>
+  await waitUntil("the server is back", () =>
     admin`select 1`.then(
       () => true,
       () => false,
@@ -167,7 +167,7 @@ function timeouts({ history }: Wave): number {
 }
 
 async function untilHeld(network: Network, direction: "questions" | "answers"): Promise<void> {
-  await until("something is on its way", () => {
+  await waitUntil("something is on its way", () => {
     network.hold(direction);
     return network.held > 0;
   });

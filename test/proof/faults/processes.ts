@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { until } from "../../support/until.ts";
 import type { Sent } from "./history.ts";
 import { readHistory } from "./history.ts";
+import { waitUntil } from "./wait.ts";
 
 /** What a client process is told. */
 export interface ClientOrders {
@@ -38,7 +38,10 @@ export function startClient(orders: ClientOrders): ClientProcess {
   return {
     ...victim(child),
     async untilBusy() {
-      await until("a client process is busy", () => existsSync(file) && statSync(file).size > BUSY);
+      await waitUntil(
+        "a client process is busy",
+        () => existsSync(file) && statSync(file).size > BUSY,
+      );
     },
     history: () => (existsSync(file) ? readHistory(file) : []),
   };
@@ -52,7 +55,7 @@ export async function startWorkerProcess(url: string): Promise<Victim> {
   child.stderr?.on("data", (data) => {
     said = `${said}${data}`.slice(-2000);
   });
-  await until("the worker has come up", () => {
+  await waitUntil("the worker has come up", () => {
     if (isOver(child)) throw new Error(`the worker did not come up: ${said}`);
     return said.includes("expiry job started");
   });

@@ -2,10 +2,10 @@
 import { chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { startPostgres } from "../../../src/embedded.ts";
-import { until } from "../../support/until.ts";
 import type { RestoreParts } from "./dump.ts";
 import { killWhole } from "./kills.ts";
 import { createStage, SMALL, type Stage, stageOn } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
 import { playWave, verify } from "./wave.ts";
 
 // A statement that is given up while it waits for the standby is committed, and not replicated:
@@ -52,7 +52,7 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
 async function untilSynchronous({ admin }: Stage): Promise<void> {
   await admin.unsafe("alter system set synchronous_standby_names = '*'");
   await admin`select pg_reload_conf()`;
-  await until("the standby is synchronous", async () => {
+  await waitUntil("the standby is synchronous", async () => {
     const [row] = await admin`select from pg_stat_replication where sync_state = 'sync'`;
     return row !== undefined;
   });

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom, type Random } from "../../../src/demo/random.ts";
 import { createNetwork } from "../../client/network.ts";
-import { until } from "../../support/until.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { killPostmaster, killServer, OTHER_FAULTS, type Scene, untilBack } from "./kills.ts";
 import { startClient, startWorkerProcess, type Victim } from "./processes.ts";
 import { createStage, type Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
 import { playWave, verify, type Wave } from "./wave.ts";
 
 /** `runs` are kills of the whole server; other faults come in between. */
@@ -131,7 +131,7 @@ async function lookBack({ admin }: Stage, heads: Heads): Promise<string[]> {
 
 /** The workers have outlived it all, and everything is sound. */
 async function atTheEnd(stage: Stage, heads: Heads): Promise<string[]> {
-  await until("the workers have swept what is due", async () => {
+  await waitUntil("the workers have swept what is due", async () => {
     const [row] = await stage.admin`
       select from baseledger.wallets where next_deadline < clock_timestamp() - interval '2 s' limit 1`;
     return row === undefined;

@@ -1,6 +1,5 @@
 // A wave: a crowd on fresh wallets, something that happens meanwhile, and then the reckoning.
 import { createRandom } from "../../../src/demo/random.ts";
-import { until } from "../../support/until.ts";
 import { check } from "./check.ts";
 import { createHistory, type History, type Sent } from "./history.ts";
 import { readHeads, readJournal } from "./journal.ts";
@@ -8,6 +7,7 @@ import { type Crowd, startLoad, sweepUntil } from "./load.ts";
 import { say } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
 import type { Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
 
 /** What goes on in a wave. */
 export interface Wave {
@@ -42,8 +42,6 @@ const WALLETS = ["hot", "warm", "cold"];
 /** The first wallet is hot: one call in two goes there. */
 const DRAWN = [0, 0, 1, 2];
 const FUNDS = 400;
-/** It is the busy machine that takes long. */
-const PATIENCE_MS = 120_000;
 
 /**
  * Plays a wave, and checks it against the journal, the model and `verify`; by those of another
@@ -77,11 +75,7 @@ export async function playWave(
     },
     async answers(more) {
       const before = history.answers;
-      await until(
-        `there are ${more} more answers`,
-        () => history.answers >= before + more,
-        PATIENCE_MS,
-      );
+      await waitUntil(`there are ${more} more answers`, () => history.answers >= before + more);
     },
   };
   try {
@@ -146,7 +140,7 @@ export async function verify(stage: Stage, wallets: readonly (string | null)[]):
 
 /** What was cut off from its client may still be at work. */
 async function untilQuiet({ admin }: Stage): Promise<void> {
-  await until("nothing is at work any more", async () => {
+  await waitUntil("nothing is at work any more", async () => {
     const busy = await admin`
       select from pg_stat_activity
         where application_name in ('proof', 'baseledger')
