@@ -38,6 +38,8 @@ export const killServer: Fault = async ({ stage: { server }, random }) => {
     const pid = await waitUntil("it is starting", () => postmasterOf(server.dataDir, server.pid));
     await killAll(pid, async () => killNow(pid));
     await starting;
+    // It may have come up just before: then it has to be seen gone before it is started again.
+    await server.kill("SIGKILL");
   }
   await server.start();
 };

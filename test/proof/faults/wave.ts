@@ -80,10 +80,13 @@ export async function playWave(
   };
   try {
     await act(wave);
-  } finally {
+  } catch (error) {
     over = true;
-    await load.stop();
+    await load.stop("cut off");
+    throw error;
   }
+  over = true;
+  await load.stop();
   const swept = (await Promise.all(sweepers)).reduce((sum, each) => sum + each, 0);
   const reckoning = await reckon(end, wallets, [...history.calls, ...others]);
   return { ...reckoning, counts: { ...reckoning.counts, sweptByLoops: swept } };
