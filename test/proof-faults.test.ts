@@ -1,6 +1,6 @@
 // Small sizes of the parts in proof/faults, and that these can fail. `npm run proof` makes them large.
 import { randomInt } from "node:crypto";
-import { expect, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { check } from "./proof/faults/check.ts";
 import { histories } from "./proof/faults/histories.ts";
 import type { Sent } from "./proof/faults/history.ts";
@@ -9,12 +9,16 @@ import { createStage } from "./proof/faults/stage.ts";
 import { faults } from "./proof/faults/under-faults.ts";
 import { playWave } from "./proof/faults/wave.ts";
 import type { Budget } from "./proof/part.ts";
+import { copyTemplate } from "./support/template.ts";
 
 const PATIENCE_MS = 180_000;
 
+const createDatabase = () =>
+  copyTemplate({ serverUrl: inject("serverUrl"), template: inject("template") });
+
 function budget(runs: number): Budget {
   const until = performance.now() + PATIENCE_MS;
-  return { seed: randomInt(1_000_000), runs, until, log: () => undefined };
+  return { seed: randomInt(1_000_000), runs, until, log: () => undefined, createDatabase };
 }
 
 test("what many clients are told is in the journal", { timeout: PATIENCE_MS }, async () => {

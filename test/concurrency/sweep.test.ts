@@ -158,8 +158,8 @@ test("more locked wallets than a page do not hide the one behind them", async ()
 
 test("what is no fault of a wallet is told, not passed over", async () => {
   const [id = ""] = await due(1, 1);
-  const sweeping = ledger.worker.begin("read only", (tx) => sweep(tx));
-  await expect(sweeping).rejects.toMatchObject({ code: "25006" });
+  await using session = await ledger.session("worker", { default_transaction_read_only: "on" });
+  await expect(sweep(session.sql)).rejects.toMatchObject({ code: "25006" });
   expect(await expired(id)).toEqual([]);
   expect(await sweep(ledger.worker)).toBe(1);
 });
