@@ -40,7 +40,7 @@ export function benchCommand(): Command {
     )
     .option(
       "--growth <millions>",
-      "events in the largest ledger, up to 1,000 (default: 10; 1 if quick)",
+      "events in the largest ledger, up to 1,000 (default: 10; 0.3 if quick)",
       millions,
     )
     .option("--trace <file>", "CSV of calls to use: TIMESTAMP,ContextTokens,GeneratedTokens")
@@ -51,7 +51,7 @@ export function benchCommand(): Command {
 
 const HELP = `
 Runs on a PostgreSQL of its own with fsync on, which is gone afterwards. Client and server share
-the machine. An operation is one command. The naive statement takes an amount off a balance if it
+the machine, and nothing else should. An operation is one command. The naive statement takes an amount off a balance if it
 is there and logs that, by 8 clients; each workload is measured between two measurements of it
 over the same wallets. Figures are medians of the rounds, with the least and the most.
 
@@ -109,7 +109,7 @@ async function loadTrace(file: string | undefined): Promise<TracedCall[]> {
 
 function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {
   const quick = options.quick ?? false;
-  const largest = (options.growth ?? (quick ? 1 : 10)) * MILLION;
+  const largest = (options.growth ?? (quick ? 0.3 : 10)) * MILLION;
   return {
     quick,
     parts: options.only ?? (quick ? GOAL_PARTS : PARTS),
