@@ -1,0 +1,84 @@
+import fc from "fast-check";
+import type { Budget, Outcome } from "../part.ts";
+import { type Call, callsOf, publicFunctions, tell, toQuery } from "./functions.ts";
+import { connect, type Sender } from "./session.ts";
+
+/** How often something was answered, by what. */
+type Answers = Map<string, number>;
+
+/**
+ * Calls every public function of a migrated database with all sorts of arguments, as a role that
+ * may call it, in sequences of a wallet each; one sequence is one run.
+ */
+export async function fuzz(url: string, budget: Budget): Promise<Outcome> {
+  await using sender = await connect(url);
+  const functions = await publicFunctions(sender.admin);
+  const answers: Answers = new Map();
+  let sequences = 0;
+  const sequence = fc.array(fc.oneof(...functions.map(callsOf)), { minLength: 10, maxLength: 40 });
+  const property = fc.asyncProperty(sequence, async (calls) => {
+    sequences += 1;
+    await play(sender, calls, `fuzz ${sequences} `, answers);
+  });
+  const result = await fc.check(property, {
+    seed: budget.seed,
+    numRuns: budget.runs,
+    // what was begun is ended, and a failure is made small, unless the time is up
+    interruptAfterTimeLimit: Math.max(budget.until - performance.now(), 1),
+    markInterruptAsFailure: false,
+  });
+  const ran = count(answers, sequences);
+  const [calls, path] = [result.counterexample?.[0], result.counterexamplePath];
+  if (result.failed && calls) return { ran, failure: describe(calls, result, path) };
+  const findings = await sender.findings();
+  if (findings.length > 0) return { ran, failure: findings.slice(0, 20).join("\n") };
+  const silent = functions.filter(({ name }) => !answers.has(`${name} is granted`));
+  // in a long run everything is granted now and then, or the values have become useless
+  if (sequences >= 200 && silent.length > 0) {
+    return { ran, failure: `never granted: ${silent.map(({ name }) => name).join(", ")}` };
+  }
+  return { ran };
+}
+
+async function play(
+  sender: Sender,
+  calls: readonly Call[],
+  place: string,
+  answers: Answers,
+): Promise<void> {
+  const opening = [`${place}a`, `${place}b`].flatMap((id) => [
+    [`select baseledger.open_wallet($1)`, [id]] as const,
+    [`select baseledger.credit($1, 1000, 'funds')`, [id]] as const,
+  ]);
+  for (const [query, values] of opening) await sender.send("operator", query, values);
+  for (const call of calls) {
+    const code = await sender.send(call.role, ...toQuery(call, place)).catch((error: Error) => {
+      throw new Error(`${tell(call)}\n  ${error.message}`, { cause: error });
+    });
+    const answer = `${call.name} ${code ? `is refused with ${code}` : "is granted"}`;
+    answers.set(answer, (answers.get(answer) ?? 0) + 1);
+  }
+  const findings = await sender.findings();
+  if (findings.length > 0) throw new Error(findings.slice(0, 20).join("\n"));
+}
+
+function count(answers: Answers, sequences: number): Record<string, number> {
+  const sum = (ending: RegExp) =>
+    [...answers].reduce((all, [answer, n]) => (ending.test(answer) ? all + n : all), 0);
+  return {
+    sequences,
+    calls: sum(/./),
+    granted: sum(/granted$/),
+    refused: sum(/LG...$/),
+    inconvertible: sum(/with [0-9]/),
+  };
+}
+
+function describe(
+  calls: readonly Call[],
+  { seed, errorInstance }: fc.RunDetails<[Call[]]>,
+  path: string | null,
+): string {
+  const { message = String(errorInstance) } = (errorInstance ?? {}) as { message?: string };
+  return [message, "after", ...calls.map(tell), `(seed ${seed}, path ${path})`].join("\n");
+}
