@@ -8,7 +8,7 @@ import { fuzz } from "./fuzz.ts";
 const ROUND = 100;
 
 /** Strange arguments for every public function that there is. */
-export const part: Part = {
+export const fuzzPart: Part = {
   name: "fuzz",
   about: "strange arguments for every function: an answer or a coded refusal, and a sound ledger",
   async run(budget: Budget): Promise<Outcome> {
