@@ -1,4 +1,3 @@
-import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLedger as createClient, type Ledger } from "../src/client/ledger.ts";
 import { InvalidArgumentError } from "../src/errors.ts";
@@ -11,6 +10,7 @@ import {
   loginOf,
   openWallet,
   post,
+  type Session,
   type TestLedger,
 } from "./support/ledger.ts";
 
@@ -51,7 +51,7 @@ const array = (n: number, item: string) => `[${Array(n).fill(item).join(",")}]`;
 const BAD: Record<string, readonly string[]> = {
   text: [
     ...["", " ", "\t", "\r\n", " \t ", long, "x".repeat(1001), "\u{1f4a9}".repeat(256)],
-    ...["x".repeat(5_000_000), "a\0b", "\0"],
+    ...["x".repeat(1_000_000), "a\0b", "\0"],
   ],
   bigint: [
     ...["9223372036854775808", "-9223372036854775809", "9".repeat(400), "1.5", "1e3", "NaN"],
@@ -91,8 +91,8 @@ const BAD: Record<string, readonly string[]> = {
     ...['"\\u0000"', '{"a":"\\u0000"}', '{"\\u0000":1}', '"\\ud800"', '{"a":"\\udc00\\ud800"}'],
     ...['{"a":"\\ud83d"}', '"\\u00"', '"\\x41"', '{"a":1e131072}', '{"a":"\u0001"}', '{"a":"\0"}'],
     ...["1", "true", '"{}"', "[[]]", '[{"op":"charge"},[]]', deep(100_000), "[".repeat(100_000)],
-    ...[`{"a":"${"x".repeat(16_376)}"}`, `{"a":"${"x".repeat(5_000_000)}"}`],
-    ...[`{"a":${array(100_000, "[]")}}`, array(10_001, "{}"), array(300_000, "0")],
+    ...[`{"a":"${"x".repeat(16_376)}"}`, `{"a":"${"x".repeat(1_000_000)}"}`],
+    ...[`{"a":${array(100_000, "[]")}}`, array(10_001, "{}"), array(100_000, "0")],
     ...[`{"a":${"9".repeat(20_000)}}`, `{${Array.from({ length: 5000 }, (_, i) => `"k${i}":0`)}}`],
   ],
 };
@@ -148,49 +148,64 @@ const ROBUST = ["credit", "reserve", "post"];
 const HUGE = 20_000;
 
 describe("through SQL", () => {
-  test("each parameter refuses what its type or the ledger cannot take", async () => {
-    // As a superuser who is not one for the time being, so that its memory can be looked at.
-    await using session = await ledger.session("admin");
-    const { sql } = session;
-    const tried = new Map<string, number>();
-    for (const parameter of await parameters()) {
-      for (const value of BAD[parameter.type] ?? []) {
+  // Superusers who are none for the time being, so that their memory can be looked at.
+  const sessions = new Map<string, Session>();
+  let tried = 0;
+
+  beforeAll(async () => {
+    for (const role of ["operator", "auditor", "worker"] as const) {
+      const session = await ledger.session("admin");
+      await session.sql.unsafe(`set session authorization ${loginOf(role)}`);
+      sessions.set(role, session);
+    }
+  });
+  afterAll(async () => {
+    for (const { sql } of sessions.values()) await sql.end();
+  });
+
+  test.each(Object.entries(BAD))("each parameter refuses what no %s can be", async (type, bad) => {
+    const taking = (await parameters()).filter((parameter) => parameter.type === type);
+    expect(taking.length).toBeGreaterThan(0);
+    for (const parameter of taking) {
+      for (const value of bad) {
         if (value.length > HUGE && !ROBUST.includes(parameter.func)) continue;
         // a reason may be longer than an id
         if (parameter.name === "reason" && value.trim() && value.length < 1000) continue;
         const told = [parameter.func, parameter.name, value.slice(0, 50)];
-        const error = await failure(attempt(sql, parameter, value)).catch(() => undefined);
+        const error = await failure(send(parameter, value)).catch(() => undefined);
         expect([...told, error?.code, error?.message]).toEqual([
           ...told,
           expect.stringMatching(CODED),
           expect.any(String),
         ]);
-        tried.set(parameter.type, (tried.get(parameter.type) ?? 0) + 1);
+        tried += 1;
       }
     }
-    expect([...tried.values()].reduce((a, b) => a + b)).toBeGreaterThan(600);
-    // every type of a parameter has such values
-    expect([...tried.keys()].sort()).toEqual(Object.keys(BAD).sort());
-    const [memory] = await sql<{ bytes: bigint }[]>`
-      select sum(total_bytes)::bigint as bytes from pg_backend_memory_contexts`;
-    expect(memory?.bytes).toBeLessThan(32n * 1024n * 1024n);
     expect(await digest(ledger)).toBe(before);
   });
 
-  async function attempt(sql: postgres.Sql, given: Parameter, value: string): Promise<void> {
-    const role = given.func === "expire_due" ? "worker" : "operator";
-    const login = given.func === "verify" ? "auditor" : role;
+  test("those are all types and many values, and no memory is kept", async () => {
+    const types = new Set((await parameters()).map(({ type }) => type));
+    expect([...types].sort()).toEqual(Object.keys(BAD).sort());
+    expect(tried).toBeGreaterThan(600);
+    for (const { sql } of sessions.values()) {
+      await sql.unsafe("reset session authorization");
+      const [memory] = await sql<{ bytes: bigint }[]>`
+        select sum(total_bytes)::bigint as bytes from pg_backend_memory_contexts`;
+      expect(memory?.bytes).toBeLessThan(32n * 1024n * 1024n);
+    }
+  });
+
+  function send(given: Parameter, value: string): PromiseLike<unknown> {
+    const reader = given.func === "verify" ? "auditor" : "operator";
+    const session = sessions.get(given.func === "expire_due" ? "worker" : reader);
+    if (!session) throw new Error("no session");
     const list = given.all.map(({ name, type }, i) => `p_${name} => $${i + 1}::text::${type}`);
     const values = given.all.map(({ name }) =>
       name === given.name ? value : (FINE[name] ?? null),
     );
     const query = `select * from baseledger.${given.func}(${list.join(", ")})`;
-    await sql.unsafe(`begin; set local session authorization ${loginOf(login)}`);
-    try {
-      await sql.unsafe(query, values, { prepare: false });
-    } finally {
-      await sql.unsafe("rollback");
-    }
+    return session.sql.unsafe(query, values, { prepare: false });
   }
 
   const encodings = [
@@ -288,7 +303,7 @@ describe("through the client", () => {
     metadata: [
       ...[[], [1], "text", 5, 5n, true, Number.NaN, { a: Number.NaN }, { a: [Infinity] }, cycle],
       ...[throwing, () => ({}), Symbol("m"), { a: "\0" }, { "\0": 1 }, { a: "\ud800" }],
-      ...[{ "\udc00": 1 }, { a: "x".repeat(16_376) }, { a: "x".repeat(5_000_000) }],
+      ...[{ "\udc00": 1 }, { a: "x".repeat(16_376) }, { a: "x".repeat(1_000_000) }],
       ...[
         { a: Array(100_000).fill([]) },
         new Date(0),
@@ -364,10 +379,10 @@ describe("through the client", () => {
   });
 
   const huge: [string, Record<string, unknown>][] = [
-    ["an id", { walletId: "x".repeat(5_000_000) }],
-    ["a key", { idempotencyKey: "x".repeat(5_000_000) }],
+    ["an id", { walletId: "x".repeat(1_000_000) }],
+    ["a key", { idempotencyKey: "x".repeat(1_000_000) }],
     ["a time to live", { ttl: "1".repeat(1_000_000) }],
-    ["a text in metadata", { metadata: { a: "x".repeat(5_000_000) } }],
+    ["a text in metadata", { metadata: { a: "x".repeat(1_000_000) } }],
     ["a list in metadata", { metadata: { a: Array(100_000).fill([]) } }],
     ["a number in metadata", { metadata: { a: 10n ** 20_000n } }],
     ["a number of steps", { amount: 10n ** 20_000n }],

@@ -540,16 +540,6 @@ test("verify of one wallet is not troubled by another, verify of all finds every
   );
 });
 
-test("verify of all goes on beyond a portion of wallets, and tells of each once", async () => {
-  const crowd = `insert into baseledger.wallets
-    select 'crowd ' || n, unit, scale, overdraft_limit, false, 0, 0, 0, 7, hash, last_event_at, null
-      from baseledger.wallets, generate_series(1, 20001) as n
-      where ${ofA}`;
-  const told = (await found(crowd)).filter((each) => each.endsWith("wallet"));
-  expect(told).toHaveLength(20001);
-  expect(new Set(told).size).toBe(20001);
-});
-
 test("a key is in the journal once, whoever writes it", async () => {
   const again = `insert into ${events}
     select seq + 1000, amount, available, reserved, spent, occurred_at, expires_at, event, wallet_id,
