@@ -55,7 +55,7 @@ async function tellAll(): Promise<Map<Mutant, string>> {
 
 async function tryAll(): Promise<boolean> {
   // a mistake may make a command wait, or go on, for ever
-  await using server = await startPostgres({ settings: { statement_timeout: "60s" } });
+  await using server = await startPostgres({ settings: { statement_timeout: "300s" } });
   const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
   const template = await createTemplate(server.url, "sound");
   const red = await firstRed(admin, template);

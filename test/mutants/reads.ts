@@ -52,12 +52,6 @@ export const reads: readonly Mutant[] = [
     replace: "and e.expires_at < v_at",
   },
   {
-    about: "balance_at counts every later expiry",
-    file: "functions/balance_at.sql",
-    search: "and (e.seq < v_next or v_next is null)",
-    replace: "and e.event = 'expired'",
-  },
-  {
     about: "balance_at does not know of a freeze at that very instant",
     file: "functions/balance_at.sql",
     search: "and f.seq <= v_seq",
@@ -68,6 +62,13 @@ export const reads: readonly Mutant[] = [
     file: "functions/balance_at.sql",
     search: "select least(p_at, greatest(clock_timestamp(), w.last_event_at)) into v_at",
     replace: "select p_at into v_at",
+  },
+  {
+    about: "balance_at takes the start of the transaction for now",
+    file: "functions/balance_at.sql",
+    search: "greatest(clock_timestamp(), w.last_event_at)) into v_at",
+    replace: "greatest(now(), w.last_event_at)) into v_at",
+    tests: ["test/concurrency/deadline.test.ts"],
   },
   {
     about: "the bisection is off by one",

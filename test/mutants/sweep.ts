@@ -40,6 +40,13 @@ export const sweep: readonly Mutant[] = [
     tests,
   },
   {
+    about: "the sweep takes the start of the transaction for now",
+    file: "functions/expire_due.sql",
+    search: "v_now constant timestamptz := clock_timestamp();",
+    replace: "v_now constant timestamptz := now();",
+    tests: ["test/concurrency/deadline.test.ts"],
+  },
+  {
     about: "the sweep knows no limit",
     file: "functions/expire_due.sql",
     search: "baseledger._sweep(v_ids, p_limit - v_expired)",
