@@ -187,13 +187,19 @@ async function vitest(url: string, files: readonly string[]): Promise<Red | unde
     if (!text) throw new Error(`vitest did not report:\n${said}`);
     const { testResults } = JSON.parse(text) as Report;
     if (testResults.length === 0) throw new Error(`vitest ran nothing of ${files}:\n${said}`);
-    const red = testResults.find(({ status }) => status === "failed");
+    const failed = testResults.filter(({ status }) => status === "failed");
+    // others have failed because the run was ended
+    const red = failed.find((file) => file.assertionResults.some(isRed)) ?? failed[0];
     if (!red) return undefined;
-    const test = red.assertionResults.find(({ status }) => status === "failed");
+    const test = red.assertionResults.find(isRed);
     return { file: relative(root, red.name), name: test?.fullName ?? red.message.slice(0, 200) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function isRed({ status }: { readonly status: string }): boolean {
+  return status === "failed";
 }
 
 /** Runs a program of node_modules to its end, and gives what it said. */
