@@ -7,11 +7,16 @@ import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
-import { startPostgres } from "../src/embedded.ts";
 import { type Mutant, mutants } from "../test/mutants/index.ts";
 import { mutate } from "../test/mutants/text.ts";
 import { runTap } from "../test/support/tap.ts";
-import { createTemplate, runAsOwner, seal, tapFolder } from "../test/support/template.ts";
+import {
+  runAsOwner,
+  seal,
+  startTemplateServer,
+  type TemplateServer,
+  tapFolder,
+} from "../test/support/template.ts";
 
 /** What comes after the pgTAP tests, the likelier and the quicker first. */
 const STAGES = [
@@ -55,17 +60,25 @@ async function tellAll(): Promise<Map<Mutant, string>> {
 
 async function tryAll(): Promise<boolean> {
   // a mistake may make a command wait, or go on, for ever
-  await using server = await startPostgres({ settings: { statement_timeout: "300s" } });
-  const admin = postgres(server.url, { max: 1, onnotice: () => undefined });
-  const template = await createTemplate(server.url, "sound");
+  const server = await startTemplateServer({ statement_timeout: "300s" });
+  try {
+    return await tryOn(server);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function tryOn({ serverUrl, template: sound }: TemplateServer): Promise<boolean> {
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
+  const template = new URL(`/${sound}`, serverUrl).href;
   const red = await firstRed(admin, template);
   if (red) throw new Error(`without any mistake, ${red}`);
 
   const survivors: string[] = [];
   for (const [i, mutant] of chosen.entries()) {
     const name = `mutant_${i}`;
-    const url = new URL(`/${name}`, server.url).href;
-    await admin.unsafe(`create database ${name} template sound`);
+    const url = new URL(`/${name}`, serverUrl).href;
+    await admin.unsafe(`create database ${name} template ${sound}`);
     await apply(url, mutant);
     await seal(admin, name);
     const start = performance.now();

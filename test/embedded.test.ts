@@ -233,6 +233,16 @@ describe("a server with a folder of its own", () => {
     expect(log).toContain("database system was shut down at");
   });
 
+  test("keeps nothing in its data directory that a base backup could not read", async () => {
+    const dataDir = join(folder, "data");
+    await start({ dataDir });
+    const { uid } = fs.statSync(dataDir);
+    const foreign = fs
+      .readdirSync(dataDir)
+      .filter((name) => fs.statSync(join(dataDir, name)).uid !== uid);
+    expect(foreign).toEqual([]);
+  });
+
   test.each(["end", "exit", "stay"])(
     "is shut down in order when its program dies: %s",
     async (how) => {

@@ -14,10 +14,8 @@ as $$
     select e.wallet_id, e.reservation_id,
         pg_catalog.max(e.seq) as seq,
         pg_catalog.sum(e.amount) filter (where e.event in ('reserved', 'extended')) as amount,
-        pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled,
-        pg_catalog.sum(e.reserved - coalesce(b.reserved, 0)) as held
+        pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled
       from baseledger.events e
-      left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
       where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
         and e.reservation_id is not null
       group by e.wallet_id, e.reservation_id
@@ -26,9 +24,15 @@ as $$
       )
   ),
   open as (
-    select l.*, e.expires_at
+    select l.*, e.expires_at, h.held
       from lived l
       join baseledger.events e on e.wallet_id = l.wallet_id and e.seq = l.seq
+      cross join lateral (
+        select pg_catalog.sum(o.reserved::numeric - coalesce(b.reserved, 0)) as held
+          from baseledger.events o
+          left join baseledger.events b on b.wallet_id = o.wallet_id and b.seq = o.seq - 1
+          where o.wallet_id = l.wallet_id and o.reservation_id = l.reservation_id
+      ) as h
   ),
   r as (
     select * from baseledger.reservations s

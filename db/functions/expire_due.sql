@@ -7,6 +7,7 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_sort = off
 as $$
 declare
   c_page constant integer := 200;
@@ -21,12 +22,18 @@ begin
   end if;
 
   while v_expired < p_limit loop
-    select array_agg(p.wallet_id order by p.next_deadline, p.wallet_id),
+    -- next_deadline may be too early: of those found together, the truly earliest come first.
+    select array_agg(p.wallet_id order by p.first_deadline, p.wallet_id),
         (array_agg(p.wallet_id order by p.next_deadline desc, p.wallet_id desc))[1],
         max(p.next_deadline)
       into v_ids, v_wallet_id, v_deadline
       from (
-        select w.wallet_id, w.next_deadline
+        select w.wallet_id, w.next_deadline, (
+            select r.expires_at from baseledger.reservations r
+              where r.wallet_id = w.wallet_id and r.expires_at < 'infinity'
+              order by r.expires_at
+              limit 1
+          ) as first_deadline
           from baseledger.wallets w
           where w.next_deadline <= v_now
             and w.next_deadline >= v_deadline

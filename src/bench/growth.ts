@@ -1,15 +1,12 @@
 import { batches } from "./batch.ts";
 import type { Bench } from "./bench.ts";
-import { nextKey } from "./calls.ts";
-import { eventsOf, settleDown } from "./ledgers.ts";
+import { eventsOf, settleDown, touchAll } from "./ledgers.ts";
 import { measure, type Operation, warmUp } from "./measure.ts";
 import type { GrowthResult } from "./results.ts";
-import { type BenchDatabase, clientOf } from "./server.ts";
+import type { BenchDatabase } from "./server.ts";
 import { singles } from "./single.ts";
-import { postBatch } from "./statements.ts";
 import { figureOf } from "./statistics.ts";
 import { operationsOf } from "./throughput.ts";
-import { walletId } from "./wallets.ts";
 import type { Workload } from "./workload.ts";
 
 const COMPARED: readonly Workload[] = [
@@ -37,33 +34,15 @@ export async function measureGrowth(bench: Bench): Promise<GrowthResult[]> {
     bench.progress.begin(`loading ${size.toLocaleString("en-US")} events`);
     const database = await bench.sized(size);
     const events = await eventsOf(database);
-    await touchAll(bench, database);
     ledgers.push({ database, events });
     bench.progress.end(`${events.toLocaleString("en-US")} events`);
   }
+  // After all of them are loaded: to settle one down makes the pages of the others new again.
+  for (const { database } of ledgers) await settleDown(database.admin);
+  for (const { database } of ledgers) await touchAll(database, bench);
   const results: GrowthResult[] = [];
   for (const workload of COMPARED) results.push(await compare(bench, workload, ledgers));
   return results;
-}
-
-/**
- * A page that is changed for the first time after a checkpoint goes into the log whole, once. In a
- * minute that is over for the few pages where a wallet's next event goes, whatever the size of the
- * ledger; so it is over before anything is measured.
- */
-async function touchAll(bench: Bench, database: BenchDatabase): Promise<void> {
-  await settleDown(database.admin);
-  const touch = async (client: number): Promise<void> => {
-    const sql = clientOf(database, client);
-    for (let index = client; index < bench.wallets; index += database.clients.length) {
-      const [key, hold] = [nextKey(), `${bench.nextCall().hold}`];
-      await postBatch(sql, walletId(index), [
-        { op: "reserve", idempotency_key: key, amount: hold, ttl: 3600 },
-        { op: "settle", idempotency_key: `${key}-cost`, reservation_id: key, amount: hold },
-      ]);
-    }
-  };
-  await Promise.all(database.clients.map((_, client) => touch(client)));
 }
 
 async function compare(

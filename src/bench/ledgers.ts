@@ -1,8 +1,9 @@
 import type postgres from "postgres";
-import type { NextCall } from "./calls.ts";
+import { type NextCall, nextKey } from "./calls.ts";
 import type { Past } from "./journal.ts";
 import { load } from "./load.ts";
-import type { BenchDatabase } from "./server.ts";
+import { type BenchDatabase, clientOf } from "./server.ts";
+import { postBatch } from "./statements.ts";
 import { HOT, walletId } from "./wallets.ts";
 
 /** Fills a ledger: the hot wallet and so many others, with funds and no past. */
@@ -44,6 +45,28 @@ function pasts(
 export async function settleDown(admin: postgres.Sql): Promise<void> {
   await admin.unsafe("vacuum (analyze)");
   await admin.unsafe("checkpoint");
+}
+
+/**
+ * A page that is changed for the first time after a checkpoint goes into the log whole, once. In a
+ * minute that is over for the pages where a wallet's next event goes, whatever the size of the
+ * ledger; so it is over before anything is measured: a call in each wallet.
+ */
+export async function touchAll(
+  database: BenchDatabase,
+  { wallets, nextCall }: { readonly wallets: number; readonly nextCall: NextCall },
+): Promise<void> {
+  const touch = async (client: number): Promise<void> => {
+    const sql = clientOf(database, client);
+    for (let index = client; index < wallets; index += database.clients.length) {
+      const [key, hold] = [nextKey(), `${nextCall().hold}`];
+      await postBatch(sql, walletId(index), [
+        { op: "reserve", idempotency_key: key, amount: hold, ttl: 3600 },
+        { op: "settle", idempotency_key: `${key}-cost`, reservation_id: key, amount: hold },
+      ]);
+    }
+  };
+  await Promise.all(database.clients.map((_, client) => touch(client)));
 }
 
 /** How many events a ledger has. */

@@ -50,8 +50,8 @@ export interface GrowthResult {
 
 /** What the tables take on disk. */
 export interface DiskResult {
-  /** Idempotency keys and reservation ids: some 12 characters, or the client's UUIDs. */
-  readonly keys: "short" | "uuid";
+  /** Idempotency keys and reservation ids: some 12 characters, or the client's own of 22. */
+  readonly keys: "short" | "client";
   readonly events: number;
   /** Of the journal with its indexes, by its events. */
   readonly bytesAnEvent: number;

@@ -6,11 +6,11 @@ import { weigh } from "./disk.ts";
 import { figuresOf } from "./figures.ts";
 import { judge } from "./goals.ts";
 import { growthSteps, measureGrowth } from "./growth.ts";
-import { fillWithFunds, fillWithPast } from "./ledgers.ts";
+import { fillWithFunds, fillWithPast, touchAll } from "./ledgers.ts";
 import { measureMixed, mixedSteps } from "./mixed.ts";
 import type { BenchResult, DiskResult, Machine } from "./results.ts";
 import { type BenchDatabase, type BenchServer, startBenchServer } from "./server.ts";
-import { fillNaiveTables } from "./statements.ts";
+import { fillNaiveTables, touchNaiveTables } from "./statements.ts";
 import { measureSweeps, sweepSteps } from "./sweep.ts";
 import { measureThroughput, throughputSteps } from "./throughput.ts";
 import { measureVerify, verifyAll } from "./verify.ts";
@@ -48,10 +48,15 @@ async function prepare(options: BenchOptions, server: BenchServer): Promise<Benc
   const { wallets, quick } = options;
   const most = quick ? wallets : Math.max(wallets, options.zipfWallets);
   const byStatement = await server.createDatabase("bench_by_statement");
+  const throughClient = await server.createDatabase("bench_through_client");
   await fillNaiveTables(byStatement.admin, most);
   await fillWithFunds(byStatement, wallets, nextCall);
-  const throughClient = await server.createDatabase("bench_through_client");
-  if (asks(options, "client", "mixed")) await fillWithFunds(throughClient, most, nextCall);
+  if (asks(options, "client", "mixed")) {
+    await fillWithFunds(throughClient, most, nextCall);
+    await touchAll(throughClient, { wallets, nextCall });
+  }
+  await touchAll(byStatement, { wallets, nextCall });
+  await touchNaiveTables(byStatement.admin);
   const sized = new Map<number, BenchDatabase>();
   const makeSized = async (events: number): Promise<BenchDatabase> => {
     const database = await server.createDatabase(`bench_${events}_events`);
@@ -90,7 +95,7 @@ async function weighAll(bench: Bench): Promise<DiskResult[]> {
     weighed.push(await weigh("short", bench.byStatement));
   }
   if (asks(bench, "client")) {
-    weighed.push(await weigh("uuid", bench.throughClient));
+    weighed.push(await weigh("client", bench.throughClient));
   }
   return weighed;
 }

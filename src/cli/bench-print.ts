@@ -86,7 +86,7 @@ function growthRow({ name, sizes, cost }: GrowthResult): Row {
 }
 
 function describeDisk({ keys, events, bytesAnEvent, otherBytes }: DiskResult): string {
-  const length = keys === "short" ? "keys of some 12 characters" : "the client's own keys, UUIDs";
+  const length = keys === "short" ? "keys of some 12 characters" : "the client's own keys of 22";
   return (
     `an event on disk, ${length}: ${count(bytesAnEvent)} bytes, indexes included ` +
     `(${count(events)} events; wallets and open reservations: ` +

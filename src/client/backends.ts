@@ -1,5 +1,6 @@
 import type { Queryable } from "../wire/call.ts";
 import { withoutHoles } from "../wire/holes.ts";
+import { isLeftover, leftoverError } from "./leftover.ts";
 
 /**
  * A view of `sql` that notes which processes of the server worked on queries that have failed, where
@@ -19,7 +20,7 @@ export function observe(sql: Queryable): {
             // Read at once: the driver puts another process there when it connects anew.
             const { state } = sent as { readonly state?: { readonly pid?: number | null } | null };
             if (state?.pid) backends.push(state.pid);
-            throw error;
+            throw isLeftover(error, parameters) ? leftoverError(error) : error;
           }),
       };
     },
@@ -37,7 +38,8 @@ export async function endBackends(
   sql: Queryable,
   backends: readonly number[],
 ): Promise<readonly number[]> {
-  const answer = await sql
+  const { observed } = observe(sql);
+  const answer = await observed
     .unsafe(
       "select pid, pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity " +
         "where pid = any ($1::text::bigint[]) and usename = session_user",

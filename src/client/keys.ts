@@ -1,10 +1,22 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
+
+// In the order of their bytes, as the database compares keys. None needs to be escaped in a URL.
+const DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+const TIME_DIGITS = 8;
+const RANDOM_DIGITS = 14;
 
 /**
- * A new idempotency key: a UUID of version 7 (RFC 9562). It begins with the time, so that the keys
- * of a wallet stay together in the database's indexes, and no two are ever the same.
+ * A new idempotency key of 22 characters: the milliseconds since 1970 in 48 bits, like those of a
+ * UUID of version 7 (RFC 9562), and 84 random bits, in base 64. As it begins with the time, the
+ * keys of a wallet stay together in the database's indexes. A UUID would do as well; an event,
+ * which holds its keys in its row and in two indexes, is a seventh larger with it.
  */
 export function createKey(): string {
-  const time = Date.now().toString(16).padStart(12, "0");
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
+  let key = "";
+  for (let time = Date.now(), digit = 0; digit < TIME_DIGITS; digit += 1) {
+    key = DIGITS.charAt(time % 64) + key;
+    time = Math.floor(time / 64);
+  }
+  for (const byte of randomBytes(RANDOM_DIGITS)) key += DIGITS.charAt(byte % 64);
+  return key;
 }

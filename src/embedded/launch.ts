@@ -90,6 +90,8 @@ function start({ binaries, account, dataDir, settings }: Launch, port: number): 
   // we may be root, in a folder of somebody else's: no link of theirs shall lead us elsewhere
   const log = fs.openSync(logFile(dataDir), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
+    // a base backup reads whatever is in the data directory, as the server's account
+    if (account && fs.fstatSync(log).nlink === 1) fs.fchownSync(log, account.uid, account.gid);
     return spawn(
       binaries.postgres,
       [

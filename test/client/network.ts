@@ -9,7 +9,7 @@ export interface Network extends AsyncDisposable {
   hold(direction: "questions" | "answers"): void;
   /** How much is being kept. */
   readonly held: number;
-  /** Delivers so much of the answers that are being kept. */
+  /** Delivers so much of what is being kept for the first who waits. */
   deliver(bytes: number): Promise<void>;
   /**
    * Cuts the client's end of the connections there are, with a reset or an orderly end; the server
@@ -89,7 +89,8 @@ export async function createNetwork(target: string): Promise<Network> {
     },
     async deliver(bytes) {
       const [first] = kept;
-      const data = Buffer.concat(kept.map((part) => part.data)).subarray(0, bytes);
+      const parts = kept.filter(({ to }) => to === first?.to);
+      const data = Buffer.concat(parts.map((part) => part.data)).subarray(0, bytes);
       await new Promise((resolve) => first?.to.write(data, resolve));
     },
     cut(how = "reset") {

@@ -129,6 +129,28 @@ describe("a connection that breaks", () => {
     await pool.end();
   });
 
+  // The driver then has the refusal left, and takes it for the answer to what comes next.
+  test("between a refusal and its end does not refuse the next command", async () => {
+    const options = { connections: 1, retryFor: 20 };
+    await using operator = createLedger(network.through(urlOf(database, "operator")), options);
+    // Prepared, so that the refusal is the first answer.
+    await operator.withdraw({ walletId, amount: 1n });
+    network.hold("answers");
+    const withdrawing = rejection(
+      InsufficientFundsError,
+      operator.withdraw({ walletId, amount: 50n }),
+    );
+    await until("it is refused", () => network.held > 0);
+    const crediting = operator.credit({ walletId, amount: 5n });
+    // All but the end: Z, a length of four bytes, and the status.
+    await network.deliver(network.held - 6);
+    network.cut("end");
+    network.release();
+    expect(await crediting).toMatchObject({ event: "credited", amount: 5n });
+    expect(await withdrawing).toMatchObject({ requested: 50n });
+    expect(await events()).toEqual(["withdrawn", "credited"]);
+  });
+
   // The driver then begins the next result of that connection with holes.
   test("half-way through a statement does not spoil the next answer", async () => {
     const url = network.through(urlOf(database, "operator"));

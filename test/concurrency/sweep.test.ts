@@ -72,6 +72,19 @@ test("takes the earliest first, and no more than its limit", async () => {
   expect(await sweep(ledger.worker, 1n)).toBe(1);
 });
 
+test("takes the earliest first, also after an extension", async () => {
+  const ids = await due(2, 1);
+  const [first = "", second = ""] = ids;
+  await post(ledger.agent, first, [{ op: "reserve", amount: 1, ttl: 60, idempotency_key: "x" }]);
+  const later = { op: "extend", reservation_id: "x", ttl: 3600, idempotency_key: "later" };
+  await post(ledger.agent, first, [later]);
+  await post(ledger.agent, second, [{ op: "reserve", amount: 1, ttl: 600, idempotency_key: "y" }]);
+  await travelBack(ledger, ids, "2 hours");
+  expect(await sweep(ledger.worker, 1n)).toBe(1);
+  expect(await expired(first)).not.toContain("x");
+  expect(await expired(second)).toContain("y");
+});
+
 test("a limit within a wallet leaves the rest for the next", async () => {
   const [id = ""] = await due(1, 10);
   for (const left of [7, 4, 1]) {
@@ -141,6 +154,14 @@ test("more locked wallets than a page do not hide the one behind them", async ()
   await locker.sql.unsafe("rollback");
   expect(await expired(last)).toEqual(["r0"]);
   expect(await sweep(ledger.worker)).toBe(449);
+});
+
+test("what is no fault of a wallet is told, not passed over", async () => {
+  const [id = ""] = await due(1, 1);
+  await using session = await ledger.session("worker", { default_transaction_read_only: "on" });
+  await expect(sweep(session.sql)).rejects.toMatchObject({ code: "25006" });
+  expect(await expired(id)).toEqual([]);
+  expect(await sweep(ledger.worker)).toBe(1);
 });
 
 describe("a poison wallet does not stop the others", () => {

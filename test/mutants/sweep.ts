@@ -26,6 +26,13 @@ export const sweep: readonly Mutant[] = [
     tests,
   },
   {
+    about: "the sweep takes it for a fault of a wallet when it is told to stop",
+    file: "functions/_sweep_singly.sql",
+    search: "left(sqlstate, 2) in ('25', '40', '53', '57', '58')",
+    replace: "false",
+    tests,
+  },
+  {
     about: "the sweep says nothing of a wallet that cannot be swept",
     file: "functions/_sweep_singly.sql",
     search: "raise warning 'baseledger: wallet %",
@@ -56,7 +63,7 @@ export const sweep: readonly Mutant[] = [
   {
     about: "the sweep takes wallets in the order of their ids",
     file: "functions/expire_due.sql",
-    search: "select array_agg(p.wallet_id order by p.next_deadline, p.wallet_id),",
+    search: "select array_agg(p.wallet_id order by p.first_deadline, p.wallet_id),",
     replace: "select array_agg(p.wallet_id order by p.wallet_id),",
     tests,
   },

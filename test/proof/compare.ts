@@ -2,6 +2,7 @@
 // which they differ.
 import { isDeepStrictEqual } from "node:util";
 import { type Json, stringifyJson } from "../../src/json.ts";
+import { broken } from "./invariants.ts";
 import {
   balanceAt,
   type Clock,
@@ -13,84 +14,140 @@ import {
   shift,
   sweep,
 } from "./ledger.ts";
-import type { Event, Receipt } from "./model.ts";
+import { type Event, type Receipt, seqOf, type Wallet } from "./model.ts";
 import { plain } from "./plain.ts";
-import type { Arguments, Refusal, Time } from "./requests.ts";
+import type { Arguments, Time } from "./requests.ts";
 
-/** Something to do in the ledger, and an instant to look at afterwards. */
+/** Something to do in the ledger. */
 export interface Step {
   readonly call: string;
   readonly args: Arguments;
-  /** The `index`th of the times that the wallet has seen, and so many microseconds off. */
-  readonly look: { readonly wallet_id: string; readonly index: number; readonly shift: number };
+  /** What to read afterwards: the balances, also at one of the times that the wallet has seen. */
+  readonly look: Look | null;
+}
+
+/** The `index`th of the times that a wallet has seen, and so many microseconds off. */
+interface Look {
+  readonly wallet_id: string;
+  readonly index: number;
+  readonly shift: number;
 }
 
 /** What the database tells of a step, in plain form: see proof.sql. */
 export interface Told {
   readonly answer: Json;
-  readonly wallets: readonly Seen[] | null;
-  readonly open: readonly Json[] | null;
-  readonly now: Seen | null;
-  readonly then: Seen | null;
+  readonly rows: { readonly wallets: readonly Row[] | null; readonly reservations: Json };
+  readonly looked: Looked | null;
   /** The step was carried out between these. */
   readonly from: Time;
   readonly until: Time;
-  /** The instant to look at. */
-  readonly at: Time;
-  /** The wallet was looked at by then. */
+  /** The wallets were looked at by then. */
   readonly seen: Time;
-  readonly statement: Time;
 }
 
-type Seen = Readonly<Record<string, Json>> & {
+interface Row {
   readonly wallet_id: string;
   readonly seq: bigint;
   readonly last_event_at: Time;
-  readonly as_of: Time;
-};
+}
+
+interface Looked {
+  readonly wallets: Json;
+  readonly open: Json;
+  readonly now: { readonly as_of: Time };
+  readonly past: { readonly as_of: Time };
+  /** The instant of `past`. */
+  readonly at: Time;
+}
 
 /** Where the database and the model part. */
 export interface Difference {
-  readonly step: number;
+  /** What was done, up to where they part. */
+  readonly steps: readonly Step[];
   readonly what: string;
   readonly found: Json;
   readonly expected: Json;
 }
 
-/** Does a step in the model, and compares all that the database has told of it. */
-export function compareStep(ledger: Ledger, step: Step, told: Told): Omit<Difference, "step">[] {
-  const expected = { answer: answer(ledger, step, told), ...look(ledger, step, told) };
-  return Object.entries(expected).flatMap(([what, value]) => {
-    const found = told[what as keyof Told];
-    const model = plain(value);
-    return isDeepStrictEqual(found, model) ? [] : [{ what, found, expected: model }];
-  });
+type Found = Omit<Difference, "steps">;
+
+/**
+ * Does a step in the model, and finds what the database has told otherwise. `statement` is when
+ * the database began with what the step is part of: the views count deadlines by that.
+ */
+export function compareStep(
+  ledger: Ledger,
+  step: Step,
+  told: Told,
+  statement: Time,
+): Found | undefined {
+  const expected = answer(ledger, step, told);
+  return (
+    differ("the answer", withoutReasons(told.answer), expected) ??
+    differ("the rows", told.rows, rows(ledger)) ??
+    (told.looked && step.look
+      ? differ("what can be read", told.looked, look(ledger, step.look, told, statement))
+      : undefined) ??
+    checkLedger(ledger)
+  );
 }
 
-/** The journals as the model has them, in plain form. */
-export function journals(ledger: Ledger): Json {
-  const ids = [...ledger.keys()].sort();
-  const events = ids.flatMap((wallet_id) =>
-    (ledger.get(wallet_id)?.journal ?? []).map(({ frozen, open, command, ...event }) => {
-      return { wallet_id, ...event };
-    }),
+/** Compares the journals with those of the model; `verify` is what the database says of them. */
+export function compareJournals(
+  ledger: Ledger,
+  told: { readonly journals: Json; readonly verify: Json },
+): Found | undefined {
+  const events = byId(ledger).flatMap(({ wallet_id, journal }) =>
+    journal.map(({ frozen, open, command, ...event }) => ({ wallet_id, ...event })),
   );
-  return plain(events.length > 0 ? events : null);
+  return differ("the journals", told.journals, events) ?? differ("verify", told.verify, null);
 }
 
 /** A difference for a person to read. */
-export function say({ step, what, found, expected }: Difference, steps: readonly Step[]): string {
-  const line = (value: unknown) => stringifyJson(value as Json);
-  const done = steps.slice(0, step + 1).map((each, i) => {
-    return `${i === step ? "→" : " "} ${each.call} ${line(each.args)}`;
+export function say({ steps, what, found, expected }: Difference): string {
+  const done = steps.map(({ call, args }, i) => {
+    return `${i === steps.length - 1 ? "→" : " "} ${call} ${stringifyJson(args)}`;
   });
-  const looked = line(steps[step]?.look ?? null);
+  const looked = steps.at(-1)?.look;
+  const least = narrow({ path: [], found, expected });
   return [
     ...done,
-    `differs in ${what} (looked at ${looked})`,
-    `  the database: ${line(found)}`,
-    `  the model:    ${line(expected)}`,
+    `differs in ${[what, ...least.path].join(", ")}`,
+    ...(looked ? [`  looked at:    ${stringifyJson({ ...looked })}`] : []),
+    `  the database: ${stringifyJson(least.found)}`,
+    `  the model:    ${stringifyJson(least.expected)}`,
   ].join("\n");
+}
+
+interface Differing {
+  readonly path: readonly string[];
+  readonly found: Json;
+  readonly expected: Json;
+}
+
+/** The first field, or item, in which two values differ, as deep as both of them have it. */
+function narrow({ path, found, expected }: Differing): Differing {
+  const isGroup = (value: Json) => typeof value === "object" && value !== null;
+  if (!isGroup(found) || !isGroup(expected)) return { path, found, expected };
+  const [was, is] = [found, expected] as unknown as Record<string, Json>[];
+  const names = Object.keys({ ...was, ...is });
+  const name = names.find((each) => !isDeepStrictEqual(was?.[each], is?.[each])) ?? "";
+  if (was?.[name] === undefined || is?.[name] === undefined) return { path, found, expected };
+  return narrow({ path: [...path, name], found: was[name], expected: is[name] });
+}
+
+function differ(what: string, found: Json | Told["rows"] | Looked, value: unknown) {
+  const expected = plain(value);
+  if (isDeepStrictEqual(found, expected)) return undefined;
+  return { what, found: found as Json, expected };
+}
+
+function checkLedger(ledger: Ledger): Found | undefined {
+  for (const wallet of ledger.values()) {
+    const [wrong] = broken(wallet);
+    if (wrong) return { what: "the invariants of the model", found: wrong, expected: null };
+  }
+  return undefined;
 }
 
 function answer(ledger: Ledger, { call: name, args }: Step, told: Told): Json {
@@ -131,41 +188,56 @@ function answer(ledger: Ledger, { call: name, args }: Step, told: Told): Json {
  */
 function clockOf(ledger: Ledger, told: Told): Clock {
   return (id) => {
-    const seen = told.wallets?.find(({ wallet_id }) => wallet_id === id);
+    const seen = told.rows.wallets?.find(({ wallet_id }) => wallet_id === id);
     const written = seen ? seen.seq - lengthOf(ledger, id) : 0n;
     const began = written > 0n && seen ? seen.last_event_at - written + 1n : told.from;
     return began <= told.until && began >= told.from ? began : told.from;
   };
 }
 
-function look(ledger: Ledger, step: Step, told: Told) {
-  const wallets = [...ledger.values()].sort((a, b) => (a.wallet_id < b.wallet_id ? -1 : 1));
-  const all = wallets.map((wallet) => {
-    const last_event_at = wallet.journal.at(-1)?.occurred_at ?? 0n;
-    const at = last_event_at > told.statement ? last_event_at : told.statement;
+function rows(ledger: Ledger) {
+  const wallets = byId(ledger).map((wallet) => {
+    const { wallet_id, available, reserved, spent, frozen, journal } = wallet;
+    const last_event_at = journal.at(-1)?.occurred_at ?? null;
+    return { wallet_id, available, reserved, spent, frozen, seq: seqOf(wallet), last_event_at };
+  });
+  const reservations = byId(ledger).flatMap((wallet) => openReservations(wallet, null));
+  return { wallets: orNull(wallets), reservations: orNull(reservations) };
+}
+
+function look(ledger: Ledger, { wallet_id }: Look, told: Told, statement: Time) {
+  const wallets = byId(ledger).map((wallet) => {
+    const last_event_at = lastOf(wallet);
+    const at = last_event_at > statement ? last_event_at : statement;
     return { ...balanceAt(wallet, at), last_event_at };
   });
-  const open = wallets.flatMap((wallet) => openReservations(wallet, told.statement));
-  const wallet = ledger.get(step.look.wallet_id);
-  const nothing = { now: null, then: null };
-  if (!wallet) return { wallets: orNull(all), open: orNull(open), ...nothing };
+  const open = byId(ledger).flatMap((wallet) => openReservations(wallet, statement));
+  const wallet = ledger.get(wallet_id) as Wallet;
+  const { at = 0n, now: toldNow, past: toldPast } = told.looked as Looked;
 
   // Now is when the clock was read, but never before the last event.
-  const last = wallet.journal.at(-1)?.occurred_at ?? 0n;
-  const isNow = (time: Time) => time >= told.until && time <= told.seen;
-  const nowBy = (time: Time | undefined) => {
-    const read = time !== undefined && isNow(time) ? time : told.until;
-    return read > last ? read : last;
+  const nowBy = (time: Time) => {
+    const read = time >= told.until && time <= told.seen ? time : told.until;
+    return read > lastOf(wallet) ? read : lastOf(wallet);
   };
-  const now = nowBy(told.now?.as_of);
-  const latest = nowBy(told.then?.as_of);
-  const then = told.at < latest ? told.at : latest;
+  const now = nowBy(toldNow.as_of);
+  const latest = nowBy(toldPast.as_of);
+  const past = at < latest ? at : latest;
   return {
-    wallets: orNull(all),
+    wallets,
     open: orNull(open),
     now: { ...balanceAt(wallet, now), as_of: now },
-    then: { ...balanceAt(wallet, then), as_of: then },
+    past: { ...balanceAt(wallet, past), as_of: past },
+    at,
   };
+}
+
+function lastOf({ journal }: Wallet): Time {
+  return journal.at(-1)?.occurred_at ?? 0n;
+}
+
+function byId(ledger: Ledger): Wallet[] {
+  return [...ledger.values()].sort((a, b) => (a.wallet_id < b.wallet_id ? -1 : 1));
 }
 
 function orNull<T>(list: readonly T[]): readonly T[] | null {
@@ -195,8 +267,11 @@ function print(receipt: Receipt, args: Arguments): Record<string, unknown> {
   return { wallet_id, ...event, replayed: receipt.replayed, refused: null, detail: null };
 }
 
-/** Detail of a refusal without what is for a person only. */
-export function withoutReason(refusal: Refusal): Refusal {
-  const { reason: _, ...detail } = refusal.detail;
-  return refusal.refused === "LGARG" ? { ...refusal, detail } : refusal;
+/** An answer without what its refusals say for a person only. */
+function withoutReasons(answer: Json): Json {
+  if (Array.isArray(answer)) return answer.map(withoutReasons);
+  const { refused, detail } = (answer ?? {}) as Record<string, Json>;
+  if (refused !== "LGARG") return answer;
+  const { reason, ...rest } = detail as Record<string, Json>;
+  return { ...(answer as object), detail: rest };
 }

@@ -9,7 +9,6 @@ test("every function answers, or refuses with a code, whatever it is asked", asy
     seed: Date.now() % 2 ** 31,
     runs,
     until: performance.now() + 50_000,
-    log: () => undefined,
   });
   expect(outcome.failure).toBeUndefined();
   expect(outcome.ran.sequences).toBe(runs);

@@ -96,10 +96,10 @@ export function balanceAt(wallet: Wallet, at: Time) {
   };
 }
 
-/** What is held at an instant, in the order of the ids. */
-export function openReservations(wallet: Wallet, at: Time) {
+/** What is held at an instant, or on record, in the order of the ids. */
+export function openReservations(wallet: Wallet, at: Time | null) {
   return openOnes(wallet)
-    .filter(({ expires_at }) => (expires_at ?? 0n) > at)
+    .filter(({ expires_at }) => at === null || (expires_at ?? 0n) > at)
     .map(({ reservation_id, amount, settled, held, expires_at }: Reservation) => {
       return { wallet_id: wallet.wallet_id, reservation_id, amount, settled, held, expires_at };
     })
@@ -209,7 +209,10 @@ function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: C
   const event = known.journal[0];
   if (field === undefined && event) return [{ event, replayed: true }];
   const stored = was?.[field ?? ""] ?? null;
-  return { refused: "LGIDK", detail: { field, stored, given: is?.[field ?? ""] ?? null } };
+  return {
+    refused: "LGIDK",
+    detail: { field: field ?? "", stored, given: is?.[field ?? ""] ?? null },
+  };
 }
 
 function transfer(ledger: Ledger, args: Arguments, clock: Clock): Answer {

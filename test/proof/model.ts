@@ -7,7 +7,6 @@ import {
   findDifference,
   findInvalid,
   MAX,
-  type Op,
   type Refusal,
   type Time,
 } from "./requests.ts";
@@ -316,7 +315,7 @@ function insufficient(wallet: Wallet, requested: bigint): Refusal {
   const held = available + reserved >= requested;
   const next = openOnes(wallet).sort(byDeadline)[0];
   const shortfall = requested - available;
-  const why = { reason: held ? "held" : "exhausted", retry_at: held ? next?.expires_at : null };
+  const why = { reason: held ? "held" : "exhausted", retry_at: (held && next?.expires_at) || null };
   return {
     refused: "LGNSF",
     detail: { requested, available, reserved, shortfall, ...why },

@@ -1,10 +1,14 @@
+import type { TestDatabase } from "../support/template.ts";
+
 /** What a part of the proof may use. */
 export interface Budget {
+  /** Makes a migrated database on the server of the run. */
+  readonly createDatabase: () => Promise<TestDatabase>;
   /** The whole run is made from it: the same seed does the same again. */
   readonly seed: number;
   /** As many of whatever the part counts; it ends earlier when the time is up. */
   readonly runs: number;
-  /** When to stop, by `performance.now()`. */
+  /** When to stop, by `performance.now()`; earlier, once the person who watches asks for it. */
   readonly until: number;
   /** A line for the person who watches. */
   readonly log: (line: string) => void;

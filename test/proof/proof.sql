@@ -16,7 +16,7 @@ grant usage on schema proof to ledger_test_proof;
 -- Events are dated anew here, as the owner; to switch the guard for each would lock the table.
 alter table baseledger.events disable trigger events_append_only;
 
--- Makes the hash chain of a wallet good again from an event on.
+-- Makes the hash chain of a wallet good again from an event on; or not, if nobody will verify it.
 create function proof.rehash(p_wallet_id text, p_seq bigint)
 returns void
 language plpgsql
@@ -28,6 +28,9 @@ declare
   );
   v_event baseledger.events;
 begin
+  if current_setting('proof.verify') = 'off' then
+    return;
+  end if;
   for v_event in
     select * from baseledger.events e
       where e.wallet_id = p_wallet_id and e.seq >= p_seq order by e.seq
@@ -65,8 +68,8 @@ $$;
 
 -- Dates the last event of a wallet ahead, as if it had happened at another time: by so many
 -- seconds, or until so many microseconds before the next deadline. From then on the clock is behind
--- the wallet, and each event happens exactly a microsecond after the one before. An event that
--- has set a deadline stays where it is, as its time to live would change. Returns the time.
+-- the wallet, and each event happens exactly a microsecond after the one before. An event of a
+-- reservation stays where it is: it may have set a deadline, or come before one. Returns the time.
 create function proof.date_last(p_wallet_id text, p_seconds numeric, p_before_due integer)
 returns timestamptz
 language plpgsql
@@ -88,7 +91,7 @@ begin
   update baseledger.events e set occurred_at = v_at
     where e.wallet_id = p_wallet_id
       and e.seq = v_wallet.seq
-      and e.event not in ('reserved', 'extended')
+      and e.reservation_id is null
       and e.occurred_at < v_at;
   if not found then
     return null;
@@ -115,15 +118,9 @@ as $$
     ) as x
 $$;
 
-create function proof.micros(p_at timestamptz)
-returns bigint
-language sql
-immutable
-as $$ select (extract(epoch from p_at) * 1000000)::bigint $$;
-
 -- Calls a function by its name; a batch gives several rows.
 create function proof.call(p_call text, a jsonb)
-returns jsonb
+returns json
 language plpgsql
 as $$
 declare
@@ -154,102 +151,207 @@ begin
       );
     when 'post' then
       return coalesce(
-        (select jsonb_agg(to_jsonb(p)) from baseledger.post(w, a -> 'commands') as p), '[]'
+        (select json_agg(p) from baseledger.post(w, a -> 'commands') as p), '[]'
       );
     when 'post_funds' then
       return coalesce(
-        (select jsonb_agg(to_jsonb(p)) from baseledger.post_funds(w, a -> 'commands') as p), '[]'
+        (select json_agg(p) from baseledger.post_funds(w, a -> 'commands') as p), '[]'
       );
-    when 'expire_due' then return to_jsonb(baseledger.expire_due((a ->> 'limit')::integer));
+    when 'expire_due' then return to_json(baseledger.expire_due((a ->> 'limit')::integer));
     when 'go_back' then
       perform proof.go_back((a ->> 'seconds')::numeric);
       return 'null';
     when 'date_last' then
-      return to_jsonb(proof.date_last(
+      return to_json(proof.date_last(
         w, (a ->> 'seconds')::numeric, (a ->> 'before_due')::integer
       ));
   end case;
-  return jsonb_build_array(to_jsonb(v));
+  return json_build_array(v);
 end
 $$;
 
--- Carries out a step, and tells all that can be seen afterwards: by the views, by balance, and by
--- balance_at at the instant that the step names; with the times between which each was done.
-create function proof.step(p_step jsonb)
-returns jsonb
+-- The tables as they are.
+create function proof.rows()
+returns json
+language sql
+security definer
+as $$
+  select json_build_object(
+    'wallets', (
+      select json_agg(x) from (
+        select w.wallet_id, w.available, w.reserved, w.spent, w.frozen, w.seq, w.last_event_at
+          from baseledger.wallets w order by w.wallet_id
+      ) as x
+    ),
+    'reservations', (
+      select json_agg(r order by r.wallet_id, r.reservation_id) from baseledger.reservations r
+    )
+  )
+$$;
+
+-- What can be read of the wallets: by the views, by balance, and by balance_at at an instant.
+create function proof.look(p_look jsonb)
+returns json
 language plpgsql
 as $$
 declare
-  v_wallet_id constant text := p_step #>> '{look,wallet_id}';
+  v_wallet_id constant text := p_look ->> 'wallet_id';
+  v_at constant timestamptz := proof.instant(
+    v_wallet_id, (p_look ->> 'index')::integer, (p_look ->> 'shift')::integer
+  );
+  v_looked json;
+begin
+  select json_build_object(
+      'wallets', (select json_agg(b order by b.wallet_id) from baseledger.wallet_balances b),
+      'open', (
+        select json_agg(x) from (
+          select o.wallet_id, o.reservation_id, o.amount, o.settled, o.held, o.expires_at
+            from baseledger.open_reservations o order by o.wallet_id, o.reservation_id
+        ) as x
+      ),
+      'now', baseledger.balance(v_wallet_id),
+      'past', baseledger.balance_at(v_wallet_id, v_at),
+      'at', v_at
+    ) into v_looked;
+  return v_looked;
+end
+$$;
+
+-- Carries out a step, and tells what came of it, and between which times that was; and what can be
+-- read, if the step wants a look at it.
+create function proof.step(p_step jsonb)
+returns json
+language plpgsql
+as $$
+declare
   v_from constant timestamptz := clock_timestamp();
   v_until timestamptz;
-  v_answer jsonb;
+  v_answer json;
   v_code text;
   v_detail text;
-  v_at timestamptz;
-  v_seen jsonb;
+  v_looked json;
 begin
   begin
     v_answer := proof.call(p_step ->> 'call', p_step -> 'args');
   exception
     when others then
       get stacked diagnostics v_code = returned_sqlstate, v_detail = pg_exception_detail;
-      v_answer := jsonb_build_object('refused', v_code, 'detail', case
-        when v_code like 'LG%' then v_detail::jsonb else to_jsonb(sqlerrm) end);
+      v_answer := json_build_object('refused', v_code, 'detail', case
+        when v_code like 'LG%' then v_detail::json else to_json(sqlerrm) end);
   end;
   v_until := clock_timestamp();
-  v_at := proof.instant(
-    v_wallet_id, (p_step #>> '{look,index}')::integer, (p_step #>> '{look,shift}')::integer
-  );
-  select jsonb_build_object(
-      'wallets', (select jsonb_agg(to_jsonb(b)) from baseledger.wallet_balances b),
-      'open', (
-        select jsonb_agg(to_jsonb(o) - 'time_left' order by o.wallet_id, o.reservation_id)
-          from baseledger.open_reservations o
-      ),
-      'now', (
-        select to_jsonb(baseledger.balance(x.id))
-          from (select w.wallet_id as id from baseledger.wallet_balances w
-            where w.wallet_id = v_wallet_id) as x
-      ),
-      'then', (
-        select to_jsonb(baseledger.balance_at(x.id, v_at))
-          from (select w.wallet_id as id from baseledger.wallet_balances w
-            where w.wallet_id = v_wallet_id) as x
-      )
-    ) into v_seen;
-  return v_seen || jsonb_build_object(
-    'answer', v_answer, 'from', v_from, 'until', v_until, 'at', v_at,
-    'seen', clock_timestamp(), 'statement', statement_timestamp()
+  if p_step -> 'look' <> 'null' then
+    v_looked := proof.look(p_step -> 'look');
+  end if;
+  return json_build_object(
+    'answer', v_answer, 'rows', proof.rows(), 'looked', v_looked,
+    'from', v_from, 'until', v_until, 'seen', clock_timestamp()
   );
 end
 $$;
 
--- Carries out steps in order, on an empty ledger which is left empty. Returns what each has given,
--- then the journals, and what verify has found.
-create function proof.play(p_steps jsonb)
-returns jsonb[]
+create function proof.steps(p_steps jsonb)
+returns json[]
+language sql
+as $$ select array_agg(proof.step(s)) from jsonb_array_elements(p_steps) as s $$;
+
+-- The journals, and what verify finds, if somebody wants to know.
+create function proof.journals()
+returns json
+language sql
+as $$
+  select json_build_object(
+    'journals', (
+      select json_agg(x) from (
+        select j.wallet_id, j.seq, j.event, j.reservation_id, j.amount, j.available, j.reserved,
+            j.spent, j.expires_at, j.occurred_at, j.idempotency_key, j.metadata
+          from baseledger.journal j order by j.wallet_id, j.seq
+      ) as x
+    ),
+    'verify', case when current_setting('proof.verify') = 'on' then
+      (select json_agg(d) from baseledger.verify() d)
+    end
+  )
+$$;
+
+-- Carries out the steps of the start on an empty ledger, then each of the sequences on what the
+-- start has left; the ledger is left empty. Returns what each step has given, in order, and after
+-- each sequence the journals. They are verified after one sequence in 16, the first included, as
+-- that takes as long as to play one.
+create function proof.play(p_start jsonb, p_sequences jsonb)
+returns setof json
 language plpgsql
 as $$
 declare
-  v_told jsonb[] := '{}';
-  v_step jsonb;
+  v_told json[];
+  v_sequence jsonb;
+  v_i integer := 0;
 begin
   begin
-    for v_step in select * from jsonb_array_elements(p_steps) loop
-      v_told := v_told || proof.step(v_step);
+    -- what the start has dated anew, each of the sequences inherits
+    perform set_config('proof.verify', 'on', true);
+    v_told := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
+    for v_sequence in select * from jsonb_array_elements(p_sequences) loop
+      begin
+        perform set_config('proof.verify', case v_i % 16 when 0 then 'on' else 'off' end, true);
+        v_told := v_told || proof.steps(v_sequence) || proof.journals();
+        raise exception using errcode = 'PROOF';
+      exception
+        when sqlstate 'PROOF' then null;
+      end;
+      v_i := v_i + 1;
     end loop;
-    v_told := v_told || jsonb_build_object(
-      'journals', (
-        select jsonb_agg(to_jsonb(j) - 'actor' - 'details' - 'hash' order by j.wallet_id, j.seq)
-          from baseledger.journal j
-      ),
-      'verify', (select jsonb_agg(to_jsonb(d)) from baseledger.verify() d)
-    );
     raise exception using errcode = 'PROOF';
   exception
     when sqlstate 'PROOF' then null;
   end;
+  return query select * from unnest(v_told);
+end
+$$;
+
+-- Carries out every sequence that takes one step of each level, as a tree: after each step, what
+-- follows it, then the step is undone. Returns what each step has given, in that order, and after
+-- each last one the journals.
+create function proof.branch(p_levels jsonb)
+returns json[]
+language plpgsql
+as $$
+declare
+  v_told json[] := '{}';
+  v_step jsonb;
+begin
+  if jsonb_array_length(p_levels) = 0 then
+    return array[proof.journals()];
+  end if;
+  for v_step in select * from jsonb_array_elements(p_levels -> 0) loop
+    begin
+      v_told := v_told || proof.step(v_step);
+      v_told := v_told || proof.branch(p_levels - 0);
+      raise exception using errcode = 'PROOF';
+    exception
+      when sqlstate 'PROOF' then null;
+    end;
+  end loop;
   return v_told;
+end
+$$;
+
+-- The same after the steps of a start, as in play.
+create function proof.explore(p_start jsonb, p_levels jsonb)
+returns setof json
+language plpgsql
+as $$
+declare
+  v_told json[];
+begin
+  begin
+    perform set_config('proof.verify', 'off', true);
+    v_told := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
+    v_told := v_told || proof.branch(p_levels);
+    raise exception using errcode = 'PROOF';
+  exception
+    when sqlstate 'PROOF' then null;
+  end;
+  return query select * from unnest(v_told);
 end
 $$;

@@ -20,12 +20,14 @@ const key = fc.oneof(
   { arbitrary: fc.constantFrom(null, "", " \t", "x".repeat(256)), weight: 1 },
 );
 const id = fc.oneof(
-  { arbitrary: fc.constantFrom("r1", "r2", "r3", "r4"), weight: 14 },
+  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3"), weight: 14 },
   { arbitrary: fc.constantFrom("k1", "k2"), weight: 2 },
   { arbitrary: fc.constantFrom(null, "nobody's", " "), weight: 1 },
 );
+// Sums of a few numbers are often exactly what is there, or what the limit allows.
 const amount = fc.oneof(
-  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 20 },
+  { arbitrary: fc.constantFrom(5, 10, 1, 2), weight: 14 },
+  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 6 },
   { arbitrary: fc.integer({ min: 0, max: 60 }), weight: 4 },
   { arbitrary: fc.constantFrom(MAX, MAX - 1n, MAX - 20n, MAX / 2n), weight: 2 },
   { arbitrary: fc.constantFrom(null, 0, -1, -MAX), weight: 1 },
@@ -125,13 +127,22 @@ const single = fc
   .map(([wallet_id, { op, ...args }]): Draft[] => [
     { call: String(op), args: { wallet_id, ...args } },
   ]);
+/** All that is done to a reservation is done to the same one, to some more of them, or to any. */
+const about = (commands: readonly Made[], ids: readonly string[]) =>
+  commands.map((made, i) => {
+    const reservation_id = ids[i % ids.length];
+    return reservation_id && made.reservation_id != null ? { ...made, reservation_id } : made;
+  });
 const batch = fc
   .tuple(
     fc.constantFrom("post", "post_funds", "post_funds"),
     wallet,
     fc.array(inBatch, { maxLength: 6 }),
+    fc.constantFrom([], ["r1"], ["r1", "r1", "r2"]),
   )
-  .map(([call, wallet_id, commands]): Draft[] => [{ call, args: { wallet_id, commands } }]);
+  .map(([call, wallet_id, commands, ids]): Draft[] => [
+    { call, args: { wallet_id, commands: about(commands, ids) } },
+  ]);
 const strange = fc
   .constantFrom<Json[]>(null, {}, [1], "[]")
   .map((commands): Draft[] => [{ call: "post", args: { wallet_id: HOME, commands } }]);
@@ -190,56 +201,72 @@ const drafts = fc.oneof(
   { arbitrary: strange, weight: 1 },
 );
 
-const look = fc.record({
-  wallet_id: fc.constantFrom(HOME, HOME, HOME, "b"),
-  index: fc.nat({ max: 40 }),
-  shift: fc.constantFrom(0, 0, -1, 1),
-});
-const limit = fc.constantFrom(null, null, 0, 5, 20);
-const start = fc.record({
+// To look takes as long as a step does; what is wrong is mostly wrong for longer than one.
+const look = fc.oneof(
+  { arbitrary: fc.constant(null), weight: 4 },
+  {
+    arbitrary: fc.record({
+      wallet_id: fc.constantFrom(HOME, HOME, HOME, "b"),
+      index: fc.nat({ max: 40 }),
+      shift: fc.constantFrom(0, 0, -1, 1),
+    }),
+    weight: 1,
+  },
+);
+const limit = fc.constantFrom(null, null, 0, 5, 5, 10);
+interface Drawn {
+  readonly limits: readonly (number | null)[];
+  readonly funds: readonly (number | bigint)[];
+  readonly ahead: boolean;
+}
+const start: fc.Arbitrary<Drawn> = fc.record({
   limits: fc.tuple(limit, limit),
-  funds: fc.tuple(fc.constantFrom(10, 30, 30, 60, MAX - 30n), fc.constantFrom(0, 20)),
+  funds: fc.tuple(fc.constantFrom(10, 10, 20, 30, MAX - 30n), fc.constantFrom(0, 20)),
   ahead: fc.boolean(),
 });
 
-/** Sequences of at most so many steps, after wallets were opened and funded. */
-export function sequences(longest: number): fc.Arbitrary<readonly Step[]> {
+/** Sequences that have their start in common: wallets that were opened and funded. */
+export interface Batch {
+  readonly start: readonly Step[];
+  readonly sequences: readonly (readonly Step[])[];
+}
+
+/** Batches of at most so many sequences, of at most so many steps after the start. */
+export function batches(most: number, longest: number): fc.Arbitrary<Batch> {
   const steps = fc.array(fc.tuple(drafts, look), { minLength: 1, maxLength: longest, size: "max" });
-  return fc.tuple(start, steps).map(([{ limits, funds, ahead }, drawn]) => {
-    const terms = (i: number) => ({
-      unit: "USD",
-      scale: i === 2 ? 2 : 9,
-      overdraft_limit: limits[i] ?? null,
-    });
-    const opening = WALLETS.map((wallet_id, i) => ({
-      call: "open_wallet",
-      args: { wallet_id, ...terms(i) },
-    }));
-    const dated = ahead ? [{ call: "date_last", args: { wallet_id: HOME, seconds: 86_400 } }] : [];
-    const funding = WALLETS.map((wallet_id, i): Call => {
-      return {
-        call: "credit",
-        args: { wallet_id, amount: funds[i] || 1, idempotency_key: "funds" },
-      };
-    });
-    const first: Step[] = [...opening, ...dated, ...funding].map((each) => {
-      return { ...each, look: { wallet_id: HOME, index: 0, shift: 0 } };
-    });
-    return [...first, ...settle(drawn)];
+  const many = fc.array(steps, { minLength: 1, maxLength: most, size: "max" });
+  return fc.tuple(start, many).map(([drawn, sequences]) => {
+    const first = opening(drawn);
+    return { start: first, sequences: sequences.map((each) => settle(first, each)) };
   });
 }
 
+function opening({ limits, funds, ahead }: Drawn): Step[] {
+  const opened = WALLETS.map((wallet_id, i): Call => {
+    const terms = { unit: "USD", scale: i === 2 ? 2 : 9, overdraft_limit: limits[i] ?? null };
+    return { call: "open_wallet", args: { wallet_id, ...terms } };
+  });
+  const dated = ahead ? [{ call: "date_last", args: { wallet_id: HOME, seconds: 86_400 } }] : [];
+  const funded = WALLETS.map((wallet_id, i): Call => {
+    const args = { wallet_id, amount: funds[i] || 1, idempotency_key: "funds" };
+    return { call: "credit", args };
+  });
+  return [...opened, ...dated, ...funded].map((each) => ({ ...each, look: null }));
+}
+
 /** Gives each fresh key its name, and each repetition what it repeats. */
-function settle(drawn: readonly (readonly [Draft[], Step["look"]])[]): Step[] {
-  const steps: Step[] = [];
+function settle(
+  start: readonly Step[],
+  drawn: readonly (readonly [Draft[], Step["look"]])[],
+): Step[] {
+  const steps = [...start];
   for (const [calls, look] of drawn) {
     for (const draft of calls) {
-      const before = "again" in draft ? steps[draft.again % Math.max(steps.length, 1)] : undefined;
-      if (before) steps.push({ ...before, look });
-      else if ("call" in draft) steps.push({ ...named(draft, String(steps.length)), look });
+      if ("call" in draft) steps.push({ ...named(draft, String(steps.length)), look });
+      else steps.push({ ...(steps[draft.again % steps.length] as Step), look });
     }
   }
-  return steps;
+  return steps.slice(start.length);
 }
 
 function named({ call, args }: Call, place: string): Call {

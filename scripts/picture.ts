@@ -1,0 +1,56 @@
+// npm run picture -- bench.json > docs/throughput.svg
+// Draws the throughput of the ledger and of the naive statement by the number of callers, from what
+// `baseledger bench --json` has printed.
+import { readFileSync } from "node:fs";
+import { init } from "echarts";
+import type { BenchResult } from "../src/bench/results.ts";
+
+const [file] = process.argv.slice(2);
+if (file === undefined) {
+  process.stderr.write("usage: npm run picture -- bench.json > picture.svg\n");
+  process.exit(2);
+}
+const { workloads, machine } = JSON.parse(readFileSync(file, "utf8")) as BenchResult;
+
+const SIZE = { width: 760, height: 420 };
+const STYLES: Readonly<Record<string, { color: string; type: "solid" | "dashed" }>> = {
+  "client, hot": { color: "#0b6e4f", type: "solid" },
+  "client, spread": { color: "#0b6e4f", type: "dashed" },
+  "naive, hot": { color: "#b5442b", type: "solid" },
+  "naive, spread": { color: "#b5442b", type: "dashed" },
+};
+const series = Object.entries(STYLES).map(([line, { color, type }]) => ({
+  name: line.replace("client", "BaseLedger"),
+  type: "line" as const,
+  symbolSize: 7,
+  lineStyle: { color, type, width: 2 },
+  itemStyle: { color },
+  data: workloads
+    .filter((workload) => workload.line === line)
+    .map(({ clients, rate }) => [clients, Math.round(rate.median)]),
+}));
+if (series.some(({ data }) => data.length === 0)) {
+  process.stderr.write(`${file} is of a run without the clients and the comparators\n`);
+  process.exit(1);
+}
+
+const picture = init(null, null, { renderer: "svg", ssr: true, ...SIZE });
+picture.setOption({
+  animation: false,
+  backgroundColor: "#ffffff",
+  textStyle: { fontFamily: "sans-serif" },
+  title: {
+    text: "Commands a second, by callers at once",
+    subtext:
+      "hot: one wallet, spread: 10,000; " +
+      `${machine.processors} cores for server and callers, fsync on, PostgreSQL ${machine.postgres}`,
+    left: "center",
+  },
+  legend: { bottom: 0, itemWidth: 45, itemGap: 30 },
+  grid: { top: 70, left: 80, right: 30, bottom: 80 },
+  xAxis: { type: "log", name: "callers", nameLocation: "middle", nameGap: 28, min: 1, max: 1000 },
+  yAxis: { type: "log", axisLabel: { formatter: (rate: number) => rate.toLocaleString("en-US") } },
+  series,
+});
+process.stdout.write(`${picture.renderToSVGString()}\n`);
+picture.dispose();

@@ -1,0 +1,114 @@
+// Calls by chance, which meet each other: few wallets, and ids that many clients use at a time.
+import type { Random } from "../../../src/demo/random.ts";
+import type { Json } from "../../../src/json.ts";
+import type { Call } from "./history.ts";
+
+type Args = Record<string, Json>;
+
+/** What is drawn from. */
+export interface Source {
+  readonly random: Random;
+  readonly wallets: readonly string[];
+  /** Begins the keys of this client; nobody else's begin so. */
+  readonly name: string;
+}
+
+/** How often each comes, against the others. */
+const WEIGHTS: Readonly<Record<string, number>> = {
+  reserve: 30,
+  settle: 26,
+  cancel: 6,
+  extend: 8,
+  charge: 8,
+  refund: 5,
+  credit: 5,
+  withdraw: 3,
+  transfer: 6,
+  freeze_wallet: 0.5,
+  unfreeze_wallet: 4,
+  post: 12,
+  post_funds: 5,
+};
+const IN_POST = ["reserve", "reserve", "settle", "settle", "cancel", "extend", "charge"];
+const IN_POST_FUNDS = [...IN_POST, "credit", "withdraw", "refund"];
+/** Reservation ids that are in use at a time. */
+const IDS = 12;
+
+/** Draws calls; each has a key that was not there before. */
+export function createDraw({ random, wallets, name }: Source, names: readonly string[]) {
+  let calls = 0;
+  const oneOf = <T>(list: readonly T[]): T => list[random.integer(0, list.length - 1)] as T;
+
+  /** Clients come to the same ids at about the same time. */
+  const id = () => `r${calls * 2 + random.integer(0, IDS)}`;
+  const amount = () => random.integer(1, random.chance(0.1) ? 400 : 60);
+  const ttl = () => (random.chance(0.7) ? 1 : 600);
+  const metadata = (): Args => (random.chance(0.1) ? { metadata: { by: name, n: calls } } : {});
+
+  const makers: Readonly<Record<string, () => Args>> = {
+    reserve: () => ({
+      amount: amount(),
+      ttl: ttl(),
+      reservation_id: id(),
+      ...(random.chance(0.2) && { at_least: 1 }),
+    }),
+    settle: () => ({
+      amount: amount() - 1,
+      reservation_id: id(),
+      ...(random.chance(0.3) && { final: false }),
+    }),
+    cancel: () => ({ reservation_id: id() }),
+    extend: () => ({
+      reservation_id: id(),
+      ttl: ttl(),
+      ...(random.chance(0.4) && { amount: amount() }),
+    }),
+    charge: () => ({ amount: amount(), reservation_id: id() }),
+    refund: () => ({ amount: random.integer(1, 9), reservation_id: id() }),
+    credit: () => ({ amount: amount() }),
+    withdraw: () => ({ amount: amount() }),
+    freeze_wallet: () => ({ reason: "by chance" }),
+    unfreeze_wallet: () => ({ reason: "by chance" }),
+  };
+  const make = (call: string, key: string): Args => {
+    return { ...makers[call]?.(), idempotency_key: key, ...metadata() };
+  };
+  const batch = (ops: readonly string[], key: string): Args[] =>
+    Array.from({ length: random.integer(1, 7) }, (_, i) => {
+      const op = oneOf(ops);
+      return { op, ...make(op, `${key} ${i}`) };
+    });
+
+  return (): Call => {
+    const call = weighted(random, names);
+    const key = `${name} ${calls++}`;
+    const wallet_id = oneOf(wallets);
+    switch (call) {
+      case "post":
+        return { call, args: { wallet_id, commands: batch(IN_POST, key) } };
+      case "post_funds":
+        return { call, args: { wallet_id, commands: batch(IN_POST_FUNDS, key) } };
+      case "transfer": {
+        const to = oneOf(wallets.filter((other) => other !== wallet_id));
+        return { call, args: { from: wallet_id, to, amount: amount(), idempotency_key: key } };
+      }
+      default:
+        return { call, args: { wallet_id, ...make(call, key) } };
+    }
+  };
+}
+
+/** What is called by SQL. */
+export const SQL_CALLS = Object.keys(WEIGHTS);
+/** What is called through the client, which makes batches of its own. */
+export const CLIENT_CALLS = SQL_CALLS.filter((call) => !call.startsWith("post"));
+
+function weighted(random: Random, names: readonly string[]): string {
+  const weight = (name: string) => WEIGHTS[name] ?? 0;
+  let left = random.uniform() * names.reduce((sum, name) => sum + weight(name), 0);
+  for (const name of names) {
+    left -= weight(name);
+    if (left < 0) return name;
+  }
+  return "reserve";
+}

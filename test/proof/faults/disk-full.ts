@@ -1,0 +1,154 @@
+// A disk that fills up under load: first the one with the tables, then the one with everything.
+import { spawnSync } from "node:child_process";
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createRandom } from "../../../src/demo/random.ts";
+import type { Budget, Outcome, Part } from "../part.ts";
+import { createCounts } from "./counts.ts";
+import { untilBack } from "./kills.ts";
+import { createStage, type Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
+import { playWave, type Wave } from "./wave.ts";
+
+/** `runs` are disks that fill up, of either kind in turn. */
+export const diskFull: Part = {
+  name: "disk full",
+  about: "a disk fills up under load: nothing acknowledged is lost, and with room it all goes on",
+  run: runDiskFull,
+};
+
+const MEGABYTE = 2 ** 20;
+/** The sizes that the tables, and a whole server, have room in. */
+const TABLES_MB = 8;
+const SERVER_MB = 256;
+/** What is left for the tables to grow. */
+const ROOM = 96 * 1024;
+const CROWD = { bySql: 4, callers: 6, sweepers: 0 };
+
+async function runDiskFull({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+  const random = createRandom(seed);
+  const counts = createCounts();
+  for (let run = 0; run < runs && performance.now() < end; run++) {
+    const name = `${seed}.${run}`;
+    const parts = { name, seed: random.integer(1, 2 ** 31) };
+    const fillUp = run % 2 === 0 ? fillTables : fillServer;
+    using disk = mountDisk(run % 2 === 0 ? TABLES_MB : SERVER_MB);
+    if ("trouble" in disk) {
+      log(`skipped: no small disk can be made here (${disk.trouble}); it takes root on Linux`);
+      return { ran: { skipped: 1 } };
+    }
+    const played = await fillUp(disk.path, parts);
+    counts.add(played.counts);
+    log(`${name}: ${counts.say()}`);
+    const [wrong] = played.wrong;
+    if (wrong !== undefined) return { ran: counts.all(), failure: `disk ${name}: ${wrong}` };
+  }
+  return { ran: counts.all() };
+}
+
+interface RunParts {
+  readonly name: string;
+  readonly seed: number;
+}
+
+/** Commands then fail one by one, and say why; reading goes on. */
+async function fillTables(path: string, parts: RunParts) {
+  await using stage = await createStage();
+  await moveTables(stage, join(path, "tables"));
+  let failed = 0;
+  const played = await playWave(stage, { ...CROWD, ...parts }, async (wave) => {
+    await wave.answers(30);
+    const ballast = fill(path, ROOM);
+    await waitUntil("the disk is full", () => failures(wave) > 20);
+    await stage.admin`select * from baseledger.balance(${wave.wallets[0] ?? ""})`;
+    rmSync(ballast);
+    await untilGranted(wave, 40);
+    failed = failures(wave);
+  });
+  const counts = { ...played.counts, disksOfTables: 1, failedWith53100: failed };
+  return { wrong: played.wrong, counts };
+}
+
+/** Without room for its log the server ends itself, and can start again when there is some. */
+async function fillServer(path: string, parts: RunParts) {
+  const settings = { fsync: "off", full_page_writes: "off" };
+  await using stage = await createStage({ dataDir: join(path, "data"), settings });
+  const played = await playWave(stage, { ...CROWD, ...parts }, async (wave) => {
+    await wave.answers(60);
+    const ballast = fill(path, 0);
+    await waitUntil("the server has no room for its log", () => switchLog(stage));
+    await stage.server.kill("SIGKILL");
+    rmSync(ballast);
+    await stage.server.start();
+    await untilBack(stage);
+    await untilGranted(wave, 40);
+  });
+  return { wrong: played.wrong, counts: { ...played.counts, disksOfServers: 1 } };
+}
+
+/** Goes on to the next file of the log; true when that was the end of the server. */
+async function switchLog({ admin }: Stage): Promise<boolean> {
+  try {
+    await admin`select pg_switch_wal(), pg_logical_emit_message(false, 'proof', repeat('x', 9000))`;
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** How many commands were told that there is no room. */
+function failures({ history }: Wave): number {
+  return history.calls.filter(({ answer }) => {
+    return answer && "failed" in answer && answer.failed === "53100";
+  }).length;
+}
+
+async function untilGranted({ history }: Wave, more: number): Promise<void> {
+  const granted = () => history.calls.filter(({ answer }) => answer && "receipts" in answer).length;
+  const before = granted();
+  await waitUntil("commands are granted again", () => granted() >= before + more);
+}
+
+async function moveTables({ admin, server }: Stage, folder: string): Promise<void> {
+  const { uid, gid } = statSync(server.dataDir);
+  mkdirSync(folder);
+  chownSync(folder, uid, gid);
+  await admin.unsafe(`create tablespace small location '${folder}'`);
+  await admin.unsafe("alter table all in tablespace pg_default set tablespace small");
+  await admin.unsafe("alter index all in tablespace pg_default set tablespace small");
+}
+
+/** Leaves so much room on a disk, by a file to be removed. */
+function fill(path: string, room: number): string {
+  const ballast = join(path, "ballast");
+  const { bavail, bsize } = statfsSync(path);
+  writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - room)));
+  return ballast;
+}
+
+function mountDisk(megabytes: number): Disposable & ({ path: string } | { trouble: string }) {
+  const path = mkdtempSync(join(tmpdir(), "baseledger-disk-"));
+  const options = `size=${megabytes * MEGABYTE},mode=0755`;
+  const mount = spawnSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path]);
+  const remove = () => rmSync(path, { recursive: true, force: true });
+  if (mount.status !== 0) {
+    const trouble = mount.error?.message ?? mount.stderr.toString().trim();
+    return { trouble, [Symbol.dispose]: remove };
+  }
+  return {
+    path,
+    [Symbol.dispose]() {
+      spawnSync("umount", [path]);
+      remove();
+    },
+  };
+}

@@ -1,0 +1,52 @@
+// The journal as a superuser sees it: with the transaction that wrote each event.
+import type postgres from "postgres";
+import { parseJson } from "../../../src/json.ts";
+import { plain } from "../plain.ts";
+import type { Time } from "../requests.ts";
+
+/** An event, in plain form. */
+export interface Entry {
+  readonly wallet_id: string;
+  readonly seq: bigint;
+  readonly event: string;
+  readonly reservation_id: string | null;
+  readonly amount: bigint | null;
+  readonly available: bigint;
+  readonly reserved: bigint;
+  readonly spent: bigint;
+  readonly expires_at: Time | null;
+  readonly occurred_at: Time;
+  readonly idempotency_key: string | null;
+  readonly metadata: Readonly<Record<string, never>>;
+  readonly details: { readonly from?: string; readonly from_seq?: bigint } | null;
+  /** A wallet's events that one transaction wrote are those of one fold. */
+  readonly fold: string;
+}
+
+/** The events of wallets, in order. */
+export async function readJournal(
+  admin: postgres.Sql,
+  wallets: readonly string[],
+): Promise<Entry[]> {
+  const rows = await admin.unsafe<{ told: string }[]>(
+    `select (to_jsonb(e) - 'hash' || jsonb_build_object('fold', 'x' || e.xmin::text))::text as told
+      from baseledger.events e
+      where e.wallet_id = any ($1::text::text[])
+      order by e.wallet_id, e.seq`,
+    [`{${wallets.join(",")}}`],
+  );
+  return rows.map(({ told }) => plain(parseJson(told)) as unknown as Entry);
+}
+
+/** The last event of each wallet: its number and hash. */
+export async function readHeads(
+  admin: postgres.Sql,
+  wallets: readonly string[],
+): Promise<Map<string, string>> {
+  const rows = await admin.unsafe<{ wallet_id: string; head: string }[]>(
+    `select wallet_id, seq || ' ' || encode(hash, 'hex') as head
+      from baseledger.wallets where wallet_id = any ($1::text::text[])`,
+    [`{${wallets.join(",")}}`],
+  );
+  return new Map(rows.map(({ wallet_id, head }) => [wallet_id, head]));
+}

@@ -1,0 +1,176 @@
+// What may go wrong, done on purpose while clients are at work.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Random } from "../../../src/demo/random.ts";
+import type { Server } from "../../../src/embedded.ts";
+import type { Network } from "../../client/network.ts";
+import {
+  type ClientProcess,
+  childrenOf,
+  killNow,
+  startWorkerProcess,
+  type Victim,
+} from "./processes.ts";
+import { connectSql } from "./send.ts";
+import type { Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
+import type { Wave } from "./wave.ts";
+
+/** What there is to be spoilt. */
+export interface Scene {
+  readonly stage: Stage;
+  readonly random: Random;
+  readonly wave: Wave;
+  /** Between the server and some of the clients. */
+  readonly network: Network;
+  readonly startClient: () => ClientProcess;
+  readonly workers: Victim[];
+}
+
+/** Does it, and comes back when clients can be answered again. */
+export type Fault = (scene: Scene) => Promise<void>;
+
+/** `kill -9` of the server with all its processes; sometimes once more while it recovers. */
+export const killServer: Fault = async ({ stage: { server }, random }) => {
+  await killWhole(server);
+  if (random.chance(0.15)) {
+    const starting = server.start().catch(() => undefined);
+    const pid = await waitUntil("it is starting", () => postmasterOf(server.dataDir, server.pid));
+    await killAll(pid, async () => killNow(pid));
+    await starting;
+    // It may have come up just before: then it has to be seen gone before it is started again.
+    await server.kill("SIGKILL");
+  }
+  await server.start();
+};
+
+/** `kill -9` of the first process only: the others find out when they next wait for something. */
+export const killPostmaster: Fault = async ({ stage: { server } }) => {
+  await server.kill("SIGKILL");
+  await server.start();
+};
+
+export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
+  /** The server then throws out everybody, and recovers. */
+  backendKills: async ({ stage }) => {
+    const pid = await backend(stage, "true");
+    if (pid) killNow(pid);
+    await untilBack(stage);
+  },
+  backendTerminations: async ({ stage }) => {
+    await backend(stage, "pg_terminate_backend(pid)");
+  },
+  cancelledStatements: async ({ stage }) => {
+    await backend(stage, "pg_cancel_backend(pid)");
+  },
+  /** Somebody else holds the wallet for longer than clients care to wait. */
+  lockTimeouts: async ({ stage, wave }) => {
+    const sql = connectSql(stage.server.url);
+    try {
+      await sql.unsafe("begin");
+      await sql`select from baseledger.wallets where wallet_id = ${wave.wallets[0] ?? ""} for update`;
+      const before = timeouts(wave);
+      await waitUntil("a client has given up", () => timeouts(wave) > before);
+      await sql.unsafe("rollback");
+    } finally {
+      await sql.end({ timeout: 0 });
+    }
+  },
+  clientKills: async ({ startClient, wave }) => {
+    const client = startClient();
+    await client.untilBusy();
+    await client.kill();
+    wave.add(client.history());
+  },
+  workerKills: async ({ stage, random, workers }) => {
+    const [worker] = workers.splice(random.integer(0, workers.length - 1), 1);
+    await worker?.kill();
+    workers.push(await startWorkerProcess(stage.url));
+  },
+  /** What clients have sent does not arrive. */
+  networkDrops: async ({ network }) => {
+    await untilHeld(network, "questions");
+    await network.refuse(true);
+    network.release();
+    await network.refuse(false);
+  },
+  /** An answer breaks off in its middle. */
+  networkTruncations: async ({ network }) => {
+    await untilHeld(network, "answers");
+    await network.deliver(network.held / 2);
+    network.cut();
+    network.release();
+  },
+  /** Answers come late. */
+  networkDelays: async ({ network, wave }) => {
+    await untilHeld(network, "answers");
+    await wave.answers(20);
+    network.release();
+  },
+  /** Clients give up on what they have sent, and it arrives later. */
+  networkLateArrivals: async ({ network, wave }) => {
+    await untilHeld(network, "questions");
+    network.cut();
+    await wave.answers(20);
+    network.release();
+  },
+};
+
+/** `kill -9` of a server with all its processes. */
+export function killWhole(server: Server): Promise<void> {
+  return killAll(server.pid, () => server.kill("SIGKILL"));
+}
+
+/** Waits until the server answers. */
+export async function untilBack({ admin }: Stage): Promise<void> {
+  await waitUntil("the server is back", () =>
+    admin`select 1`.then(
+      () => true,
+      () => false,
+    ),
+  );
+}
+
+async function killAll(pid: number, killFirst: () => Promise<void>): Promise<void> {
+  const children = childrenOf(pid);
+  const killed = killFirst();
+  for (const child of children) killNow(child);
+  await killed;
+}
+
+/** The process of a server that is starting. */
+function postmasterOf(dataDir: string, before: number): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(dataDir, "postmaster.pid"), "utf8").split("\n")[0]);
+    return pid && pid !== before ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A process of the server that works for a client, if it can be; `act` is done to it. */
+async function backend({ admin }: Stage, act: string): Promise<number | undefined> {
+  const rows = await admin.unsafe<{ pid: number }[]>(
+    `select pid, ${act} from (
+        select pid from pg_stat_activity
+          where usename = 'proof_client'
+          order by state = 'active' desc, random()
+          limit 1
+      ) as x`,
+  );
+  return rows[0]?.pid;
+}
+
+function timeouts({ history }: Wave): number {
+  const failed = history.calls.filter(({ answer }) => {
+    return answer && "failed" in answer && /^(55P03|57014)$/.test(answer.failed);
+  });
+  return failed.length;
+}
+
+async function untilHeld(network: Network, direction: "questions" | "answers"): Promise<void> {
+  await waitUntil("something is on its way", () => {
+    network.hold(direction);
+    return network.held > 0;
+  });
+}

@@ -1,0 +1,119 @@
+// Clients that send calls until they are told to stop, each one after the other.
+import { setImmediate } from "node:timers/promises";
+import type postgres from "postgres";
+import { createLedger } from "../../../src/client/ledger.ts";
+import { createRandom } from "../../../src/demo/random.ts";
+import { CLIENT_CALLS, createDraw, type Source, SQL_CALLS } from "./calls.ts";
+import type { Answer, Call, Recorder, Via } from "./history.ts";
+import { connectSql, sendSql, sendThrough } from "./send.ts";
+
+/** Who sends, and where to. */
+export interface Crowd {
+  readonly recorder: Recorder;
+  readonly wallets: readonly string[];
+  /** Begins the names of the clients. */
+  readonly name: string;
+  readonly seed: number;
+  /** Addresses: each client by SQL takes one of them, the client in TypeScript the first. */
+  readonly urls: readonly string[];
+  /** Clients by SQL. */
+  readonly bySql: number;
+  /** Callers that share a client in TypeScript. */
+  readonly callers: number;
+  /** How many seconds that client has for an answer. */
+  readonly retryFor?: number;
+  /** Whether no client gives up on a statement that takes long. */
+  readonly patient?: boolean;
+}
+
+export interface Load {
+  /** Resolves when each client has its last answer, or has been cut off from it. */
+  stop(how?: "cut off"): Promise<void>;
+}
+
+/** The settings of every third connection, so that its statements are given up now and then. */
+const IMPATIENT = [{}, { statement_timeout: "40" }, { lock_timeout: "15" }];
+
+/** Starts a crowd. */
+export function startLoad(crowd: Crowd): Load {
+  const { urls, bySql, callers, seed, name, wallets, recorder, retryFor = 20 } = crowd;
+  let stopped = false;
+  const clients: postgres.Sql[] = [];
+  const ledger = createLedger(urls[0] ?? "", { retryFor, connections: 3 });
+
+  const sourceOf = (i: number): Source => {
+    return { random: createRandom(seed * 1000 + i), wallets, name: `${name}.${i}` };
+  };
+  const sqlClients = Array.from({ length: bySql }, (_, i) => {
+    const settings = crowd.patient ? {} : IMPATIENT[i % IMPATIENT.length];
+    const sql = connectSql(urls[i % urls.length] ?? "", settings);
+    clients.push(sql);
+    const send = (call: Call) => sendSql(sql, call);
+    return runClient({ ...sourceOf(i), recorder, names: SQL_CALLS, via: "sql", send });
+  });
+  const ledgerCallers = Array.from({ length: callers }, (_, i) => {
+    const send = (call: Call) => sendThrough(ledger, call);
+    const source = sourceOf(bySql + i);
+    return runClient({ ...source, recorder, names: CLIENT_CALLS, via: "client", send });
+  });
+
+  async function runClient(client: Client): Promise<void> {
+    const step = createSteps(client);
+    while (!stopped) await step();
+  }
+  return {
+    async stop(how) {
+      stopped = true;
+      // Behind a proxy without a server, the driver would connect for ever.
+      if (how) await Promise.all(clients.map((sql) => sql.end({ timeout: 0 })));
+      await Promise.all([...sqlClients, ...ledgerCallers]);
+      await Promise.all(clients.map((sql) => sql.end({ timeout: 0 })));
+      await ledger.close();
+    },
+  };
+}
+
+interface Client extends Source {
+  readonly recorder: Recorder;
+  readonly names: readonly string[];
+  readonly via: Via;
+  readonly send: (call: Call) => Promise<Answer | undefined>;
+}
+
+/** What a client does next: something new, what has no answer yet, or what was sent before. */
+function createSteps(client: Client): () => Promise<void> {
+  const { random, recorder, via, send } = client;
+  const draw = createDraw(client, client.names);
+  const open: Call[] = [];
+
+  const choose = (): Call => {
+    if (random.chance(0.5)) {
+      const unanswered = open.shift();
+      if (unanswered) return unanswered;
+    }
+    const before = recorder.calls.at(-random.integer(1, 40));
+    const known = before && client.names.includes(before.call);
+    return known && random.chance(0.06) ? before : draw();
+  };
+  return async () => {
+    const call = choose();
+    const answered = recorder.note(call, via);
+    const answer = await send(call);
+    if (answer) answered(answer);
+    if (!answer || "failed" in answer) open.push(call);
+    // A refused connection is told at once: others shall have their turn.
+    await setImmediate();
+  };
+}
+
+/** Sweeps all the time, as any number of workers would. */
+export async function sweepUntil(stopped: () => boolean, url: string): Promise<number> {
+  const sql = connectSql(url);
+  let expired = 0;
+  while (!stopped()) {
+    const answer = await sendSql(sql, { call: "expire_due", args: { limit: 1000 } });
+    if (answer && "receipts" in answer) expired += Number(answer.receipts[0]);
+  }
+  await sql.end({ timeout: 0 });
+  return expired;
+}

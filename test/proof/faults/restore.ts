@@ -1,0 +1,47 @@
+// What was acknowledged is there after a restore from a dump, and on a standby that takes over.
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createRandom } from "../../../src/demo/random.ts";
+import type { Budget, Outcome, Part } from "../part.ts";
+import { createCounts } from "./counts.ts";
+import { restoreDump } from "./dump.ts";
+import { findInstalled } from "./installed.ts";
+import { failOver } from "./standby.ts";
+
+/** `runs` are restores and fail-overs, in turn. */
+export const restore: Part = {
+  name: "restore",
+  about:
+    "a dump taken under load is restored, and a standby takes over from a primary that crashed",
+  run: runRestore,
+};
+
+async function runRestore({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+  const random = createRandom(seed);
+  const counts = createCounts();
+  for (let run = 0; run < runs && performance.now() < end; run++) {
+    const folder = mkdtempSync(join(tmpdir(), "baseledger-restore-"));
+    // The server may run as another user.
+    chmodSync(folder, 0o755);
+    try {
+      const installed = findInstalled(folder);
+      if (!installed) {
+        log(
+          "skipped: no PostgreSQL of 15 or later is installed here with pg_dump and pg_basebackup",
+        );
+        return { ran: { skipped: 1 } };
+      }
+      const name = `${seed}.${run}`;
+      const parts = { installed, folder, name, seed: random.integer(1, 2 ** 31) };
+      const done = await (run % 2 === 0 ? restoreDump(parts) : failOver(parts));
+      counts.add(done.counts);
+      log(`${name}: ${counts.say()}`);
+      const [wrong] = done.wrong;
+      if (wrong !== undefined) return { ran: counts.all(), failure: `restore ${name}: ${wrong}` };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return { ran: counts.all() };
+}

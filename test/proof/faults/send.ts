@@ -1,0 +1,104 @@
+// Sends calls, by SQL or through the client, and tells what came back in one form.
+import postgres from "postgres";
+import { UnavailableError } from "../../../src/client/errors.ts";
+import type { Ledger } from "../../../src/client/ledger.ts";
+import { isLeftover } from "../../../src/client/leftover.ts";
+import { troubleOf } from "../../../src/client/transient.ts";
+import { LedgerError } from "../../../src/errors.ts";
+import { type Json, parseJson, stringifyJson } from "../../../src/json.ts";
+import { withoutHoles } from "../../../src/wire/holes.ts";
+import { plain } from "../plain.ts";
+import type { Answer, Call } from "./history.ts";
+
+/** Types of the arguments that are no text. */
+const TYPES: Readonly<Record<string, string>> = {
+  amount: "bigint",
+  at_least: "bigint",
+  overdraft_limit: "bigint",
+  limit: "integer",
+  final: "boolean",
+  metadata: "jsonb",
+  commands: "jsonb",
+};
+
+/** One connection, as a service would have it. */
+export function connectSql(url: string, settings: Record<string, string> = {}): postgres.Sql {
+  const options = {
+    max: 1,
+    fetch_types: false,
+    // What is sent on a connection between its error and its end is never answered (postgres 3.4.9).
+    max_pipeline: 0,
+    backoff: () => 0.02,
+    onnotice: () => undefined,
+    connection: { application_name: "proof", TimeZone: "UTC", ...settings },
+  };
+  return postgres(url, options);
+}
+
+/** Sends a call by SQL. Undefined: the connection broke, and nobody knows. */
+export async function sendSql(
+  sql: postgres.Sql,
+  { call, args }: Call,
+): Promise<Answer | undefined> {
+  const given = Object.entries(args);
+  const list = given.map(([name], i) => {
+    const value = name === "ttl" ? `make_interval(secs => $${i + 1}::text::float8)` : `$${i + 1}`;
+    return `p_${name} => ${name === "ttl" ? value : `${value}::text::${TYPES[name] ?? "text"}`}`;
+  });
+  const values = given.map(([, value]) =>
+    typeof value === "string" || value === null ? value : stringifyJson(value as Json),
+  );
+  const query = `select to_jsonb(r)::text as told from baseledger.${call}(${list.join(", ")}) as r`;
+  try {
+    const rows = await sql.unsafe<{ told: string }[]>(query, values, { prepare: true });
+    return { receipts: withoutHoles(rows).map(({ told }) => plain(parseJson(told))) };
+  } catch (error) {
+    return isLeftover(error, values) ? undefined : answerOf(error);
+  }
+}
+
+/** Sends a call through the client. */
+export async function sendThrough(
+  ledger: Ledger,
+  { call, args }: Call,
+): Promise<Answer | undefined> {
+  const method = ledger[camel(call) as "reserve"] as (args: object) => Promise<object>;
+  const given = Object.entries(args).map(([name, value]) => [
+    camel(name),
+    TYPES[name] === "bigint" ? BigInt(value as number) : value,
+  ]);
+  try {
+    return { receipts: [toPlain(await method(Object.fromEntries(given)))] };
+  } catch (error) {
+    return answerOf(error);
+  }
+}
+
+function answerOf(error: unknown): Answer | undefined {
+  if (error instanceof LedgerError) return { refused: error.code, detail: toPlain(error.detail) };
+  if (error instanceof UnavailableError) return { failed: error.name };
+  const { code, detail } = error as { readonly code?: string; readonly detail?: string };
+  if (code?.startsWith("LG")) return { refused: code, detail: plain(parseJson(detail ?? "null")) };
+  const trouble = troubleOf(error);
+  // A code of five letters is the server's: it has rolled back what it was sent.
+  const isSaid = trouble === "final" && /^[0-9A-Z]{5}$/.test(code ?? "");
+  return isSaid || trouble === "unsent" || trouble === "undone"
+    ? { failed: code ?? "" }
+    : undefined;
+}
+
+/** What the client gives, in the terms of SQL: its times have lost their microseconds. */
+function toPlain(value: unknown): Json {
+  if (value instanceof Date) return BigInt(value.getTime()) * 1000n;
+  if (typeof value !== "object" || value === null) return plain(value);
+  const entries = Object.entries(value).map(([name, item]) => [snake(name), toPlain(item)]);
+  return Object.fromEntries(entries);
+}
+
+function camel(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

@@ -1,0 +1,57 @@
+// A server of its own, small and quick to start again, with the ledger in it.
+import type postgres from "postgres";
+import { type Server, type ServerOptions, startPostgres } from "../../../src/embedded.ts";
+import { migrate } from "../../../src/migrate.ts";
+import { connectSql } from "./send.ts";
+
+/** Where histories are played. */
+export interface Stage extends AsyncDisposable {
+  readonly server: Server;
+  /** The address that clients and workers use. */
+  readonly url: string;
+  /** A superuser's connection. */
+  readonly admin: postgres.Sql;
+}
+
+const LOGIN = "proof_client";
+/** Settings of a server that starts quickly. */
+export const SMALL = { shared_buffers: "16MB", max_connections: "80", max_wal_size: "64MB" };
+
+/** Starts a server with a migrated database, and a login that may do all that a host's may. */
+export async function createStage(options: ServerOptions = {}): Promise<Stage> {
+  const settings = { ...SMALL, ...options.settings };
+  const server = await startPostgres({ ...options, settings });
+  try {
+    await migrate(server.url);
+    return await setStage(server);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function setStage(server: Server): Promise<Stage> {
+  const stage = stageOn(server);
+  await stage.admin.unsafe(`
+    create role ${LOGIN} login password 'secret'
+      in role baseledger_operator, baseledger_auditor, baseledger_worker;
+    grant create on database postgres to ${LOGIN};`);
+  return stage;
+}
+
+/** A server that has it all already. */
+export function stageOn(server: Server): Stage {
+  const admin = connectSql(server.url);
+  const url = new URL(server.url);
+  url.username = LOGIN;
+  url.password = "secret";
+  return {
+    server,
+    url: url.href,
+    admin,
+    async [Symbol.asyncDispose]() {
+      await admin.end({ timeout: 0 });
+      await server.stop();
+    },
+  };
+}

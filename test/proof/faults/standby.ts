@@ -1,0 +1,59 @@
+// A primary that crashes, and its synchronous standby, which takes over.
+import { chownSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { startPostgres } from "../../../src/embedded.ts";
+import type { RestoreParts } from "./dump.ts";
+import { killWhole } from "./kills.ts";
+import { createStage, SMALL, type Stage, stageOn } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
+import { playWave, verify } from "./wave.ts";
+
+// A statement that is given up while it waits for the standby is committed, and not replicated:
+// these clients are patient.
+const CROWD = { bySql: 4, callers: 6, sweepers: 1, patient: true, retryFor: 3 };
+
+/** Lets a standby take over under load; what was acknowledged is there, and it goes on. */
+export async function failOver({ installed, folder, name, seed }: RestoreParts) {
+  const replicates = { wal_level: "replica", max_wal_senders: "4" };
+  await using primary = await createStage({ package: installed.package, settings: replicates });
+  const { uid, gid } = statSync(primary.server.dataDir);
+  const home = join(folder, "standby");
+  mkdirSync(home, { mode: 0o700 });
+  chownSync(home, uid, gid);
+  const dataDir = join(home, "data");
+  const backup = ["-d", primary.server.url, "-D", dataDir, "-R", "-X", "stream", "-c", "fast"];
+  await installed.tool("pg_basebackup", backup, { uid, gid });
+
+  const settings = { ...SMALL, ...replicates, hot_standby: "off", fsync: "off" };
+  // It is not ready, as a server of ours, before it takes over.
+  const promoted = startPostgres({ package: installed.package, dataDir, settings });
+  promoted.catch(() => undefined);
+  await untilSynchronous(primary);
+  const stages: Stage[] = [];
+  try {
+    const played = await playWave(primary, { ...CROWD, name, seed }, async (wave) => {
+      await wave.answers(150);
+      await killWhole(primary.server);
+      await installed.tool("pg_ctl", ["promote", "-D", dataDir], { uid, gid });
+      const stage = stageOn(await promoted);
+      stages.push(stage);
+      wave.endAt(stage);
+    });
+    const [stage] = stages;
+    const unsound = stage ? await verify(stage, [null]) : [];
+    return { wrong: [...played.wrong, ...unsound], counts: { ...played.counts, failOvers: 1 } };
+  } finally {
+    for (const stage of stages) await stage[Symbol.asyncDispose]();
+    if (stages.length === 0) await promoted.then((server) => server.stop());
+  }
+}
+
+/** From then on an answer means that the standby has it. */
+async function untilSynchronous({ admin }: Stage): Promise<void> {
+  await admin.unsafe("alter system set synchronous_standby_names = '*'");
+  await admin`select pg_reload_conf()`;
+  await waitUntil("the standby is synchronous", async () => {
+    const [row] = await admin`select from pg_stat_replication where sync_state = 'sync'`;
+    return row !== undefined;
+  });
+}

@@ -1,0 +1,140 @@
+// Histories while faults are injected.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createRandom, type Random } from "../../../src/demo/random.ts";
+import { createNetwork } from "../../client/network.ts";
+import type { Budget, Outcome, Part } from "../part.ts";
+import { createCounts } from "./counts.ts";
+import { killPostmaster, killServer, OTHER_FAULTS, type Scene, untilBack } from "./kills.ts";
+import { startClient, startWorkerProcess, type Victim } from "./processes.ts";
+import { createStage, type Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
+import { playWave, verify, type Wave } from "./wave.ts";
+
+/** `runs` are kills of the whole server; other faults come in between. */
+export const faults: Part = {
+  name: "faults",
+  about: "histories while the server, single backends, clients, workers and the network are killed",
+  run: runFaults,
+};
+
+const KILLS_IN_WAVE = 6;
+const LOOK_BACK_EVERY = 25;
+
+type Heads = ReadonlyMap<string, string>;
+
+async function runFaults({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+  const random = createRandom(seed);
+  const counts = createCounts();
+  const folder = mkdtempSync(join(tmpdir(), "baseledger-proof-"));
+  const workers: Victim[] = [];
+  const heads = new Map<string, string>();
+  let failure: string | undefined;
+  await using stage = await createStage();
+  try {
+    for (const _ of [1, 2]) workers.push(await startWorkerProcess(stage.url));
+    for (let wave = 0; counts.of("serverKills") < runs && performance.now() < end; wave++) {
+      const kills = Math.min(KILLS_IN_WAVE, runs - counts.of("serverKills"));
+      const name = `${seed}.${wave}`;
+      const waveSeed = random.integer(1, 2 ** 31);
+      const parts = { stage, workers, folder, name, seed: waveSeed, kills };
+      const reckoning = await playFaults(parts, counts);
+      for (const [wallet, head] of reckoning.heads) heads.set(wallet, head);
+      const lost = wave % LOOK_BACK_EVERY === 0 ? await lookBack(stage, heads) : [];
+      const [wrong] = [...reckoning.wrong, ...lost];
+      if (wrong !== undefined) {
+        failure = `wave ${wave} of seed ${seed}: ${wrong}`;
+        break;
+      }
+      log(`${name}: ${counts.say()}`);
+    }
+    failure ??= (await atTheEnd(stage, heads))[0];
+  } catch (error) {
+    failure = `seed ${seed}: ${(error as Error).stack}`;
+  } finally {
+    await Promise.all(workers.map((worker) => worker.kill()));
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return { ran: counts.all(), ...(failure !== undefined && { failure }) };
+}
+
+interface WaveParts {
+  readonly stage: Stage;
+  readonly workers: Victim[];
+  readonly folder: string;
+  readonly name: string;
+  readonly seed: number;
+  readonly kills: number;
+}
+
+async function playFaults(parts: WaveParts, counts: ReturnType<typeof createCounts>) {
+  const { stage, name, seed, kills, folder, workers } = parts;
+  const random = createRandom(seed);
+  await using network = await createNetwork(stage.url);
+  const through = network.through(stage.url);
+  const urls = [random.chance(0.5) ? stage.url : through, through, stage.url];
+  const sweepers = random.integer(0, 1);
+  const crowd = { name, seed, bySql: 3, callers: 4, sweepers, urls };
+  let processes = 0;
+
+  const act = async (wave: Wave): Promise<void> => {
+    const start = () => {
+      const file = join(folder, `${name}.${processes}`);
+      const orders = { url: stage.url, file, seed: seed + processes, wallets: wave.wallets };
+      return startClient({ ...orders, name: `${name}/${processes++}` });
+    };
+    const scene: Scene = {
+      stage,
+      random,
+      wave,
+      network,
+      startClient: start,
+      workers,
+    };
+    for (let kill = 0; kill < kills; kill++) {
+      await wave.answers(random.integer(2, 20));
+      if (random.chance(0.7)) {
+        const other = drawFault(random);
+        await OTHER_FAULTS[other]?.(scene);
+        counts.add({ [other]: 1 });
+        await wave.answers(random.integer(1, 20));
+      }
+      const alone = random.chance(0.2);
+      await (alone ? killPostmaster : killServer)(scene);
+      counts.add({ serverKills: 1, ...(alone && { ofThesePostmasterOnly: 1 }) });
+    }
+    await untilBack(stage);
+    await wave.answers(30);
+  };
+  const reckoning = await playWave(stage, crowd, act);
+  counts.add({ waves: 1, ...reckoning.counts });
+  return reckoning;
+}
+
+/** A process takes a while to come up, so that those are killed less often than the rest. */
+function drawFault(random: Random): string {
+  const names = Object.keys(OTHER_FAULTS);
+  const drawn = names[random.integer(0, names.length - 1)] ?? "";
+  const isSlow = drawn === "clientKills" || drawn === "workerKills";
+  return isSlow && random.chance(0.75) ? drawFault(random) : drawn;
+}
+
+/** What was found to be there once is there for good: the same event under its number. */
+async function lookBack({ admin }: Stage, heads: Heads): Promise<string[]> {
+  const rows = await admin<{ wallet_id: string; head: string }[]>`
+    select wallet_id, seq || ' ' || encode(hash, 'hex') as head from baseledger.events`;
+  const found = new Set(rows.map(({ wallet_id, head }) => `${wallet_id} ${head}`));
+  const lost = [...heads].filter(([wallet, head]) => !found.has(`${wallet} ${head}`));
+  return lost.map(([wallet, head]) => `${wallet} had event ${head}, and has it no more`);
+}
+
+/** The workers have outlived it all, and everything is sound. */
+async function atTheEnd(stage: Stage, heads: Heads): Promise<string[]> {
+  await waitUntil("the workers have swept what is due", async () => {
+    const [row] = await stage.admin`
+      select from baseledger.wallets where next_deadline < clock_timestamp() - interval '2 s' limit 1`;
+    return row === undefined;
+  });
+  return [...(await lookBack(stage, heads)), ...(await verify(stage, [null]))];
+}

@@ -1,0 +1,162 @@
+// A wave: a crowd on fresh wallets, something that happens meanwhile, and then the reckoning.
+import { createRandom } from "../../../src/demo/random.ts";
+import { check } from "./check.ts";
+import { createHistory, type History, type Sent } from "./history.ts";
+import { readHeads, readJournal } from "./journal.ts";
+import { type Crowd, startLoad, sweepUntil } from "./load.ts";
+import { say } from "./replay.ts";
+import { connectSql, sendSql } from "./send.ts";
+import type { Stage } from "./stage.ts";
+import { waitUntil } from "./wait.ts";
+
+/** What goes on in a wave. */
+export interface Wave {
+  readonly stage: Stage;
+  readonly history: History;
+  readonly wallets: readonly string[];
+  /** Adds what others have recorded. */
+  add(sent: readonly Sent[]): void;
+  /** Where it is reckoned, if not where it began. */
+  endAt(stage: Stage): void;
+  /** Waits until clients have had so many more answers. */
+  answers(more: number): Promise<void>;
+}
+
+export interface WaveOptions extends Omit<Crowd, "recorder" | "wallets" | "urls"> {
+  readonly sweepers: number;
+  /** Where clients connect to; by default the server. */
+  readonly urls?: readonly string[];
+}
+
+/** What came of a wave. */
+export interface Reckoning {
+  readonly wrong: readonly string[];
+  readonly counts: Readonly<Record<string, number>>;
+  /** What was checked: the wallets, all that was sent to them, and their journals. */
+  readonly checked: Parameters<typeof check>;
+  /** The last event of each wallet. */
+  readonly heads: ReadonlyMap<string, string>;
+}
+
+const WALLETS = ["hot", "warm", "cold"];
+/** The first wallet is hot: one call in two goes there. */
+const DRAWN = [0, 0, 1, 2];
+const FUNDS = 400;
+
+/**
+ * Plays a wave, and checks it against the journal, the model and `verify`; by those of another
+ * server if it ends there.
+ */
+export async function playWave(
+  stage: Stage,
+  options: WaveOptions,
+  act: (wave: Wave) => Promise<void>,
+): Promise<Reckoning> {
+  const { name, seed, urls = [stage.url] } = options;
+  const history = createHistory();
+  const others: Sent[] = [];
+  const wallets = WALLETS.map((wallet) => `${name}-${wallet}`);
+  await openWallets(stage, history, wallets, seed);
+  const drawn = DRAWN.map((i) => wallets[i] ?? "");
+
+  let over = false;
+  let end = stage;
+  const load = startLoad({ ...options, recorder: history, wallets: drawn, urls });
+  const sweepers = Array.from({ length: options.sweepers }, () =>
+    sweepUntil(() => over, stage.url),
+  );
+  const wave: Wave = {
+    stage,
+    history,
+    wallets: drawn,
+    add: (sent) => others.push(...sent),
+    endAt: (other) => {
+      end = other;
+    },
+    async answers(more) {
+      const before = history.answers;
+      await waitUntil(`there are ${more} more answers`, () => history.answers >= before + more);
+    },
+  };
+  try {
+    await act(wave);
+  } catch (error) {
+    over = true;
+    await load.stop("cut off");
+    throw error;
+  }
+  over = true;
+  await load.stop();
+  const swept = (await Promise.all(sweepers)).reduce((sum, each) => sum + each, 0);
+  const reckoning = await reckon(end, wallets, [...history.calls, ...others]);
+  return { ...reckoning, counts: { ...reckoning.counts, sweptByLoops: swept } };
+}
+
+async function openWallets(
+  stage: Stage,
+  history: History,
+  wallets: readonly string[],
+  seed: number,
+): Promise<void> {
+  const random = createRandom(seed);
+  const sql = connectSql(stage.url);
+  for (const wallet_id of wallets) {
+    const terms = random.chance(0.5) ? { overdraft_limit: random.integer(0, 300) } : {};
+    const calls = [
+      { call: "open_wallet", args: { wallet_id, ...terms } },
+      { call: "credit", args: { wallet_id, amount: FUNDS, idempotency_key: "funds" } },
+    ];
+    for (const call of calls) {
+      const answered = history.note(call, "sql");
+      const answer = await sendSql(sql, call);
+      if (!answer || !("receipts" in answer)) throw new Error(`not opened: ${say(answer)}`);
+      answered(answer);
+    }
+  }
+  await sql.end();
+}
+
+async function reckon(stage: Stage, wallets: readonly string[], sent: readonly Sent[]) {
+  await untilQuiet(stage);
+  const entries = await readJournal(stage.admin, wallets);
+  const heads = await readHeads(stage.admin, wallets);
+  const checked = [wallets, sent, entries] as const;
+  const { wrong, placed } = check(...checked);
+  const unsound = await verify(stage, wallets);
+  return {
+    wrong: [...wrong, ...unsound],
+    counts: { ...count(sent), events: entries.length, placed },
+    checked: [...checked] as Reckoning["checked"],
+    heads,
+  };
+}
+
+/** What `verify` finds in some wallets, or in all. */
+export async function verify(stage: Stage, wallets: readonly (string | null)[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const wallet of wallets) {
+    const rows = await stage.admin`select * from baseledger.verify(${wallet}::text)`;
+    found.push(...rows.map((row) => `verify: ${JSON.stringify(row)}`));
+  }
+  return found;
+}
+
+/** What was cut off from its client may still be at work. */
+async function untilQuiet({ admin }: Stage): Promise<void> {
+  await waitUntil("nothing is at work any more", async () => {
+    const busy = await admin`
+      select from pg_stat_activity
+        where application_name in ('proof', 'baseledger')
+          and state <> 'idle' and pid <> pg_backend_pid()
+        limit 1`.catch(() => [undefined]);
+    return busy.length === 0;
+  });
+}
+
+function count(sent: readonly Sent[]): Record<string, number> {
+  const granted = sent.filter(({ answer }) => answer && "receipts" in answer).length;
+  const refused = sent.filter(({ answer }) => answer && "refused" in answer).length;
+  const failed = sent.filter(({ answer }) => answer && "failed" in answer).length;
+  const unanswered = sent.length - granted - refused - failed;
+  return { calls: sent.length, granted, refused, failed, unanswered };
+}

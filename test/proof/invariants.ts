@@ -1,0 +1,48 @@
+// The invariants of the design, asked of the model itself: a model that breaks them proves nothing.
+import type { Event, Wallet } from "./model.ts";
+
+/** What does not hold in a wallet, by the number of the invariant. */
+export function broken(wallet: Wallet): string[] {
+  const { wallet_id, available, reserved, spent, journal, reservations } = wallet;
+  const wrong: string[] = [];
+  const check = (holds: boolean, text: string) => {
+    if (!holds) wrong.push(`${wallet_id}: ${text}`);
+  };
+
+  const funded = journal.reduce((sum, event) => sum + funding(event), 0n);
+  check(available + reserved + spent === funded, `1: the balances do not come to ${funded}`);
+  const open = [...reservations.values()].filter(({ status }) => status === "open");
+  const held = open.reduce((sum, r) => sum + r.held, 0n);
+  check(reserved === held && held >= 0n, `3: reserved is ${reserved}, the holds are ${held}`);
+
+  const ended = new Set<string>();
+  let before: Event | undefined;
+  for (const event of journal) {
+    const { seq, open: now, reservation_id: id } = event;
+    check(!takes(event) || event.available >= 0n, `2: ${event.event} beyond funds at ${seq}`);
+    const isOpen = new Set(now.map((r) => r.reservation_id));
+    for (const r of before?.open ?? []) {
+      if (!isOpen.has(r.reservation_id)) {
+        check(r.reservation_id === id, `4: ${r.reservation_id} ends by another's event ${seq}`);
+        ended.add(r.reservation_id);
+      }
+    }
+    for (const name of isOpen) check(!ended.has(name), `4: ${name} is open again at ${seq}`);
+    before = event;
+  }
+  for (const r of reservations.values()) {
+    check(r.status === "open" || r.held === 0n, `4: ${r.reservation_id} has ended and holds funds`);
+  }
+  return wrong;
+}
+
+/** Whether it only takes from available what is there. */
+function takes({ event, amount }: Event): boolean {
+  return TAKING.includes(event) || (event === "extended" && (amount ?? 0n) > 0n);
+}
+const TAKING = ["reserved", "charged", "withdrawn", "transferred_out"];
+
+function funding({ event, amount }: Event): bigint {
+  if (event === "credited" || event === "transferred_in") return amount ?? 0n;
+  return event === "withdrawn" || event === "transferred_out" ? -(amount ?? 0n) : 0n;
+}
