@@ -2,6 +2,7 @@ import fc from "fast-check";
 import type { Budget, Outcome } from "../part.ts";
 import { type Call, callsOf, publicFunctions, tell, toQuery } from "./functions.ts";
 import { connect, type Sender } from "./session.ts";
+import { HOLDS, SPENT } from "./values.ts";
 
 /** How often something was answered, by what. */
 type Answers = Map<string, number>;
@@ -44,11 +45,7 @@ async function play(
   place: string,
   answers: Answers,
 ): Promise<void> {
-  const opening = [`${place}a`, `${place}b`].flatMap((id) => [
-    [`select baseledger.open_wallet($1)`, [id]] as const,
-    [`select baseledger.credit($1, 1000, 'funds')`, [id]] as const,
-  ]);
-  for (const [query, values] of opening) await sender.send("operator", query, values);
+  for (const query of opening(place)) await sender.send("operator", query, []);
   for (const call of calls) {
     const code = await sender.send(call.role, ...toQuery(call, place)).catch((error: Error) => {
       throw new Error(`${tell(call)}\n  ${error.message}`, { cause: error });
@@ -58,6 +55,16 @@ async function play(
   }
   const findings = await sender.findings();
   if (findings.length > 0) throw new Error(findings.slice(0, 20).join("\n"));
+}
+
+/** What each sequence begins with. */
+function opening(place: string): string[] {
+  const [a, b] = [`'${place}a'`, `'${place}b'`];
+  return [
+    ...[a, b].flatMap((id) => [`open_wallet(${id})`, `credit(${id}, 1000, 'funds')`]),
+    ...HOLDS.map((id) => `reserve(${a}, 100, '${id}')`),
+    `charge(${a}, 100, '${SPENT}')`,
+  ].map((call) => `select baseledger.${call}`);
 }
 
 function count(answers: Answers, sequences: number): Record<string, number> {

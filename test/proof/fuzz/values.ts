@@ -7,6 +7,11 @@ export type Value = string | null;
 /** Stands in an id for the wallets of one sequence, so that none meets the wallets of another. */
 export const PLACE = "§";
 
+/** Reservations that the first wallet of each sequence begins with. */
+export const HOLDS = ["r1", "r2", "r3", "r4"];
+/** And one that was spent at once. */
+export const SPENT = "r5";
+
 const text = fc.oneof(
   fc.string({ unit: "binary", maxLength: 40 }),
   fc.string({ unit: "grapheme", maxLength: 300 }),
@@ -93,8 +98,10 @@ const nasty: Record<string, fc.Arbitrary<string>> = {
   jsonb: json,
 };
 
-const wallet = fc.constantFrom("a", "b", "c", "none").map((id) => `${PLACE}${id}`);
-const key = fc.integer({ min: 0, max: 12 }).map((n) => `k${n}`);
+const wallet = fc.constantFrom("a", "a", "a", "b", "c", "none").map((id) => `${PLACE}${id}`);
+// some of them come twice
+const key = fc.oneof(fc.integer({ min: 0, max: 999 }), fc.nat(3)).map((n) => `k${n}`);
+const reservation = fc.constantFrom(...HOLDS, SPENT, SPENT, "r6", "r7", "k1");
 const small = fc.integer({ min: 1, max: 300 }).map(String);
 const ttl = fc.constantFrom("1 second", "5 minutes", "30 days");
 const metadata = fc.constantFrom("{}", '{"model":"small"}', '{"n":[1,2.50,null]}');
@@ -126,7 +133,7 @@ const meant: Record<string, fc.Arbitrary<string>> = {
   scale: fc.constantFrom("9", "0", "18"),
   overdraft_limit: fc.constantFrom("0", "100", "9223372036854775807"),
   idempotency_key: key,
-  reservation_id: key,
+  reservation_id: reservation,
   amount: small,
   at_least: small,
   ttl,
