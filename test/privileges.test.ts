@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { attempt, DENIED } from "./support/attempt.ts";
 import { checkInvariants } from "./support/invariants.ts";
 import {
   type Arguments,
@@ -18,7 +19,6 @@ import {
 } from "./support/ledger.ts";
 
 const ROLES = ["agent", "operator", "auditor", "worker", "outsider"] as const;
-const DENIED = "42501";
 // Of a view PostgreSQL may say that it is no table, or not to be written to, whoever asks.
 const NEVER = [DENIED, "42809", "55000"];
 
@@ -49,22 +49,6 @@ afterAll(async () => {
   await checkInvariants(ledger);
   await ledger[Symbol.asyncDispose]();
 });
-
-/** Tries statements in a transaction that is undone; gives the code of the error, or `done`. */
-async function attempt(role: (typeof ROLES)[number], ...statements: string[]): Promise<string> {
-  const { sql } = await ledger.session(role);
-  try {
-    // alter system refuses to run in a transaction before it looks at who asks
-    if (!statements[0]?.startsWith("alter system")) await sql.unsafe("begin");
-    for (const statement of statements) await sql.unsafe(statement);
-    return "done";
-  } catch (error) {
-    return (error as { code: string }).code;
-  } finally {
-    await sql.unsafe("rollback").catch(() => undefined);
-    await sql.end();
-  }
-}
 
 interface Thing {
   readonly name: string;
@@ -450,12 +434,12 @@ describe("an agent cannot add funds to its budget", () => {
   };
 
   test.each(greedy)("%s", async (name, ...statements) => {
-    expect(other[name] ?? [DENIED]).toContain(await attempt("agent", ...statements));
+    expect(other[name] ?? [DENIED]).toContain(await attempt(ledger, "agent", ...statements));
     expect(await digest(ledger)).toBe(before);
   });
 
   test.each(greedy)("nor can an outsider: %s", async (name, ...statements) => {
-    const said = await attempt("outsider", ...statements);
+    const said = await attempt(ledger, "outsider", ...statements);
     expect(other[name] ?? [DENIED]).toContain(said);
     expect(await digest(ledger)).toBe(before);
   });
@@ -469,7 +453,7 @@ describe("an agent cannot add funds to its budget", () => {
       "create temp table events (wallet_id text, seq bigint)",
       "select baseledger.balance('w')",
     ];
-    expect(await attempt("agent", ...statements)).toBe("done");
+    expect(await attempt(ledger, "agent", ...statements)).toBe("done");
     expect(await digest(ledger)).toBe(before);
   });
 

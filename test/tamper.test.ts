@@ -540,6 +540,14 @@ test("verify of one wallet is not troubled by another, verify of all finds every
   );
 });
 
+test("a key is in the journal once, whoever writes it", async () => {
+  const again = `insert into ${events}
+    select seq + 1000, amount, available, reserved, spent, occurred_at, expires_at, event, wallet_id,
+        reservation_id, idempotency_key, actor, metadata, details, hash
+      from ${events} where ${ofA} and idempotency_key = 'last'`;
+  await expect(ledger.admin.unsafe(again)).rejects.toMatchObject({ code: "23505" });
+});
+
 describe("the journal is append-only", () => {
   const statements = [
     "update baseledger.events set amount = amount + 1",

@@ -152,6 +152,22 @@ test.each(inTime)("%s in time, committed after the deadline", async (name, args,
   expect(held).toBe(name === "extend" ? 100n : 0n);
 });
 
+test("in a transaction that began before the deadline, reads and the sweep go by the clock", async () => {
+  const { id, deadline } = await reserved("1 second");
+  await using reader = await ledger.session("operator");
+  await using worker = await ledger.session("worker");
+  for (const { sql } of [reader, worker]) await sql.unsafe("begin; select 1");
+  await untilPast(ledger, deadline);
+  const returned = { available: 100n, reserved: 0n };
+  expect(await balance(reader.sql, id)).toMatchObject(returned);
+  const at = { wallet_id: id, at: "infinity" };
+  expect(await call(reader.sql, "balance_at", at)).toMatchObject([returned]);
+  expect(await call(worker.sql, "expire_due", {})).toMatchObject([{ expire_due: 1 }]);
+  await worker.sql.unsafe("commit");
+  await reader.sql.unsafe("commit");
+  expect(await history(ledger, id)).toEqual([...start, "expired"]);
+});
+
 test.each(["cancel", "extend", "settle"])(
   "%s: a deadline that passes while many others are being expired",
   async (name) => {

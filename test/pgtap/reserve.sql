@@ -1,6 +1,6 @@
 -- reserve: holds funds before a call.
 begin;
-select plan(101);
+select plan(103);
 
 do $$
 begin
@@ -392,6 +392,23 @@ select is(
   array['LGARG', 'LGARG', 'LGIDK', 'LGRID', 'LGNSF', 'LGNSF'],
   'and the refusals are the same'
 );
+
+-- A time zone ----------------------------------------------------------------------------------
+
+-- One that sets its clocks forward within the next days, whenever this runs.
+do $$
+begin
+  perform set_config('TimeZone', format(
+    'AAA0BBB,J%s/0,J%s/0', date_part('doy', now() + '1 day')::integer % 365 + 1,
+    date_part('doy', now() + '20 days')::integer % 365 + 1
+  ), true);
+end
+$$;
+select isnt(now() + interval '5 days', now() + interval '120 hours',
+  'in a time zone where five days are not 120 hours');
+select is(tap.told(baseledger.reserve('w', 1, 'zone', '5 days')) -> 'ttl', '432000',
+  'a day is 24 hours');
+reset TimeZone;
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');

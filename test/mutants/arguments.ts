@@ -1,0 +1,153 @@
+// Mistakes in what an argument may be, and in when two requests are the same.
+import type { Mutant } from "./mutant.ts";
+
+const INVALID = "functions/_invalid_field.sql";
+
+export const argumentsOf: readonly Mutant[] = [
+  {
+    about: "of a repeated key only the amount is compared",
+    file: "functions/_difference.sql",
+    search: `'op', 'reservation_id', 'amount', 'at_least', 'ttl', 'final', 'to', 'reason', 'metadata',
+    'unit', 'scale', 'overdraft_limit'`,
+    replace: "'amount'",
+  },
+  {
+    about: "a repeated key may come with other metadata",
+    file: "functions/_difference.sql",
+    search: "'reason', 'metadata',",
+    replace: "'reason',",
+  },
+  {
+    about: "a repeated key may come with another time to live",
+    file: "functions/_difference.sql",
+    search: "'at_least', 'ttl', 'final'",
+    replace: "'at_least', 'final'",
+  },
+  {
+    about: "a repeated transfer may go to another wallet",
+    file: "functions/_difference.sql",
+    search: "'to', 'reason'",
+    replace: "'reason'",
+  },
+  {
+    about: "a wallet is opened again on other terms",
+    file: "functions/_difference.sql",
+    search: "'unit', 'scale', 'overdraft_limit'",
+    replace: "'unit', 'scale'",
+  },
+  {
+    about: "any command may be of nothing",
+    file: INVALID,
+    search: "p_amount < 1 and (p_amount < 0 or p_op <> 'settle')",
+    replace: "p_amount < 0",
+  },
+  {
+    about: "a settlement may be negative",
+    file: INVALID,
+    search: "p_amount < 1 and (p_amount < 0 or p_op <> 'settle')",
+    replace: "p_amount < 1 and p_op <> 'settle'",
+  },
+  {
+    about: "amounts may be missing",
+    file: INVALID,
+    search:
+      "      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')\n",
+    replace: "",
+  },
+  {
+    about: "p_at_least may be above the amount",
+    file: INVALID,
+    search: "p_at_least < 1 or p_at_least > p_amount",
+    replace: "p_at_least < 1",
+  },
+  {
+    about: "p_at_least may be below one",
+    file: INVALID,
+    search: "p_at_least < 1 or p_at_least > p_amount",
+    replace: "p_at_least > p_amount",
+  },
+  {
+    about: "a deadline may be at once",
+    file: INVALID,
+    search: "p_ttl < interval '1 second'",
+    replace: "p_ttl < interval '0 seconds'",
+  },
+  {
+    about: "a deadline may be 30 days away and a moment",
+    file: INVALID,
+    search: "p_ttl > interval '720 hours'",
+    replace: "p_ttl > interval '720 hours 1 millisecond'",
+  },
+  {
+    about: "a deadline may not be 30 days away",
+    file: INVALID,
+    search: "p_ttl > interval '720 hours'",
+    replace: "p_ttl >= interval '720 hours'",
+  },
+  {
+    about: "keys may be blank",
+    file: INVALID,
+    search: "      or pg_catalog.btrim(p_idempotency_key, E' \\t\\r\\n') = ''\n",
+    replace: "",
+  },
+  {
+    about: "keys may have 256 characters",
+    file: INVALID,
+    search: "pg_catalog.length(p_idempotency_key) > 255",
+    replace: "pg_catalog.length(p_idempotency_key) > 256",
+  },
+  {
+    about: "ids of reservations may have any length",
+    file: INVALID,
+    search: "      or pg_catalog.length(p_reservation_id) > 255\n",
+    replace: "",
+  },
+  {
+    about: "metadata may be a byte too large",
+    file: INVALID,
+    search: "> 16384",
+    replace: "> 16385",
+  },
+  {
+    about: "metadata may be anything",
+    file: INVALID,
+    search: "      or pg_catalog.jsonb_typeof(p_metadata) <> 'object'\n",
+    replace: "",
+  },
+  {
+    about: "a freeze needs no reason",
+    file: INVALID,
+    search: "      p_details ->> 'reason' is null\n      or",
+    replace: "     ",
+  },
+  {
+    about: "half a step is rounded",
+    file: "functions/_whole.sql",
+    search: "\n          and p_value::numeric = pg_catalog.trunc(p_value::numeric)",
+    replace: "",
+  },
+  {
+    about: "a wallet id may be blank",
+    file: "functions/_require_id.sql",
+    search: " or btrim(p_id, E' \\t\\r\\n') = ''",
+    replace: "",
+  },
+  {
+    about: "the op of cancel takes an amount",
+    file: "functions/_command_fields.sql",
+    search: "when 'cancel' then '{op,",
+    replace: "when 'cancel' then '{op,amount,",
+  },
+  {
+    about: "a month is as long as a time zone makes it",
+    file: "functions/_seconds.sql",
+    search: "interval '0' and interval '1 year'",
+    replace: "interval '0' and interval '-1 year'",
+  },
+  {
+    about: "an empty batch of an unknown wallet is fine",
+    file: "functions/_batch.sql",
+    search: "    perform baseledger._no_wallet(p_wallet_id);\n",
+    replace: "    null;\n",
+  },
+];

@@ -1,0 +1,484 @@
+// Mistakes in what moves money: the fold, what reads commands for it, and what calls it.
+import type { Mutant } from "./mutant.ts";
+
+const FOLD = "functions/_fold.sql";
+const concurrency = (...names: string[]) => names.map((n) => `test/concurrency/${n}.test.ts`);
+
+const locking: Mutant[] = [
+  {
+    about: "the wallet is not locked",
+    file: FOLD,
+    search: "where w.wallet_id = p_wallet_id\n    for no key update;",
+    replace: "where w.wallet_id = p_wallet_id;",
+    tests: concurrency("funds", "duplicates"),
+  },
+  {
+    about: "transfer locks in the order of its arguments",
+    file: "functions/transfer.sql",
+    search: `least(p_from collate "C", p_to collate "C"), greatest(p_from collate "C", p_to collate "C")`,
+    replace: "p_from, p_to",
+    tests: concurrency("funds"),
+  },
+  {
+    about: "transfer does not compare units",
+    file: "functions/transfer.sql",
+    search: " or v_terms[1:2] <> v_terms[3:4] then",
+    replace: " then",
+  },
+  {
+    about: "the key of a transfer belongs to the receiver, too",
+    file: "functions/transfer.sql",
+    search: "'transfer_in', null,",
+    replace: "'transfer_in', p_idempotency_key,",
+  },
+  {
+    about: "a repeated transfer credits the receiver again",
+    file: "functions/transfer.sql",
+    search: "if not v_out.replayed then",
+    replace: "if true then",
+  },
+  {
+    about: "a refusal of a single command is not raised",
+    file: "functions/_single.sql",
+    search: "null, true))[1]",
+    replace: "null, false))[1]",
+  },
+  {
+    about: "the fold is open to agents",
+    file: FOLD,
+    search: "revoke all on function baseledger._fold from public;",
+    replace: "grant execute on function baseledger._fold to baseledger_agent;",
+    tests: ["test/privileges.test.ts"],
+  },
+];
+
+const time: Mutant[] = [
+  {
+    about: "the deadline is judged by the start of the transaction",
+    file: FOLD,
+    search: "v_at := greatest(clock_timestamp(),",
+    replace: "v_at := greatest(now(),",
+    tests: concurrency("deadline"),
+  },
+  {
+    about: "the clock may step back",
+    file: FOLD,
+    search: "greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond')",
+    replace: "clock_timestamp()",
+  },
+  {
+    about: "commands of a batch happen at the same time",
+    file: FOLD,
+    search: "    v_at := v_at + interval '1 microsecond';\n  end loop;",
+    replace: "  end loop;",
+  },
+  {
+    about: "a reservation is still open at its deadline",
+    file: FOLD,
+    search: "p_commands[v_next_due].due_at <= v_at then",
+    replace: "p_commands[v_next_due].due_at < v_at then",
+    tests: ["test/concurrency/deadline.test.ts"],
+  },
+  {
+    about: "expires nothing at its very deadline",
+    file: FOLD,
+    search: "continue when v_hold.status <> 'open' or v_hold.expires_at > v_at;",
+    replace: "continue when v_hold.status <> 'open' or v_hold.expires_at >= v_at;",
+  },
+  {
+    about: "what a command before it has extended expires all the same",
+    file: FOLD,
+    search: "continue when v_hold.status <> 'open' or v_hold.expires_at > v_at;",
+    replace: "continue when v_hold.status <> 'open';",
+  },
+  {
+    about: "commands do not expire what is due",
+    file: FOLD,
+    search:
+      "if v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond' then\n    v_look_due",
+    replace: "if v_asked = 0 then\n    v_look_due",
+  },
+  {
+    about: "the next deadline is that of the newest reservation",
+    file: FOLD,
+    search: "next_deadline = least(v_wallet.next_deadline, v_opened)",
+    replace: "next_deadline = coalesce(v_opened, v_wallet.next_deadline)",
+  },
+  {
+    about: "what comes due is looked for too early",
+    file: "functions/_due.sql",
+    search: "and r.expires_at <= p_until",
+    replace: "and r.expires_at < p_until - interval '1 minute'",
+  },
+  {
+    about: "the sweep of a wallet knows no limit",
+    file: "functions/_due.sql",
+    search: "        limit p_limit\n",
+    replace: "",
+    tests: ["expire_due.sql", "test/concurrency/sweep.test.ts"],
+  },
+  {
+    about: "a reservation lives for an hour unless it says otherwise",
+    file: "functions/_reserve_ttl.sql",
+    search: "interval '10 minutes'",
+    replace: "interval '1 hour'",
+  },
+];
+
+const keys: Mutant[] = [
+  {
+    about: "a repeated key is carried out again",
+    file: FOLD,
+    search: "if v_command.refused is null and v_seq is not null then",
+    replace: "if false then",
+  },
+  {
+    about: "a repeated key is not compared",
+    file: FOLD,
+    search: "if v_command.detail is null then\n          v_receipts",
+    replace: "if true then\n          v_receipts",
+  },
+  {
+    about: "a retry gets the balances of today",
+    file: FOLD,
+    search: "v_stored.amount, v_stored.available, v_stored.reserved, v_stored.spent,",
+    replace: "v_stored.amount, v_last.available, v_last.reserved, v_last.spent,",
+  },
+  {
+    about: "a retry does not say that it is one",
+    file: FOLD,
+    search: "v_stored.idempotency_key, true, null, null",
+    replace: "v_stored.idempotency_key, false, null, null",
+  },
+  {
+    about: "a key that comes twice in a batch is carried out twice",
+    file: FOLD,
+    search: "v_done[v_command.key_at] := v_last.seq;",
+    replace: "",
+  },
+  {
+    about: "a refused command takes its key",
+    file: FOLD,
+    search:
+      "v_command.idempotency_key, false, v_command.refused, v_command.detail\n      )::baseledger.receipt;",
+    replace:
+      "v_command.idempotency_key, false, v_command.refused, v_command.detail\n      )::baseledger.receipt;\n      v_done[v_command.key_at] := coalesce(v_done[v_command.key_at], v_wallet.seq);",
+  },
+];
+
+const reserving: Mutant[] = [
+  {
+    about: "reserve does not look at what is available",
+    file: FOLD,
+    search: "            when v_last.available < v_amount then 'LGNSF'\n",
+    replace: "",
+  },
+  {
+    about: "reserve grants one more than there is",
+    file: FOLD,
+    search: "when v_last.available < v_amount then 'LGNSF'",
+    replace: "when v_last.available < v_amount - 1 then 'LGNSF'",
+  },
+  {
+    about: "p_at_least is ignored",
+    file: FOLD,
+    search: "least(v_command.amount, greatest(v_last.available, v_command.at_least))",
+    replace: "v_command.amount",
+  },
+  {
+    about: "p_at_least grants no more than that",
+    file: FOLD,
+    search: "least(v_command.amount, greatest(v_last.available, v_command.at_least))",
+    replace: "v_command.at_least",
+  },
+  {
+    about: "a frozen wallet reserves",
+    file: FOLD,
+    search:
+      "            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_amount",
+    replace: "            when v_last.available < v_amount",
+  },
+  {
+    about: "reserve takes an id again that has ended",
+    file: FOLD,
+    search:
+      "            when v_hold.status not in ('new', 'none') then 'LGRID'\n            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_amount",
+    replace:
+      "            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_amount",
+  },
+  {
+    about: "extend takes more than there is",
+    file: FOLD,
+    search: "            when v_last.available < v_reserved then 'LGNSF'\n",
+    replace: "",
+  },
+  {
+    about: "a frozen wallet lets holds grow",
+    file: FOLD,
+    search:
+      "            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_reserved",
+    replace: "            when v_last.available < v_reserved",
+  },
+  {
+    about: "extend keeps the old deadline",
+    file: FOLD,
+    search: "v_hold.held + v_reserved, v_at + v_command.ttl, false,",
+    replace: "v_hold.held + v_reserved, v_hold.expires_at, false,",
+  },
+  {
+    about: "a reservation past its deadline is extended anew",
+    file: FOLD,
+    search:
+      "          v_reserved := coalesce(v_command.amount - v_hold.held, 0);\n          v_command.refused := case\n            when v_hold.status = 'expired' then 'LGEXP'\n            when v_hold.status in ('new', 'none') then 'LGRNF'\n            when v_hold.status <> 'open' then 'LGEND'",
+    replace:
+      "          v_reserved := coalesce(v_command.amount - coalesce(v_hold.held, 0), 0);\n          v_hold.held := coalesce(v_hold.held, 0);\n          v_hold.amount := coalesce(v_hold.amount, 0);\n          v_hold.settled := coalesce(v_hold.settled, 0);\n          v_command.refused := case\n            when v_hold.status in ('new', 'none') then 'LGRNF'\n            when v_hold.status not in ('open', 'expired') then 'LGEND'",
+  },
+  {
+    about: "cancel gives nothing back",
+    file: FOLD,
+    search: "'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null",
+    replace: "'cancelled', v_hold.held, 0, -v_hold.held, 0, null, null",
+  },
+  {
+    about: "an expiry leaves its hold reserved",
+    file: FOLD,
+    search: "'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null",
+    replace: "'expired', v_hold.held, 0, 0, 0, v_hold.expires_at, null",
+  },
+];
+
+const settling: Mutant[] = [
+  {
+    about: "the rest of a settled reservation stays reserved",
+    file: FOLD,
+    search: "            when v_command.final then v_hold.held\n",
+    replace: "",
+  },
+  {
+    about: "a settlement in part ends the reservation",
+    file: FOLD,
+    search: "case when v_command.final then 'settled' else v_hold.status end",
+    replace: "'settled'",
+  },
+  {
+    about: "what is spent above the reservation is not booked",
+    file: FOLD,
+    search: "v_available := -v_command.amount - v_reserved;",
+    replace: "v_available := greatest(-v_command.amount - v_reserved, 0);",
+  },
+  {
+    about: "a late settlement takes the hold once more",
+    file: FOLD,
+    search: "            when v_hold.status <> 'open' then 0\n",
+    replace: "",
+  },
+  {
+    about: "a settled reservation is settled again",
+    file: FOLD,
+    search: "when v_hold.status not in ('open', 'expired') then 'LGEND'",
+    replace: "when v_hold.status = 'cancelled' then 'LGEND'",
+  },
+  {
+    about: "a late settlement is booked twice",
+    file: "functions/_find_hold.sql",
+    search: `e.details @> '{"late": true, "final": false}'`,
+    replace: `e.details @> '{"late": true}'`,
+  },
+  {
+    about: "a late settlement is refused",
+    file: FOLD,
+    search: "when v_hold.status not in ('open', 'expired') then 'LGEND'",
+    replace: "when v_hold.status <> 'open' then 'LGEND'",
+  },
+  {
+    about: "the overdraft limit has the wrong sign",
+    file: FOLD,
+    search: "v_last.available < -v_wallet.overdraft_limit - v_available",
+    replace: "v_last.available < v_wallet.overdraft_limit - v_available",
+  },
+  {
+    about: "there is no overdraft limit",
+    file: FOLD,
+    search: "when v_available < 0 and v_last.available < -v_wallet.overdraft_limit - v_available",
+    replace: "when false",
+  },
+  {
+    about: "a refund knows no limit",
+    file: FOLD,
+    search:
+      "            < v_command.amount\n          then\n            v_command.refused := 'LGRFD';",
+    replace: "            < 0\n          then\n            v_command.refused := 'LGRFD';",
+  },
+  {
+    about: "refunds of one batch do not know of each other",
+    file: FOLD,
+    search: "v_hold.net := v_hold.net - v_command.amount;",
+    replace: "",
+  },
+  {
+    about: "refunds do not count against the next refund",
+    file: "functions/_refundable.sql",
+    search: "when 'refunded' then -e.amount else",
+    replace: "when 'refunded' then 0 else",
+  },
+];
+
+const charging: Mutant[] = [
+  {
+    about: "charge does not look at what is available",
+    file: FOLD,
+    search:
+      "            when v_last.available < v_command.amount then 'LGNSF'\n            when v_last.spent",
+    replace: "            when v_last.spent",
+  },
+  {
+    about: "a frozen wallet is charged",
+    file: FOLD,
+    search:
+      "            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_command.amount then 'LGNSF'\n            when v_last.spent",
+    replace:
+      "            when v_last.available < v_command.amount then 'LGNSF'\n            when v_last.spent",
+  },
+  {
+    about: "withdraw and transfer do not look at what is available",
+    file: FOLD,
+    search:
+      "            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_command.amount then 'LGNSF'\n          end;",
+    replace: "            when v_wallet.frozen then 'LGFRZ'\n          end;",
+  },
+  {
+    about: "a frozen wallet pays out",
+    file: FOLD,
+    search:
+      "            when v_wallet.frozen then 'LGFRZ'\n            when v_last.available < v_command.amount then 'LGNSF'\n          end;",
+    replace: "            when v_last.available < v_command.amount then 'LGNSF'\n          end;",
+  },
+  {
+    about: "a freeze freezes nothing",
+    file: FOLD,
+    search: "v_wallet.frozen := v_command.op = 'freeze';",
+    replace: "",
+  },
+  {
+    about: "a credit leaves no room for what is reserved to come back",
+    file: "functions/_lacks_room.sql",
+    search: "9223372036854775807 - p_reserved - p_amount",
+    replace: "9223372036854775807 - p_amount",
+  },
+];
+
+const writing: Mutant[] = [
+  {
+    about: "a refusal writes the expiries it has met",
+    file: FOLD,
+    search: "if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired then",
+    replace: "if v_asked > 0 and v_last.seq = v_wallet.seq then",
+  },
+  {
+    about: "the hash does not cover the one before",
+    file: FOLD,
+    search: "sha256(v_last.hash || baseledger._canonical(",
+    replace: "sha256(''::bytea || baseledger._canonical(",
+  },
+  {
+    about: "the actor is the owner of the function",
+    file: FOLD,
+    search: "session_user::text,",
+    replace: "current_user::text,",
+  },
+  {
+    about: "what is unsound is written all the same",
+    file: FOLD,
+    search:
+      "if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then",
+    replace: "if false then",
+    tests: ["test/concurrency/sweep.test.ts"],
+  },
+  {
+    about: "a batch does not take ended reservations away",
+    file: FOLD,
+    search: "r.reservation_id = any(v_gone);",
+    replace: "false;",
+  },
+  {
+    about: "a batch stops at a refused command",
+    file: FOLD,
+    search: "v_command.refused, v_command.detail\n      )::baseledger.receipt;\n      continue;",
+    replace: "v_command.refused, v_command.detail\n      )::baseledger.receipt;\n      exit;",
+  },
+];
+
+const reading: Mutant[] = [
+  {
+    about: "a misspelt field is ignored",
+    file: "functions/_read_commands.sql",
+    search: "                or v.c - baseledger._command_fields(v.op) <> '{}'\n",
+    replace: "",
+  },
+  {
+    about: "a batch may be of any size",
+    file: "functions/_read_commands.sql",
+    search: "jsonb_array_length(p_commands) > 10000",
+    replace: "jsonb_array_length(p_commands) > 1000000",
+  },
+  {
+    about: "a batch takes one command less than it may",
+    file: "functions/_read_commands.sql",
+    search: "jsonb_array_length(p_commands) > 10000",
+    replace: "jsonb_array_length(p_commands) > 9999",
+  },
+  {
+    about: "a batch may name any command",
+    file: "functions/_read_commands.sql",
+    search: "                or v.op <> all (p_ops)\n",
+    replace: "",
+  },
+  {
+    about: "an amount that is none counts as absent",
+    file: "functions/_read_commands.sql",
+    search: "                or v.amount is null and v.given_amount is not null\n",
+    replace: "",
+  },
+  {
+    about: "a settlement of a batch is final only if it says so",
+    file: "functions/_read_commands.sql",
+    search: "v.final is distinct from 'false' as final",
+    replace: "v.final is not distinct from 'true' as final",
+  },
+  {
+    about: "final may be a string",
+    file: "functions/_read_commands.sql",
+    search:
+      "                or v.final is not null and jsonb_typeof(v.c -> 'final') <> 'boolean'\n",
+    replace: "",
+  },
+  {
+    about: "single commands are not checked",
+    file: "functions/_make_command.sql",
+    search: ") is not null then 'LGARG' end",
+    replace: ") is not null then null end",
+  },
+  {
+    about: "the sum of the holds does not count as held",
+    file: "functions/_refusal_detail.sql",
+    search: "v_held := p_reserved::numeric + p_available >= v_requested;",
+    replace: "v_held := p_available >= v_requested;",
+  },
+  {
+    about: "the time to retry is that of an ended reservation",
+    file: "functions/_next_return.sql",
+    search: "    where h.status = 'open';",
+    replace: "    where true;",
+  },
+];
+
+export const fold: readonly Mutant[] = [
+  ...locking,
+  ...time,
+  ...keys,
+  ...reserving,
+  ...settling,
+  ...charging,
+  ...writing,
+  ...reading,
+];
