@@ -9,29 +9,37 @@ as $$
     select * from baseledger.wallets l
       where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
   ),
-  -- What the journal says is open: the last event of a reservation, if it carries a deadline.
+  -- What the journal says is open: reserved, and not ended by an event that leaves no deadline.
   lived as (
-    select e.wallet_id, e.reservation_id,
-        pg_catalog.max(e.seq) as seq,
-        pg_catalog.sum(e.amount) filter (where e.event in ('reserved', 'extended')) as amount,
-        pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled
+    select e.wallet_id, e.reservation_id
       from baseledger.events e
       where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
-        and e.reservation_id is not null
-      group by e.wallet_id, e.reservation_id
-      having pg_catalog.bool_or(e.event = 'reserved') and not pg_catalog.bool_or(
-        e.event in ('cancelled', 'expired') or e.event = 'settled' and e.expires_at is null
-      )
+        and e.event = 'reserved'
+        and not exists (
+          select from baseledger.events d
+            where d.wallet_id >= p_first and d.wallet_id <= coalesce(p_last, d.wallet_id)
+              and d.wallet_id = e.wallet_id
+              and d.reservation_id = e.reservation_id
+              and (
+                d.event in ('cancelled', 'expired')
+                or d.event = 'settled' and d.expires_at is null
+              )
+        )
   ),
+  -- Few are open at a time: what they hold, and until when, is looked up one by one.
   open as (
-    select l.*, e.expires_at, h.held
+    select l.*, h.seq, h.amount, h.settled, h.held, h.expires_at
       from lived l
-      join baseledger.events e on e.wallet_id = l.wallet_id and e.seq = l.seq
       cross join lateral (
-        select pg_catalog.sum(o.reserved::numeric - coalesce(b.reserved, 0)) as held
-          from baseledger.events o
-          left join baseledger.events b on b.wallet_id = o.wallet_id and b.seq = o.seq - 1
-          where o.wallet_id = l.wallet_id and o.reservation_id = l.reservation_id
+        select
+            pg_catalog.max(e.seq) as seq,
+            pg_catalog.sum(e.amount) filter (where e.event in ('reserved', 'extended')) as amount,
+            pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled,
+            pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0)) as held,
+            (pg_catalog.array_agg(e.expires_at order by e.seq desc))[1] as expires_at
+          from baseledger.events e
+          left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+          where e.wallet_id = l.wallet_id and e.reservation_id = l.reservation_id
       ) as h
   ),
   r as (

@@ -54,7 +54,7 @@ export interface BenchProgress {
 /** What all parts work with. */
 export interface Bench extends BenchOptions {
   readonly server: BenchServer;
-  /** A database with wallets of funds and no past in it. */
+  /** A database with wallets that have funds and a past. */
   readonly byStatement: BenchDatabase;
   /** The same for what goes through the client: its keys are longer, and so are its events. */
   readonly throughClient: BenchDatabase;

@@ -6,16 +6,6 @@ import { type BenchDatabase, clientOf } from "./server.ts";
 import { postBatch } from "./statements.ts";
 import { HOT, walletId } from "./wallets.ts";
 
-/** Fills a ledger: the hot wallet and so many others, with funds and no past. */
-export async function fillWithFunds(
-  { admin }: BenchDatabase,
-  wallets: number,
-  nextCall: NextCall,
-): Promise<void> {
-  await load(admin, pasts(wallets, { hot: 0, each: 0 }), nextCall);
-  await settleDown(admin);
-}
-
 /** Fills a ledger with so many events: half of them the hot wallet's, half over the others. */
 export async function fillWithPast(
   { admin }: BenchDatabase,

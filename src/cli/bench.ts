@@ -31,7 +31,7 @@ export function benchCommand(): Command {
     .option("--quick", "what the goals name only, and small: within a minute")
     .addOption(new Option("--only <part...>", "these parts only").choices(PARTS))
     .option("--rounds <n>", "repetitions of each measurement (default: 3)", wholeNumber(1, 100))
-    .option("--seconds <n>", "of each of them (default: 1.5; 0.5 if quick)", seconds)
+    .option("--seconds <n>", "of each of them (default: 1; 0.5 if quick)", seconds)
     .option("--wallets <n>", "that calls are spread over", wholeNumber(1, 100_000), 10_000)
     .option(
       "--reservations <n>",
@@ -114,7 +114,7 @@ function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {
     quick,
     parts: options.only ?? (quick ? GOAL_PARTS : PARTS),
     rounds: options.rounds ?? 3,
-    seconds: options.seconds ?? (quick ? 0.5 : 1.5),
+    seconds: options.seconds ?? (quick ? 0.5 : 1),
     wallets: options.wallets,
     zipfWallets: MOST_ZIPF_WALLETS,
     reservations: options.reservations ?? (quick ? 20_000 : 100_000),
