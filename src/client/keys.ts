@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 
-// In the order of their bytes, as the database compares keys. None needs to be escaped in a URL.
-const DIGITS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+// In the order of their bytes, as the database compares keys. None needs to be escaped in a URL
+// (RFC 3986, section 2.3), and no key begins like an option of a command line.
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
 const TIME_DIGITS = 8;
 const RANDOM_DIGITS = 14;
 
@@ -12,8 +13,13 @@ const RANDOM_DIGITS = 14;
  * which holds its keys in its row and in two indexes, is a seventh larger with it.
  */
 export function createKey(): string {
+  return keyOf(Date.now());
+}
+
+/** A key of an instant, in milliseconds since 1970. */
+export function keyOf(milliseconds: number): string {
   let key = "";
-  for (let time = Date.now(), digit = 0; digit < TIME_DIGITS; digit += 1) {
+  for (let time = milliseconds, digit = 0; digit < TIME_DIGITS; digit += 1) {
     key = DIGITS.charAt(time % 64) + key;
     time = Math.floor(time / 64);
   }

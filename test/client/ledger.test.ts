@@ -127,7 +127,7 @@ describe("an idempotency key", () => {
     const walletId = await newWallet();
     const calls = [1, 2].map(() => ledger.charge({ walletId, amount: 1n }));
     const [one, two] = await Promise.all(calls);
-    expect(one?.idempotencyKey).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-/);
+    expect(one?.idempotencyKey).toMatch(/^[\w~]{22}$/);
     expect(two?.idempotencyKey).not.toBe(one?.idempotencyKey);
     expect([one?.replayed, two?.replayed]).toEqual([false, false]);
   });
@@ -151,7 +151,7 @@ describe("an idempotency key", () => {
   test("of null counts as none", async () => {
     const walletId = await newWallet();
     const receipt = await operator.freezeWallet({ walletId, reason: "x", idempotencyKey: null });
-    expect(receipt.idempotencyKey).toHaveLength(36);
+    expect(receipt.idempotencyKey).toHaveLength(22);
   });
 });
 
