@@ -31,7 +31,7 @@ export function benchCommand(): Command {
     .option("--quick", "what the goals name only, and small: within a minute")
     .addOption(new Option("--only <part...>", "these parts only").choices(PARTS))
     .option("--rounds <n>", "repetitions of each measurement (default: 3; 2 if quick)", wholeNumber(1, 100))
-    .option("--seconds <n>", "of each of them (default: 1; 0.5 if quick)", seconds)
+    .option("--seconds <n>", "of each of them (default: 1; 0.4 if quick)", seconds)
     .option("--wallets <n>", "that calls are spread over", wholeNumber(1, 100_000), 10_000)
     .option(
       "--reservations <n>",
@@ -40,7 +40,7 @@ export function benchCommand(): Command {
     )
     .option(
       "--growth <millions>",
-      "events in the largest ledger, up to 1,000 (default: 10; 0.2 if quick)",
+      "events in the largest ledger, up to 1,000 (default: 10; 0.1 if quick)",
       millions,
     )
     .option("--trace <file>", "CSV of calls to use: TIMESTAMP,ContextTokens,GeneratedTokens")
@@ -109,12 +109,12 @@ async function loadTrace(file: string | undefined): Promise<TracedCall[]> {
 
 function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {
   const quick = options.quick ?? false;
-  const largest = (options.growth ?? (quick ? 0.2 : 10)) * MILLION;
+  const largest = (options.growth ?? (quick ? 0.1 : 10)) * MILLION;
   return {
     quick,
     parts: options.only ?? (quick ? GOAL_PARTS : PARTS),
     rounds: options.rounds ?? (quick ? 2 : 3),
-    seconds: options.seconds ?? (quick ? 0.5 : 1),
+    seconds: options.seconds ?? (quick ? 0.4 : 1),
     wallets: options.wallets,
     zipfWallets: MOST_ZIPF_WALLETS,
     reservations: options.reservations ?? (quick ? 10_000 : 100_000),
