@@ -28,9 +28,13 @@ interface Options {
 export function benchCommand(): Command {
   return new Command("bench")
     .description("measure the ledger beside what people do today, in one run, and hold it to goals")
-    .option("--quick", "what the goals name only, and small: within a minute")
+    .option("--quick", "what the goals name only, and small: about a minute")
     .addOption(new Option("--only <part...>", "these parts only").choices(PARTS))
-    .option("--rounds <n>", "repetitions of each measurement (default: 3; 2 if quick)", wholeNumber(1, 100))
+    .option(
+      "--rounds <n>",
+      "repetitions of each measurement (default: 3; 2 if quick)",
+      wholeNumber(1, 100),
+    )
     .option("--seconds <n>", "of each of them (default: 1; 0.4 if quick)", seconds)
     .option("--wallets <n>", "that calls are spread over", wholeNumber(1, 100_000), 10_000)
     .option(
