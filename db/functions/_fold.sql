@@ -298,8 +298,8 @@ begin
             'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
           )::baseledger._move;
           v_hold := row(
-            v_hold.reservation_id, 'settled', null, null, null, null, false,
-            v_hold.net + v_command.amount, v_last.seq + 1, v_at
+            v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+            v_last.seq + 1, v_at
           )::baseledger._hold;
 
         when 'refund' then

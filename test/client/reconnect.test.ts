@@ -228,8 +228,9 @@ describe("what the server has not got to when the connection breaks", () => {
     const [first] = await untilOneWaits();
     network.cut();
     await until("another waits", async () => (await untilOneWaits())[0] !== first);
+    const refused = rejection(InsufficientFundsError, charging);
     await letGo();
-    await rejection(InsufficientFundsError, charging);
+    await refused;
     await until("the server has let go of it", () => network.lines === 1);
     await credit(50n);
     expect(await events()).toEqual(["credited"]);

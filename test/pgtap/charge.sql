@@ -1,6 +1,6 @@
 -- charge: spends at once.
 begin;
-select plan(48);
+select plan(49);
 
 do $$
 begin
@@ -140,6 +140,15 @@ select is(tap.brief(baseledger.charge('max', 9223372036854775807, 'all')),
 select refuses($$charge('max', 1, 'k')$$, 'LGOVF', '{
   "requested": 1, "available": 1, "reserved": 0, "spent": 9223372036854775807
 }', 'spent cannot grow beyond it');
+create temp table most as select '[
+  {"op": "charge", "amount": 1, "idempotency_key": "m1", "reservation_id": "m"},
+  {"op": "charge", "amount": 9223372036854775807, "idempotency_key": "m2", "reservation_id": "m"}
+]'::jsonb as commands;
+select is(
+  array(select tap.brief(r) from most, baseledger.post('ids', commands) as r),
+  array['#10 charged 1: 994/2/3', 'LGRID'],
+  'the largest amount on an id that the same batch has taken'
+);
 
 select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
   from (values
