@@ -19,6 +19,11 @@ const EVENTS = 50_000;
 const OPEN = 2_000;
 /** Of a single command: its wallet, its key, its reservation, and what comes due next. */
 const FEW = 16;
+/**
+ * What a batch that ends reservations may read on top, in one case: PostgreSQL 15 and 16 read all
+ * that are open, index entries and rows, as long as no statistics tell of any reservation.
+ */
+const ALL_OPEN = 2 * (OPEN + 200);
 
 type Statistics = readonly [name: string, analyse: (ledger: TestLedger) => Promise<unknown>];
 
@@ -244,6 +249,7 @@ const singles: [string, Arguments, string][] = [
 describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
   let ledger: TestLedger;
   let cached: Session;
+  let onTop: number;
 
   beforeAll(async () => {
     ledger = await createLedger();
@@ -267,6 +273,11 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
       await cached.sql.unsafe("rollback");
     }
     await makeStatistics(ledger);
+    const [told] = await ledger.admin<{ ofReservations: boolean }[]>`
+      select current_setting('server_version_num')::int >= 170000 or exists (
+          select from pg_stats where tablename = 'reservations' and attname = 'wallet_id'
+        ) as "ofReservations"`;
+    onTop = told?.ofReservations ? 0 : ALL_OPEN;
     const [hot] = await ledger.admin`select from baseledger.wallets where wallet_id = 'hot'`;
     if (!hot) await hotWallet(ledger);
     await openWallet(ledger, "other", 1000n);
@@ -346,7 +357,7 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
           ...kinds[i % kinds.length]?.(i),
         }));
         await sql.unsafe("savepoint s");
-        await atMost(FEW * size, `a batch of ${size}`, () => post(sql, "hot", commands));
+        await atMost(onTop + FEW * size, `a batch of ${size}`, () => post(sql, "hot", commands));
         await sql.unsafe("rollback to s");
       }
     });
@@ -375,15 +386,15 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
       await atMost(2 * due + FEW, "balance", () => call(sql, "balance", w));
       const settle = { ...w, reservation_id: "late 1", amount: 1n, idempotency_key: "l1" };
       const next = { ...settle, reservation_id: "late 2", idempotency_key: "l2" };
-      await atMost(FEW * due, "the first", () => command(sql, "settle", settle));
+      await atMost(onTop + FEW * due, "the first", () => command(sql, "settle", settle));
       await atMost(FEW, "the next", () => command(sql, "settle", next));
     });
     await using worker = await ledger.session("worker");
     await metered(ledger, worker, async (atMost, sql) => {
       const sweep = (limit: bigint) => () => call(sql, "expire_due", { limit });
       await atMost(FEW, "next_due", () => call(sql, "next_due", {}));
-      await atMost(FEW * 20, "a sweep of 20", sweep(20n));
-      await atMost(FEW * (due - 20), "a sweep of the rest", sweep(1000n));
+      await atMost(onTop + FEW * 20, "a sweep of 20", sweep(20n));
+      await atMost(onTop + FEW * (due - 20), "a sweep of the rest", sweep(1000n));
       await atMost(FEW, "a sweep of nothing", sweep(1000n));
     });
   });
