@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { startPostgres } from "../src/embedded.ts";
 import { balance, credit, openWallet, reserve, statement } from "../src/generated/baseledger.ts";
 import { migrate } from "../src/migrate.ts";
+import { createPool } from "../src/worker/pool.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../src/worker.ts";
 import { createDatabase, type TestDatabase } from "./support/server.ts";
 import { until } from "./support/until.ts";
@@ -79,6 +80,14 @@ async function jobs(client: postgres.Sql) {
   return client<{ locked: boolean; key: string | null; attempts: number }[]>`
     select locked_at is not null as locked, key, attempts
     from baseledger_worker._private_jobs`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 test("returns the funds of what is due, with nobody asking", async () => {
@@ -197,6 +206,19 @@ test("needs no more than the worker's role, and create on the database once", as
 });
 
 describe("a database that goes away", () => {
+  test("is no error to a pool that is closing", async () => {
+    const warnings: string[] = [];
+    const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
+    const pool = createPool(url, logger);
+    const { rows } = await pool.query<{ pid: number }>("select pg_backend_pid() as pid");
+    const pid = rows[0]?.pid ?? 0;
+    process.kill(pid, "SIGTERM");
+    // Without a pause, so that the pool hears of it only when it has begun to close.
+    while (isAlive(pid));
+    await pool.end();
+    await until("it has told of it", () => warnings.length > 0);
+  });
+
   test.each(["SIGKILL", "SIGINT", "SIGQUIT"] as const)("by %s is waited for", async (signal) => {
     await using server = await startPostgres();
     await migrate(server.url);

@@ -8,7 +8,9 @@ import {
   type Task,
   type WorkerEvents,
 } from "graphile-worker";
+import type { Pool } from "pg";
 import { graphileLogger, messageOf, type WorkerLogger } from "./logger.ts";
+import { createPool } from "./pool.ts";
 import { LONGEST_WAIT_MS, SWEEP, SWEEP_KEY } from "./sweep.ts";
 
 /** A runner of graphile-worker, and the means to clear up behind it. */
@@ -37,33 +39,35 @@ const DEAF_FOR_MS = 3_000;
 
 /** Installs graphile-worker's tables if need be, and starts a runner with the sweep put on. */
 export async function startRunner(needs: RunnerNeeds): Promise<Running> {
-  const { url, schema, task, logger, pools } = needs;
-  const shared: SharedOptions = {
-    connectionString: url,
-    schema,
-    maxPoolSize: 3,
-    logger: graphileLogger(logger),
-  };
-  await tidy(shared, []);
-  const events: WorkerEvents = new EventEmitter();
-  events.on("pool:create", ({ workerPool }) => pools.push(workerPool.id));
-  const runner = await run(runnerOptions(shared, events, task));
+  const { url, logger, pools } = needs;
+  await tidy(needs, []);
+  const pgPool = createPool(url, logger);
+  const close = () => void pgPool.end();
+  const running = run(runnerOptions(needs, pgPool));
+  running.then(({ promise }) => promise).then(close, close);
+  const runner = await running;
   keepSweepOn(runner, logger);
   endWhenDeaf(runner);
-  return { runner, tidy: () => tidy(shared, pools) };
+  return { runner, tidy: () => tidy(needs, pools) };
 }
 
-function runnerOptions(shared: SharedOptions, events: WorkerEvents, task: Task): RunnerOptions {
+function runnerOptions(needs: RunnerNeeds, pgPool: Pool): RunnerOptions {
+  const events: WorkerEvents = new EventEmitter();
+  events.on("pool:create", ({ workerPool }) => needs.pools.push(workerPool.id));
   return {
-    ...shared,
+    ...sharedOptions(needs, pgPool),
     events,
-    taskList: { [SWEEP]: task },
+    taskList: { [SWEEP]: needs.task },
     concurrency: 1,
     pollInterval: POLL_MS,
     noHandleSignals: true,
     // Without these, a job that ends while the runner stops keeps its lock (0.18.0).
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
   };
+}
+
+function sharedOptions({ schema, logger }: RunnerNeeds, pgPool: Pool): SharedOptions {
+  return { pgPool, schema, logger: graphileLogger(logger) };
 }
 
 /**
@@ -112,13 +116,15 @@ async function putSweepOn(runner: Runner, logger: WorkerLogger): Promise<void> {
   }
 }
 
-async function tidy(shared: SharedOptions, pools: readonly string[]): Promise<void> {
-  const utils = await makeWorkerUtils(shared);
+async function tidy(needs: RunnerNeeds, pools: readonly string[]): Promise<void> {
+  const pgPool = createPool(needs.url, needs.logger);
   try {
+    const utils = await makeWorkerUtils(sharedOptions(needs, pgPool));
     await utils.forceUnlockWorkers([...pools]);
     // A job that lost its key to a newer one is of no use any more; no other kind fails for good.
     await utils.cleanup({ tasks: ["DELETE_PERMAFAILED_JOBS"] });
-  } finally {
     await utils.release();
+  } finally {
+    void pgPool.end();
   }
 }
