@@ -146,7 +146,7 @@ create temp table most as select '[
 ]'::jsonb as commands;
 select is(
   array(select tap.brief(r) from most, baseledger.post('ids', commands) as r),
-  array['#10 charged 1: 994/2/3', 'LGRID'],
+  array['#11 charged 1: 996/1/3', 'LGRID'],
   'the largest amount on an id that the same batch has taken'
 );
 

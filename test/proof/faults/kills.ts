@@ -132,10 +132,11 @@ export async function untilBack({ admin }: Stage): Promise<void> {
 }
 
 async function killAll(pid: number, killFirst: () => Promise<void>): Promise<void> {
-  const children = childrenOf(pid);
-  const killed = killFirst();
-  for (const child of children) killNow(child);
-  await killed;
+  // Stopped, so that it starts none that is not in the list: one that is left over may wait for
+  // ever for a lock of those that are killed, and no server can start as long as it does.
+  killNow(pid, "SIGSTOP");
+  for (const child of childrenOf(pid)) killNow(child);
+  await killFirst();
 }
 
 /** The process of a server that is starting. */

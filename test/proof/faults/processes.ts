@@ -86,10 +86,10 @@ export function childrenOf(pid: number): number[] {
   return all.filter((child) => parentOf(child) === pid).map(Number);
 }
 
-/** Sends `kill -9`; who is gone already is gone. */
-export function killNow(pid: number): void {
+/** Sends a signal, `kill -9` by default; who is gone already is gone. */
+export function killNow(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
