@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createLedger as createClient, type Ledger } from "../src/client/ledger.ts";
-import { InvalidArgumentError } from "../src/errors.ts";
-import { urlOf } from "./client/support.ts";
-import { checkInvariants } from "./support/invariants.ts";
+import { createLedger as createClient, type Ledger } from "../../src/client/ledger.ts";
+import { InvalidArgumentError } from "../../src/errors.ts";
+import { urlOf } from "../client/support.ts";
+import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger,
   digest,
@@ -12,11 +12,11 @@ import {
   post,
   type Session,
   type TestLedger,
-} from "./support/ledger.ts";
+} from "../support/ledger.ts";
 
 // What no caller means to send: values that a type cannot hold, that are too large or too deep,
 // or that are not what TypeScript says. Every parameter of every function gets each of them.
-// What the rules of the ledger refuse is in bad-input.test.ts.
+// What the rules of the ledger refuse is in the files beside this one.
 
 /** A refusal of the ledger, of the type (class 22), or of JSON deeper than the server's stack. */
 const CODED = /^(LGARG|22[0-9A-Z]{3}|54001)$/;

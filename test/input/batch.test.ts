@@ -1,0 +1,188 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Json } from "../../src/json.ts";
+import {
+  type Arguments,
+  call,
+  expectRefusal,
+  failure,
+  post,
+  type Receipt,
+} from "../support/ledger.ts";
+import { granted, long, nested, withBadArguments } from "./arguments.ts";
+import { useLedger } from "./ledger.ts";
+
+const input = useLedger();
+
+describe("through a batch", () => {
+  const good = (n: number): Arguments => ({
+    op: "charge",
+    amount: 1,
+    idempotency_key: `good ${n}`,
+  });
+  const ops = ["reserve", "settle", "cancel", "extend", "charge", "credit", "withdraw", "refund"];
+
+  test.each([
+    ["null", null],
+    ["an object", {}],
+    ["a string", "[]"],
+    ["a number", 5],
+    ["an array with a null", [null]],
+    ["an array with a number", [{ op: "cancel" }, 5]],
+    ["an array with an array", [[{ op: "cancel" }]]],
+    ["an array with a string", [{ op: "cancel" }, "x"]],
+    ["10,001 commands", Array(10001).fill({})],
+  ] as [string, Json][])("commands that are %s", async (_what, commands) => {
+    for (const name of ["post", "post_funds"]) {
+      const attempt = () =>
+        expectRefusal("LGARG", call(input.sql, name, { wallet_id: "w", commands }));
+      expect(await input.unchanged(attempt)).toMatchObject({ field: "commands" });
+    }
+  });
+
+  test("10,000 commands that are nothing", async () => {
+    const commands = Array(10000).fill({});
+    const receipts = await input.unchanged(() => post(input.sql, "w", commands));
+    expect(receipts).toHaveLength(10000);
+    expect(new Set(receipts.map(({ refused }) => refused))).toEqual(new Set(["LGARG"]));
+  });
+
+  /** Refused alone, between two that are granted; and nothing changes if it is the only one. */
+  async function expectRefused(given: Arguments, code: string, field?: string): Promise<void> {
+    const receipts = await input.undone((tx) =>
+      call<Receipt>(tx, "post_funds", {
+        wallet_id: "w",
+        commands: [good(1), given, good(2)] as Json,
+      }),
+    );
+    const [, refusal] = receipts;
+    expect(receipts.map(({ refused }) => refused)).toEqual([null, code, null]);
+    expect(refusal).toMatchObject({ wallet_id: "w", seq: null, event: null, replayed: false });
+    if (field) expect(refusal?.detail).toMatchObject({ field });
+    const commands = [given] as Json;
+    await input.unchanged(() => call(input.sql, "post_funds", { wallet_id: "w", commands }));
+  }
+
+  const inBatch = withBadArguments.filter(([name, field]) => {
+    return ops.includes(name) && field !== "wallet_id";
+  });
+  test.each(inBatch)("%s: %s", async (name, field, calls) => {
+    for (const { wallet_id, ...args } of calls) {
+      await expectRefused({ op: name, ...args }, "LGARG", field);
+    }
+  });
+
+  const r = { op: "reserve", idempotency_key: "k", amount: 1 };
+  const s = { op: "settle", idempotency_key: "k", amount: 1, reservation_id: "open" };
+  const forms: [string, Arguments][] = [
+    ...[1.5, "1.5", "abc", "", " 1", "1 ", "1e3", "0x1", "+1", true, {}, [], [1]].map(
+      (amount): [string, Arguments] => ["amount", { ...r, amount: amount as Json }],
+    ),
+    ...["9223372036854775808", 9223372036854775808n, -9223372036854775809n, "00", "--1"].map(
+      (amount): [string, Arguments] => ["amount", { ...r, amount }],
+    ),
+    ...["99999999999999999999", "١", "1_000", "1,000", "∞"].map((amount): [string, Arguments] => [
+      "amount",
+      { ...r, amount },
+    ]),
+    ...[1.5, "x", true, {}].map((least): [string, Arguments] => [
+      "at_least",
+      { ...r, at_least: least },
+    ]),
+    ...["x", "", true, {}, [], 0, 0.5, -1, 1e9, 1e300, "0", "1 year", "2592001"].map(
+      (ttl): [string, Arguments] => ["ttl", { ...r, ttl: ttl as Json }],
+    ),
+    ["final", { ...s, final: "true" }],
+    ["final", { ...s, final: 1 }],
+    ["final", { ...s, final: {} }],
+    ["idempotency_key", { ...r, idempotency_key: 5 }],
+    ["idempotency_key", { ...r, idempotency_key: {} }],
+    ["idempotency_key", { op: "reserve", amount: 1 }],
+    ["reservation_id", { ...s, reservation_id: 5 }],
+    ["reservation_id", { ...s, reservation_id: [] }],
+    ["reservation_id", { op: "settle", idempotency_key: "k", amount: 1 }],
+    ["amount", { op: "settle", idempotency_key: "k", reservation_id: "open" }],
+    ["ttl", { op: "extend", idempotency_key: "k", reservation_id: "open" }],
+    ["op", {}],
+    ["op", { op: null }],
+    ["op", { op: 5 }],
+    ["op", { op: ["reserve"] }],
+    ["amonut", { ...r, amonut: 1 }],
+    ["Amount", { ...r, Amount: 1 }],
+    ["", { ...r, "": 1 }],
+    ["wallet_id", { ...r, wallet_id: "w" }],
+    ["ttl", { ...s, ttl: 60 }],
+    ["amount", { op: "cancel", idempotency_key: "k", reservation_id: "open", amount: 1 }],
+  ];
+  test.each(forms)("LGARG for %s: %o", async (field, given) => {
+    await expectRefused(given, "LGARG", field);
+  });
+
+  test.each(["", "Reserve", "open_wallet", "transfer", "post", long])(
+    "LGUNK for the op %j",
+    async (op) => {
+      await expectRefused({ op, amount: 1, idempotency_key: "k" }, "LGUNK");
+      const [receipt] = await post(input.sql, "w", [{ op }]);
+      expect(receipt?.detail).toEqual({ op });
+    },
+  );
+
+  test.each(["credit", "withdraw", "refund"])("LGUNK for %s in post", async (op) => {
+    const { wallet_id, ...args } = granted[op] ?? {};
+    const [receipt] = await input.unchanged(() => post(input.sql, "w", [{ op, ...args }]));
+    expect(receipt).toMatchObject({ refused: "LGUNK", detail: { op } });
+  });
+
+  test("forms that are as good", async () => {
+    const forms: Arguments[] = [
+      { ...r, amount: "1" },
+      { ...r, amount: 1n },
+      { ...r, amount: "0000000000000000001" },
+      { ...r, ttl: null, at_least: null, reservation_id: null, metadata: null },
+      { ...r, ttl: "1 minute" },
+      { ...r, ttl: "PT1M" },
+      { ...r, ttl: 60.5 },
+      { ...r, ttl: "60" },
+      { ...r, ttl: 2592000 },
+    ];
+    for (const form of forms) {
+      const [receipt] = await input.undone((tx) => post(tx, "w", [form]));
+      expect([form, receipt?.refused]).toEqual([form, null]);
+    }
+    // 1.0 is a whole number, however it is written; 1e400 is none that fits.
+    const rows = await input.undone(
+      (tx) => tx<Receipt[]>`
+        select * from baseledger.post('w', '[
+          {"op": "charge", "amount": 1.0, "idempotency_key": "a"},
+          {"op": "charge", "amount": 1e0, "idempotency_key": "b"},
+          {"op": "charge", "amount": 10e-1, "idempotency_key": "c"},
+          {"op": "charge", "amount": 1e400, "idempotency_key": "d"},
+          {"op": "charge", "amount": -1e-400, "idempotency_key": "e"}]')`,
+    );
+    expect(rows.map(({ refused }) => refused)).toEqual([null, null, null, "LGARG", "LGARG"]);
+  });
+
+  test("any JSON at all gets an answer of the ledger", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.dictionary(fc.string(), fc.jsonValue())), async (commands) => {
+        // the server holds no NUL, and says so before the ledger is asked
+        const text = JSON.stringify(commands);
+        fc.pre(!/\\u(0000|d[89a-f])/i.test(text));
+        const receipts = await input.undone(
+          (tx) => tx<Receipt[]>`select * from baseledger.post('w', ${text}::text::jsonb)`,
+        );
+        expect(receipts).toHaveLength(commands.length);
+        for (const { refused } of receipts) expect(refused).toMatch(/^LG(ARG|UNK)$/);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("JSON too deep for the server is no crash", async () => {
+    const text = `[{"op": "charge", "metadata": ${"[".repeat(200_000)}${"]".repeat(200_000)}}]`;
+    const attempt = input.sql`select * from baseledger.post('w', ${text}::text::jsonb)`;
+    expect((await failure(attempt)).code).toMatch(/^(54001|LG...)$/);
+    const [receipt] = await input.undone((tx) => post(tx, "w", [{ ...r, metadata: nested(2300) }]));
+    expect(receipt?.refused).toBeNull();
+  });
+});
