@@ -15,7 +15,8 @@ import {
 
 // Who has an agent's credentials, or just a login of the same server, and wants more than that:
 // funds, a frozen wallet freed, or to know what others do. The functions and tables one by one are
-// in privileges.test.ts, doubles of what the functions call in hostile-session.test.ts.
+// in privileges.test.ts, ways to more funds in agent-funds.test.ts, doubles of what the functions
+// call in hostile-session.test.ts.
 
 let ledger: TestLedger;
 let before: string;

@@ -3,7 +3,7 @@ import type { Mutant } from "./mutant.ts";
 
 const MIGRATION = "migrations/committed/000001-the-ledger.sql";
 const PATH = "set search_path = pg_catalog, pg_temp\n";
-const privileges = ["test/privileges.test.ts"];
+const privileges = ["test/privileges.test.ts", "test/agent-funds.test.ts"];
 
 /** A grant to one role more. */
 function grant(what: string, name: string, to: string, also: string): Mutant {

@@ -1,0 +1,26 @@
+import { createLedger, loginOf, openWallet, post, type TestLedger } from "./ledger.ts";
+
+/**
+ * A ledger to break into: a wallet `w` with reservations in each state, a wallet `other`, and
+ * logins that may make objects of their own.
+ */
+export async function createGuarded(): Promise<TestLedger> {
+  const ledger = await createLedger();
+  await openWallet(ledger, "w", 1000n);
+  await openWallet(ledger, "other", 1000n);
+  await post(ledger.agent, "w", [
+    { op: "reserve", idempotency_key: "open", amount: 100, ttl: 86400 },
+    { op: "charge", idempotency_key: "charge", amount: 50 },
+    { op: "reserve", idempotency_key: "done", amount: 20 },
+    { op: "settle", idempotency_key: "settle done", reservation_id: "done", amount: 20 },
+    { op: "reserve", idempotency_key: "gone", amount: 20 },
+    { op: "cancel", idempotency_key: "cancel gone", reservation_id: "gone" },
+  ]);
+  await post(ledger.agent, "other", [{ op: "reserve", idempotency_key: "theirs", amount: 500 }]);
+  // The agents of this host may make objects of their own.
+  await ledger.admin.unsafe(`
+    grant create on schema public to public;
+    create table public.owned (id text);
+    alter table public.owned owner to ${loginOf("agent")}`);
+  return ledger;
+}
