@@ -20,7 +20,8 @@ import {
 
 /** What comes after the pgTAP tests, the likelier and the quicker first. */
 const STAGES = [
-  ["test/tamper.test.ts", "test/privileges.test.ts", "test/agent-funds.test.ts"],
+  ["test/tamper.test.ts", "test/hash-chain.test.ts"],
+  ["test/privileges.test.ts", "test/agent-funds.test.ts"],
   ["test/input/", "test/hostile-session.test.ts", "test/sharding.test.ts"],
   ["test/plans.test.ts"],
   ["test/concurrency/"],

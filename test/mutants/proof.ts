@@ -3,7 +3,7 @@ import type { Mutant } from "./mutant.ts";
 
 const EVENTS = "functions/_verify_events.sql";
 const WALLETS = "functions/_verify_wallets.sql";
-const tests = ["verify.sql", "test/tamper.test.ts"];
+const tests = ["verify.sql", "test/tamper.test.ts", "test/hash-chain.test.ts"];
 
 export const proof: readonly Mutant[] = [
   {

@@ -1,0 +1,34 @@
+import { call, command, createLedger, openWallet, type TestLedger, travelBack } from "./ledger.ts";
+
+/** A ledger with every kind of event, in wallet `a`; its counterparts are `b` and an untouched `c`. */
+export async function createFullJournal(): Promise<TestLedger> {
+  const ledger = await createLedger();
+  for (const id of ["a", "b", "c"]) await openWallet(ledger, id, 1000n, { overdraft_limit: 500n });
+  const agent = (name: string, args: Parameters<typeof command>[2]) =>
+    command(ledger.agent, name, { wallet_id: "a", ...args });
+  const operator = (name: string, args: Parameters<typeof command>[2]) =>
+    command(ledger.operator, name, { wallet_id: "a", ...args });
+  await agent("reserve", { amount: 100n, idempotency_key: "late", ttl: "1 minute" });
+  await agent("reserve", { amount: 10n, idempotency_key: "lost", ttl: "1 minute" });
+  await travelBack(ledger, "a", "1 hour");
+  await agent("settle", { reservation_id: "late", amount: 50n, idempotency_key: "settle late" });
+  await agent("reserve", { amount: 100n, idempotency_key: "r1", metadata: { model: "small" } });
+  await agent("settle", { reservation_id: "r1", amount: 40n, idempotency_key: "s1", final: false });
+  await agent("extend", { reservation_id: "r1", ttl: "1 day", idempotency_key: "e1", amount: 80n });
+  await agent("settle", { reservation_id: "r1", amount: 90n, idempotency_key: "s2" });
+  await agent("reserve", { amount: 30n, idempotency_key: "r2" });
+  await agent("cancel", { reservation_id: "r2", idempotency_key: "c2" });
+  await agent("charge", { amount: 20n, idempotency_key: "ch" });
+  await operator("refund", { reservation_id: "ch", amount: 5n, idempotency_key: "rf" });
+  await operator("withdraw", { amount: 50n, idempotency_key: "w" });
+  await operator("freeze_wallet", { reason: "stop" });
+  await operator("unfreeze_wallet", { reason: "go" });
+  const transfer = { from: "a", to: "b", amount: 25n, idempotency_key: "t" };
+  await call(ledger.operator, "transfer", transfer);
+  await call(ledger.operator, "transfer", { ...transfer, from: "b", to: "a", amount: 5n });
+  await agent("reserve", { amount: 70n, idempotency_key: "open", ttl: "1 day" });
+  await agent("reserve", { amount: 60n, idempotency_key: "open too", ttl: "2 days" });
+  await agent("settle", { reservation_id: "open", amount: 9n, idempotency_key: "p", final: false });
+  await operator("credit", { amount: 1n, idempotency_key: "last" });
+  return ledger;
+}
