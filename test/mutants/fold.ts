@@ -332,6 +332,13 @@ const charging: Mutant[] = [
     replace: "            when v_last.spent",
   },
   {
+    about: "a charge that is refused is added to what its id had",
+    file: FOLD,
+    search: "null, null, null, null, false, v_command.amount,",
+    replace: "null, null, null, null, false, v_hold.net + v_command.amount,",
+    tests: ["charge.sql"],
+  },
+  {
     about: "a frozen wallet is charged",
     file: FOLD,
     search:
