@@ -112,24 +112,34 @@ async function runPart(part: Part, budget: Budget): Promise<Ran> {
 }
 
 function report(all: readonly Ran[], seed: number): void {
-  const rows = all.map(({ part, ran, seconds, failure }) => ({
-    part: part.name,
-    ran: Object.entries(ran)
-      .map(([what, count]) => `${count.toLocaleString("en-US")} ${what}`)
-      .join(", "),
-    seconds: seconds.toFixed(0),
-    found: failure ? "a failure" : "nothing",
-  }));
-  const columns = ["part", "ran", "seconds", "found"].map((name) => ({
-    name,
-    alignment: name === "seconds" ? ("right" as const) : ("left" as const),
-  }));
-  printLine(renderTable(columns, rows));
+  const columns = [
+    { name: "part", alignment: "left" },
+    { name: "seconds", alignment: "right" },
+    { name: "found", alignment: "left" },
+    { name: "count", alignment: "right" },
+    { name: "of", alignment: "left" },
+  ] as const;
+  printLine(renderTable(columns, all.flatMap(rowsOf)));
   printLine(`seed ${seed}`);
   for (const { part, failure } of all) {
     if (failure) printLine(`\n${part.name} found:\n${failure}`);
   }
   process.exitCode = all.some(({ failure }) => failure) ? EXIT.refused : EXIT.fine;
+}
+
+/** A line for each of its counts; the first tells what came of it, too. */
+function rowsOf({ part, ran, seconds, failure }: Ran): Record<string, string>[] {
+  const outcome = {
+    part: part.name,
+    seconds: seconds.toFixed(0),
+    found: failure ? "a failure" : "nothing",
+  };
+  const counts = Object.entries(ran).map(([what, count]) => ({
+    count: count.toLocaleString("en-US"),
+    of: what.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
+  }));
+  const [first, ...rest] = counts;
+  return [{ ...outcome, ...first }, ...rest];
 }
 
 try {
