@@ -127,11 +127,16 @@ async function moveTables({ admin, server }: Stage, folder: string): Promise<voi
   await admin.unsafe("alter index all in tablespace pg_default set tablespace small");
 }
 
-/** Leaves so much room on a disk, by a file to be removed. */
+/** Leaves so much room on a disk, or less, by a file to be removed. */
 function fill(path: string, room: number): string {
   const ballast = join(path, "ballast");
   const { bavail, bsize } = statfsSync(path);
-  writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - room)));
+  try {
+    writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - room)));
+  } catch (error) {
+    // The server has been quicker.
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
   return ballast;
 }
 
