@@ -47,14 +47,20 @@ export async function touchAll(
   { wallets, nextCall }: { readonly wallets: number; readonly nextCall: NextCall },
 ): Promise<void> {
   const touch = async (client: number): Promise<void> => {
-    const sql = clientOf(database, client);
-    for (let index = client; index < wallets; index += database.clients.length) {
-      const [key, hold] = [nextKey(), `${nextCall().hold}`];
-      await postBatch(sql, walletId(index), [
-        { op: "reserve", idempotency_key: key, amount: hold, ttl: 3600 },
-        { op: "settle", idempotency_key: `${key}-cost`, reservation_id: key, amount: hold },
-      ]);
-    }
+    // One transaction, as only the pages count.
+    await clientOf(database, client).begin(async (tx) => {
+      const touched: Promise<unknown>[] = [];
+      for (let index = client; index < wallets; index += database.clients.length) {
+        const [key, hold] = [nextKey(), `${nextCall().hold}`];
+        touched.push(
+          postBatch(tx, walletId(index), [
+            { op: "reserve", idempotency_key: key, amount: hold, ttl: 3600 },
+            { op: "settle", idempotency_key: `${key}-cost`, reservation_id: key, amount: hold },
+          ]),
+        );
+      }
+      await Promise.all(touched);
+    });
   };
   await Promise.all(database.clients.map((_, client) => touch(client)));
 }

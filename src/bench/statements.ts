@@ -11,7 +11,7 @@ import { HOT, walletId } from "./wallets.ts";
  * The lighter it is, the more a ratio says about the servers' work, and the worse it is for us.
  */
 async function send(
-  sql: postgres.Sql,
+  sql: postgres.Sql | postgres.TransactionSql,
   statement: string,
   values: string[],
 ): Promise<readonly unknown[] & { readonly count: number }> {
@@ -132,7 +132,7 @@ export interface BatchCommand {
 
 /** Posts a batch, and reads of each receipt whether it is a refusal. */
 export async function postBatch(
-  sql: postgres.Sql,
+  sql: postgres.Sql | postgres.TransactionSql,
   wallet: string,
   commands: readonly BatchCommand[],
 ) {
