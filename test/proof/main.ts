@@ -105,10 +105,16 @@ async function runPart(part: Part, budget: Budget): Promise<Ran> {
   const began = performance.now();
   // A part that cannot go on must not keep the others from running.
   const outcome = await part.run(budget).catch((error: unknown): Outcome => {
-    return { ran: {}, failure: inspect(error) };
+    return { ran: {}, failure: tell(error) };
   });
   if (outcome.failure) budget.log(`found a failure\n${outcome.failure}`);
   return { part, seconds: (performance.now() - began) / 1000, ...outcome };
+}
+
+/** What went wrong first, and then what could not be cleared up after it. */
+function tell(error: unknown): string {
+  if (!(error instanceof SuppressedError)) return inspect(error);
+  return `${tell(error.suppressed)}\n${tell(error.error)}`;
 }
 
 function report(all: readonly Ran[], seed: number): void {

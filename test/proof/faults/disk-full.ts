@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { createRandom } from "../../../src/demo/random.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
-import { untilBack } from "./kills.ts";
+import { killWhole, untilBack } from "./kills.ts";
 import { createStage, type Stage } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
 import { playWave, type Wave } from "./wave.ts";
@@ -86,7 +86,7 @@ async function fillServer(path: string, parts: RunParts) {
     await wave.answers(60);
     const ballast = fill(path, 0);
     await waitUntil("the server has no room for its log", () => switchLog(stage));
-    await stage.server.kill("SIGKILL");
+    await killWhole(stage.server);
     rmSync(ballast);
     await stage.server.start();
     await untilBack(stage);
