@@ -11,6 +11,8 @@ export const EXIT = {
   usage: 2,
   /** The database cannot be reached. */
   unreachable: 3,
+  /** What was asked could not be found out, so it is neither sound nor unsound. */
+  unchecked: 4,
 } as const;
 
 /** An exit code of {@link EXIT}. */

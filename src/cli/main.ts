@@ -42,7 +42,10 @@ function createProgram(): Command {
   const program = new Command("baseledger")
     .description("A budget firewall for AI agents that lives inside PostgreSQL.")
     .version(version())
-    .addHelpText("after", "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check",
+    )
     .exitOverride();
   for (const make of COMMANDS) {
     const command = make().copyInheritedSettings(program);

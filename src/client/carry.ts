@@ -1,10 +1,10 @@
+import type { ErrorClass } from "../classify-error.ts";
 import { refusalToError } from "../errors.ts";
 import { post, type Receipt } from "../generated/baseledger.ts";
 import type { Queryable } from "../wire/call.ts";
 import type { Batched, Carry } from "./batch.ts";
 import type { PendingCommands } from "./pending.ts";
 import { persist } from "./persist.ts";
-import type { Trouble } from "./transient.ts";
 
 interface Answers {
   readonly asked: readonly Batched[];
@@ -34,8 +34,8 @@ export function createCarrier(sql: Queryable, pending: PendingCommands): Carry {
       return { asked, receipts };
     }
 
-    function onTrouble(trouble: Trouble, error: unknown): void {
-      doubtful ||= trouble === "lost";
+    function onTrouble(trouble: ErrorClass, error: unknown): void {
+      doubtful ||= trouble === "unknown";
       for (const { command } of wanted()) {
         command.sent = doubtful;
         command.trouble = error;

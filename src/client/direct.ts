@@ -69,7 +69,7 @@ async function deliver(
       },
       isWanted: () => pending.has(command),
       onTrouble(trouble, error) {
-        doubtful ||= trouble === "lost";
+        doubtful ||= trouble === "unknown";
         command.sent = doubtful;
         command.trouble = error;
       },

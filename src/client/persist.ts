@@ -1,7 +1,7 @@
 import pRetry from "p-retry";
+import { classifyError, type ErrorClass } from "../classify-error.ts";
 import type { Queryable } from "../wire/call.ts";
 import { endBackends, observe } from "./backends.ts";
-import { type Trouble, troubleOf } from "./transient.ts";
 
 /** Something to be sent until it has an answer. */
 export interface Errand<T> {
@@ -9,7 +9,7 @@ export interface Errand<T> {
   /** Whether anybody still waits for the answer. */
   readonly isWanted: () => boolean;
   /** Told about each failure that another try may mend. */
-  readonly onTrouble: (trouble: Trouble, error: unknown) => void;
+  readonly onTrouble: (trouble: ErrorClass, error: unknown) => void;
 }
 
 const FIRST_PAUSE_MS = 20;
@@ -35,7 +35,7 @@ export function persist<T>(sql: Queryable, errand: Errand<T>): Promise<T> {
     try {
       return await errand.send(observed);
     } catch (error) {
-      if (troubleOf(error) === "lost") lingering = backends;
+      if (classifyError(error) === "unknown") lingering = backends;
       throw error;
     }
   }
@@ -47,7 +47,7 @@ export function persist<T>(sql: Queryable, errand: Errand<T>): Promise<T> {
     maxTimeout: LONGEST_PAUSE_MS * (1 + Math.random()),
     randomize: true,
     shouldRetry: ({ error }) => {
-      const trouble = error instanceof LingeringError ? "unsent" : troubleOf(error);
+      const trouble = error instanceof LingeringError ? "unsent" : classifyError(error);
       if (trouble === "final") return false;
       errand.onTrouble(trouble, error);
       return errand.isWanted();

@@ -1,10 +1,10 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { classifyError } from "../../src/classify-error.ts";
 import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { fromPg } from "../../src/client/queryable.ts";
-import { troubleOf } from "../../src/client/transient.ts";
 import { InsufficientFundsError } from "../../src/errors.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
@@ -380,16 +380,16 @@ test.each([
   ["53300", "unsent"],
   ["40001", "undone"],
   ["40P01", "undone"],
-  ["ECONNRESET", "lost"],
-  ["CONNECTION_CLOSED", "lost"],
-  ["57P01", "lost"],
-  ["57P02", "lost"],
-  ["08006", "lost"],
+  ["ECONNRESET", "unknown"],
+  ["CONNECTION_CLOSED", "unknown"],
+  ["57P01", "unknown"],
+  ["57P02", "unknown"],
+  ["08006", "unknown"],
   ["LGNSF", "final"],
   ["23505", "final"],
   ["57014", "final"],
   ["42501", "final"],
   ["CONNECTION_ENDED", "final"],
 ])("an error of code %s is %s", (code, trouble) => {
-  expect(troubleOf(Object.assign(new Error(code), { code }))).toBe(trouble);
+  expect(classifyError(Object.assign(new Error(code), { code }))).toBe(trouble);
 });

@@ -1,9 +1,9 @@
 // Sends calls, by SQL or through the client, and tells what came back in one form.
 import postgres from "postgres";
+import { classifyError } from "../../../src/classify-error.ts";
 import { UnavailableError } from "../../../src/client/errors.ts";
 import type { Ledger } from "../../../src/client/ledger.ts";
 import { isLeftover } from "../../../src/client/leftover.ts";
-import { troubleOf } from "../../../src/client/transient.ts";
 import { LedgerError } from "../../../src/errors.ts";
 import { type Json, parseJson, stringifyJson } from "../../../src/json.ts";
 import { withoutHoles } from "../../../src/wire/holes.ts";
@@ -79,7 +79,7 @@ function answerOf(error: unknown): Answer | undefined {
   if (error instanceof UnavailableError) return { failed: error.name };
   const { code, detail } = error as { readonly code?: string; readonly detail?: string };
   if (code?.startsWith("LG")) return { refused: code, detail: plain(parseJson(detail ?? "null")) };
-  const trouble = troubleOf(error);
+  const trouble = classifyError(error);
   // A code of five letters is the server's: it has rolled back what it was sent.
   const isSaid = trouble === "final" && /^[0-9A-Z]{5}$/.test(code ?? "");
   return isSaid || trouble === "unsent" || trouble === "undone"
