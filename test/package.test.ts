@@ -18,7 +18,9 @@ import { promisify } from "node:util";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { credit, openWallet } from "../src/generated/baseledger.ts";
+import { start } from "./support/cli.ts";
 import { createDatabase, type TestDatabase } from "./support/server.ts";
+import { until } from "./support/until.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..");
@@ -61,8 +63,8 @@ async function install(): Promise<void> {
   await run("tar", ["-xzf", join(project, tarball), "-C", own, "--strip-components=1"]);
   for (const name of [...Object.keys(manifest.dependencies), "@types/node"]) link(name, modules);
   mkdirSync(join(modules, ".bin"));
-  chmodSync(join(own, manifest.bin.baseledger), 0o755);
-  symlinkSync(join(own, manifest.bin.baseledger), join(modules, ".bin", "baseledger"));
+  chmodSync(bin(), 0o755);
+  symlinkSync(bin(), join(modules, ".bin", "baseledger"));
   await write("package.json", JSON.stringify({ type: "module", private: true }));
 }
 
@@ -89,6 +91,8 @@ async function shipped(ending: string, folder = "."): Promise<string[]> {
   const names = await readdir(join(own, folder), ALL);
   return names.filter((name) => name.endsWith(ending)).map((name) => join(folder, name));
 }
+
+const bin = () => join(own, manifest.bin.baseledger);
 
 const read = (name: string) => readFileSync(join(own, name), "utf8");
 
@@ -143,6 +147,9 @@ const PROGRAM = `
   const left: WalletBalance = await balance(sql, { walletId: "shop" });
   console.log(left.available, (await sql\`select id from shop.orders\`).length);
   await sql.end();`;
+
+/** What the worker, the bench, and what reads or writes CSV load. */
+const OF_SOME_COMMANDS = /^(vendor\/(graphile|cosmi|prom|csv|simple-ascii)|worker|bench)/;
 
 /** Tells which of its modules, and which packages, a program loads. */
 const WITNESS = `
@@ -270,6 +277,29 @@ describe("the package", () => {
     const loaded = await loadedBy("client.js");
     expect(loaded).toContain("client/ledger.js");
     expect(loaded.filter((name) => /^(cli|vendor|worker|bench|demo)\//.test(name))).toEqual([]);
+  });
+
+  // The heaviest of dist/vendor/; the shared parts of the command line need commander and tables.
+  test.each([[["--help"]], [["balance", "--help"]], [["verify", "--version"]]])(
+    "loads for %j nothing that only other commands need",
+    async (args) => {
+      const loaded = await loadedBy(bin(), ...args);
+      expect(loaded).toContain("vendor/commander.js");
+      expect(loaded.filter((name) => OF_SOME_COMMANDS.test(name))).toEqual([]);
+    },
+  );
+
+  test("runs every command as it is installed", async () => {
+    const listed = await npx("--help");
+    const names = [...listed.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name = ""]) => name);
+    expect(names).toContain("worker");
+    for (const name of names) expect(await npx(name, "--help")).toContain(`baseledger ${name}`);
+    await npx("open", "acme");
+    expect(await npx("statement", "acme", "--csv")).toContain("opened");
+    const { child, said, ended } = start(["worker"], { DATABASE_URL: database.url }, bin());
+    await until("it has started", () => said().includes("expiry job started"));
+    child.kill("SIGTERM");
+    expect(await ended).toMatchObject({ code: 0 });
   });
 
   test("generates wrappers that another project compiles and runs", async () => {

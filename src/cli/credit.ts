@@ -19,7 +19,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger credit`: funds for a wallet. */
 export function creditCommand(): Command {
   const command = new Command("credit")
-    .description("add funds to a wallet")
     .argument("<wallet>", "id of the wallet")
     .argument("<amount>", "in the wallet's unit, like 12.50: exact, never rounded")
     .option("--key <key>", "idempotency key: with the same one it is done once (default: made up)")

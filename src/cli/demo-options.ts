@@ -23,7 +23,6 @@ export interface DemoOptions extends DatabaseOptions {
 /** The command `demo`, without what it does. */
 export function demoOptions(): Command {
   const command = new Command("demo")
-    .description("watch agents spend customers' funds while all goes wrong that can, then audit")
     .option("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")
     .option("--calls <n>", "calls to make (default: the whole trace, or 5,000)", atLeastOne())
     .addOption(

@@ -9,7 +9,6 @@ import { timedLogger } from "./worker.ts";
 /** `baseledger dev`: a ledger to develop against, until Ctrl-C. */
 export function devCommand(): Command {
   const command = new Command("dev")
-    .description("run a ledger to develop against: server, schema, expiry job; its data is kept")
     .addHelpText(
       "after",
       "\nThe data is kept in .baseledger, or where BASELEDGER_DATA says." +

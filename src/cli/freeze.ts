@@ -11,14 +11,12 @@ interface Options extends DatabaseOptions {
 
 /** `baseledger freeze`: the kill switch. */
 export function freezeCommand(): Command {
-  return switchCommand("freeze", freezeWallet).description(
-    "let a wallet spend nothing new: what is under way may still be settled or cancelled",
-  );
+  return switchCommand("freeze", freezeWallet);
 }
 
 /** `baseledger unfreeze`: ends it. */
 export function unfreezeCommand(): Command {
-  return switchCommand("unfreeze", unfreezeWallet).description("let a frozen wallet spend again");
+  return switchCommand("unfreeze", unfreezeWallet);
 }
 
 function switchCommand(name: "freeze" | "unfreeze", act: typeof freezeWallet): Command {

@@ -1,44 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { balanceCommand } from "./balance.ts";
-import { benchCommand } from "./bench.ts";
-import { creditCommand } from "./credit.ts";
-import { demoCommand } from "./demo.ts";
-import { devCommand } from "./dev.ts";
+import { makeCommands } from "./commands.ts";
 import { EXIT, failureOf } from "./failure.ts";
-import { freezeCommand, unfreezeCommand } from "./freeze.ts";
-import { generateCommand } from "./generate.ts";
-import { migrateCommand } from "./migrate.ts";
-import { openCommand } from "./open-wallet.ts";
 import { printError } from "./output.ts";
-import { simulateCommand } from "./simulate.ts";
-import { sqlCommand } from "./sql.ts";
-import { statementCommand } from "./statement.ts";
-import { topCommand } from "./top.ts";
-import { verifyCommand } from "./verify.ts";
-import { workerCommand } from "./worker.ts";
 
-const COMMANDS = [
-  demoCommand,
-  devCommand,
-  migrateCommand,
-  workerCommand,
-  openCommand,
-  creditCommand,
-  freezeCommand,
-  unfreezeCommand,
-  balanceCommand,
-  statementCommand,
-  topCommand,
-  verifyCommand,
-  simulateCommand,
-  benchCommand,
-  generateCommand,
-  sqlCommand,
-];
-
-function createProgram(): Command {
+async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")
     .description("A budget firewall for AI agents that lives inside PostgreSQL.")
     .version(version())
@@ -47,8 +14,8 @@ function createProgram(): Command {
       "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check",
     )
     .exitOverride();
-  for (const make of COMMANDS) {
-    const command = make().copyInheritedSettings(program);
+  for (const command of await makeCommands(words)) {
+    command.copyInheritedSettings(program);
     program.addCommand(complainInOneLine(command, `baseledger ${command.name()}`));
   }
   return complainInOneLine(program, "baseledger");
@@ -75,7 +42,7 @@ async function main(): Promise<void> {
     throw error;
   });
   try {
-    await createProgram().parseAsync();
+    await (await createProgram(process.argv.slice(2))).parseAsync();
   } catch (error) {
     const failure = failureOf(error);
     if (failure) {

@@ -6,7 +6,6 @@ import { printLine } from "./output.ts";
 /** `baseledger migrate`: installs the schema, or brings it up to date. */
 export function migrateCommand(): Command {
   const command = new Command("migrate")
-    .description("install BaseLedger in a database, or bring it up to date")
     .addHelpText(
       "after",
       "\nMay be run at any time, also twice at once." +

@@ -17,7 +17,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger open`: a new wallet. */
 export function openCommand(): Command {
   const command = new Command("open")
-    .description("open a wallet; opening it again on the same terms is fine")
     .argument("<wallet>", "id of the new wallet")
     .option("--unit <name>", "what it counts, e.g. USD, tokens, requests", "USD")
     .option("--scale <digits>", "decimal digits of its smallest step, 0 to 18", parseScale(), 9)

@@ -16,7 +16,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger statement`: the account of a wallet. */
 export function statementCommand(): Command {
   const command = new Command("statement")
-    .description("print a statement of account: opening balance, events, closing balance")
     .argument("<wallet>", "id of the wallet")
     .option("--from <time>", "from this time on, as in 2026-01-31 or 2026-01-31T12:00Z", instant())
     .option("--to <time>", "before this time", instant())

@@ -24,7 +24,6 @@ const MOST_WALLETS_FOR_DUE = 20_000;
 /** `baseledger top`: the wallets that spend most, live. */
 export function topCommand(): Command {
   const command = new Command("top")
-    .description("watch the wallets that spend most, what is held, and whether the sweep keeps up")
     .option("--interval <seconds>", "between two frames", seconds, 2)
     .option("--window <seconds>", "that rates are taken over", seconds, 10)
     .option(

@@ -16,7 +16,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger verify`: proves the journal, the hash chain and the balances. */
 export function verifyCommand(): Command {
   const command = new Command("verify")
-    .description("prove the journal, its hash chain and every balance; exit 1 if one is off")
     .option("--wallet <id>", "of this wallet only")
     .option("--json", "print the discrepancies as JSON: [] if there is none")
     .addHelpText(

@@ -27,14 +27,18 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
-/** Starts `baseledger` and lets it run. */
-export function start(args: readonly string[], env: Readonly<Record<string, string>>): Started {
+/** Starts `baseledger`, or a copy of it, and lets it run. */
+export function start(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  main = MAIN,
+): Started {
   const options = {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     maxBuffer: 100_000_000,
   };
   const ended = Promise.withResolvers<Ended>();
-  const child = execFile(process.execPath, [MAIN, ...args], options, (_error, stdout, stderr) =>
+  const child = execFile(process.execPath, [main, ...args], options, (_error, stdout, stderr) =>
     ended.resolve({ code: child.exitCode, stdout, stderr }),
   );
   let text = "";

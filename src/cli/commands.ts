@@ -1,0 +1,100 @@
+import { Command } from "commander";
+
+/** A command of `baseledger`, which is loaded when it is asked for. */
+interface Entry {
+  readonly about: string;
+  readonly load: () => Promise<Command>;
+}
+
+type Group = Readonly<Record<string, Entry>>;
+
+/** All commands, in the order in which help lists them. */
+const GROUPS: Readonly<Record<string, Group>> = {
+  "See what it does:": {
+    demo: {
+      about: "watch agents spend customers' funds while all goes wrong that can, then audit",
+      load: async () => (await import("./demo.ts")).demoCommand(),
+    },
+    simulate: {
+      about: "back-test: what would this log of calls have done to this budget?",
+      load: async () => (await import("./simulate.ts")).simulateCommand(),
+    },
+    bench: {
+      about: "measure the ledger beside what people do today, in one run, and hold it to goals",
+      load: async () => (await import("./bench.ts")).benchCommand(),
+    },
+  },
+  "Install and run:": {
+    dev: {
+      about: "run a ledger to develop against: server, schema, expiry job; its data is kept",
+      load: async () => (await import("./dev.ts")).devCommand(),
+    },
+    migrate: {
+      about: "install BaseLedger in a database, or bring it up to date",
+      load: async () => (await import("./migrate.ts")).migrateCommand(),
+    },
+    sql: {
+      about: "print the SQL that installs BaseLedger, for another migration tool",
+      load: async () => (await import("./sql.ts")).sqlCommand(),
+    },
+    worker: {
+      about: "run the expiry job, which returns the funds of reservations past their deadline",
+      load: async () => (await import("./worker.ts")).workerCommand(),
+    },
+    generate: {
+      about: "write typed wrappers of the functions of a schema",
+      load: async () => (await import("./generate.ts")).generateCommand(),
+    },
+  },
+  "Wallets:": {
+    open: {
+      about: "open a wallet; opening it again on the same terms is fine",
+      load: async () => (await import("./open-wallet.ts")).openCommand(),
+    },
+    credit: {
+      about: "add funds to a wallet",
+      load: async () => (await import("./credit.ts")).creditCommand(),
+    },
+    freeze: {
+      about: "let a wallet spend nothing new: what is under way may still be settled or cancelled",
+      load: async () => (await import("./freeze.ts")).freezeCommand(),
+    },
+    unfreeze: {
+      about: "let a frozen wallet spend again",
+      load: async () => (await import("./freeze.ts")).unfreezeCommand(),
+    },
+    balance: {
+      about: "show what a wallet has available, reserved and spent",
+      load: async () => (await import("./balance.ts")).balanceCommand(),
+    },
+    statement: {
+      about: "print a statement of account: opening balance, events, closing balance",
+      load: async () => (await import("./statement.ts")).statementCommand(),
+    },
+  },
+  "Watch and prove:": {
+    top: {
+      about: "watch the wallets that spend most, what is held, and whether the sweep keeps up",
+      load: async () => (await import("./top.ts")).topCommand(),
+    },
+    verify: {
+      about: "prove the journal, its hash chain and every balance; exit 1 if one is off",
+      load: async () => (await import("./verify.ts")).verifyCommand(),
+    },
+  },
+};
+
+/**
+ * Makes the commands: whole, if a word of the command line names them, else only so much of them as
+ * help lists. So nothing is loaded that is not used.
+ */
+export function makeCommands(words: readonly string[]): Promise<Command[]> {
+  return Promise.all(
+    Object.entries(GROUPS).flatMap(([group, entries]) =>
+      Object.entries(entries).map(async ([name, { about, load }]) => {
+        const command = words.includes(name) ? await load() : new Command(name);
+        return command.description(about).helpGroup(group);
+      }),
+    ),
+  );
+}
