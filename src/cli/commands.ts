@@ -41,6 +41,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
       about: "run the expiry job, which returns the funds of reservations past their deadline",
       load: async () => (await import("./worker.ts")).workerCommand(),
     },
+    completion: {
+      about: "print a script that completes commands and options, for bash, zsh or fish",
+      load: async () => (await import("./completion.ts")).completionCommand(),
+    },
     generate: {
       about: "write typed wrappers of the functions of a schema",
       load: async () => (await import("./generate.ts")).generateCommand(),
@@ -85,14 +89,15 @@ const GROUPS: Readonly<Record<string, Group>> = {
 };
 
 /**
- * Makes the commands: whole, if a word of the command line names them, else only so much of them as
- * help lists. So nothing is loaded that is not used.
+ * Makes the commands. Of those that no word of the command line names, only what help lists is
+ * there, so that nothing is loaded that is not used; without words, all are whole.
  */
-export function makeCommands(words: readonly string[]): Promise<Command[]> {
+export function makeCommands(words?: readonly string[]): Promise<Command[]> {
   return Promise.all(
     Object.entries(GROUPS).flatMap(([group, entries]) =>
       Object.entries(entries).map(async ([name, { about, load }]) => {
-        const command = words.includes(name) ? await load() : new Command(name);
+        const isWhole = words === undefined || words.includes(name);
+        const command = isWhole ? await load() : new Command(name);
         return command.description(about).helpGroup(group);
       }),
     ),
