@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { makeCommands } from "./commands.ts";
-import { EXIT, failureOf } from "./failure.ts";
-import { printError } from "./output.ts";
+import { EXIT, type Failure, failureOf } from "./failure.ts";
+import { endWithOutput, hasPrinted, printError, printJson } from "./output.ts";
+import { text } from "./shown.ts";
 
 async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")
@@ -11,21 +12,39 @@ async function createProgram(words: readonly string[]): Promise<Command> {
     .version(version())
     .addHelpText(
       "after",
-      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check",
+      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check" +
+        '\nWith --json, a command that fails prints {"error": {"code", "message", "detail", "hint"}}.',
     )
-    .exitOverride();
+    .exitOverride()
+    .helpCommand(false);
   for (const command of await makeCommands(words)) {
     command.copyInheritedSettings(program);
     program.addCommand(complainInOneLine(command, `baseledger ${command.name()}`));
   }
+  program.addCommand(helpCommand(program));
   return complainInOneLine(program, "baseledger");
+}
+
+/** In place of commander's own, which answers an unknown name with everything that it knows. */
+function helpCommand(program: Command): Command {
+  return new Command("help")
+    .description("display help for a command")
+    .argument("[command]")
+    .action((name?: string) => {
+      const command = program.commands.find((one) => one.name() === name);
+      if (name !== undefined && !command) program.error(`error: unknown command '${name}'`);
+      (command ?? program).help();
+    });
 }
 
 function complainInOneLine(command: Command, name: string): Command {
   return command.configureOutput({
-    outputError: (text, write) => {
-      const complaint = text.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-      write(`${name}: ${complaint.trim()} (see: ${name} --help)\n`);
+    outputError: (complaint) => {
+      const line = complaint
+        .replace(/^error: /, "")
+        .replace(/\s+/g, " ")
+        .trim();
+      printError(text`${name}: ${line} (see: ${name} --help)`);
     },
   });
 }
@@ -36,23 +55,39 @@ function version(): string {
 }
 
 async function main(): Promise<void> {
-  // A reader that has seen enough, like head, is no failure of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(EXIT.fine);
-    throw error;
+  const program = await createProgram(process.argv.slice(2));
+  let json = false;
+  program.hook("preAction", (_, asked) => {
+    json = asked.opts().json === true;
+  });
+  endWithOutput();
+  // What breaks outside of what a command waits for ends it as well.
+  process.on("uncaughtException", (error) => {
+    fail(error, json);
+    process.exit();
   });
   try {
-    await (await createProgram(process.argv.slice(2))).parseAsync();
+    await program.parseAsync();
   } catch (error) {
-    const failure = failureOf(error);
-    if (failure) {
-      printError(`baseledger: ${failure.line}`);
-      process.exitCode = failure.code;
-    } else {
-      const asked = error instanceof CommanderError && error.exitCode === 0;
-      process.exitCode = asked ? EXIT.fine : EXIT.usage;
-    }
+    fail(error, json);
   }
+}
+
+function fail(error: unknown, json: boolean): void {
+  const failure = failureOf(error);
+  if (failure) {
+    tell(failure, json);
+    process.exitCode = failure.code;
+  } else {
+    const asked = error instanceof CommanderError && error.exitCode === 0;
+    process.exitCode = asked ? EXIT.fine : EXIT.usage;
+  }
+}
+
+function tell({ error, line }: Failure, json: boolean): void {
+  // Behind a part of an answer, it would only spoil what there is.
+  if (json && !hasPrinted()) printJson({ error });
+  printError(text`baseledger: ${line}`);
 }
 
 await main();
