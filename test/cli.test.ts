@@ -99,7 +99,7 @@ describe("a database that cannot be reached exits with 3", () => {
   ])("%j", async (args) => {
     const { code, stdout, stderr } = await baseledger([...args, "--url", NOWHERE]);
     expect(stderr).toMatch(
-      /^baseledger: cannot connect: .*ECONNREFUSED.*--url or DATABASE_URL\.\n$/,
+      /^baseledger: cannot connect: .*ECONNREFUSED.*--url, DATABASE_URL or PGHOST\.\n$/,
     );
     expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
   });

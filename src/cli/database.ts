@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import postgres from "postgres";
 import { openEmbedded, startPostgres } from "../embedded.ts";
 import { cannotConnect, UnreachableError, UsageError } from "./failure.ts";
+import { addressOfEnvironment } from "./libpq.ts";
 import { ping } from "./views.ts";
 
 /** The options that say which database a command works on. */
@@ -13,9 +14,11 @@ export interface DatabaseOptions {
 export function addDatabaseOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--url <url>", "the database; else the embedded server of this directory").env(
-        "DATABASE_URL",
-      ),
+      new Option(
+        "--url <url>",
+        "the database; else that of DATABASE_URL, or of PGHOST, PGDATABASE and so on, or else the " +
+          "embedded server of this directory",
+      ).default(process.env.DATABASE_URL || addressOfEnvironment(), "from the environment"),
     )
     .hook("preAction", refuseEmptyUrl);
 }

@@ -163,7 +163,7 @@ function isUnreachable(code: string, error: unknown): boolean {
 // Besides what is told apart by classifyError: an address that is none, no way to the network, and
 // a server that does not let us in, as the login or the database is wrong.
 const NO_SERVER = /^(ERR_INVALID_URL|ENOTFOUND|EAI_|EHOST|ENETU|ETIMEDOUT|28|3D000)/;
-const HOW = "Name the server with --url or DATABASE_URL.";
+const HOW = "Name the server with --url, DATABASE_URL or PGHOST.";
 
 const NOT_INSTALLED = "BaseLedger is not installed in this database; run: baseledger migrate";
 const ADVICE: Readonly<Record<string, string>> = {
