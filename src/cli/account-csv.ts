@@ -3,9 +3,10 @@ import { stringify } from "csv-stringify";
 import { formatAmount } from "../client/amounts.ts";
 import { type Json, stringifyJson } from "../json.ts";
 import type { Account, Entry } from "./account.ts";
+import { csvText } from "./csv.ts";
 import { printAll } from "./output.ts";
 import { reasonOf } from "./reason.ts";
-import { printable, printableJson } from "./shown.ts";
+import { printableJson } from "./shown.ts";
 
 /** Prints an account as CSV: the opening balance, the events, the closing balance. */
 export async function printCsv(account: Account): Promise<void> {
@@ -35,7 +36,7 @@ const HEADER = [
 ];
 
 async function* rowsOf(account: Account): AsyncGenerator<readonly string[]> {
-  const unit = asText(account.unit);
+  const unit = csvText(account.unit);
   const show = (amount: bigint): string => formatAmount(amount, account.scale);
   const balanceRow = (name: string, balance: bigint): string[] =>
     HEADER.map((column) => ({ event: name, balance: show(balance), unit })[column] ?? "");
@@ -56,8 +57,8 @@ function eventRow(entry: Entry, unit: string, show: (amount: bigint) => string):
     line.seq.toString(),
     line.occurredAt.toISOString(),
     line.event,
-    asText(line.reservationId ?? ""),
-    asText(line.idempotencyKey ?? ""),
+    csvText(line.reservationId ?? ""),
+    csvText(line.idempotencyKey ?? ""),
     line.amount === null ? "" : show(line.amount),
     show(entry.in),
     show(entry.out),
@@ -65,21 +66,13 @@ function eventRow(entry: Entry, unit: string, show: (amount: bigint) => string):
     show(line.reserved),
     show(line.available),
     unit,
-    asText(line.actor),
+    csvText(line.actor),
     show(line.spent),
     line.expiresAt?.toISOString() ?? "",
-    asText(reasonOf(line) ?? ""),
+    csvText(reasonOf(line) ?? ""),
     asJson(line.metadata),
     asJson(line.details),
   ];
-}
-
-// Other people choose these names, and a spreadsheet runs what begins like a formula. What cannot
-// be printed is escaped, as a file ends up on a terminal; the exact names are in the JSON.
-function asText(name: string): string {
-  return /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(name)
-    ? `'${printable(name)}`
-    : printable(name);
 }
 
 function asJson(value: Json): string {

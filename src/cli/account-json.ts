@@ -1,14 +1,11 @@
-import type { StatementLine } from "../generated/baseledger.ts";
 import { printAll, toJson } from "./output.ts";
 
-/** Prints events as a JSON array, as `printJson` would if they were all there at once. */
-export async function printJsonArray(
-  pages: AsyncIterable<readonly StatementLine[]>,
-): Promise<void> {
+/** Prints items as a JSON array, as `printJson` would if they were all there at once. */
+export async function printJsonArray(pages: AsyncIterable<readonly unknown[]>): Promise<void> {
   await printAll(piecesOf(pages));
 }
 
-async function* piecesOf(pages: AsyncIterable<readonly StatementLine[]>): AsyncGenerator<string> {
+async function* piecesOf(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<string> {
   let begun = false;
   for await (const page of pages) {
     // Without the brackets around it.

@@ -2,9 +2,9 @@ import { formatAmount } from "../client/amounts.ts";
 import type { Account, Entry, Sum } from "./account.ts";
 import { decimalsFor, printAll } from "./output.ts";
 import { reasonOf } from "./reason.ts";
-import { type Shown, terminalText, text, visible } from "./shown.ts";
+import { type Shown, terminalText, text } from "./shown.ts";
 import { type Column, pagedTable, type Row } from "./table.ts";
-import { fitted, widthOf } from "./width.ts";
+import { shortened } from "./width.ts";
 
 const NUMBERS = ["no.", "amount", "in", "out", "balance", "held", "available"];
 const NAMES = ["no.", "time", "event", "reference", "amount", "in", "out", "balance"];
@@ -71,7 +71,10 @@ function toRow(entry: Entry, show: (amount: bigint) => string): Row {
     "no.": line.seq.toString(),
     time: line.occurredAt.toISOString().replace("T", " ").slice(0, 19),
     event: line.event,
-    reference: shorten(line.reservationId ?? reasonOf(line) ?? line.idempotencyKey ?? ""),
+    reference: shortened(
+      line.reservationId ?? reasonOf(line) ?? line.idempotencyKey ?? "",
+      MOST_REFERENCE,
+    ),
     // What was held or released, which moves nothing in or out.
     amount: entry.in === 0n && entry.out === 0n ? unlessZero(line.amount ?? 0n) : "",
     in: unlessZero(entry.in),
@@ -80,9 +83,4 @@ function toRow(entry: Entry, show: (amount: bigint) => string): Row {
     held: unlessZero(line.reserved),
     available: show(line.available),
   };
-}
-
-function shorten(name: string): string {
-  const shown = visible(name);
-  return widthOf(shown) > MOST_REFERENCE ? fitted(shown, MOST_REFERENCE) : name;
 }

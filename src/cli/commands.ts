@@ -51,6 +51,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
     },
   },
   "Wallets:": {
+    wallets: {
+      about: "list wallets: what they have available, reserved, spent and due",
+      load: async () => (await import("./wallets.ts")).walletsCommand(),
+    },
     open: {
       about: "open a wallet; opening it again on the same terms is fine",
       load: async () => (await import("./open-wallet.ts")).openCommand(),
@@ -58,6 +62,14 @@ const GROUPS: Readonly<Record<string, Group>> = {
     credit: {
       about: "add funds to a wallet",
       load: async () => (await import("./credit.ts")).creditCommand(),
+    },
+    withdraw: {
+      about: "take funds out of a wallet",
+      load: async () => (await import("./withdraw.ts")).withdrawCommand(),
+    },
+    transfer: {
+      about: "move funds from one wallet to another",
+      load: async () => (await import("./transfer.ts")).transferCommand(),
     },
     freeze: {
       about: "let a wallet spend nothing new: what is under way may still be settled or cancelled",
@@ -74,6 +86,36 @@ const GROUPS: Readonly<Record<string, Group>> = {
     statement: {
       about: "print a statement of account: opening balance, events, closing balance",
       load: async () => (await import("./statement.ts")).statementCommand(),
+    },
+  },
+  "Reservations, by hand:": {
+    reserve: {
+      about: "hold the most that something may cost, until a deadline",
+      load: async () => (await import("./reserve.ts")).reserveCommand(),
+    },
+    settle: {
+      about: "book what it did cost, and return the rest",
+      load: async () => (await import("./settle.ts")).settleCommand(),
+    },
+    cancel: {
+      about: "return all that a reservation holds",
+      load: async () => (await import("./cancel.ts")).cancelCommand(),
+    },
+    extend: {
+      about: "give a reservation a new deadline, or a larger or smaller hold",
+      load: async () => (await import("./extend.ts")).extendCommand(),
+    },
+    charge: {
+      about: "spend at once, without a reservation before",
+      load: async () => (await import("./charge.ts")).chargeCommand(),
+    },
+    refund: {
+      about: "take back a part of what a reservation has settled, or all",
+      load: async () => (await import("./refund.ts")).refundCommand(),
+    },
+    reservation: {
+      about: "show how a reservation stands, or how it went",
+      load: async () => (await import("./reservation.ts")).reservationCommand(),
     },
   },
   "Watch and prove:": {

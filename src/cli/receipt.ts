@@ -1,7 +1,7 @@
 import { Option } from "commander";
 import { formatAmount } from "../client/amounts.ts";
 import { balance, type Receipt } from "../generated/baseledger.ts";
-import type { Json } from "../json.ts";
+import { type Json, parseJson } from "../json.ts";
 import type { Queryable } from "../wire/call.ts";
 import { parsedBy } from "./failure.ts";
 import { decimalsFor, printJson, printLine } from "./output.ts";
@@ -22,7 +22,8 @@ export function printReceipt(receipt: Receipt, unit: Denomination, json?: boolea
 }
 
 function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
-  const { amount, event, idempotencyKey, replayed, seq, walletId } = receipt;
+  const { amount, event, expiresAt, idempotencyKey, replayed, reservationId, seq, walletId } =
+    receipt;
   const balances = (["available", "reserved", "spent"] as const).map(
     (name) => [name, receipt[name] ?? 0n] as const,
   );
@@ -32,13 +33,19 @@ function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
   const before = replayed ? text`, done before: nothing was done now` : text``;
   const amounts = balances.map(([, value]) => formatAmount(value, scale, format));
   const width = Math.max(...amounts.map((written) => written.length));
+  const facts = [
+    ["reservation", reservationId],
+    ["until", expiresAt?.toISOString() ?? null],
+    ["key", idempotencyKey],
+  ].filter((fact): fact is [string, string] => fact[1] !== null);
+  const names = Math.max(9, ...facts.map(([name]) => name.length));
   return joined([
     text`${walletId ?? ""}: ${event ?? ""}${moved} (event ${seq ?? "unknown"}${before})`,
     ...balances.map(([name], i) => {
       const written = ours((amounts[i] ?? "").padStart(width));
-      return text`  ${ours(name.padEnd(9))}  ${written} ${unit}`;
+      return text`  ${ours(name.padEnd(names))}  ${written} ${unit}`;
     }),
-    ...(idempotencyKey === null ? [] : [text`  key        ${idempotencyKey}`]),
+    ...facts.map(([name, value]) => text`  ${ours(name.padEnd(names))}  ${value}`),
   ]);
 }
 
@@ -46,7 +53,7 @@ function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
 export function metadataOption(): Option {
   return new Option("--metadata <json>", "an object to keep with it").argParser(
     parsedBy((text): Json => {
-      const value = JSON.parse(text) as Json;
+      const value = parseJson(text);
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         throw new RangeError('It is not a JSON object like {"order": 17}.');
       }

@@ -1,4 +1,5 @@
 import { wcswidth } from "simple-wcswidth";
+import { visible } from "./shown.ts";
 
 /** The columns of a terminal that a text takes; it has nothing in it that is not printable. */
 export const widthOf = wcswidth;
@@ -18,4 +19,10 @@ function cut(text: string, width: number): string {
     kept += character;
   }
   return kept;
+}
+
+/** A name that takes so many columns of a table at most: one that wraps could show false lines. */
+export function shortened(name: string, width: number): string {
+  const shown = visible(name);
+  return wcswidth(shown) > width ? fitted(shown, width) : name;
 }

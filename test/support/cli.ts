@@ -4,6 +4,9 @@ import { join } from "node:path";
 /** The program `baseledger`. */
 export const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
 
+// Half of what a short command takes is to compile it.
+const NODE_COMPILE_CACHE = join(MAIN, "..", "..", "..", "node_modules", ".cache", "baseledger");
+
 /** How a program ended, and what it said. */
 export interface Ended {
   readonly code: number | null;
@@ -34,7 +37,7 @@ export function start(
   main = MAIN,
 ): Started {
   const options = {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE, ...env },
     maxBuffer: 100_000_000,
   };
   const ended = Promise.withResolvers<Ended>();
