@@ -1,7 +1,6 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { classifyError } from "../../src/classify-error.ts";
 import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { fromPg } from "../../src/client/queryable.ts";
@@ -370,26 +369,4 @@ describe("within the time that a command has", () => {
     expect(await hasty.charge({ walletId, amount: 1n })).toMatchObject({ available: 6n });
     expect(await events()).toHaveLength(3);
   });
-});
-
-test.each([
-  ["ECONNREFUSED", "unsent"],
-  ["EAI_AGAIN", "unsent"],
-  ["CONNECT_TIMEOUT", "unsent"],
-  ["57P03", "unsent"],
-  ["53300", "unsent"],
-  ["40001", "undone"],
-  ["40P01", "undone"],
-  ["ECONNRESET", "unknown"],
-  ["CONNECTION_CLOSED", "unknown"],
-  ["57P01", "unknown"],
-  ["57P02", "unknown"],
-  ["08006", "unknown"],
-  ["LGNSF", "final"],
-  ["23505", "final"],
-  ["57014", "final"],
-  ["42501", "final"],
-  ["CONNECTION_ENDED", "final"],
-])("an error of code %s is %s", (code, trouble) => {
-  expect(classifyError(Object.assign(new Error(code), { code }))).toBe(trouble);
 });
