@@ -94,6 +94,12 @@ export function mayComeBack(error: unknown): boolean {
   return mayComeBackAnywhere(code) || (where !== "" && mayComeBackInside(code));
 }
 
+/** Whether it was given up while it waited or worked: `lock_timeout`, `statement_timeout`, cancelled. */
+export function isHeldUp(error: unknown): boolean {
+  const { code } = describe(error);
+  return code === "55P03" || code === "57014";
+}
+
 /**
  * Whether the session takes no writes, so that another server has them by now, or soon: neither
  * this session nor any other that was opened before must be used again, not even to read.

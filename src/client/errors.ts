@@ -31,8 +31,9 @@ export class LedgerClosedError extends Error {
 }
 
 /**
- * The command was sent, and no answer came in time: it may have been carried out or not. Sending it
- * again **with the same idempotency key** is safe, and tells which.
+ * The command was sent, and no answer came in time, or the connection broke and what came after it
+ * does not tell: it may have been carried out or not. Sending it again **with the same idempotency
+ * key** is safe, and tells which.
  */
 export class OutcomeUnknownError extends Error implements CommandName {
   override readonly name = "OutcomeUnknownError";
@@ -50,17 +51,51 @@ export class OutcomeUnknownError extends Error implements CommandName {
   }
 }
 
-/** The database could not be reached in time. The command was not sent: nothing has happened. */
+/** A session of the database that keeps a command waiting. */
+export interface Holder {
+  /** Process of the server, as in `pg_stat_activity`. */
+  readonly pid: number;
+  /** Its login. */
+  readonly user: string | null;
+  /** Its `application_name`. */
+  readonly application: string | null;
+  /** When its transaction has begun; null where this login may not see that. */
+  readonly since: Date | null;
+}
+
+/**
+ * The database could not be reached in time, or did not get to the command, e.g. as somebody has
+ * locked the wallet. Nothing has happened, and nothing of it will happen later; `cause` is the last
+ * error. Send it again when you like.
+ */
 export class UnavailableError extends Error implements CommandName {
   override readonly name = "UnavailableError";
   readonly walletId: string | null;
   readonly idempotencyKey: string | null;
+  /** Who was seen to keep it waiting, where that could be found out. */
+  readonly heldBy: readonly Holder[];
 
-  constructor({ walletId, idempotencyKey }: CommandName, seconds: number, cause?: unknown) {
-    super(`the command could not be sent within ${seconds} s, and was not carried out`, { cause });
+  constructor(
+    { walletId, idempotencyKey }: CommandName,
+    seconds: number,
+    cause?: unknown,
+    heldBy: readonly Holder[] = [],
+  ) {
+    super(
+      `nothing was done: the database did not get to it within ${seconds} s` +
+        (cause instanceof Error ? `; the last error was: ${cause.message}` : "") +
+        (heldBy.length > 0 ? `; it waited for ${heldBy.map(tell).join(", ")}` : ""),
+      { cause },
+    );
     this.walletId = walletId;
     this.idempotencyKey = idempotencyKey;
+    this.heldBy = heldBy;
   }
+}
+
+function tell({ pid, user, application, since }: Holder): string {
+  const known = [user && `user ${user}`, application, since && `since ${since.toISOString()}`];
+  return `process ${pid} (${known.filter(Boolean).join(", ")})`;
 }
 
 /** The handle was settled or cancelled before: it acts once. */

@@ -1,5 +1,6 @@
 import type { Receipt } from "../generated/baseledger.ts";
 import type { Queryable } from "../wire/call.ts";
+import { createAccess } from "./access.ts";
 import { createBatcher } from "./batch.ts";
 import { createCarrier } from "./carry.ts";
 import { type BatchedArgs, type BatchedOp, encode, isBatchedOp } from "./commands.ts";
@@ -15,22 +16,32 @@ import type { Reservation } from "./reservation.ts";
 /** Options of {@link createLedger}. */
 export interface LedgerOptions {
   /**
-   * Connections of the pool that is opened for an address, and batches under way at once. Default:
-   * 10, or the size of the pool that was given.
+   * Connections of the pool that is opened for an address, and statements under way at once. At most
+   * half of them wait long for wallets that others have locked, so take 4 or more. Default: 10, or
+   * the size of the pool that was given.
    */
   readonly connections?: number | undefined;
   /**
-   * Whether statements are prepared. Say `false` behind PgBouncer in transaction mode before its
-   * version 1.21; a pool that was given has its own setting. Default: true.
+   * Whether statements are prepared. By default they are, until a pooler turns out not to keep them
+   * (PgBouncer in transaction mode before its version 1.21): from then on they are not, and a
+   * process warning says so once. Those of {@link Ledger.with} are prepared only with `true`.
    */
   readonly prepare?: boolean | undefined;
+  /**
+   * Whether reads may be answered by a server that takes no writes, for who reads from a standby on
+   * purpose, or as a login with `default_transaction_read_only`. By default such a server is left:
+   * after a fail-over it is the old primary, which knows nothing new. Default: false.
+   */
+  readonly readOnly?: boolean | undefined;
   /** Commands in one batch, at most. Default: 200. */
   readonly batchSize?: number | undefined;
   /** Commands without an answer, at most; one more fails with `QueueFullError`. Default: 10,000. */
   readonly maxPending?: number | undefined;
   /**
-   * Seconds within which each command has its answer, lost connections made good; else it fails
-   * with `OutcomeUnknownError` or `UnavailableError`. Default: 30.
+   * Seconds within which each call has its answer, with all made good that may pass: lost
+   * connections, fail-overs, time-outs of the server, locked wallets. Else it fails, with
+   * `UnavailableError` if certainly nothing was done, or with `OutcomeUnknownError`. (`statement`,
+   * `verify` and `expireDue` may work for an hour; in this time they begin.) Default: 30.
    */
   readonly retryFor?: number | undefined;
 }
@@ -69,6 +80,7 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
 const DEFAULTS = {
   connections: 10,
   prepare: true,
+  readOnly: false,
   batchSize: 200,
   maxPending: 10_000,
   retryFor: 30,
@@ -84,12 +96,13 @@ const DEFAULTS = {
  *   `fromPg` or `queryable`, which is left open
  */
 export function createLedger(target: string | Queryable, options: LedgerOptions = {}): Ledger {
-  const { prepare, batchSize, maxPending, retryFor, connections } = withDefaults(options);
-  const { sql, size, close } = connect(target, connections, prepare);
+  const all = withDefaults(options);
+  const { prepare, readOnly, batchSize, maxPending, retryFor } = all;
+  const { sql, size: found, close } = connect(target, all.connections, prepare);
+  const size = options.connections ?? found ?? DEFAULTS.connections;
   const pending = trackPending(maxPending, retryFor);
-  const parallel = options.connections ?? size ?? DEFAULTS.connections;
-  const limits = { parallel, size: batchSize };
-  const batcher = createBatcher(limits, createCarrier(sql, pending));
+  const access = createAccess({ sql, size, prepare, readOnly, retryFor });
+  const batcher = createBatcher(batchSize, access.places, createCarrier(access, pending));
 
   function send<Op extends BatchedOp>(
     op: Op,
@@ -102,7 +115,7 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
     );
   }
 
-  const direct = { sql, pending, retryFor };
+  const direct = { access, pending, retryFor };
   const methods = createMethods(async (name, wrapper, args) =>
     isBatchedOp(name)
       ? send(name, args as unknown as BatchedArgs[typeof name], false)
@@ -116,7 +129,10 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
   const end = closeOnce(pending, close);
   return {
     ...methods,
-    with: (connection) => createMethods((_name, wrapper, args) => wrapper(connection, args)),
+    with(connection) {
+      const own = options.prepare === true ? connection : unprepared(connection);
+      return createMethods((_name, wrapper, args) => wrapper(own, args));
+    },
     guard: async (options, callback) => guard(await hold(options, parts), callback),
     hold: async (options) => (await hold(options, parts)).reservation,
     close: end,
@@ -131,6 +147,13 @@ function withDefaults(options: LedgerOptions): typeof DEFAULTS {
     if (!(all[name] > 0)) throw new RangeError(`${name} must be above 0, not ${all[name]}`);
   }
   return all;
+}
+
+/** A pooler may give the next transaction another session, which has not prepared anything. */
+function unprepared(sql: Queryable): Queryable {
+  return {
+    unsafe: (query, values, options) => sql.unsafe(query, values, { ...options, prepare: false }),
+  };
 }
 
 function closeOnce(pending: PendingCommands, close: () => Promise<void>): () => Promise<void> {
