@@ -1,5 +1,7 @@
 // A wave: a crowd on fresh wallets, something that happens meanwhile, and then the reckoning.
+import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/demo/random.ts";
+import { EvidentError, type Outcome } from "../part.ts";
 import { check } from "./check.ts";
 import { createHistory, type History, type Sent } from "./history.ts";
 import { readHeads, readJournal } from "./journal.ts";
@@ -38,10 +40,24 @@ export interface Reckoning {
   readonly heads: ReadonlyMap<string, string>;
 }
 
+/** What was found in a wave, as a part tells it; undefined if nothing was. */
+export function findingOf(
+  name: string,
+  { wrong, checked }: Pick<Reckoning, "wrong" | "checked">,
+): Required<Pick<Outcome, "failure" | "evidence">> | undefined {
+  const [first] = wrong;
+  if (first === undefined) return undefined;
+  const [, sent, entries] = checked;
+  const evidence = { ...tellSent(sent), journal: inLines(entries) };
+  return { failure: `${name}: ${first}`, evidence: { "all of it": wrong.join("\n"), ...evidence } };
+}
+
 const WALLETS = ["hot", "warm", "cold"];
 /** The first wallet is hot: one call in two goes there. */
 const DRAWN = [0, 0, 1, 2];
 const FUNDS = 400;
+/** How long a server may take to tell what it does, when that is wanted to explain a failure. */
+const ANSWERS_WITHIN_MS = 10_000;
 
 /**
  * Plays a wave, and checks it against the journal, the model and `verify`; by those of another
@@ -82,8 +98,10 @@ export async function playWave(
     await act(wave);
   } catch (error) {
     over = true;
+    const activity = await readActivity(end);
     await load.stop("cut off");
-    throw error;
+    const sent = tellSent([...history.calls, ...others]);
+    throw new EvidentError(error, { "what the server did": activity, ...sent });
   }
   over = true;
   await load.stop();
@@ -139,6 +157,28 @@ export async function verify(stage: Stage, wallets: readonly (string | null)[]):
     found.push(...rows.map((row) => `verify: ${JSON.stringify(row)}`));
   }
   return found;
+}
+
+function tellSent(sent: readonly Sent[]) {
+  return { "what was sent, and its answers": inLines(sent) };
+}
+
+function inLines(values: readonly unknown[]): string {
+  return values.map(say).join("\n");
+}
+
+/** What goes on in a server, if it says so. */
+async function readActivity({ server }: Stage): Promise<string> {
+  const sql = connectSql(server.url, { statement_timeout: "5000" });
+  const reading = sql`
+    select pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) as blocked_by,
+        clock_timestamp() - xact_start as age, usename, application_name, left(query, 200) as query
+      from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+  const silent = pause(ANSWERS_WITHIN_MS, ["it does not answer"], { ref: false });
+  const told = await Promise.race([reading, silent]).catch((error: Error) => [error.message]);
+  await sql.end({ timeout: 0 });
+  return told.map((row) => JSON.stringify(row)).join("\n");
 }
 
 /** What was cut off from its client may still be at work. */
