@@ -34,7 +34,7 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
     const played = await playWave(primary, { ...CROWD, name, seed }, async (wave) => {
       await wave.answers(150);
       await killWhole(primary.server);
-      await installed.tool("pg_ctl", ["promote", "-D", dataDir], { uid, gid });
+      await installed.tool("pg_ctl", ["promote", "-W", "-D", dataDir], { uid, gid });
       const stage = stageOn(await promoted);
       stages.push(stage);
       wave.endAt(stage);
