@@ -64,10 +64,11 @@ export async function sendSql(
   }
 }
 
-/** Sends a call through the client. */
+/** Sends a call through the client; `onError` is given what the caller gets. */
 export async function sendThrough(
   ledger: Ledger,
   { call, args }: Call,
+  onError: (error: unknown) => void = () => undefined,
 ): Promise<Answer | undefined> {
   const method = ledger[camel(call) as "reserve"] as (args: object) => Promise<object>;
   const given = Object.entries(args).map(([name, value]) => [
@@ -77,6 +78,7 @@ export async function sendThrough(
   try {
     return { receipts: [toPlain(await method(Object.fromEntries(given)))] };
   } catch (error) {
+    onError(error);
     return answerOf(error);
   }
 }

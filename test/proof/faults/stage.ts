@@ -14,7 +14,8 @@ export interface Stage extends AsyncDisposable {
   readonly admin: postgres.Sql;
 }
 
-const LOGIN = "proof_client";
+/** Who calls in a stage. */
+export const LOGIN = "proof_client";
 /** Settings of a server that starts quickly. */
 export const SMALL = { shared_buffers: "16MB", max_connections: "80", max_wal_size: "64MB" };
 

@@ -9,8 +9,7 @@ import { createCounts } from "./counts.ts";
 import { killPostmaster, killServer, OTHER_FAULTS, type Scene, untilBack } from "./kills.ts";
 import { startClient, startWorkerProcess, type Victim } from "./processes.ts";
 import { createStage, type Stage } from "./stage.ts";
-import { waitUntil } from "./wait.ts";
-import { findingOf, playWave, verify, type Wave } from "./wave.ts";
+import { findingOf, playWave, untilSwept, verify, type Wave } from "./wave.ts";
 
 /** `runs` are kills of the whole server; other faults come in between. */
 export const faults: Part = {
@@ -125,10 +124,6 @@ async function lookBack({ admin }: Stage, heads: Heads): Promise<string[]> {
 
 /** The workers have outlived it all, and everything is sound. */
 async function atTheEnd(stage: Stage, heads: Heads): Promise<string[]> {
-  await waitUntil("the workers have swept what is due", async () => {
-    const [row] = await stage.admin`
-      select from baseledger.wallets where next_deadline < clock_timestamp() - interval '2 s' limit 1`;
-    return row === undefined;
-  });
+  await untilSwept(stage);
   return [...(await lookBack(stage, heads)), ...(await verify(stage, [null]))];
 }
