@@ -47,8 +47,12 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
    * Holds the most that something may cost, runs the callback, and settles what the callback has
    * reported with `reservation.spend`. Heartbeats keep the hold from expiring meanwhile.
    *
-   * When the callback throws, what was spent before is settled, and the hold cancelled if that is
-   * nothing. When it returns without a report (0n is one), the whole hold is settled, and the
+   * When the callback throws, what was reported before is settled: report each part as soon as it
+   * is known. If nothing was reported, `onThrow` says what is settled; without it the hold is
+   * cancelled, though a provider may bill a call that was cut off. Either has the reason in its
+   * metadata, e.g. `{"reason": "threw", "error": "AbortError"}`.
+   *
+   * When the callback returns without a report (0n is one), the whole hold is settled, and the
    * promise rejects with `NothingReportedError`.
    *
    * @returns what the callback returns, after the settlement is committed
