@@ -1,8 +1,8 @@
 export type { AmountFormat } from "./client/amounts.ts";
 export { formatAmount, parseAmount } from "./client/amounts.ts";
 export * from "./client/errors.ts";
-export type { Booked, Done, Granted, Held, Moved, Receipts } from "./client/granted.ts";
 export type { Floor, OnThrow } from "./client/floor.ts";
+export type { Booked, Done, Granted, Held, Moved, Receipts } from "./client/granted.ts";
 export type { HoldOptions } from "./client/hold.ts";
 export { createKey } from "./client/keys.ts";
 export { createLedger, type Ledger, type LedgerOptions } from "./client/ledger.ts";

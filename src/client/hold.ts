@@ -1,9 +1,9 @@
-import type { ReserveArgs } from "../generated/baseledger.ts";
 import { type OnThrow, requireOnThrow } from "./floor.ts";
 import type { Held } from "./granted.ts";
 import { createKey } from "./keys.ts";
 import { createHandle, type Handle, type HandleParts } from "./reservation.ts";
 import type { Metadata } from "./tally.ts";
+import type { WaitingRoom } from "./waiting.ts";
 
 /** What to hold, and for how long. */
 export interface HoldOptions {
@@ -39,11 +39,17 @@ export interface HoldOptions {
    * nothing: most providers bill a stream that is cut off, without saying how much.
    */
   readonly onThrow?: OnThrow | undefined;
+  /**
+   * Seconds for which it is tried again, with the same key, while other reservations hold the
+   * funds. Those who wait in this client for one wallet are served in their order, as far as the
+   * funds go. When only a credit would help, nothing is waited for. Default: 0.
+   */
+  readonly wait?: number | undefined;
 }
 
 /** How {@link hold} sends. */
 export interface HoldParts extends Pick<HandleParts, "send"> {
-  readonly reserve: (args: ReserveArgs) => Promise<Held>;
+  readonly reserve: WaitingRoom["reserve"];
   /** Begins something that closing waits for. */
   readonly stay: () => () => void;
 }
@@ -70,10 +76,10 @@ export async function hold(options: HoldOptions, parts: HoldParts): Promise<Hand
 }
 
 async function reserve(options: HoldOptions, parts: HoldParts): Promise<Handle> {
-  const { signal, onThrow, idempotencyKey = createKey(), ...args } = options;
+  const { signal, onThrow, wait, idempotencyKey = createKey(), ...args } = options;
   const onEnd = parts.stay();
   try {
-    const receipt = await parts.reserve({ ...args, idempotencyKey });
+    const receipt = await parts.reserve({ ...args, idempotencyKey }, { wait, signal });
     const ttl = options.ttl ?? lifeOf(receipt);
     const extended = receipt.replayed ? await takeOver(receipt, ttl, parts) : receipt;
     return createHandle({ receipt: extended, ttl, signal, onThrow, send: parts.send, onEnd });
