@@ -16,7 +16,7 @@ async function callModel(): Promise<{ text: string; cost: bigint }> {
 // the callback throws before it has spent anything, the hold is cancelled; if this process dies,
 // it is back at its deadline.
 const text = await ledger.guard(
-  { wallet: "acme-guard", amount: usd("0.25"), ttl: "2 minutes" },
+  { walletId: "acme-guard", amount: usd("0.25"), ttl: "2 minutes" },
   async (reservation) => {
     const answer = await callModel();
     reservation.spend(answer.cost);
@@ -27,7 +27,7 @@ console.log(text, show((await ledger.balance({ walletId: "acme-guard" })).availa
 
 // Concurrent commands of one wallet share round trips and commits; each has its own answer.
 const calls = Array.from({ length: 100 }, async () =>
-  ledger.guard({ wallet: "acme-guard", amount: usd("0.25") }, async (reservation) => {
+  ledger.guard({ walletId: "acme-guard", amount: usd("0.25") }, async (reservation) => {
     reservation.spend(usd("0.001"));
   }),
 );

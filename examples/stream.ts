@@ -1,14 +1,14 @@
 import { createLedger, formatAmount, OutcomeUnknownError, parseAmount } from "../src/index.ts";
 
 const usd = (text: string) => parseAmount(text, 9); // dollars in nano-dollars, exactly
-const wallet = "acme-stream";
+const walletId = "acme-stream";
 
 await using ledger = createLedger(process.env.DATABASE_URL ?? "");
-await ledger.openWallet({ walletId: wallet });
-await ledger.credit({ walletId: wallet, amount: usd("1.00") });
+await ledger.openWallet({ walletId });
+await ledger.credit({ walletId, amount: usd("1.00") });
 
 async function show(what: string): Promise<void> {
-  const { spent, reserved } = await ledger.balance({ walletId: wallet });
+  const { spent, reserved } = await ledger.balance({ walletId });
   console.log(`${what}: spent ${formatAmount(spent, 9)}, held ${formatAmount(reserved, 9)}`);
 }
 
@@ -25,7 +25,7 @@ async function* streamModel(signal: AbortSignal): AsyncGenerator<string> {
 const reader = new AbortController();
 const answer: string[] = [];
 const streaming = ledger.guard(
-  { wallet, amount: usd("0.25"), signal: reader.signal },
+  { walletId, amount: usd("0.25"), signal: reader.signal },
   async (reservation) => {
     for await (const token of streamModel(reservation.signal)) {
       reservation.spend(usd("0.001"));
@@ -41,7 +41,7 @@ await show(`aborted after "${answer.join(" ")}"`);
 
 // Without a callback. Whatever the block leaves unsettled, `await using` settles or cancels.
 {
-  await using step = await ledger.hold({ wallet, amount: usd("0.10"), ttl: "1 minute" });
+  await using step = await ledger.hold({ walletId, amount: usd("0.10"), ttl: "1 minute" });
   await step.extend(usd("0.40")); // it takes a larger model: hold more
   await show("two models asked");
   await step.settle(usd("0.32"), { model: "large" });
@@ -50,7 +50,7 @@ await show("step settled");
 
 // A job that is run again when nobody knows whether it was booked: with a key of its own it is
 // booked once. The client has sent it again by itself, for 30 seconds, before it says so.
-const job = { walletId: wallet, amount: usd("0.05"), idempotencyKey: "job-17" };
+const job = { walletId, amount: usd("0.05"), idempotencyKey: "job-17" };
 let answers = 0;
 /** Stands for a network that loses the first answer. */
 async function chargeJob() {

@@ -1,3 +1,5 @@
+import type { Metadata } from "./tally.ts";
+
 /**
  * What a command was, for errors of the client. These are not refusals: the ledger has said
  * nothing, or what it said came to nothing.
@@ -147,8 +149,8 @@ export class NothingReportedError extends Error {
 }
 
 /**
- * Something was spent, and could not be settled: `cause` says why. Settle `amount` again with
- * `reservationId` and `idempotencyKey`; that is safe, whatever became of the first attempt.
+ * Something was spent, and could not be settled: `cause` says why. `ledger.settle(error)` sends the
+ * same settlement again; that is safe, whatever became of the first attempt.
  */
 export class NotSettledError extends Error {
   override readonly name = "NotSettledError";
@@ -157,6 +159,8 @@ export class NotSettledError extends Error {
   readonly idempotencyKey: string;
   /** what was spent */
   readonly amount: bigint;
+  /** what was reported with it */
+  readonly metadata: Metadata;
   /** what the callback of a `guard` returned or threw */
   readonly outcome: PromiseSettledResult<unknown> | undefined;
 
@@ -166,6 +170,7 @@ export class NotSettledError extends Error {
       readonly reservationId: string;
       readonly idempotencyKey: string;
       readonly amount: bigint;
+      readonly metadata: Metadata;
     },
     outcome: PromiseSettledResult<unknown> | undefined,
     cause: unknown,
@@ -176,6 +181,7 @@ export class NotSettledError extends Error {
     this.reservationId = reservationId;
     this.idempotencyKey = settlement.idempotencyKey;
     this.amount = amount;
+    this.metadata = settlement.metadata;
     this.outcome = outcome;
   }
 }

@@ -1,4 +1,5 @@
-import type { Receipt } from "../generated/baseledger.ts";
+import { InsufficientFundsError } from "../errors.ts";
+import type { Receipt, ReserveArgs } from "../generated/baseledger.ts";
 import type { Queryable } from "../wire/call.ts";
 import { createAccess } from "./access.ts";
 import { createBatcher } from "./batch.ts";
@@ -9,9 +10,11 @@ import { callDirectly } from "./direct.ts";
 import type { Held } from "./granted.ts";
 import { guard } from "./guard.ts";
 import { type HoldOptions, type HoldParts, hold } from "./hold.ts";
-import { createMethods, type LedgerMethods } from "./methods.ts";
+import { createKey } from "./keys.ts";
+import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
 import type { Reservation } from "./reservation.ts";
+import { createWaitingRoom, type WaitingRoom } from "./waiting.ts";
 
 /** Options of {@link createLedger}. */
 export interface LedgerOptions {
@@ -49,6 +52,12 @@ export interface LedgerOptions {
 /** A client of the ledger. */
 export interface Ledger extends LedgerMethods, AsyncDisposable {
   /**
+   * Holds `amount` until it is settled or cancelled, or `ttl` has passed, as the function `reserve`
+   * does; with `wait`, is tried again while other reservations hold the funds. It is for holds that
+   * another program ends: `guard` and `hold` see to heartbeats and to the end.
+   */
+  reserve(args: KeyOptional<ReserveArgs> & Pick<HoldOptions, "wait">): Promise<Held>;
+  /**
    * The same methods in a transaction or on a connection of the caller's, each a call of its own:
    * nothing is batched, and nothing sent again. Takes what `postgres` gives; for other drivers see
    * `fromPg` and `queryable`.
@@ -58,8 +67,12 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
    * Holds the most that something may cost, runs the callback, and settles what the callback has
    * reported with `reservation.spend`. Heartbeats keep the hold from expiring meanwhile.
    *
-   * When the callback throws, what was spent before is settled, and the hold cancelled if that is
-   * nothing. When it returns without a report (0n is one), the whole hold is settled, and the
+   * When the callback throws, what was reported before is settled: report each part as soon as it
+   * is known. If nothing was reported, `onThrow` says what is settled; without it the hold is
+   * cancelled, though a provider may bill a call that was cut off. Either has the reason in its
+   * metadata, e.g. `{"reason": "threw", "error": "AbortError"}`.
+   *
+   * When the callback returns without a report (0n is one), the whole hold is settled, and the
    * promise rejects with `NothingReportedError`.
    *
    * @returns what the callback returns, after the settlement is committed
@@ -104,17 +117,28 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
   const access = createAccess({ sql, size, prepare, readOnly, retryFor });
   const batcher = createBatcher(batchSize, access.places, createCarrier(access, pending));
 
-  function send<Op extends BatchedOp>(
+  async function send<Op extends BatchedOp>(
     op: Op,
     args: BatchedArgs[Op],
     owed: boolean,
   ): Promise<Receipt> {
     const text = encode(op, args);
-    return pending.accept<Receipt>(args, owed, (command) =>
-      batcher.add(args.walletId, { command, text }),
-    );
+    try {
+      const receipt = await pending.accept<Receipt>(args, owed, (command) =>
+        batcher.add(args.walletId, { command, text }),
+      );
+      if (!receipt.replayed) room.observe(args.walletId, receipt.available);
+      return receipt;
+    } catch (error) {
+      if (error instanceof InsufficientFundsError) room.observe(args.walletId, error.available);
+      throw error;
+    }
   }
 
+  const room = createWaitingRoom(
+    async (args) => (await send("reserve", args, false)) as Held,
+    maxPending,
+  );
   const direct = { access, pending, retryFor };
   const methods = createMethods(async (name, wrapper, args) =>
     isBatchedOp(name)
@@ -122,13 +146,17 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
       : callDirectly(direct, name, wrapper, args),
   );
   const parts: HoldParts = {
-    reserve: async (args) => (await send("reserve", args, false)) as Held,
+    reserve: async (args, wait) => room.reserve(args, wait),
     send: async (op, args) => send(op, args, true),
     stay: pending.stay,
   };
-  const end = closeOnce(pending, close);
+  const end = closeOnce(pending, room, close);
   return {
     ...methods,
+    reserve: async ({ wait, ...args }) => {
+      const idempotencyKey = args.idempotencyKey ?? createKey();
+      return room.reserve({ ...args, idempotencyKey }, { wait });
+    },
     with(connection) {
       const own = options.prepare === true ? connection : unprepared(connection);
       return createMethods((_name, wrapper, args) => wrapper(own, args));
@@ -156,9 +184,14 @@ function unprepared(sql: Queryable): Queryable {
   };
 }
 
-function closeOnce(pending: PendingCommands, close: () => Promise<void>): () => Promise<void> {
+function closeOnce(
+  pending: PendingCommands,
+  room: WaitingRoom,
+  close: () => Promise<void>,
+): () => Promise<void> {
   let closed: Promise<void> | undefined;
   return () => {
+    room.close();
     closed ??= pending.close().then(close);
     return closed;
   };

@@ -82,7 +82,7 @@ describe("after a fail-over that leaves the old connections standing", () => {
     const began = await ledger.balance({ walletId });
     const load = startLoad(ledger, walletIds, 20);
     const failed = Promise.withResolvers<void>();
-    const guarding = ledger.guard({ wallet: walletId, amount: 50n, ttl: 60 }, async (held) => {
+    const guarding = ledger.guard({ walletId, amount: 50n, ttl: 60 }, async (held) => {
       await failed.promise;
       held.spend(20n);
       return "answer";

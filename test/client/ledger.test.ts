@@ -217,7 +217,7 @@ describe("closing", () => {
     const closed = client.close();
     await rejection(LedgerClosedError, client.charge({ walletId, amount: 1n }));
     await rejection(LedgerClosedError, client.balance({ walletId }));
-    await rejection(LedgerClosedError, client.hold({ wallet: walletId, amount: 1n }));
+    await rejection(LedgerClosedError, client.hold({ walletId, amount: 1n }));
     expect(await isSettled(closed)).toBe(false);
     await letGo();
     await closed;
@@ -233,7 +233,7 @@ describe("closing", () => {
   test("waits for reservations that are open, and lets them end", async () => {
     const walletId = await newWallet();
     const client = createClient(database);
-    const reservation = await client.hold({ wallet: walletId, amount: 10n });
+    const reservation = await client.hold({ walletId, amount: 10n });
     const closed = client.close();
     reservation.spend(4n);
     expect(await isSettled(closed)).toBe(false);

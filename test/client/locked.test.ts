@@ -175,7 +175,7 @@ describe("time-outs of the role", () => {
       const pool = new pg.Pool({ connectionString: urlOf(database), max: 4 });
       await using ledger = createLedger(driver === "pg" ? fromPg(pool) : urlOf(database));
       const reserved = Promise.withResolvers<void>();
-      const guarding = ledger.guard({ wallet, amount: 10n }, async (reservation) => {
+      const guarding = ledger.guard({ walletId: wallet, amount: 10n }, async (reservation) => {
         const [letGo] = await lock([wallet]);
         reserved.resolve();
         setTimeout(() => void letGo?.(), 1_500);

@@ -119,12 +119,12 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
   });
 
   test("a call is guarded, and a transaction of the caller's works", async () => {
-    const wallet = await openWallet(database, "guarded", 100n);
-    await ledger.guard({ wallet, amount: 10n, ttl: 60 }, (reservation) => reservation.spend(4n));
+    const walletId = await openWallet(database, "guarded", 100n);
+    await ledger.guard({ walletId, amount: 10n, ttl: 60 }, (reservation) => reservation.spend(4n));
     const sql = postgres(pooler.url, { max: 1, prepare: false, fetch_types: false });
-    await sql.begin((tx) => ledger.with(tx).charge({ walletId: wallet, amount: 1n }));
+    await sql.begin((tx) => ledger.with(tx).charge({ walletId, amount: 1n }));
     await sql.end();
-    expect(await ledger.balance({ walletId: wallet })).toMatchObject({ available: 95n, spent: 5n });
+    expect(await ledger.balance({ walletId })).toMatchObject({ available: 95n, spent: 5n });
   });
 
   test("nothing is lost or doubled while it, and the connections behind it, are killed", async () => {

@@ -342,7 +342,7 @@ describe("within the time that a command has", () => {
 
   test("a settlement that is unknown is settled again through its handle, once", async () => {
     await using hasty = connect(1);
-    const reservation = await hasty.hold({ wallet: walletId, amount: 5n });
+    const reservation = await hasty.hold({ walletId, amount: 5n });
     network.hold("answers");
     await rejection(OutcomeUnknownError, reservation.settle(3n));
     network.release();

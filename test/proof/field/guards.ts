@@ -66,7 +66,7 @@ export function createGuards(
     all.push(guarded);
     let answered = measure.wait(group, `${by} guards: reserve`);
     const thrown = new Error("thrown on purpose");
-    const asked = { wallet, amount: BigInt(amount), ttl, reservationId };
+    const asked = { walletId: wallet, amount: BigInt(amount), ttl, reservationId };
     try {
       await ledger.guard({ ...asked, idempotencyKey: reservationId }, async (reservation) => {
         answered();
