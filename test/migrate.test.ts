@@ -59,7 +59,7 @@ function fileOf(folder: string, id: number): string {
 
 /** A package of ours with these migrations. */
 function release(...bodies: string[]): { directory: string } {
-  for (const file of ["roles.sql", "schema.sql"]) {
+  for (const file of ["roles.sql", "schema.sql", "rights.sql"]) {
     fs.copyFileSync(join(packaged, file), join(directory, file));
   }
   commit(join(directory, "migrations"), ...bodies);
