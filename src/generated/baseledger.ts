@@ -692,6 +692,16 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
   return call.many(sql, discrepancyRow, query, given.values);
 }
 
+/**
+ * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
+ * must not be, as after a restore without owners and rights: none = sound. verify of the whole
+ * ledger includes it. Reads only.
+ */
+export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
+  const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
+  return call.many(sql, discrepancyRow, query, []);
+}
+
 /** Arguments of {@link withdraw}. */
 export interface WithdrawArgs {
   readonly walletId: string;

@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:9599cb5b14463217417bc4fc1a104f7c22ffab9f
+--! Hash: sha1:b4c28a25ff2fc900a09926b2c22ce9eacaa32663
 --! Message: Compare rights with what they must be
 
 -- Who may do what: one list of it, what differs from it, and functions that look at their own rights.
@@ -48,7 +48,7 @@ as $$
           '{balance,cancel,charge,extend,post,reserve,settle,
             balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
             unfreeze_wallet,withdraw}'),
-        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify}'),
+        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify,verify_rights}'),
         ('function', 'EXECUTE', 'baseledger_worker', '{expire_due,next_due}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_balances}')
@@ -229,13 +229,15 @@ $$;
 
 revoke all on function baseledger._rights_differences from public;
 --! EndIncluded functions/_rights_differences.sql
---! Included functions/_verify_rights.sql
+--! Included functions/verify_rights.sql
 -- What is open that must not be: who could move or read more than his role says. A right that
--- somebody lacks is not unsound.
-create or replace function baseledger._verify_rights()
+-- somebody lacks is not unsound. Reads the catalog only.
+create or replace function baseledger.verify_rights()
 returns setof baseledger.discrepancy
 language sql
 stable
+security definer
+set search_path = pg_catalog, pg_temp
 as $$
   select null::text, null::bigint, 'rights',
       d.object || ': ' || d.expected, d.object || ': ' || d.found
@@ -243,8 +245,13 @@ as $$
     where d.open
 $$;
 
-revoke all on function baseledger._verify_rights from public;
---! EndIncluded functions/_verify_rights.sql
+comment on function baseledger.verify_rights is
+  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open that '
+  'must not be, as after a restore without owners and rights: none = sound. verify of the whole ledger '
+  'includes it. Reads only.';
+revoke all on function baseledger.verify_rights from public;
+grant execute on function baseledger.verify_rights to baseledger_auditor;
+--! EndIncluded functions/verify_rights.sql
 --! Included functions/verify.sql
 -- Proves the ledger, or finds where it does not hold. Reads only; one snapshot for all of it, as
 -- a stable function sees the one of its query. The whole ledger is read in portions of wallets,
@@ -272,7 +279,7 @@ begin
     return;
   end if;
 
-  return query select * from baseledger._verify_rights();
+  return query select * from baseledger.verify_rights();
   loop
     -- The last wallet of the next portion; none if the rest fits in.
     select min(p.wallet_id) into v_last
