@@ -19,7 +19,7 @@ as $$
           '{balance,cancel,charge,extend,post,reserve,settle,
             balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
             unfreeze_wallet,withdraw}'),
-        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify}'),
+        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify,verify_rights}'),
         ('function', 'EXECUTE', 'baseledger_worker', '{expire_due,next_due}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_balances}')

@@ -24,7 +24,7 @@ begin
     return;
   end if;
 
-  return query select * from baseledger._verify_rights();
+  return query select * from baseledger.verify_rights();
   loop
     -- The last wallet of the next portion; none if the rest fits in.
     select min(p.wallet_id) into v_last
