@@ -34,6 +34,11 @@ export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
+/** What was asked could not be done now, and was neither refused nor found unsound. */
+export class UncheckedError extends Error {
+  override readonly name = "UncheckedError";
+}
+
 /** What to tell of an error that ended a command. Null if the person has been told already. */
 export function failureOf(error: unknown): Failure | null {
   if (error instanceof CommanderError) {
@@ -45,6 +50,9 @@ export function failureOf(error: unknown): Failure | null {
   if (error instanceof UnreachableError) {
     return { code: EXIT.unreachable, line: oneLine(error.message) };
   }
+  if (error instanceof UncheckedError) {
+    return { code: EXIT.unchecked, line: oneLine(error.message) };
+  }
   if (error instanceof LedgerError) {
     const hint = error.hint ? ` Hint: ${error.hint}` : "";
     return { code: EXIT.refused, line: oneLine(`${error.message} (${error.code}).${hint}`) };
@@ -53,7 +61,8 @@ export function failureOf(error: unknown): Failure | null {
   if (UNREACHABLE.test(code)) {
     return { code: EXIT.unreachable, line: oneLine(`cannot connect: ${message || code}. ${HOW}`) };
   }
-  const advice = ADVICE[code] ?? hint;
+  // Of a missing right, an error of ours says better than we here which one it is.
+  const advice = code === "42501" ? (hint ?? ADVICE[code]) : (ADVICE[code] ?? hint);
   return { code: EXIT.refused, line: oneLine(advice ? `${message}. Hint: ${advice}` : message) };
 }
 

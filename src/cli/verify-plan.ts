@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import { type Discrepancy, verify } from "../generated/baseledger.ts";
+import { type Discrepancy, verify, verifyRights } from "../generated/baseledger.ts";
 import { type KnownWallet, knownWallets, type LedgerSize, ledgerSize } from "./views.ts";
 
 /** Told how far a verification is. */
@@ -41,6 +41,7 @@ export async function verifyAll(
       watcher.done(size);
       return;
     }
+    watcher.found(await verifyRights(tx));
     for (const wallet of await knownWallets(tx)) {
       watcher.found(await verifyOne(tx, wallet));
       if (wallet.events !== null) watcher.done({ wallets: 1, events: wallet.events });

@@ -71,7 +71,8 @@ function tell(found: readonly Discrepancy[], { wallets, events }: LedgerSize, se
 }
 
 function describe({ walletId, seq, check, expected, found }: Discrepancy): string {
-  const place = seq === null ? walletId : `${walletId}, event ${seq}`;
+  const whole = walletId ?? "the whole ledger";
+  const place = seq === null ? whole : `${whole}, event ${seq}`;
   const name = styleText("red", check, { stream: process.stdout });
   return `${place}: ${name}\n  expected  ${expected ?? "nothing"}\n  found     ${found ?? "nothing"}`;
 }
