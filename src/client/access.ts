@@ -1,6 +1,7 @@
 import { isUnprepared } from "../classify-error.ts";
 import type { Queryable } from "../wire/call.ts";
 import { createPlaces, type Places } from "./places.ts";
+import { warnUnprepared } from "./prepared.ts";
 import { createTime, type Time } from "./time.ts";
 
 /** How statements get to the server. */
@@ -71,13 +72,4 @@ export function createAccess({ sql, size, prepare, readOnly, retryFor }: AccessP
       warnUnprepared();
     },
   };
-}
-
-function warnUnprepared(): void {
-  process.emitWarning(
-    "statements are not prepared any more, as there is a pooler in between that does not keep " +
-      "them. Give createLedger the option prepare: false, or let the pooler keep them " +
-      "(PgBouncer from 1.21: max_prepared_statements)",
-    { type: "BaseLedgerWarning", code: "BASELEDGER_UNPREPARED" },
-  );
 }

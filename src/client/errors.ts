@@ -100,6 +100,26 @@ function tell({ pid, user, application, since }: Holder): string {
   return `process ${pid} (${known.filter(Boolean).join(", ")})`;
 }
 
+/**
+ * The connection given to `with` prepares statements, and there is a pooler in front of the database
+ * that may lose them: then the driver's `commit` would become a rollback without an error. Let the
+ * transaction fail: nothing of it was done. Open the pool with `prepare: false`; or if the pooler keeps
+ * sessions or statements, say so with `createLedger(…, { prepare: true })`.
+ */
+export class PreparedStatementLostError extends Error {
+  override readonly name = "PreparedStatementLostError";
+
+  constructor(cause: unknown) {
+    super(
+      "this connection prepares statements, and there is a pooler in between that may lose them, " +
+        "so that a commit would become a rollback without an error: open your pool with " +
+        "prepare: false; or if the pooler keeps sessions or statements, give createLedger the " +
+        "option prepare: true",
+      { cause },
+    );
+  }
+}
+
 /** The handle was settled or cancelled before: it acts once. */
 export class AlreadyEndedError extends Error {
   override readonly name = "AlreadyEndedError";

@@ -13,6 +13,7 @@ import { type HoldOptions, type HoldParts, hold } from "./hold.ts";
 import { createKey } from "./keys.ts";
 import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
+import { createPreparedCheck } from "./prepared.ts";
 import type { Reservation } from "./reservation.ts";
 import { createWaitingRoom, type WaitingRoom } from "./waiting.ts";
 
@@ -27,7 +28,8 @@ export interface LedgerOptions {
   /**
    * Whether statements are prepared. By default they are, until a pooler turns out not to keep them
    * (PgBouncer in transaction mode before its version 1.21): from then on they are not, and a
-   * process warning says so once. Those of {@link Ledger.with} are prepared only with `true`.
+   * process warning says so once. A pool of yours has its own setting; `true` says that what is
+   * prepared is kept, also for the pools of {@link Ledger.with}.
    */
   readonly prepare?: boolean | undefined;
   /**
@@ -61,6 +63,13 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
    * The same methods in a transaction or on a connection of the caller's, each a call of its own:
    * nothing is batched, and nothing sent again. Takes what `postgres` gives; for other drivers see
    * `fromPg` and `queryable`.
+   *
+   * Behind a pooler that gives each transaction another session and does not keep prepared
+   * statements (PgBouncer in transaction mode before its version 1.21), open your own pool of
+   * `postgres` with `prepare: false`, too. Else the driver's `commit` fails there and becomes a
+   * rollback, of which `sql.begin` says nothing. A pool that prepares behind a pooler therefore fails
+   * with `PreparedStatementLostError`, unless the pooler is seen to keep statements, or
+   * {@link LedgerOptions.prepare} says so.
    */
   with(connection: Queryable): LedgerMethods;
   /**
@@ -150,6 +159,7 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
     send: async (op, args) => send(op, args, true),
     stay: pending.stay,
   };
+  const checked = createPreparedCheck();
   const end = closeOnce(pending, room, close);
   return {
     ...methods,
@@ -158,7 +168,7 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
       return room.reserve({ ...args, idempotencyKey }, { wait });
     },
     with(connection) {
-      const own = options.prepare === true ? connection : unprepared(connection);
+      const own = options.prepare === true ? connection : checked(connection);
       return createMethods((_name, wrapper, args) => wrapper(own, args));
     },
     guard: async (options, callback) => guard(await hold(options, parts), callback),
@@ -175,13 +185,6 @@ function withDefaults(options: LedgerOptions): typeof DEFAULTS {
     if (!(all[name] > 0)) throw new RangeError(`${name} must be above 0, not ${all[name]}`);
   }
   return all;
-}
-
-/** A pooler may give the next transaction another session, which has not prepared anything. */
-function unprepared(sql: Queryable): Queryable {
-  return {
-    unsafe: (query, values, options) => sql.unsafe(query, values, { ...options, prepare: false }),
-  };
 }
 
 function closeOnce(

@@ -145,7 +145,8 @@ export function persist<T>(
     randomize: true,
     shouldRetry: ({ error }) => {
       if (verdict === "final") return false;
-      trouble = error;
+      // The end of a session that was left for that says less.
+      if (!(isReadOnly(trouble) && isLastWord(error))) trouble = error;
       isGivenUp = access.time.patienceUntil(errand.deadline()) === 0;
       return !isGivenUp;
     },

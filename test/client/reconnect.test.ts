@@ -297,6 +297,66 @@ describe("within the time that a command has", () => {
     expect(unread).toMatchObject({ walletId, cause: { code: "ECONNREFUSED" } });
   });
 
+  describe.each(["postgres", "pg"] as const)(
+    "a refusal before the session is ready (%s)",
+    (driver) => {
+      /** A client that has no connection yet. */
+      async function withClient(retryFor: number, use: (client: Ledger) => Promise<void>) {
+        const url = network.through(urlOf(database));
+        const pool = new pg.Pool({ connectionString: url, max: 2 });
+        const client = createLedger(driver === "pg" ? fromPg(pool) : url, { retryFor });
+        await use(client);
+        await client.close();
+        await pool.end();
+      }
+
+      test.each(["XX000", "58000", "53300", "57P03", "08P01", "0A000", "22023"])(
+        "with %s is tried again, and nothing was done",
+        async (code) => {
+          network.fail(code);
+          await withClient(20, async (client) => {
+            const charging = client.charge({ walletId, amount: 1n });
+            const reading = client.balance({ walletId });
+            await until("it was refused", () => network.failures > 2);
+            network.fail(undefined);
+            expect(await charging).toMatchObject({ event: "charged", replayed: false });
+            expect(await reading).toMatchObject({ walletId });
+          });
+        },
+      );
+
+      test("that goes on is told so: nothing was done", async () => {
+        network.fail("XX000");
+        await withClient(1, async (client) => {
+          const charging = rejection(UnavailableError, client.charge({ walletId, amount: 1n }));
+          const error = await rejection(UnavailableError, client.balance({ walletId }));
+          expect(error).toMatchObject({ walletId, cause: { code: "XX000" } });
+          expect((await charging).cause).toMatchObject({ code: "XX000" });
+          network.fail(undefined);
+        });
+        expect(await events()).toEqual([]);
+      });
+
+      test.each(["28P01", "28000", "3D000"])("with %s is not cured by waiting", async (code) => {
+        network.fail(code);
+        await withClient(20, async (client) => {
+          expect(await failure(client.charge({ walletId, amount: 1n }))).toMatchObject({ code });
+          expect(await failure(client.balance({ walletId }))).toMatchObject({ code });
+        });
+      });
+    },
+  );
+
+  test("a login that fails after a broken connection leaves the outcome unknown", async () => {
+    network.hold("answers");
+    const charging = rejection(OutcomeUnknownError, ledger.charge({ walletId, amount: 1n }));
+    await until("it is done", async () => (await events()).length === 1);
+    network.fail("28P01");
+    network.cut();
+    expect((await charging).cause).toMatchObject({ code: "28P01" });
+    network.fail(undefined);
+  });
+
   test("an answer that does not come is unknown; the same key tells what it was", async () => {
     await using hasty = connect(1);
     await hasty.balance({ walletId });
