@@ -23,6 +23,7 @@ declare
   v_modern boolean := current_setting('server_version_num')::int >= 160000;
   v_creator boolean;
   v_grantors text;
+  v_stranger text;
 begin
   select r.rolsuper or r.rolcreaterole into v_creator from pg_roles r where r.rolname = current_user;
 
@@ -49,9 +50,9 @@ begin
     and not pg_has_role(v_owner, 'member with admin option')
     and (v_modern or not v_creator)
   then
-    select string_agg(format('%I', pg_get_userbyid(g.member)), ', ' order by 1) into v_grantors
+    select string_agg(g.name, ', ' order by g.name) into v_grantors
       from (
-        select distinct m.member from pg_auth_members m
+        select distinct format('%I', pg_get_userbyid(m.member)) as name from pg_auth_members m
           where m.roleid = v_owner and m.admin_option
       ) as g;
     raise exception using
@@ -64,6 +65,35 @@ begin
         'Let a superuser%s run: grant baseledger_owner to %I;',
         coalesce(', or ' || v_grantors || ',', ''), current_user
       );
+  end if;
+
+  -- schema.sql gives what is installed to the owner, if it belongs to somebody else.
+  select format('%I', pg_get_userbyid(o.owner)) into v_stranger
+    from (
+      select n.nspowner as owner from pg_namespace n where n.nspname = 'baseledger'
+      union
+      select c.relowner from pg_class c where c.relnamespace = to_regnamespace('baseledger')
+      union
+      select p.proowner from pg_proc p where p.pronamespace = to_regnamespace('baseledger')
+      union
+      select t.typowner from pg_type t where t.typnamespace = to_regnamespace('baseledger')
+    ) as o
+    where o.owner is distinct from v_owner
+      and not pg_has_role(o.owner, 'usage')
+      and exists (
+        select from pg_class c
+          where c.relnamespace = to_regnamespace('baseledger') and c.relname = 'migrations'
+      )
+    limit 1;
+  if v_stranger is not null then
+    raise exception using
+      errcode = 'insufficient_privilege',
+      message = format(
+        'permission denied: BaseLedger belongs to %s here and not to baseledger_owner, as after a '
+          'restore without owners; %I may not change that',
+        v_stranger, current_user
+      ),
+      hint = format('Migrate it as a superuser, or as %s.', v_stranger);
   end if;
 end
 $installer$;

@@ -65,18 +65,6 @@ begin
     order by 1, 2
   loop
     continue when v_object.owner = v_owner;
-    if not pg_has_role(v_object.owner, 'usage') then
-      raise exception using
-        errcode = 'insufficient_privilege',
-        message = format(
-          'permission denied: the %s belongs to %I and not to baseledger_owner, and %I may not change '
-          'that', v_object.name, pg_get_userbyid(v_object.owner), current_user
-        ),
-        hint = format(
-          'This database was restored without owners. Migrate it as a superuser, or as %I.',
-          pg_get_userbyid(v_object.owner)
-        );
-    end if;
     execute format('alter %s owner to baseledger_owner', v_object.name);
   end loop;
 end

@@ -67,10 +67,10 @@ begin
   if v_lock_timeout = '0' then
     set local lock_timeout = '2s';
   end if;
-  if not ${mayActAsOwner} then
+  v_owned := ${isOwned};
+  if not v_owned or not ${mayActAsOwner} then
     execute v_roles;
   end if;
-  v_owned := ${isOwned};
   if ${isInstalled} then
     if v_owned then
       ${asOwner}
