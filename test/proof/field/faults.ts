@@ -24,8 +24,8 @@ export interface FieldFault {
   act(scene: FieldScene): Promise<void>;
 }
 
-/** Answers that show that callers go on. */
-const ENOUGH = 25;
+/** So many answers show that callers go on. */
+export const ENOUGH = 25;
 
 const failOvers: FieldFault = {
   name: "failOvers",

@@ -39,7 +39,7 @@ export function createMeasure(): Measure {
   let answers = 0;
 
   const note = ({ what, began }: Wait) => {
-    const ms = Math.round(performance.now() - began);
+    const ms = performance.now() - began;
     if (ms > longest.ms) longest = { ms, what };
   };
   return {
@@ -64,7 +64,7 @@ export function createMeasure(): Measure {
     },
     longest() {
       for (const wait of waiting) note(wait);
-      return longest;
+      return { ...longest, ms: Math.round(longest.ms) };
     },
     begin() {
       longest = { ms: 0, what: "nobody" };

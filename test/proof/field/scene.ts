@@ -6,7 +6,7 @@ import type { ServerOptions } from "../../../src/embedded.ts";
 import { startWorkerProcess } from "../faults/processes.ts";
 import { createStage, LOGIN, type Stage } from "../faults/stage.ts";
 import type { Wave } from "../faults/wave.ts";
-import type { Client } from "./crowd.ts";
+import type { Client } from "./callers.ts";
 import { createMeasure, type Measure } from "./measure.ts";
 import { type Pooler, startPooler } from "./pooler.ts";
 import { openRoute, type Route } from "./route.ts";
