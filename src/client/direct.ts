@@ -4,7 +4,7 @@ import type { Pending, PendingCommands } from "./pending.ts";
 import { persist } from "./persist.ts";
 
 /** What changes nothing in a wallet, and may take as long as it takes. */
-const READS: ReadonlySet<MethodName> = new Set<MethodName>([
+export const READS: ReadonlySet<MethodName> = new Set<MethodName>([
   "balance",
   "balanceAt",
   "expireDue",
