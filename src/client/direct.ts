@@ -4,8 +4,8 @@ import type { Args, MethodName, Wrapper } from "./methods.ts";
 import type { PendingCommands } from "./pending.ts";
 import { persist } from "./persist.ts";
 
-/** What changes nothing in a wallet. */
-const READS: ReadonlySet<MethodName> = new Set<MethodName>([
+/** What changes nothing in a wallet, and may take as long as it takes. */
+export const READS: ReadonlySet<MethodName> = new Set<MethodName>([
   "balance",
   "balanceAt",
   "expireDue",

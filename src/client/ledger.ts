@@ -6,11 +6,12 @@ import { createBatcher } from "./batch.ts";
 import { createCarrier } from "./carry.ts";
 import { type BatchedArgs, type BatchedOp, encode, isBatchedOp } from "./commands.ts";
 import { connect } from "./connect.ts";
-import { callDirectly } from "./direct.ts";
+import { callDirectly, READS } from "./direct.ts";
 import type { Held } from "./granted.ts";
 import { guard } from "./guard.ts";
 import { type HoldOptions, type HoldParts, hold } from "./hold.ts";
 import { createKey } from "./keys.ts";
+import { noteCommand } from "./long-transaction.ts";
 import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
 import { createPreparedCheck } from "./prepared.ts";
@@ -70,6 +71,14 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
    * rollback, of which `sql.begin` says nothing. A pool that prepares behind a pooler therefore fails
    * with `PreparedStatementLostError`, unless the pooler is seen to keep statements, or
    * {@link LedgerOptions.prepare} says so.
+   *
+   * **Commit the hold, then call.** A command locks its wallet until its transaction ends, so a
+   * model call inside the transaction keeps everybody else out of the wallet. If the transaction is
+   * rolled back meanwhile, e.g. by `idle_in_transaction_session_timeout`, the hold has never been:
+   * settling fails with `ReservationNotFoundError`, and what was spent is to be booked with
+   * `charge`. Where nothing of yours has to commit with the hold, use `guard`, which is on a
+   * connection of its own. The client warns (`BASELEDGER_LONG_TRANSACTION`, once) when it sees such a
+   * transaction used again after more than 5 seconds.
    */
   with(connection: Queryable): LedgerMethods;
   /**
@@ -90,7 +99,10 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
     options: HoldOptions,
     callback: (reservation: Reservation) => T | PromiseLike<T>,
   ): Promise<T>;
-  /** Holds funds until the reservation is ended, best with `await using`. */
+  /**
+   * Holds funds until the reservation is ended: with `await using`, or with its `close` in a
+   * `finally`.
+   */
   hold(options: HoldOptions): Promise<Reservation>;
   /**
    * Takes nothing more on, waits for what was (also for reservations of `guard` and `hold` to end),
@@ -116,8 +128,13 @@ const DEFAULTS = {
  *
  * @param target - address of the database; or a pool: of `postgres`, or of another driver through
  *   `fromPg` or `queryable`, which is left open
+ * @throws TypeError when the address is undefined or blank, e.g. as `DATABASE_URL` is not set
  */
-export function createLedger(target: string | Queryable, options: LedgerOptions = {}): Ledger {
+export function createLedger(
+  target: string | Queryable | undefined,
+  options: LedgerOptions = {},
+): Ledger {
+  requireTarget(target);
   const all = withDefaults(options);
   const { prepare, readOnly, batchSize, maxPending, retryFor } = all;
   const { sql, size: found, close } = connect(target, all.connections, prepare);
@@ -169,13 +186,30 @@ export function createLedger(target: string | Queryable, options: LedgerOptions 
     },
     with(connection) {
       const own = options.prepare === true ? connection : checked(connection);
-      return createMethods((_name, wrapper, args) => wrapper(own, args));
+      return createMethods(async (name, wrapper, args) => {
+        const answer = await wrapper(own, args);
+        if (!READS.has(name)) noteCommand(connection);
+        return answer;
+      });
     },
     guard: async (options, callback) => guard(await hold(options, parts), callback),
     hold: async (options) => (await hold(options, parts)).reservation,
     close: end,
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** Without an address the driver would connect to a server of this machine. */
+function requireTarget(target: unknown): asserts target is string | Queryable {
+  if (typeof target === "string" ? target.trim() : isQueryable(target)) return;
+  const given = typeof target === "string" ? "a blank address" : String(target);
+  throw new TypeError(
+    `createLedger needs the address of a database, or a pool, not ${given}: is DATABASE_URL set?`,
+  );
+}
+
+function isQueryable(target: unknown): boolean {
+  return typeof (target as Partial<Queryable> | null | undefined)?.unsafe === "function";
 }
 
 function withDefaults(options: LedgerOptions): typeof DEFAULTS {

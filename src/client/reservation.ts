@@ -13,7 +13,7 @@ import { createTally, type Metadata } from "./tally.ts";
  * It ends once, settled or cancelled; from then on its methods fail with `AlreadyEndedError`.
  *
  * With `await using`, leaving the block settles what was spent. If nothing was reported, it books
- * what {@link HoldOptions.onThrow} says, and cancels without it.
+ * what `onThrow` says, and cancels without it.
  */
 export interface Reservation extends AsyncDisposable {
   /** Id of the wallet. */
@@ -42,6 +42,11 @@ export interface Reservation extends AsyncDisposable {
   settle(amount?: bigint, metadata?: Metadata): Promise<Booked>;
   /** Returns everything. `metadata` goes on record with it, e.g. the reason. */
   cancel(metadata?: Metadata): Promise<Booked>;
+  /**
+   * What `await using` does: ends it, if it is still open, by what was reported. For a `finally` in
+   * JavaScript that has no `await using`, as on Node 22.
+   */
+  close(): Promise<void>;
 }
 
 /** Sends a command that extends or ends what was begun. */
@@ -149,6 +154,10 @@ export function createHandle(parts: HandleParts): Handle {
     }
   }
 
+  async function close(): Promise<void> {
+    if (!(await ending.hasEnded())) await breakOff();
+  }
+
   const reservation: Reservation = {
     walletId,
     id: reservationId,
@@ -172,9 +181,8 @@ export function createHandle(parts: HandleParts): Handle {
       return end("settled");
     },
     cancel,
-    async [Symbol.asyncDispose]() {
-      if (!(await ending.hasEnded())) await breakOff();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
   const { hasEnded } = ending;
   return { reservation, hasReported: () => tally.reported, hasEnded, book, breakOff, release };
