@@ -1,14 +1,11 @@
 import { Command } from "commander";
-import type postgres from "postgres";
 import { parseAmount } from "../client/amounts.ts";
-import { createKey } from "../client/keys.ts";
-import { LedgerError } from "../errors.ts";
-import { credit, type Receipt } from "../generated/baseledger.ts";
+import { credit } from "../generated/baseledger.ts";
 import type { Json } from "../json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { UsageError } from "./failure.ts";
-import { printError } from "./output.ts";
 import { denominationOf, metadataOption, printReceipt } from "./receipt.ts";
+import { send } from "./send.ts";
 
 interface Options extends DatabaseOptions {
   readonly key?: string;
@@ -39,7 +36,10 @@ async function creditOne(walletId: string, text: string, options: Options): Prom
   await withConnection(options, async (sql) => {
     const denomination = await denominationOf(sql, walletId);
     const amount = amountOf(text, denomination.scale);
-    const receipt = await send(sql, walletId, amount, options);
+    const { key, metadata } = options;
+    const receipt = await send(denomination, key, (idempotencyKey) =>
+      credit(sql, { walletId, amount, idempotencyKey, metadata }),
+    );
     printReceipt(receipt, denomination, options.json);
   });
 }
@@ -49,23 +49,5 @@ function amountOf(text: string, scale: number): bigint {
     return parseAmount(text, scale);
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
-  }
-}
-
-async function send(
-  sql: postgres.Sql,
-  walletId: string,
-  amount: bigint,
-  { key, metadata }: Options,
-): Promise<Receipt> {
-  const idempotencyKey = key ?? createKey();
-  try {
-    return await credit(sql, { walletId, amount, idempotencyKey, metadata });
-  } catch (error) {
-    if (!(error instanceof LedgerError)) {
-      // It may have been done: only the same key tells, and nobody but us knows a made-up one.
-      printError(`baseledger: not known whether it was done; ask again: --key ${idempotencyKey}`);
-    }
-    throw error;
   }
 }

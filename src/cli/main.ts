@@ -6,12 +6,13 @@ import { benchCommand } from "./bench.ts";
 import { creditCommand } from "./credit.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
-import { EXIT, failureOf } from "./failure.ts";
+import { EXIT, type Failure, failureOf } from "./failure.ts";
 import { freezeCommand, unfreezeCommand } from "./freeze.ts";
 import { generateCommand } from "./generate.ts";
 import { migrateCommand } from "./migrate.ts";
 import { openCommand } from "./open-wallet.ts";
-import { printError } from "./output.ts";
+import { endWithOutput, hasPrinted, printError, printJson } from "./output.ts";
+import { text } from "./shown.ts";
 import { simulateCommand } from "./simulate.ts";
 import { sqlCommand } from "./sql.ts";
 import { statementCommand } from "./statement.ts";
@@ -44,21 +45,39 @@ function createProgram(): Command {
     .version(version())
     .addHelpText(
       "after",
-      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check",
+      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check" +
+        '\nWith --json, a command that fails prints {"error": {"code", "message", "detail", "hint"}}.',
     )
-    .exitOverride();
+    .exitOverride()
+    .helpCommand(false);
   for (const make of COMMANDS) {
     const command = make().copyInheritedSettings(program);
     program.addCommand(complainInOneLine(command, `baseledger ${command.name()}`));
   }
+  program.addCommand(helpCommand(program));
   return complainInOneLine(program, "baseledger");
+}
+
+/** In place of commander's own, which answers an unknown name with everything that it knows. */
+function helpCommand(program: Command): Command {
+  return new Command("help")
+    .description("display help for a command")
+    .argument("[command]")
+    .action((name?: string) => {
+      const command = program.commands.find((one) => one.name() === name);
+      if (name !== undefined && !command) program.error(`error: unknown command '${name}'`);
+      (command ?? program).help();
+    });
 }
 
 function complainInOneLine(command: Command, name: string): Command {
   return command.configureOutput({
-    outputError: (text, write) => {
-      const complaint = text.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-      write(`${name}: ${complaint.trim()} (see: ${name} --help)\n`);
+    outputError: (complaint) => {
+      const line = complaint
+        .replace(/^error: /, "")
+        .replace(/\s+/g, " ")
+        .trim();
+      printError(text`${name}: ${line} (see: ${name} --help)`);
     },
   });
 }
@@ -69,23 +88,39 @@ function version(): string {
 }
 
 async function main(): Promise<void> {
-  // A reader that has seen enough, like head, is no failure of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(EXIT.fine);
-    throw error;
+  const program = createProgram();
+  let json = false;
+  program.hook("preAction", (_, asked) => {
+    json = asked.opts().json === true;
+  });
+  endWithOutput();
+  // What breaks outside of what a command waits for ends it as well.
+  process.on("uncaughtException", (error) => {
+    fail(error, json);
+    process.exit();
   });
   try {
-    await createProgram().parseAsync();
+    await program.parseAsync();
   } catch (error) {
-    const failure = failureOf(error);
-    if (failure) {
-      printError(`baseledger: ${failure.line}`);
-      process.exitCode = failure.code;
-    } else {
-      const asked = error instanceof CommanderError && error.exitCode === 0;
-      process.exitCode = asked ? EXIT.fine : EXIT.usage;
-    }
+    fail(error, json);
   }
+}
+
+function fail(error: unknown, json: boolean): void {
+  const failure = failureOf(error);
+  if (failure) {
+    tell(failure, json);
+    process.exitCode = failure.code;
+  } else {
+    const asked = error instanceof CommanderError && error.exitCode === 0;
+    process.exitCode = asked ? EXIT.fine : EXIT.usage;
+  }
+}
+
+function tell({ error, line }: Failure, json: boolean): void {
+  // Behind a part of an answer, it would only spoil what there is.
+  if (json && !hasPrinted()) printJson({ error });
+  printError(text`baseledger: ${line}`);
 }
 
 await main();

@@ -5,6 +5,7 @@ import type { Json } from "../json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { parsedBy, UsageError } from "./failure.ts";
 import { metadataOption, printReceipt } from "./receipt.ts";
+import { attempt } from "./send.ts";
 
 interface Options extends DatabaseOptions {
   readonly unit: string;
@@ -44,10 +45,13 @@ function parseScale(): (text: string) => number {
 async function openOne(walletId: string, options: Options): Promise<void> {
   const { unit, scale, metadata } = options;
   const overdraftLimit = parseLimit(options);
+  const denomination = { unit, scale };
   const receipt = await withConnection(options, (sql) =>
-    openWallet(sql, { walletId, unit, scale, overdraftLimit, metadata }),
+    attempt({ denomination, again: "ask again: it is done once" }, () =>
+      openWallet(sql, { walletId, unit, scale, overdraftLimit, metadata }),
+    ),
   );
-  printReceipt(receipt, { unit, scale }, options.json);
+  printReceipt(receipt, denomination, options.json);
 }
 
 function parseLimit({ overdraftLimit, scale }: Options): bigint | undefined {

@@ -5,13 +5,10 @@ import type { Json } from "../json.ts";
 import type { Queryable } from "../wire/call.ts";
 import { parsedBy } from "./failure.ts";
 import { decimalsFor, printJson, printLine } from "./output.ts";
+import type { Denomination } from "./refusal.ts";
+import { joined, ours, type Shown, text } from "./shown.ts";
 
-/** What the amounts of a wallet count. */
-export interface Denomination {
-  readonly unit: string;
-  /** Decimal digits of the smallest step. */
-  readonly scale: number;
-}
+export type { Denomination } from "./refusal.ts";
 
 /** What the amounts of a wallet count. */
 export async function denominationOf(sql: Queryable, walletId: string): Promise<Denomination> {
@@ -24,22 +21,25 @@ export function printReceipt(receipt: Receipt, unit: Denomination, json?: boolea
   else printLine(tellReceipt(receipt, unit));
 }
 
-function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): string {
+function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
   const { amount, event, idempotencyKey, replayed, seq, walletId } = receipt;
   const balances = (["available", "reserved", "spent"] as const).map(
     (name) => [name, receipt[name] ?? 0n] as const,
   );
   const decimals = decimalsFor([...balances.map(([, value]) => value), amount ?? 0n], scale);
-  const show = (value: bigint): string =>
-    `${formatAmount(value, scale, { grouping: true, decimals })} ${unit}`;
-  const moved = amount === null ? "" : ` ${show(amount)}`;
-  const before = replayed ? ", done before: nothing was done now" : "";
-  const width = Math.max(...balances.map(([, value]) => show(value).length));
-  return [
-    `${walletId}: ${event}${moved} (event ${seq}${before})`,
-    ...balances.map(([name, value]) => `  ${name.padEnd(9)}  ${show(value).padStart(width)}`),
-    ...(idempotencyKey === null ? [] : [`  ${"key".padEnd(9)}  ${idempotencyKey}`]),
-  ].join("\n");
+  const format = { grouping: true, decimals };
+  const moved = amount === null ? text`` : text` ${formatAmount(amount, scale, format)} ${unit}`;
+  const before = replayed ? text`, done before: nothing was done now` : text``;
+  const amounts = balances.map(([, value]) => formatAmount(value, scale, format));
+  const width = Math.max(...amounts.map((written) => written.length));
+  return joined([
+    text`${walletId ?? ""}: ${event ?? ""}${moved} (event ${seq ?? "unknown"}${before})`,
+    ...balances.map(([name], i) => {
+      const written = ours((amounts[i] ?? "").padStart(width));
+      return text`  ${ours(name.padEnd(9))}  ${written} ${unit}`;
+    }),
+    ...(idempotencyKey === null ? [] : [text`  key        ${idempotencyKey}`]),
+  ]);
 }
 
 /** The option for what a caller wants to have on record with a command. */

@@ -89,6 +89,6 @@ function takeSample(
 function printFrame(taken: Sample, stream: NodeJS.WriteStream): void {
   const columns = stream.columns ?? COLUMNS_OF_A_FILE;
   for (const line of drawFrame(taken, { columns, rows: roomFor({ rows: 0 }), stream })) {
-    printLine(line.trimEnd());
+    printLine(line);
   }
 }

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
 import { EXIT } from "../../src/cli/failure.ts";
 import { printError } from "../../src/cli/output.ts";
+import { ours } from "../../src/cli/shown.ts";
 import type { Report } from "./report.ts";
 import { stopServers } from "./servers.ts";
 
@@ -46,7 +47,7 @@ export function runToTheEnd({ report, run }: Work): void {
   const fail = (error: unknown) => {
     report.find("the proof itself", `an error that nobody has caught: ${inspect(error)}`);
     report.end("The run was ended by an error that nobody has caught.");
-    printError(`the proof itself: ${inspect(error)}`);
+    printError(ours(`the proof itself: ${inspect(error)}`));
     end(EXIT.refused);
   };
   process.on("uncaughtException", fail);

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
 import { EXIT } from "../../src/cli/failure.ts";
 import { printError, printLine } from "../../src/cli/output.ts";
+import { ours, terminalText } from "../../src/cli/shown.ts";
 import { renderTable } from "../../src/cli/table.ts";
 import { copyTemplate, startTemplateServer } from "../support/template.ts";
 import type { Budget, Outcome, Part } from "./part.ts";
@@ -117,9 +118,9 @@ function tell(all: readonly Ran[], seed: number, report: Report): void {
   printLine(table);
   printLine(`seed ${seed}`);
   for (const { part, failure } of all) {
-    if (failure) printLine(`\n${part.name} found:\n${failure}`);
+    if (failure) printLine(ours(`\n${part.name} found:\n${failure}`));
   }
-  report.end(table);
+  report.end(terminalText(table));
 }
 
 /** A line for each of its counts; the first tells what came of it, too. */

@@ -14,6 +14,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { printError } from "../../src/cli/output.ts";
+import { ours } from "../../src/cli/shown.ts";
 import type { Evidence } from "./part.ts";
 import { serverLogs } from "./servers.ts";
 
@@ -66,7 +67,7 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
       writeWhole(path, text());
       saved = true;
     } catch (error) {
-      printError(`${text()}\nThis report could not be kept in ${folder}: ${inspect(error)}`);
+      printError(ours(`${text()}\nThis report could not be kept in ${folder}: ${inspect(error)}`));
     }
   };
   const text = () =>
