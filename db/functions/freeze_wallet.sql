@@ -12,6 +12,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform baseledger._require_closed('baseledger.freeze_wallet(text,text,text,jsonb)');
   return baseledger._single(p_wallet_id, baseledger._make_command(
     'freeze', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('reason', p_reason)

@@ -9,6 +9,7 @@ as $$
 declare
   v_receipt baseledger.receipt;
 begin
+  perform baseledger._require_closed('baseledger.post_funds(text,jsonb)');
   foreach v_receipt in array baseledger._batch(
     p_wallet_id,
     baseledger._read_commands(

@@ -18,6 +18,7 @@ declare
   v_terms text[] := '{}'::text[];
   v_out baseledger.receipt;
 begin
+  perform baseledger._require_closed('baseledger.transfer(text,text,bigint,text,jsonb)');
   perform baseledger._require_id('from', p_from);
   perform baseledger._require_id('to', p_to);
   foreach v_id in array array[

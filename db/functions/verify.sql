@@ -24,6 +24,7 @@ begin
     return;
   end if;
 
+  return query select * from baseledger.verify_rights();
   loop
     -- The last wallet of the next portion; none if the rest fits in.
     select min(p.wallet_id) into v_last
@@ -56,6 +57,7 @@ comment on function baseledger.verify is
   'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound. '
   'Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
   'the events anew and compares each balance, the wallet''s row, the open reservations and the '
-  'other side of each transfer. Reads only. Refused with LGARG, LGWNF.';
+  'other side of each transfer; and, of the whole ledger, who could do more than his role says. '
+  'Reads only. Refused with LGARG, LGWNF.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

@@ -52,7 +52,7 @@ export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
-/** A check that has come to no verdict, for the reason that is its cause. */
+/** What was asked could not be found out, or not be done now, for the reason that is its cause. */
 export class UncheckedError extends Error {
   override readonly name = "UncheckedError";
 }
@@ -80,7 +80,9 @@ export interface SentCommand {
 /** What to tell of an error that ended a command. Null if the person has been told already. */
 export function failureOf(error: unknown): Failure | null {
   if (error instanceof CommanderError) return null;
-  if (error instanceof UncheckedError) return unchecked(failureOf(error.cause));
+  if (error instanceof UncheckedError && error.cause !== undefined) {
+    return unchecked(failureOf(error.cause));
+  }
   if (error instanceof CommandError) return ofCommand(error);
   if (error instanceof LedgerError) return ofRefusal(error);
   const { message, hint = null } = describe(error);
@@ -92,13 +94,16 @@ export function failureOf(error: unknown): Failure | null {
   });
   if (error instanceof UsageError || error instanceof TraceError) return told(EXIT.usage, message);
   if (error instanceof UnreachableError) return told(EXIT.unreachable, message);
+  if (error instanceof UncheckedError) return told(EXIT.unchecked, message);
   if (code !== null && isUnreachable(code, error)) {
     return told(EXIT.unreachable, cannotConnect(error));
   }
   if (classifyError(error) === "unknown") {
     return told(EXIT.unchecked, `the connection ended before the answer: ${message || code}`);
   }
-  return told(EXIT.refused, message, ADVICE[code ?? ""] ?? hint);
+  // Of a missing right, an error of ours says better than we here which one it is.
+  const advice = ADVICE[code ?? ""] ?? hint;
+  return told(EXIT.refused, message, code === "42501" ? (hint ?? advice) : advice);
 }
 
 /** Says that there is no connection, why, and where to name another server. */

@@ -1,7 +1,7 @@
 import pRetry from "p-retry";
 import type postgres from "postgres";
 import { classifyError } from "../classify-error.ts";
-import { type Discrepancy, verify } from "../generated/baseledger.ts";
+import { type Discrepancy, verify, verifyRights } from "../generated/baseledger.ts";
 import { type KnownWallet, knownWallets, type LedgerSize, ledgerSize } from "./views.ts";
 
 /** Told how far a verification is. */
@@ -45,6 +45,7 @@ export async function verifyAll(
     watcher.done(size);
     return;
   }
+  watcher.found(await ask(() => verifyRights(sql)));
   for (const wallet of await ask(() => knownWallets(sql))) {
     watcher.found(await ask(() => verifyOne(sql, wallet)));
     if (wallet.events !== null) watcher.done({ wallets: 1, events: wallet.events });

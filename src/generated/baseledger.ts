@@ -25,8 +25,8 @@ export type EventType = (typeof EVENT_TYPE_VALUES)[number];
 
 /** Something in the ledger that does not hold. */
 export interface Discrepancy {
-  /** The wallet. */
-  readonly walletId: string;
+  /** The wallet; null when it concerns the rights of the whole ledger. */
+  readonly walletId: string | null;
   /** The event at which it shows; null when it concerns the wallet or a live reservation. */
   readonly seq: bigint | null;
   /** Which check failed. */
@@ -38,7 +38,7 @@ export interface Discrepancy {
 }
 
 const discrepancyRow = call.row<Discrepancy>({
-  walletId: ['"wallet_id"', read.text],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
   seq: ['"seq"', read.orNull(read.bigint)],
   check: ['"check"', read.text],
   expected: ['"expected"', read.orNull(read.text)],
@@ -681,7 +681,8 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds the
  * events anew and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer. Reads only. Refused with LGARG, LGWNF.
+ * of each transfer; and, of the whole ledger, who could do more than his role says. Reads only.
+ * Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -689,6 +690,16 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
   );
   const query = `select ${discrepancyRow.columns} from "baseledger"."verify"(${given.sql})`;
   return call.many(sql, discrepancyRow, query, given.values);
+}
+
+/**
+ * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
+ * must not be, as after a restore without owners and rights: none = sound. verify of the whole
+ * ledger includes it. Reads only.
+ */
+export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
+  const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
+  return call.many(sql, discrepancyRow, query, []);
 }
 
 /** Arguments of {@link withdraw}. */

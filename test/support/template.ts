@@ -35,6 +35,7 @@ export const tapFolder = join(import.meta.dirname, "..", "pgtap");
  */
 export async function startTemplateServer(
   settings: Readonly<Record<string, string>> = {},
+  start = startPostgres,
 ): Promise<TemplateServer & { stop(): Promise<void> }> {
   const { TEST_TEMPLATE: given, TEST_POSTGRES: other } = process.env;
   if (given) {
@@ -42,7 +43,7 @@ export async function startTemplateServer(
     return { serverUrl, template: new URL(given).pathname.slice(1), stop: async () => undefined };
   }
   const name = other && existsSync(other) ? resolve(other) : other;
-  const server = await startPostgres(name ? { package: name, settings } : { settings });
+  const server = await start(name ? { package: name, settings } : { settings });
   try {
     const template = "baseledger_template";
     const sql = postgres(server.url, { max: 1 });
