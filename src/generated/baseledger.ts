@@ -151,6 +151,22 @@ const statementLineRow = call.row<StatementLine>({
   details: ['"details"', read.orNull(read.json)],
 });
 
+/** How the sweep of due reservations is doing. */
+export interface SweepStatus {
+  /** The server's clock. */
+  readonly asOf: Date;
+  /** When a sweep last worked, to 5 seconds; null if none has yet. */
+  readonly lastSweep: Date | null;
+  /** No open reservation has an earlier deadline; null if none is open. See next_due. */
+  readonly nextDue: Date | null;
+}
+
+const sweepStatusRow = call.row<SweepStatus>({
+  asOf: ['to_json("as_of")', read.timestamp],
+  lastSweep: ['to_json("last_sweep")', read.orNull(read.timestamp)],
+  nextDue: ['to_json("next_due")', read.orNull(read.timestamp)],
+});
+
 /**
  * A wallet's balances at an instant, in its smallest step. A reservation whose deadline has passed
  * counts as returned, whether or not a worker has swept it.
@@ -189,6 +205,25 @@ const walletBalanceRow = call.row<WalletBalance>({
   frozen: ['"frozen"', read.boolean],
   seq: ['"seq"', read.bigint],
   asOf: ['to_json("as_of")', read.timestamp],
+});
+
+/** Wallets whose last event lies ahead of the clock. */
+export interface WalletsAhead {
+  /** The server's clock. */
+  readonly asOf: Date;
+  /** How many there are. */
+  readonly wallets: bigint;
+  /** The one that is furthest ahead; null without any. */
+  readonly walletId: string | null;
+  /** Its last event; null without any. */
+  readonly lastEventAt: Date | null;
+}
+
+const walletsAheadRow = call.row<WalletsAhead>({
+  asOf: ['to_json("as_of")', read.timestamp],
+  wallets: ['"wallets"', read.bigint],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
+  lastEventAt: ['to_json("last_event_at")', read.orNull(read.timestamp)],
 });
 
 /** Arguments of {@link balance}. */
@@ -318,9 +353,11 @@ export interface ExpireDueArgs {
 
 /**
  * Expires reservations whose deadline has passed, earliest first, at most `limit` (1 to 100,000),
- * and returns how many. Skips wallets that are locked. Call it until it returns 0: nothing is wrong
- * while it is not called, as due reservations count as returned by their deadline. Refused with
- * LGARG.
+ * and returns how many. Skips wallets that are locked; if there are no others, waits for one of
+ * them that is overdue, a second at most. Does nothing for 10 seconds after a leap of the clock,
+ * also if only nobody has called it for minutes, in case the clock is wrong. Call it often: nothing
+ * is wrong while it is not called, as due reservations count as returned by their deadline. Refused
+ * with LGARG.
  */
 export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number> {
   const given = call.list(
@@ -615,6 +652,12 @@ export async function statement(sql: Queryable, args: StatementArgs): Promise<St
   return call.many(sql, statementLineRow, query, given.values);
 }
 
+/** How the sweep of due reservations is doing, whichever worker does it. Costs next to nothing. */
+export async function sweepStatus(sql: Queryable): Promise<SweepStatus> {
+  const query = `select ${sweepStatusRow.columns} from "baseledger"."sweep_status"()`;
+  return call.one(sql, sweepStatusRow, query, []);
+}
+
 /** Arguments of {@link transfer}. */
 export interface TransferArgs {
   readonly from: string;
@@ -689,6 +732,15 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
   );
   const query = `select ${discrepancyRow.columns} from "baseledger"."verify"(${given.sql})`;
   return call.many(sql, discrepancyRow, query, given.values);
+}
+
+/**
+ * How many wallets have a last event that lies ahead of the server's clock by more than a second,
+ * and which of them is the furthest. Reads the row of every wallet.
+ */
+export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
+  const query = `select ${walletsAheadRow.columns} from "baseledger"."wallets_ahead"()`;
+  return call.one(sql, walletsAheadRow, query, []);
 }
 
 /** Arguments of {@link withdraw}. */
