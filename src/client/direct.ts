@@ -10,7 +10,9 @@ const READS: ReadonlySet<MethodName> = new Set<MethodName>([
   "expireDue",
   "nextDue",
   "statement",
+  "sweepStatus",
   "verify",
+  "walletsAhead",
 ]);
 
 /** What calls that are not batched are carried out with. */
