@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { credit, openWallet, reserve } from "../../src/generated/baseledger.ts";
 import type { Health } from "../../src/worker/health.ts";
 import { baseledger, type Started, start } from "../support/cli.ts";
+import { skipped, startPooler } from "../support/pooler.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
@@ -215,3 +216,14 @@ test("a database that cannot be reached exits with 3, also with a port", async (
   const args = ["worker", "--port", "0", "--url", "postgres://nobody@127.0.0.1:1/nothing"];
   expect(await baseledger(args)).toMatchObject({ code: 3 });
 });
+
+test.skipIf(skipped)(
+  `a pooler in transaction mode exits with 2, and says so${skipped}`,
+  async () => {
+    await using pooler = await startPooler(database.url);
+    const args = ["worker", "--port", "0", "--host", "127.0.0.1"];
+    const { code, stderr } = await baseledger(args, { DATABASE_URL: pooler.url });
+    expect(code).toBe(2);
+    expect(stderr.trim().split("\n").at(-1)).toMatch(/^baseledger: .* needs a direct connection/);
+  },
+);
