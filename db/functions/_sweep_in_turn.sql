@@ -1,6 +1,7 @@
 -- Sweeps one of these wallets, that were locked when the sweep came by: one that is overdue, drawn by
 -- lot. Waits for its lock in the same queue as the commands of its callers, so that it has its turn
--- however many they are; for less than deadlock_timeout, and not for long, as others may be due.
+-- among hundreds of them; not for long, as others may be due, or the role's statement_timeout be
+-- short.
 create or replace function baseledger._sweep_in_turn(
   p_wallet_ids text[],
   p_now timestamptz,
@@ -9,7 +10,7 @@ create or replace function baseledger._sweep_in_turn(
 returns integer
 language plpgsql
 volatile
-set lock_timeout = '900ms'
+set lock_timeout = '1500ms'
 as $$
 declare
   c_patience constant interval := '2 seconds';
