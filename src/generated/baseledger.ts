@@ -354,7 +354,7 @@ export interface ExpireDueArgs {
 /**
  * Expires reservations whose deadline has passed, earliest first, at most `limit` (1 to 100,000),
  * and returns how many. Skips wallets that are locked; if there are no others, waits for one of
- * them that is overdue, a second at most. Does nothing for 10 seconds after a leap of the clock,
+ * them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock,
  * also if only nobody has called it for minutes, in case the clock is wrong. Call it often: nothing
  * is wrong while it is not called, as due reservations count as returned by their deadline. Refused
  * with LGARG.

@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:8888b81aec6b312bd3c409a23e7f7c7120c89af3
+--! Hash: sha1:4adec8193f8f7d3bfad37e1e009cecbfd9fb62f7
 --! Message: Look at the clock before sweeping, and take turns
 
 -- The sweep: it looks at the clock before it acts, and has its turn at wallets that are always busy.
@@ -169,7 +169,8 @@ revoke all on function baseledger._sweep_singly from public;
 --! Included functions/_sweep_in_turn.sql
 -- Sweeps one of these wallets, that were locked when the sweep came by: one that is overdue, drawn by
 -- lot. Waits for its lock in the same queue as the commands of its callers, so that it has its turn
--- however many they are; for less than deadlock_timeout, and not for long, as others may be due.
+-- among hundreds of them; not for long, as others may be due, or the role's statement_timeout be
+-- short.
 create or replace function baseledger._sweep_in_turn(
   p_wallet_ids text[],
   p_now timestamptz,
@@ -178,7 +179,7 @@ create or replace function baseledger._sweep_in_turn(
 returns integer
 language plpgsql
 volatile
-set lock_timeout = '900ms'
+set lock_timeout = '1500ms'
 as $$
 declare
   c_patience constant interval := '2 seconds';
@@ -288,7 +289,7 @@ $$;
 comment on function baseledger.expire_due is
   'Expires reservations whose deadline has passed, earliest first, at most p_limit (1 to 100,000), '
   'and returns how many. Skips wallets that are locked; if there are no others, waits for one of '
-  'them that is overdue, a second at most. Does nothing for 10 seconds after a leap of the clock, '
+  'them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock, '
   'also if only nobody has called it for minutes, in case the clock is wrong. Call it often: '
   'nothing is wrong while it is not called, as due reservations count as returned by their '
   'deadline. Refused with LGARG. @notNull';
