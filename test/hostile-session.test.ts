@@ -216,7 +216,7 @@ test("every function gives a hostile session what it gives any other", async () 
     select proname as name from pg_proc
       where pronamespace = 'baseledger'::regnamespace and prosecdef
         and proname not in ('tg_events__append_only', 'expire_due', 'next_due', 'sweep_status',
-          'wallets_ahead')`;
+          'wallets_ahead', 'doctor')`;
   expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
 });
 
@@ -243,6 +243,9 @@ test("the sweep, too", async () => {
     select a.wallets operator(pg_catalog.=) 0::pg_catalog.int8 as none
       from baseledger.wallets_ahead() as a`;
   expect(ahead?.none).toBe(true);
+  await using auditor = await hostile("auditor");
+  const checks = await auditor.sql<{ status: string }[]>`select d.* from baseledger.doctor() as d`;
+  expect(checks.map(({ status }) => status)).toContain("fine");
 });
 
 test("the trigger, too", async () => {

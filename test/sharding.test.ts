@@ -10,6 +10,7 @@ const ACROSS = [
   "next_due",
   "sweep_status",
   "wallets_ahead",
+  "doctor",
   "tg_events__append_only",
 ];
 

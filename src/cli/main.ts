@@ -6,6 +6,7 @@ import { benchCommand } from "./bench.ts";
 import { creditCommand } from "./credit.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
+import { doctorCommand } from "./doctor.ts";
 import { EXIT, failureOf } from "./failure.ts";
 import { freezeCommand, unfreezeCommand } from "./freeze.ts";
 import { generateCommand } from "./generate.ts";
@@ -32,6 +33,7 @@ const COMMANDS = [
   statementCommand,
   topCommand,
   verifyCommand,
+  doctorCommand,
   simulateCommand,
   benchCommand,
   generateCommand,

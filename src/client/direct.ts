@@ -7,6 +7,7 @@ import { persist } from "./persist.ts";
 const READS: ReadonlySet<MethodName> = new Set<MethodName>([
   "balance",
   "balanceAt",
+  "doctor",
   "expireDue",
   "nextDue",
   "statement",

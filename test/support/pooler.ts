@@ -83,7 +83,8 @@ export async function startPooler(
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port that is free just now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
