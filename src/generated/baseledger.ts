@@ -23,6 +23,28 @@ export const EVENT_TYPE_VALUES = [
 /** What an event of the journal says has happened. */
 export type EventType = (typeof EVENT_TYPE_VALUES)[number];
 
+/** What the doctor says of one thing. */
+export interface Diagnosis {
+  /** What was looked at. */
+  readonly check: string;
+  /** fine, warning or wrong. */
+  readonly status: string;
+  /** How it is. */
+  readonly found: string;
+  /** How it should be; null if that is not known. */
+  readonly expected: string | null;
+  /** What to do; null if it is fine. */
+  readonly advice: string | null;
+}
+
+const diagnosisRow = call.row<Diagnosis>({
+  check: ['"check"', read.text],
+  status: ['"status"', read.text],
+  found: ['"found"', read.text],
+  expected: ['"expected"', read.orNull(read.text)],
+  advice: ['"advice"', read.orNull(read.text)],
+});
+
 /** Something in the ledger that does not hold. */
 export interface Discrepancy {
   /** The wallet. */
@@ -343,6 +365,16 @@ export async function credit(sql: Queryable, args: CreditArgs): Promise<Receipt>
   );
   const query = `select ${receiptRow.columns} from "baseledger"."credit"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/**
+ * Looks at everything around the ledger: server, schema, rights, settings, worker, clock, standby,
+ * vacuum, open transactions. A row for each check, also those that are fine. Takes two seconds if a
+ * transaction holds a wallet just now. Changes nothing; what concerns the data, verify proves.
+ */
+export async function doctor(sql: Queryable): Promise<Diagnosis[]> {
+  const query = `select ${diagnosisRow.columns} from "baseledger"."doctor"()`;
+  return call.many(sql, diagnosisRow, query, []);
 }
 
 /** Arguments of {@link expireDue}. */
