@@ -1,11 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
+import type { Trouble } from "./worker/health.ts";
 import { messageOf, silence, type WorkerLogger } from "./worker/logger.ts";
 import { type Running, startRunner } from "./worker/runner.ts";
 import { type Ending, keepRunning } from "./worker/supervise.ts";
 import { type Swept, sweepTask } from "./worker/sweep.ts";
 
+export type { Trouble } from "./worker/health.ts";
 export type { WorkerLogger } from "./worker/logger.ts";
+export { PoolerError } from "./worker/pooler.ts";
 export type { Swept } from "./worker/sweep.ts";
 
 /** How {@link startWorker} connects. */
@@ -24,6 +27,8 @@ export interface WorkerOptions {
   readonly logger?: WorkerLogger;
   /** Told of each sweep of this worker. */
   readonly onSweep?: (swept: Swept) => void;
+  /** Told of what keeps this worker from sweeping: it tries again by itself. */
+  readonly onTrouble?: (trouble: Trouble) => void;
 }
 
 /** A running worker. */
@@ -35,13 +40,15 @@ export interface Worker {
 const DEFAULT_SCHEMA = "baseledger_worker";
 const DEFAULT_BATCH = 1_000;
 const STOP_WITHIN_MS = 5_000;
+const ignore = (): void => undefined;
 
 /**
  * Starts the expiry job: sweeps what is due, then sleeps until the next deadline or for a second,
  * whichever is sooner.
  *
- * Rejects when it cannot connect; from then on it outlives restarts of the database. Any number
- * of workers may run on one database.
+ * Rejects when it cannot connect, and with {@link PoolerError} when a pooler in transaction mode
+ * answers; from then on it outlives restarts of the database. Any number of workers may run on one
+ * database.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { url, schema = DEFAULT_SCHEMA, batch = DEFAULT_BATCH, logger = silence } = options;
@@ -53,14 +60,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     connection: { application_name: "baseledger worker" },
   });
   const ending: Ending = { asked: new AbortController(), forced: new AbortController() };
-  const tell = options.onSweep ?? (() => undefined);
-  const task = sweepTask(sql, batch, logger, ending.asked.signal, tell);
+  const { onSweep = ignore, onTrouble = ignore } = options;
+  const stopping = ending.asked.signal;
+  const task = sweepTask({ sql, batch, logger, stopping, onSweep, onTrouble });
   const pools: string[] = [];
-  const start = (): Promise<Running> => startRunner({ url, schema, task, logger, pools });
+  const start = (): Promise<Running> =>
+    startRunner({ url, schema, task, logger, pools, onTrouble });
   try {
     const first = await start();
     logger.info("expiry job started");
-    const ended = keepRunning(first, start, logger, ending);
+    const ended = keepRunning(first, start, { logger, onTrouble }, ending);
     return { stop: () => stop(ending, ended, sql, logger) };
   } catch (error) {
     await sql.end({ timeout: 0 });

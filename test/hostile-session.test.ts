@@ -215,7 +215,8 @@ test("every function gives a hostile session what it gives any other", async () 
   const all = await ledger.admin<{ name: string }[]>`
     select proname as name from pg_proc
       where pronamespace = 'baseledger'::regnamespace and prosecdef
-        and proname not in ('tg_events__append_only', 'expire_due', 'next_due')`;
+        and proname not in ('tg_events__append_only', 'expire_due', 'next_due', 'sweep_status',
+          'wallets_ahead', 'doctor')`;
   expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
 });
 
@@ -230,6 +231,21 @@ test("the sweep, too", async () => {
   expect(next?.past).toBe(true);
   const [swept] = await worker.sql<{ n: number }[]>`select n from baseledger.expire_due() as n`;
   expect(swept?.n).toBe(1);
+  // once more, with looks at the clock to compare
+  await ledger.admin`update baseledger.sweeps set looked_at = looked_at - interval '20 seconds'`;
+  const [again] = await worker.sql<{ n: number }[]>`select n from baseledger.expire_due() as n`;
+  expect(again?.n).toBe(0);
+  const [status] = await worker.sql<{ swept: boolean }[]>`
+    select s.last_sweep operator(pg_catalog.<=) s.as_of as swept
+      from baseledger.sweep_status() as s`;
+  expect(status).toEqual({ swept: true });
+  const [ahead] = await worker.sql<{ none: boolean }[]>`
+    select a.wallets operator(pg_catalog.=) 0::pg_catalog.int8 as none
+      from baseledger.wallets_ahead() as a`;
+  expect(ahead?.none).toBe(true);
+  await using auditor = await hostile("auditor");
+  const checks = await auditor.sql<{ status: string }[]>`select d.* from baseledger.doctor() as d`;
+  expect(checks.map(({ status }) => status)).toContain("fine");
 });
 
 test("the trigger, too", async () => {

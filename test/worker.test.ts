@@ -5,7 +5,8 @@ import { startPostgres } from "../src/embedded.ts";
 import { balance, credit, openWallet, reserve, statement } from "../src/generated/baseledger.ts";
 import { migrate } from "../src/migrate.ts";
 import { createPool } from "../src/worker/pool.ts";
-import { startWorker, type Worker, type WorkerOptions } from "../src/worker.ts";
+import { PoolerError, startWorker, type Worker, type WorkerOptions } from "../src/worker.ts";
+import { skipped, startPooler } from "./support/pooler.ts";
 import { createDatabase, type TestDatabase } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
@@ -203,6 +204,37 @@ test("needs no more than the worker's role, and create on the database once", as
   expect((await expiries(sql, 0))[0]?.actor).toBe(login);
   await stop(worker);
   await sql.unsafe(`drop owned by ${login}; drop role ${login}`);
+});
+
+describe.skipIf(skipped)(`behind a pooler${skipped}`, () => {
+  test.each([1, 3])("in transaction mode with %i connections it does not start", async (size) => {
+    await using pooler = await startPooler(url, { size });
+    await expect(startWorker({ url: pooler.url })).rejects.toBeInstanceOf(PoolerError);
+  });
+
+  test("in session mode it works", async () => {
+    await using pooler = await startPooler(url, { mode: "session", size: 10 });
+    await start({ url: pooler.url });
+    await reserveSome(sql, 0, 1);
+    await untilExpired(sql, 0, 1);
+  });
+
+  test("that comes in between later it says so, and goes on when that is gone", async () => {
+    const troubles: string[] = [];
+    await using pooler = await startPooler(url, { mode: "session", size: 10 });
+    const worker = await start({
+      url: pooler.url,
+      onTrouble: ({ reason }) => void troubles.push(reason),
+    });
+    await pooler.kill();
+    await pooler.start("transaction");
+    await until("it says so", () => troubles.some((text) => text.includes("direct connection")));
+    await pooler.kill();
+    await pooler.start("session");
+    await reserveSome(sql, 0, 1);
+    await untilExpired(sql, 0, 1);
+    await stop(worker);
+  });
 });
 
 describe("a database that goes away", () => {

@@ -1,24 +1,31 @@
--- Sweeps wallets, each under its lock, until p_limit reservations have expired; returns how many.
-create or replace function baseledger._sweep(p_wallet_ids text[], p_limit integer)
-returns integer
+-- Sweeps wallets, each under its lock, until p_limit reservations have expired; tells how many, and
+-- which wallets another session had locked.
+create or replace function baseledger._sweep(
+  p_wallet_ids text[],
+  p_limit integer,
+  out p_expired integer,
+  out p_locked text[]
+)
 language plpgsql
 volatile
 as $$
 declare
   v_id text;
-  v_expired integer := 0;
 begin
+  p_expired := 0;
+  p_locked := '{}';
   foreach v_id in array p_wallet_ids loop
-    exit when v_expired >= p_limit;
+    exit when p_expired >= p_limit;
     perform from baseledger.wallets w
       where w.wallet_id = v_id
       for no key update skip locked;
     if found then
-      v_expired := v_expired
-        + cardinality(baseledger._fold(v_id, '{}', p_limit - v_expired));
+      p_expired := p_expired
+        + cardinality(baseledger._fold(v_id, '{}', p_limit - p_expired));
+    else
+      p_locked := p_locked || v_id;
     end if;
   end loop;
-  return v_expired;
 end
 $$;
 

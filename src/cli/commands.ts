@@ -123,6 +123,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
       about: "watch the wallets that spend most, what is held, and whether the sweep keeps up",
       load: async () => (await import("./top.ts")).topCommand(),
     },
+    doctor: {
+      about: "look at what is around the ledger: settings, rights, worker, clock, transactions",
+      load: async () => (await import("./doctor.ts")).doctorCommand(),
+    },
     verify: {
       about: "prove the journal, its hash chain and every balance; exit 1 if one is off",
       load: async () => (await import("./verify.ts")).verifyCommand(),

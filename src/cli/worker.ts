@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
 import postgres from "postgres";
-import { nextDue } from "../generated/baseledger.ts";
+import { sweepStatus, walletsAhead } from "../generated/baseledger.ts";
 import { type HealthServer, serveHealth } from "../worker/http.ts";
-import { createMetrics, type Metrics } from "../worker/metrics.ts";
-import { startWorker, type WorkerLogger } from "../worker.ts";
+import { createMonitor, type Monitor } from "../worker/monitor.ts";
+import { PoolerError, startWorker, type Worker, type WorkerLogger } from "../worker.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
 import { parsedBy, UsageError } from "./failure.ts";
 import { createLogger, type LogFormat } from "./log.ts";
@@ -30,10 +30,11 @@ export function workerCommand(): Command {
       "after",
       "\nThe login must be a member of baseledger_worker. On its first start it makes the schema" +
         "\nbaseledger_worker for graphile-worker's tables, and needs create on the database for" +
-        "\nthat. Several workers may run, with one login." +
-        "\n\nWith --port it serves /health/live (it runs), /health/ready (and the database answers)" +
-        "\nand /metrics for Prometheus. At SIGTERM or Ctrl-C it ends after the sweep under way, in" +
-        "\n10 seconds at most." +
+        "\nthat. Several workers may run, with one login. It needs a direct connection: behind a" +
+        "\npooler in transaction mode it exits with 2." +
+        "\n\nWith --port it serves /health/live (it runs), /health/ready (and what is due is swept," +
+        "\nor else it says why not) and /metrics for Prometheus. At SIGTERM or Ctrl-C it ends after" +
+        "\nthe sweep under way, in 10 seconds at most." +
         "\n\nExamples:\n  DATABASE_URL=postgres://worker@localhost/app baseledger worker" +
         "\n  baseledger worker --port 9464 --log-format json",
     )
@@ -70,14 +71,26 @@ async function work(
   url: string,
   logger: WorkerLogger,
   asked: Promise<void>,
-  watched?: { readonly metrics: Metrics; readonly onStart: (running: boolean) => void },
+  monitor?: Monitor,
 ): Promise<void> {
-  const onSweep = watched?.metrics.noteSweep;
-  const worker = await startWorker({ url, logger, ...(onSweep ? { onSweep } : {}) });
-  watched?.onStart(true);
+  const worker = await startOrExplain(url, logger, monitor);
+  monitor?.noteRunning(true);
   await asked;
-  watched?.onStart(false);
+  monitor?.noteRunning(false);
   await worker.stop();
+}
+
+async function startOrExplain(
+  url: string,
+  logger: WorkerLogger,
+  monitor: Monitor | undefined,
+): Promise<Worker> {
+  const listeners = monitor && { onSweep: monitor.noteSweep, onTrouble: monitor.noteTrouble };
+  try {
+    return await startWorker({ url, logger, ...listeners });
+  } catch (error) {
+    throw error instanceof PoolerError ? new UsageError(error.message, { cause: error }) : error;
+  }
 }
 
 async function serve(
@@ -86,27 +99,22 @@ async function serve(
   logger: WorkerLogger,
   asked: Promise<void>,
 ): Promise<void> {
-  // Of its own: a probe must not wait for a sweep.
+  // Of its own: a probe must not wait for a sweep, nor for a count of all wallets.
   const sql = postgres(url, {
-    max: 1,
+    max: 2,
     fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: "baseledger worker health" },
   });
-  const metrics = createMetrics({
-    nextDue: () => nextDue(sql),
+  const monitor = createMonitor({
+    sweepStatus: () => sweepStatus(sql),
+    walletsAhead: () => walletsAhead(sql),
     eventsWritten: () => eventsWritten(sql),
   });
-  let running = false;
-  const server = await listen(options, () => running, metrics);
+  const server = await listen(options, monitor);
   try {
     logger.info(`health and metrics on port ${server.port}`);
-    await work(url, logger, asked, {
-      metrics,
-      onStart: (now) => {
-        running = now;
-      },
-    });
+    await work(url, logger, asked, monitor);
   } finally {
     await Promise.all([server.stop(), sql.end({ timeout: 0 })]);
   }
@@ -114,16 +122,11 @@ async function serve(
 
 async function listen(
   { host, port }: Options & { readonly port: number },
-  running: () => boolean,
-  metrics: Metrics,
+  { contentType, health, render }: Monitor,
 ): Promise<HealthServer> {
   try {
-    return await serveHealth({
-      host,
-      port,
-      ready: async () => running() && (await metrics.answers()),
-      metrics: async () => ({ contentType: metrics.contentType, text: await metrics.render() }),
-    });
+    const metrics = async () => ({ contentType, text: await render() });
+    return await serveHealth({ host, port, health, metrics });
   } catch (error) {
     throw new UsageError(`cannot serve on ${host}, port ${port}: ${(error as Error).message}`, {
       cause: error,

@@ -8,10 +8,13 @@ import { persist } from "./persist.ts";
 export const READS: ReadonlySet<MethodName> = new Set<MethodName>([
   "balance",
   "balanceAt",
+  "doctor",
   "expireDue",
   "nextDue",
   "statement",
+  "sweepStatus",
   "verify",
+  "walletsAhead",
 ]);
 
 /** What may take long, as there may be much to read or to sweep. */

@@ -23,10 +23,32 @@ export const EVENT_TYPE_VALUES = [
 /** What an event of the journal says has happened. */
 export type EventType = (typeof EVENT_TYPE_VALUES)[number];
 
+/** What the doctor says of one thing. */
+export interface Diagnosis {
+  /** What was looked at. */
+  readonly check: string;
+  /** fine, warning or wrong. */
+  readonly status: string;
+  /** How it is. */
+  readonly found: string;
+  /** How it should be; null if that is not known. */
+  readonly expected: string | null;
+  /** What to do; null if it is fine. */
+  readonly advice: string | null;
+}
+
+const diagnosisRow = call.row<Diagnosis>({
+  check: ['"check"', read.text],
+  status: ['"status"', read.text],
+  found: ['"found"', read.text],
+  expected: ['"expected"', read.orNull(read.text)],
+  advice: ['"advice"', read.orNull(read.text)],
+});
+
 /** Something in the ledger that does not hold. */
 export interface Discrepancy {
-  /** The wallet; null when it concerns the rights of the whole ledger. */
-  readonly walletId: string | null;
+  /** The wallet. */
+  readonly walletId: string;
   /** The event at which it shows; null when it concerns the wallet or a live reservation. */
   readonly seq: bigint | null;
   /** Which check failed. */
@@ -38,7 +60,7 @@ export interface Discrepancy {
 }
 
 const discrepancyRow = call.row<Discrepancy>({
-  walletId: ['"wallet_id"', read.orNull(read.text)],
+  walletId: ['"wallet_id"', read.text],
   seq: ['"seq"', read.orNull(read.bigint)],
   check: ['"check"', read.text],
   expected: ['"expected"', read.orNull(read.text)],
@@ -151,6 +173,22 @@ const statementLineRow = call.row<StatementLine>({
   details: ['"details"', read.orNull(read.json)],
 });
 
+/** How the sweep of due reservations is doing. */
+export interface SweepStatus {
+  /** The server's clock. */
+  readonly asOf: Date;
+  /** When a sweep last worked, to 5 seconds; null if none has yet. */
+  readonly lastSweep: Date | null;
+  /** No open reservation has an earlier deadline; null if none is open. See next_due. */
+  readonly nextDue: Date | null;
+}
+
+const sweepStatusRow = call.row<SweepStatus>({
+  asOf: ['to_json("as_of")', read.timestamp],
+  lastSweep: ['to_json("last_sweep")', read.orNull(read.timestamp)],
+  nextDue: ['to_json("next_due")', read.orNull(read.timestamp)],
+});
+
 /**
  * A wallet's balances at an instant, in its smallest step. A reservation whose deadline has passed
  * counts as returned, whether or not a worker has swept it.
@@ -189,6 +227,25 @@ const walletBalanceRow = call.row<WalletBalance>({
   frozen: ['"frozen"', read.boolean],
   seq: ['"seq"', read.bigint],
   asOf: ['to_json("as_of")', read.timestamp],
+});
+
+/** Wallets whose last event lies ahead of the clock. */
+export interface WalletsAhead {
+  /** The server's clock. */
+  readonly asOf: Date;
+  /** How many there are. */
+  readonly wallets: bigint;
+  /** The one that is furthest ahead; null without any. */
+  readonly walletId: string | null;
+  /** Its last event; null without any. */
+  readonly lastEventAt: Date | null;
+}
+
+const walletsAheadRow = call.row<WalletsAhead>({
+  asOf: ['to_json("as_of")', read.timestamp],
+  wallets: ['"wallets"', read.bigint],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
+  lastEventAt: ['to_json("last_event_at")', read.orNull(read.timestamp)],
 });
 
 /** Arguments of {@link balance}. */
@@ -310,6 +367,16 @@ export async function credit(sql: Queryable, args: CreditArgs): Promise<Receipt>
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/**
+ * Looks at everything around the ledger: server, schema, rights, settings, worker, clock, standby,
+ * vacuum, open transactions. A row for each check, also those that are fine. Takes two seconds if a
+ * transaction holds a wallet just now. Changes nothing; what concerns the data, verify proves.
+ */
+export async function doctor(sql: Queryable): Promise<Diagnosis[]> {
+  const query = `select ${diagnosisRow.columns} from "baseledger"."doctor"()`;
+  return call.many(sql, diagnosisRow, query, []);
+}
+
 /** Arguments of {@link expireDue}. */
 export interface ExpireDueArgs {
   /** Default: 1000. */
@@ -318,9 +385,11 @@ export interface ExpireDueArgs {
 
 /**
  * Expires reservations whose deadline has passed, earliest first, at most `limit` (1 to 100,000),
- * and returns how many. Skips wallets that are locked. Call it until it returns 0: nothing is wrong
- * while it is not called, as due reservations count as returned by their deadline. Refused with
- * LGARG.
+ * and returns how many. Skips wallets that are locked; if there are no others, waits for one of
+ * them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock,
+ * also if only nobody has called it for minutes, in case the clock is wrong. Call it often: nothing
+ * is wrong while it is not called, as due reservations count as returned by their deadline. Refused
+ * with LGARG.
  */
 export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number> {
   const given = call.list(
@@ -615,6 +684,12 @@ export async function statement(sql: Queryable, args: StatementArgs): Promise<St
   return call.many(sql, statementLineRow, query, given.values);
 }
 
+/** How the sweep of due reservations is doing, whichever worker does it. Costs next to nothing. */
+export async function sweepStatus(sql: Queryable): Promise<SweepStatus> {
+  const query = `select ${sweepStatusRow.columns} from "baseledger"."sweep_status"()`;
+  return call.one(sql, sweepStatusRow, query, []);
+}
+
 /** Arguments of {@link transfer}. */
 export interface TransferArgs {
   readonly from: string;
@@ -681,8 +756,7 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds the
  * events anew and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer; and, of the whole ledger, who could do more than his role says. Reads only.
- * Refused with LGARG, LGWNF.
+ * of each transfer. Reads only. Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -693,13 +767,12 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
 }
 
 /**
- * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
- * must not be, as after a restore without owners and rights: none = sound. verify of the whole
- * ledger includes it. Reads only.
+ * How many wallets have a last event that lies ahead of the server's clock by more than a second,
+ * and which of them is the furthest. Reads the row of every wallet.
  */
-export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
-  const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
-  return call.many(sql, discrepancyRow, query, []);
+export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
+  const query = `select ${walletsAheadRow.columns} from "baseledger"."wallets_ahead"()`;
+  return call.one(sql, walletsAheadRow, query, []);
 }
 
 /** Arguments of {@link withdraw}. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Health } from "./health.ts";
 
 /** What is served, and where. */
 export interface HealthOptions {
@@ -8,7 +9,7 @@ export interface HealthOptions {
   /** 0 for one that is free. */
   readonly port: number;
   /** Whether the worker does its work just now; for as long as it can be asked, it is alive. */
-  ready(): Promise<boolean>;
+  health(): Promise<Health>;
   /** The metrics, in a format that Prometheus reads. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -34,20 +35,22 @@ export async function serveHealth(options: HealthOptions): Promise<HealthServer>
 }
 
 async function answer(
-  { ready, metrics }: HealthOptions,
+  { health, metrics }: HealthOptions,
   path: string,
   response: ServerResponse,
 ): Promise<void> {
-  if (path === "/health/live") return sendStatus(response, true, "live");
-  if (path === "/health/ready") return sendStatus(response, await ready(), "ready");
+  if (path === "/health/live") return sendJson(response, 200, { status: "live" });
+  if (path === "/health/ready") {
+    const found = await health();
+    return sendJson(response, found.status === "ready" ? 200 : 503, found);
+  }
   if (path !== "/metrics") return send(response, 404);
   const { contentType, text } = await metrics();
   return send(response, 200, contentType, text);
 }
 
-async function sendStatus(response: ServerResponse, good: boolean, name: string): Promise<void> {
-  const text = `${JSON.stringify({ status: good ? name : `not ${name}` })}\n`;
-  return send(response, good ? 200 : 503, "application/json", text);
+async function sendJson(response: ServerResponse, code: number, body: object): Promise<void> {
+  return send(response, code, "application/json", `${JSON.stringify(body)}\n`);
 }
 
 async function send(

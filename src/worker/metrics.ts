@@ -1,45 +1,29 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { type Condition, judge, lagOf } from "./health.ts";
+import type { Answer } from "./question.ts";
 import type { Swept } from "./sweep.ts";
-
-/** What the metrics ask the database for, each time they are read. */
-export interface MetricsSources {
-  /** See `nextDue` of the wrappers: any member of `baseledger_worker` may ask. */
-  nextDue(): Promise<Date | null>;
-  /** Events written since the server's statistics were reset; null if not known. */
-  eventsWritten(): Promise<number | null>;
-}
 
 /** What a worker tells Prometheus. */
 export interface Metrics {
   readonly contentType: string;
-  /** For `onSweep` of the worker. */
   noteSweep(swept: Swept): void;
-  /** Whether the database answers. */
-  answers(): Promise<boolean>;
-  render(): Promise<string>;
+  /** With what the database has answered just now. */
+  render(condition: Condition, answer: Answer | null): Promise<string>;
 }
 
-// A scrape that waits for a database that is gone would be cut off, and tell nothing.
-const ANSWER_WITHIN_MS = 2_000;
-
 /** Makes the metrics of one worker. */
-export function createMetrics(sources: MetricsSources): Metrics {
+export function createMetrics(): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register });
   const ofSweeps = createSweepMetrics(register);
-  const ofDatabase = createDatabaseMetrics(register);
-  const ask = createQuestion(sources);
-  let clockAhead = 0;
+  const noteHealth = createHealthMetrics(register);
+  const noteAnswer = createDatabaseMetrics(register);
   return {
     contentType: register.contentType,
-    noteSweep: (swept) => {
-      clockAhead = swept.at.getTime() - Date.now();
-      ofSweeps.note(swept);
-    },
-    answers: async () => (await ask()) !== null,
-    render: async () => {
-      ofDatabase.note(await ask(), new Date(Date.now() + clockAhead));
+    noteSweep: ofSweeps.note,
+    render: async (condition, answer) => {
+      noteHealth(condition);
+      noteAnswer(answer);
       return register.metrics();
     },
   };
@@ -88,12 +72,25 @@ function createSweepMetrics(register: Registry): { note(swept: Swept): void } {
   };
 }
 
-interface Answer {
-  readonly nextDue: Date | null;
-  readonly events: number | null;
+function createHealthMetrics(register: Registry): (condition: Condition) => void {
+  const registers = [register];
+  const ready = new Gauge({
+    name: "baseledger_ready",
+    help: "1 if due reservations are swept, as /health/ready says.",
+    registers,
+  });
+  const failing = new Gauge({
+    name: "baseledger_sweep_failures_in_a_row",
+    help: "Sweeps of this worker that have failed since the last one that worked.",
+    registers,
+  });
+  return (condition) => {
+    ready.set(judge(condition).status === "ready" ? 1 : 0);
+    failing.set(condition.failures);
+  };
 }
 
-function createDatabaseMetrics(register: Registry) {
+function createDatabaseMetrics(register: Registry): (answer: Answer | null) => void {
   const registers = [register];
   const up = new Gauge({
     name: "baseledger_database_up",
@@ -107,6 +104,18 @@ function createDatabaseMetrics(register: Registry) {
       "NaN if not known. Funds count as returned at the deadline all the same.",
     registers,
   });
+  const last = new Gauge({
+    name: "baseledger_last_sweep_of_any_timestamp_seconds",
+    help: "When any worker last swept, by the database's clock, to 5 seconds; NaN if not known.",
+    registers,
+  });
+  const ahead = new Gauge({
+    name: "baseledger_wallets_ahead",
+    help:
+      "Wallets whose last event lies ahead of the server's clock, as it was wrong for a while; " +
+      "counted once a minute, NaN if not known.",
+    registers,
+  });
   const events = new Gauge({
     name: "baseledger_events",
     help:
@@ -114,29 +123,11 @@ function createDatabaseMetrics(register: Registry) {
       "starts anew when they are reset; NaN if not known.",
     registers,
   });
-  return {
-    note: (answer: Answer | null, now: Date): void => {
-      up.set(answer === null ? 0 : 1);
-      lag.set(answer === null ? Number.NaN : lagOf(answer.nextDue, now));
-      events.set(answer?.events ?? Number.NaN);
-    },
-  };
-}
-
-function lagOf(nextDue: Date | null, now: Date): number {
-  return nextDue === null ? 0 : Math.max(0, now.getTime() - nextDue.getTime()) / 1000;
-}
-
-/** Asks one question at a time: probes that come meanwhile share its answer. Null in vain. */
-function createQuestion({ nextDue, eventsWritten }: MetricsSources): () => Promise<Answer | null> {
-  let asked: Promise<Answer | null> | undefined;
-  return () => {
-    asked ??= Promise.all([nextDue(), eventsWritten()])
-      .then(([due, events]) => ({ nextDue: due, events }))
-      .catch(() => null)
-      .finally(() => {
-        asked = undefined;
-      });
-    return Promise.race([asked, delay(ANSWER_WITHIN_MS, null, { ref: false })]);
+  return (answer) => {
+    up.set(answer === null ? 0 : 1);
+    lag.set(answer === null ? Number.NaN : lagOf(answer.status));
+    last.set((answer?.status.lastSweep?.getTime() ?? Number.NaN) / 1000);
+    ahead.set(answer?.walletsAhead ?? Number.NaN);
+    events.set(answer?.events ?? Number.NaN);
   };
 }

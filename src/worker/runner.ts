@@ -9,8 +9,10 @@ import {
   type WorkerEvents,
 } from "graphile-worker";
 import type { Pool } from "pg";
+import type { Trouble } from "./health.ts";
 import { graphileLogger, messageOf, type WorkerLogger } from "./logger.ts";
 import { createPool } from "./pool.ts";
+import { requireDirect } from "./pooler.ts";
 import { LONGEST_WAIT_MS, SWEEP, SWEEP_KEY } from "./sweep.ts";
 
 /** A runner of graphile-worker, and the means to clear up behind it. */
@@ -31,6 +33,8 @@ export interface RunnerNeeds {
    * last breath. The new one is added.
    */
   readonly pools: string[];
+  /** Told of what keeps it from finding jobs. */
+  readonly onTrouble: (trouble: Trouble) => void;
 }
 
 const POLL_MS = 100;
@@ -39,7 +43,8 @@ const DEAF_FOR_MS = 3_000;
 
 /** Installs graphile-worker's tables if need be, and starts a runner with the sweep put on. */
 export async function startRunner(needs: RunnerNeeds): Promise<Running> {
-  const { url, logger, pools } = needs;
+  const { url, logger, pools, onTrouble } = needs;
+  await requireDirect(url, logger);
   await tidy(needs, []);
   const pgPool = createPool(url, logger);
   const close = () => void pgPool.end();
@@ -47,7 +52,7 @@ export async function startRunner(needs: RunnerNeeds): Promise<Running> {
   running.then(({ promise }) => promise).then(close, close);
   const runner = await running;
   keepSweepOn(runner, logger);
-  endWhenDeaf(runner);
+  endWhenDeaf(runner, onTrouble);
   return { runner, tidy: () => tidy(needs, pools) };
 }
 
@@ -72,8 +77,8 @@ function sharedOptions({ schema, logger }: RunnerNeeds, pgPool: Pool): SharedOpt
 
 /**
  * Puts the sweep on now, and again whenever this worker has not swept for a while: another one
- * does then, or has died with the job locked, or the database has lost it. The key keeps it
- * single, and one that is on already keeps its time.
+ * does then, or has died with the job locked, or the database has lost it, or it was put on while
+ * the clock was ahead. The key keeps it single.
  */
 function keepSweepOn(runner: Runner, logger: WorkerLogger): void {
   let idleSince = performance.now();
@@ -93,14 +98,15 @@ function keepSweepOn(runner: Runner, logger: WorkerLogger): void {
  * Ends a runner that cannot get a job for a while, so that another takes over: one whose first
  * look for jobs fails, because the database goes away just then, never finds any (0.18.0).
  */
-function endWhenDeaf(runner: Runner): void {
+function endWhenDeaf(runner: Runner, onTrouble: RunnerNeeds["onTrouble"]): void {
   let deafSince: number | undefined;
   const heard = (): void => {
     deafSince = undefined;
   };
   runner.events.on("job:start", heard);
   runner.events.on("worker:getJob:empty", heard);
-  runner.events.on("worker:getJob:error", () => {
+  runner.events.on("worker:getJob:error", ({ error }) => {
+    onTrouble({ at: new Date(), reason: messageOf(error) });
     deafSince ??= performance.now();
     if (performance.now() - deafSince > DEAF_FOR_MS) {
       runner.stop().catch(() => undefined);
@@ -110,7 +116,7 @@ function endWhenDeaf(runner: Runner): void {
 
 async function putSweepOn(runner: Runner, logger: WorkerLogger): Promise<void> {
   try {
-    await runner.addJob(SWEEP, {}, { jobKey: SWEEP_KEY, jobKeyMode: "preserve_run_at" });
+    await runner.addJob(SWEEP, {}, { jobKey: SWEEP_KEY });
   } catch (error) {
     logger.warn(`the next sweep could not be put on: ${messageOf(error)}`);
   }

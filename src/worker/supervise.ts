@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { WorkerLogger } from "./logger.ts";
+import type { Trouble } from "./health.ts";
+import { messageOf, type WorkerLogger } from "./logger.ts";
 import type { Running } from "./runner.ts";
 
 /** How a worker is told to end. */
@@ -7,6 +8,12 @@ export interface Ending {
   readonly asked: AbortController;
   /** Sent when it was asked in vain. */
   readonly forced: AbortController;
+}
+
+/** Whom to tell what happens. */
+export interface Listeners {
+  readonly logger: WorkerLogger;
+  readonly onTrouble: (trouble: Trouble) => void;
 }
 
 const RESTART_AFTER_MS = 500;
@@ -18,13 +25,13 @@ const RESTART_AFTER_MS = 500;
 export async function keepRunning(
   first: Running,
   start: () => Promise<Running>,
-  logger: WorkerLogger,
+  listeners: Listeners,
   ending: Ending,
 ): Promise<void> {
   let running = first;
   for (;;) {
     await untilEnded(running, ending);
-    const next = await startAgain(running, start, logger, ending.asked.signal);
+    const next = await startAgain(running, start, listeners, ending.asked.signal);
     if (next === undefined) {
       return running.tidy();
     }
@@ -56,17 +63,23 @@ function whenAborted(signal: AbortSignal, act: () => Promise<void>): () => void 
 async function startAgain(
   ended: Running,
   start: () => Promise<Running>,
-  logger: WorkerLogger,
+  { logger, onTrouble }: Listeners,
   stopping: AbortSignal,
 ): Promise<Running | undefined> {
   if (!stopping.aborted) {
     logger.warn("expiry job interrupted, starting it again");
   }
+  let told = "";
   while (!stopping.aborted) {
     try {
       await ended.tidy();
       return await start();
-    } catch {
+    } catch (error) {
+      const reason = messageOf(error);
+      onTrouble({ at: new Date(), reason });
+      // A database that is away stays so for many tries.
+      if (reason !== told) logger.warn(`expiry job cannot start: ${reason}`);
+      told = reason;
       await delay(RESTART_AFTER_MS, undefined, { signal: stopping }).catch(() => undefined);
     }
   }

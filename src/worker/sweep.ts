@@ -1,6 +1,8 @@
 import type { Task } from "graphile-worker";
 import type postgres from "postgres";
+import { classifyError } from "../classify-error.ts";
 import { expireDue, nextDue } from "../generated/baseledger.ts";
+import type { Trouble } from "./health.ts";
 import { messageOf, type WorkerLogger } from "./logger.ts";
 
 /** The task of graphile-worker that sweeps. */
@@ -22,41 +24,58 @@ export interface Swept {
   readonly at: Date;
 }
 
+/** What {@link sweepTask} needs. */
+export interface SweepNeeds {
+  readonly sql: postgres.Sql;
+  /** Reservations to sweep in one transaction. */
+  readonly batch: number;
+  readonly logger: WorkerLogger;
+  readonly stopping: AbortSignal;
+  readonly onSweep: (swept: Swept) => void;
+  readonly onTrouble: (trouble: Trouble) => void;
+}
+
 /** Sweeps until nothing is due, then puts itself on again for when something will be. */
-export function sweepTask(
-  sql: postgres.Sql,
-  batch: number,
-  logger: WorkerLogger,
-  stopping: AbortSignal,
-  tell: (swept: Swept) => void,
-): Task {
+export function sweepTask(needs: SweepNeeds): Task {
+  const sweep = createSweep(needs);
   return async (_payload, { addJob, job }) => {
     const began = performance.now();
     // The database's clock, which deadlines go by; this machine's may differ.
     const databaseNow = (): number =>
       (job.locked_at?.getTime() ?? Date.now()) + performance.now() - began;
-    const { expired, due } = await sweep(sql, batch, stopping).catch((error: unknown) => {
-      logger.warn(`sweep failed, trying again: ${messageOf(error)}`);
+    const { expired, due } = await sweep().catch((error: unknown) => {
+      const reason = messageOf(error);
+      needs.logger.warn(`sweep failed, trying again: ${reason}`);
+      needs.onTrouble({ at: new Date(databaseNow()), reason });
       return { expired: null, due: null };
     });
     const now = databaseNow();
-    tell({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
+    needs.onSweep({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
     const wait = due === null ? LONGEST_WAIT_MS : due.getTime() - now;
     const bounded = Math.min(Math.max(wait, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
     await addJob(SWEEP, {}, { jobKey: SWEEP_KEY, runAt: new Date(now + bounded) });
   };
 }
 
-async function sweep(
-  sql: postgres.Sql,
-  limit: number,
-  stopping: AbortSignal,
-): Promise<{ readonly expired: number; readonly due: Date | null }> {
-  let expired = 0;
-  let swept = 0;
-  do {
-    swept = Number(await expireDue(sql, { limit }));
-    expired += swept;
-  } while (swept > 0 && !stopping.aborted);
-  return { expired, due: await nextDue(sql) };
+/**
+ * Sweeps in batches. One that was undone, by a time-out for instance, is tried with less next time,
+ * so that there is progress however short the time is.
+ */
+function createSweep({ sql, batch, stopping }: SweepNeeds) {
+  let limit = batch;
+  return async (): Promise<{ readonly expired: number; readonly due: Date | null }> => {
+    let expired = 0;
+    let swept = 0;
+    do {
+      try {
+        swept = Number(await expireDue(sql, { limit }));
+      } catch (error) {
+        if (classifyError(error) === "undone") limit = Math.ceil(limit / 4);
+        throw error;
+      }
+      expired += swept;
+      limit = Math.min(limit * 2, batch);
+    } while (swept > 0 && !stopping.aborted);
+    return { expired, due: await nextDue(sql) };
+  };
 }

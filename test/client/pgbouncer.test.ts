@@ -1,9 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PreparedStatementLostError } from "../../src/client/errors.ts";
@@ -15,85 +9,10 @@ import {
   openWallet,
   type TestLedger,
 } from "../support/ledger.ts";
+import { type Pooler, skipped, startPooler } from "../support/pooler.ts";
 import { until } from "../support/until.ts";
 import { compare, startLoad } from "./load.ts";
 import { rejection, urlOf } from "./support.ts";
-
-const PROGRAM = "/usr/sbin/pgbouncer";
-const isRoot = process.getuid?.() === 0;
-
-/** A transaction pooler in front of a test's database, with few connections behind it. */
-interface Pooler extends AsyncDisposable {
-  readonly url: string;
-  kill(): Promise<void>;
-  start(): Promise<void>;
-}
-
-async function startPooler(target: string): Promise<Pooler> {
-  const { hostname, port: targetPort, username, password, pathname } = new URL(target);
-  const folder = mkdtempSync(join(tmpdir(), "pgbouncer-test-"));
-  chmodSync(folder, 0o755);
-  const port = await freePort();
-  const users = join(folder, "users.txt");
-  const config = join(folder, "pgbouncer.ini");
-  writeFileSync(users, `"${username}" "${password}"\n`);
-  writeFileSync(
-    config,
-    `[databases]
-    * = host=${hostname} port=${targetPort}
-    [pgbouncer]
-    listen_addr = 127.0.0.1
-    listen_port = ${port}
-    unix_socket_dir =
-    auth_type = scram-sha-256
-    auth_file = ${users}
-    pool_mode = transaction
-    default_pool_size = 3
-    server_login_retry = 0.1
-    log_connections = 0
-    log_disconnections = 0
-    `,
-  );
-  let child: ChildProcess;
-  const url = `postgres://${username}:${password}@127.0.0.1:${port}${pathname}`;
-
-  async function start(): Promise<void> {
-    // It refuses to run as root.
-    child = spawn(PROGRAM, isRoot ? ["-u", "nobody", config] : [config], { stdio: "ignore" });
-    await until("the pooler answers", async () => {
-      const sql = postgres(url, { max: 1, prepare: false, fetch_types: false });
-      const answer = await sql`select 1 as one`.catch(() => undefined);
-      await sql.end({ timeout: 0 });
-      return answer !== undefined;
-    });
-  }
-  async function kill(): Promise<void> {
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  }
-
-  await start();
-  return {
-    url,
-    start,
-    kill,
-    async [Symbol.asyncDispose]() {
-      await kill();
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" ? (address?.port ?? 0) : 0;
-}
-
-const skipped = existsSync(PROGRAM) ? "" : ` (skipped: there is no ${PROGRAM})`;
 
 describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () => {
   let database: TestLedger;

@@ -3,6 +3,9 @@ import type { Mutant } from "./mutant.ts";
 
 const tests = ["expire_due.sql", "test/concurrency/sweep.test.ts"];
 
+const busy = ["test/concurrency/busy-wallet.test.ts"];
+const leap = ["test/concurrency/leap.test.ts"];
+
 export const sweep: readonly Mutant[] = [
   {
     about: "the sweep waits for a locked wallet",
@@ -21,7 +24,8 @@ export const sweep: readonly Mutant[] = [
   {
     about: "the sweep gives a page up for one wallet in it",
     file: "functions/expire_due.sql",
-    search: "v_expired := v_expired + baseledger._sweep_singly(v_ids, p_limit - v_expired);",
+    search: `select v_expired + s.p_expired, v_locked || s.p_locked into v_expired, v_locked
+          from baseledger._sweep_singly(v_ids, p_limit - v_expired) as s;`,
     replace: "null;",
     tests,
   },
@@ -80,5 +84,75 @@ export const sweep: readonly Mutant[] = [
     search: "    order by w.next_deadline\n",
     replace: "    order by w.next_deadline desc\n",
     tests: ["next_due.sql"],
+  },
+  {
+    about: "the sweep never has its turn at a busy wallet",
+    file: "functions/expire_due.sql",
+    search: "v_expired := baseledger._sweep_in_turn(v_locked, v_now, p_limit);",
+    replace: "null;",
+    tests: busy,
+  },
+  {
+    about: "the sweep waits for the same wallet each time",
+    file: "functions/_sweep_in_turn.sql",
+    search: "order by random()",
+    replace: "order by w.wallet_id desc",
+    tests: busy,
+  },
+  {
+    about: "the sweep waits for a busy wallet until it has it",
+    file: "functions/_sweep_in_turn.sql",
+    search: "set lock_timeout = '1500ms'",
+    replace: "set lock_timeout = 0",
+    tests: busy,
+  },
+  {
+    about: "the sweep believes a clock that has leapt",
+    file: "functions/expire_due.sql",
+    search: "if baseledger._clock_leapt(v_now) then",
+    replace: "if baseledger._clock_leapt(v_now) and false then",
+    tests: leap,
+  },
+  {
+    about: "the sweep never believes a clock that has leapt",
+    file: "functions/_clock_leapt.sql",
+    search: "where s.looked_at <= p_now - c_settled",
+    replace: "where s.looked_at <= p_now - c_far",
+    tests: leap,
+  },
+  {
+    about: "the sweep compares the clock with looks that lie ahead",
+    file: "functions/_clock_leapt.sql",
+    search: "where s.looked_at > v_before and s.looked_at <= p_now;",
+    replace: "where s.looked_at > v_before;",
+    tests: leap,
+  },
+  {
+    about: "the sweep believes a leap at its second look",
+    file: "functions/_clock_leapt.sql",
+    search: "c_settled constant interval := '10 seconds'",
+    replace: "c_settled constant interval := '0'",
+    tests: leap,
+  },
+  {
+    about: "the sweep that is called rarely never acts",
+    file: "functions/_clock_leapt.sql",
+    search: "greatest(c_far, 2 * (v_before - v_earlier))",
+    replace: "c_far",
+    tests: leap,
+  },
+  {
+    about: "looks at the clock pile up",
+    file: "functions/_clock_leapt.sql",
+    search: "where d.looked_at < v_earlier or d.looked_at > p_now",
+    replace: "where d.looked_at > p_now",
+    tests: leap,
+  },
+  {
+    about: "each call is a look at the clock",
+    file: "functions/_clock_leapt.sql",
+    search: "where s.looked_at > p_now - c_apart and s.looked_at <= p_now",
+    replace: "where s.looked_at = p_now",
+    tests: leap,
   },
 ];

@@ -1,0 +1,34 @@
+-- What the doctor says of owners and rights.
+create or replace function baseledger._doctor_rights()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+as $$
+declare
+  v_count bigint;
+  v_open boolean;
+  v_first text;
+begin
+  -- Until the functions that compare rights are there.
+  if to_regprocedure('baseledger._rights_differences()') is null then
+    return next baseledger._diagnosis(
+      'rights', 'warning', 'not compared', 'owners and grants as BaseLedger makes them', null
+    );
+    return;
+  end if;
+  select count(*), bool_or(d.open), (array_agg(
+      format('%s: %s instead of %s', d.object, d.found, d.expected) order by d.open desc, d.object
+    ))[1]
+    into v_count, v_open, v_first
+    from baseledger._rights_differences() as d;
+  return next baseledger._diagnosis(
+    'rights', case when v_open then 'wrong' when v_count > 0 then 'warning' end,
+    case when v_count = 0 then 'as they must be'
+      else format('%s that differ, the first: %s', v_count, v_first) end,
+    'owners and grants as BaseLedger makes them',
+    'Run `baseledger migrate`, which mends them. baseledger.verify_rights() names those that are open.'
+  );
+end
+$$;
+
+revoke all on function baseledger._doctor_rights from public;

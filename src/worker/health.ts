@@ -1,0 +1,108 @@
+import type { SweepStatus } from "../generated/baseledger.ts";
+import type { Swept } from "./sweep.ts";
+
+/** What keeps a worker from its work, and when that was. */
+export interface Trouble {
+  readonly at: Date;
+  readonly reason: string;
+}
+
+/** What is known of a worker, and of the sweep that it shares with others. */
+export interface Condition {
+  /** It has started, and was not asked to end. */
+  readonly running: boolean;
+  /** Null if the database does not answer. */
+  readonly status: SweepStatus | null;
+  /** Sweeps of this worker that have failed since the last one that worked. */
+  readonly failures: number;
+  readonly trouble: Trouble | null;
+}
+
+/** Whether the sweep goes on, for `/health/ready`. */
+export interface Health {
+  readonly status: "ready" | "not ready";
+  /** Why it is not ready. */
+  readonly reasons?: readonly string[];
+  readonly sweep_lag_seconds: number | null;
+  /** When a sweep of any worker last worked. */
+  readonly last_sweep: Date | null;
+  /** The last thing that went wrong; it may be over. */
+  readonly last_failure: Trouble | null;
+}
+
+/** How long no sweep may have worked, and a deadline may have passed, before it is not ready. */
+const PATIENCE_SECONDS = 30;
+/** One failure is made good by the next sweep, within a second or two. */
+const FAILURES_IN_A_ROW = 3;
+
+/** Judges whether due reservations are swept. */
+export function judge(condition: Condition): Health {
+  const { status, trouble } = condition;
+  const reasons = reasonsAgainst(condition);
+  return {
+    status: reasons.length === 0 ? "ready" : "not ready",
+    ...(reasons.length > 0 ? { reasons } : {}),
+    sweep_lag_seconds: status && lagOf(status),
+    last_sweep: status?.lastSweep ?? null,
+    last_failure: trouble,
+  };
+}
+
+function reasonsAgainst({ running, status, failures, trouble }: Condition): string[] {
+  if (!running) return ["the worker is starting or ending"];
+  if (!status) return ["the database does not answer"];
+  const reasons: string[] = [];
+  const { asOf, lastSweep } = status;
+  const idle = lastSweep && secondsBetween(lastSweep, asOf);
+  // Another worker may do the sweeping meanwhile.
+  const madeGood = lastSweep !== null && trouble !== null && lastSweep > trouble.at;
+  if (failures >= FAILURES_IN_A_ROW && !madeGood) {
+    reasons.push(`the last ${failures} sweeps have failed`);
+  }
+  if (idle === null) reasons.push("no sweep has worked yet");
+  else if (idle > PATIENCE_SECONDS) reasons.push(`no sweep has worked for ${idle.toFixed(0)} s`);
+  const lag = lagOf(status);
+  if (lag > PATIENCE_SECONDS) {
+    reasons.push(`a deadline that passed ${lag.toFixed(0)} s ago is not swept`);
+  }
+  return reasons;
+}
+
+/** How long the earliest deadline has passed, in seconds; 0 if none is due. */
+export function lagOf({ asOf, nextDue }: SweepStatus): number {
+  return nextDue === null ? 0 : Math.max(0, secondsBetween(nextDue, asOf));
+}
+
+function secondsBetween(from: Date, to: Date): number {
+  return (to.getTime() - from.getTime()) / 1000;
+}
+
+/** Remembers how a worker fares. */
+export interface HealthRecord {
+  /** For `onSweep` of the worker. */
+  noteSweep(swept: Swept): void;
+  /** For `onTrouble` of the worker. */
+  noteTrouble(trouble: Trouble): void;
+  noteRunning(running: boolean): void;
+  /** With what the database says. */
+  condition(status: SweepStatus | null): Condition;
+}
+
+/** Starts to remember. */
+export function createHealthRecord(): HealthRecord {
+  let running = false;
+  let failures = 0;
+  let trouble: Trouble | null = null;
+  return {
+    noteSweep: ({ expired }) => {
+      failures = expired === null ? failures + 1 : 0;
+    },
+    noteTrouble: (latest) => {
+      trouble = latest;
+    },
+    noteRunning: (now) => {
+      running = now;
+    },
+    condition: (status) => ({ running, status, failures, trouble }),
+  };
+}
