@@ -19,7 +19,8 @@
 --
 -- Every statement probes by index whatever the statistics say: generic plans without sequential
 -- scans or sorts, so that neither a first call on empty tables nor a hot wallet's history spoils
--- them.
+-- them. Without JIT: a sort that is off costs 1e10 where there is no way around it, above which any
+-- server would compile the plan, at some 100 ms a call.
 create or replace function baseledger._fold(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -32,6 +33,7 @@ volatile
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);

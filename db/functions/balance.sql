@@ -8,6 +8,7 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
   v_balance baseledger.wallet_balance;

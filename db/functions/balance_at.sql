@@ -10,6 +10,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
   v_at timestamptz;

@@ -8,6 +8,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
   c_page constant integer := 200;
