@@ -53,6 +53,7 @@ const CALLS = [
   "statement('w')",
   "verify()",
   "verify('w')",
+  "wallets_ahead()",
 ];
 
 /** The server of the tests has no LLVM; Debian's has. */

@@ -4,7 +4,7 @@ import { createLedger, expectRefusal, type TestLedger } from "./support/ledger.t
 // The rules that keep the schema ready for Citus, as far as the catalogue can tell.
 
 /** Over several wallets, or over none. */
-const ACROSS = ["transfer", "expire_due", "next_due", "tg_events__append_only"];
+const ACROSS = ["transfer", "expire_due", "next_due", "tg_events__append_only", "wallets_ahead"];
 
 let ledger: TestLedger;
 let sources: { name: string; source: string }[];
