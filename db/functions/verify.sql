@@ -8,6 +8,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
+set jit = off
 as $$
 declare
   c_events constant bigint := 100000;     -- in a portion, if wallets are small

@@ -89,10 +89,17 @@ async function asAdmin(serverUrl: string, statement: string): Promise<void> {
   }
 }
 
-async function fill(url: string): Promise<void> {
+/** Installs the ledger, with what is being written and not committed yet. */
+export async function install(url: string): Promise<void> {
   await migrate(url);
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
   await runAsOwner(sql, await currentMigration());
+  await sql.end();
+}
+
+async function fill(url: string): Promise<void> {
+  await install(url);
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
   await sql.unsafe(`create schema tap; grant usage on schema tap to public`);
   await sql.unsafe(`set search_path = tap, pg_catalog; ${pgtapSql()}`);
   await sql.unsafe(`set search_path = public, tap`);
@@ -102,7 +109,6 @@ async function fill(url: string): Promise<void> {
   await sql.end();
 }
 
-/** What is being written and not committed yet, so that it can be tested before it is. */
 async function currentMigration(): Promise<string> {
   let text = await readFile(join(packaged, "migrations", "current.sql"), "utf8");
   for (const [line, file = ""] of text.matchAll(/^--!\s*include\s+(\S+)$/gm)) {
