@@ -128,7 +128,9 @@ const SHOP = `
   comment on function shop.place_order is 'Places an order of p_amount.';`;
 
 const PROGRAM = `
-  import { InsufficientFundsError } from "baseledger";
+  import {
+    InsufficientFundsError, post, type PostCommand, type PostFundsCommand,
+  } from "baseledger";
   import postgres from "postgres";
   import { balance, type WalletBalance } from "./ledger.js";
   import { placeOrder } from "./shop.js";
@@ -146,6 +148,18 @@ const PROGRAM = `
   );
   const left: WalletBalance = await balance(sql, { walletId: "shop" });
   console.log(left.available, (await sql\`select id from shop.orders\`).length);
+  // A command of a batch is checked: a field of another name, an amount that is no bigint.
+  const charge = { op: "charge", amount: 2n ** 62n, idempotency_key: "charge" } as const;
+  const [refused] = await post(sql, { walletId: "shop", commands: [charge] });
+  console.log(refused?.refused);
+  // @ts-expect-error
+  const wrong: PostCommand = { op: "charge", amount: 5, idempotency_key: "c" };
+  // @ts-expect-error
+  const misspelt: PostCommand = { op: "charge", amount: 5n, idempotencyKey: "c" };
+  // @ts-expect-error
+  const forbidden: PostCommand = { op: "credit", amount: 5n, idempotency_key: "c" };
+  const funds: PostFundsCommand[] = [charge, { op: "credit", amount: 5n, idempotency_key: "c" }];
+  console.log([wrong, misspelt, forbidden, ...funds].length);
   await sql.end();`;
 
 /** What the worker, the bench, and what reads or writes CSV load. */
@@ -313,7 +327,7 @@ describe("the package", () => {
     await write("main.ts", PROGRAM);
     await compile();
     expect(await inProject(process.execPath, join("out", "main.js"))).toBe(
-      "reserved 400n\nshort of 9007199254740393n\n600n 1\n",
+      "reserved 400n\nshort of 9007199254740393n\n600n 1\nLGNSF\n5\n",
     );
   });
 });

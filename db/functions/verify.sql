@@ -55,10 +55,11 @@ end
 $$;
 
 comment on function baseledger.verify is
-  'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound. '
-  'Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
+  e'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
   'the events anew and compares each balance, the wallet''s row, the open reservations and the '
   'other side of each transfer; and, of the whole ledger, who could do more than his role says. '
-  'Reads only. Refused with LGARG, LGWNF.';
+  'Reads only. Refused with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

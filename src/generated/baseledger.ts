@@ -250,6 +250,7 @@ const walletsAheadRow = call.row<WalletsAhead>({
 
 /** Arguments of {@link balance}. */
 export interface BalanceArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
 }
 
@@ -267,8 +268,12 @@ export async function balance(sql: Queryable, args: BalanceArgs): Promise<Wallet
 
 /** Arguments of {@link balanceAt}. */
 export interface BalanceAtArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  /** A Date has milliseconds only; a string in ISO 8601 may have microseconds. */
+  /**
+   * The instant; after now means now. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds.
+   */
   readonly at: Date | string;
 }
 
@@ -288,10 +293,16 @@ export async function balanceAt(sql: Queryable, args: BalanceAtArgs): Promise<Wa
 
 /** Arguments of {@link cancel}. */
 export interface CancelArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -313,12 +324,18 @@ export async function cancel(sql: Queryable, args: CancelArgs): Promise<Receipt>
 
 /** Arguments of {@link charge}. */
 export interface ChargeArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: null. */
+  /** Name of the reservation that it leaves. Default: the idempotency key. */
   readonly reservationId?: string | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -345,10 +362,16 @@ export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt>
 
 /** Arguments of {@link credit}. */
 export interface CreditArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -379,7 +402,7 @@ export async function doctor(sql: Queryable): Promise<Diagnosis[]> {
 
 /** Arguments of {@link expireDue}. */
 export interface ExpireDueArgs {
-  /** Default: 1000. */
+  /** How many at most, 1 to 100,000. Default: 1000. */
   readonly limit?: number | null | undefined;
 }
 
@@ -401,14 +424,23 @@ export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promi
 
 /** Arguments of {@link extend}. */
 export interface ExtendArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
-  /** An interval such as `5 minutes`, or a number of seconds. */
+  /**
+   * Time from now until the new deadline, 1 second to 30 days. An interval such as `5 minutes`, or
+   * a number of seconds.
+   */
   readonly ttl: string | number;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: null. */
+  /** What it holds from now on, in the wallet's smallest step. Default: what it holds. */
   readonly amount?: bigint | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -433,11 +465,13 @@ export async function extend(sql: Queryable, args: ExtendArgs): Promise<Receipt>
 
 /** Arguments of {@link freezeWallet}. */
 export interface FreezeWalletArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Why, in 1 to 1000 characters; goes on record. */
   readonly reason: string;
-  /** Default: null. */
+  /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -472,14 +506,15 @@ export async function nextDue(sql: Queryable): Promise<Date | null> {
 
 /** Arguments of {@link openWallet}. */
 export interface OpenWalletArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  /** Default: 'USD'. */
+  /** What amounts are of, such as USD or tokens. Default: 'USD'. */
   readonly unit?: string | null | undefined;
-  /** Default: 9. */
+  /** Decimal digits of the smallest step, 0 to 18. Default: 9. */
   readonly scale?: number | null | undefined;
-  /** Default: null. */
+  /** How far below zero settlements may take available; 0 = not at all. Default: without limit. */
   readonly overdraftLimit?: bigint | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -505,10 +540,114 @@ export async function openWallet(sql: Queryable, args: OpenWalletArgs): Promise<
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** The command `reserve` in a batch; see {@link reserve}. */
+export type ReserveCommand = {
+  readonly op: "reserve";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /**
+   * Time until the deadline, 1 second to 30 days. An interval such as `5 minutes`, or a number of
+   * seconds. Default: 10 minutes.
+   */
+  readonly ttl?: string | number | null | undefined;
+  /** Name of the reservation in its wallet. Default: the idempotency key. */
+  readonly reservation_id?: string | null | undefined;
+  /** The least to be content with, if `amount` is not there. Default: `amount`. */
+  readonly at_least?: bigint | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `settle` in a batch; see {@link settle}. */
+export type SettleCommand = {
+  readonly op: "settle";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /** What was spent, 0 or more, in the wallet's smallest step. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /**
+   * Whether the rest is given back; false books a part and keeps the rest reserved. Default: true.
+   */
+  readonly final?: boolean | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `cancel` in a batch; see {@link cancel}. */
+export type CancelCommand = {
+  readonly op: "cancel";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `extend` in a batch; see {@link extend}. */
+export type ExtendCommand = {
+  readonly op: "extend";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /**
+   * Time from now until the new deadline, 1 second to 30 days. An interval such as `5 minutes`, or
+   * a number of seconds.
+   */
+  readonly ttl: string | number;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** What it holds from now on, in the wallet's smallest step. Default: what it holds. */
+  readonly amount?: bigint | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `charge` in a batch; see {@link charge}. */
+export type ChargeCommand = {
+  readonly op: "charge";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** Name of the reservation that it leaves. Default: the idempotency key. */
+  readonly reservation_id?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** A command of {@link post}. */
+export type PostCommand =
+  | ReserveCommand
+  | SettleCommand
+  | CancelCommand
+  | ExtendCommand
+  | ChargeCommand;
+
 /** Arguments of {@link post}. */
 export interface PostArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  readonly commands: Json;
+  /** At most 10,000. */
+  readonly commands: readonly PostCommand[];
 }
 
 /**
@@ -528,10 +667,67 @@ export async function post(sql: Queryable, args: PostArgs): Promise<Receipt[]> {
   return call.many(sql, receiptRow, query, given.values);
 }
 
+/** The command `credit` in a batch; see {@link credit}. */
+export type CreditCommand = {
+  readonly op: "credit";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `withdraw` in a batch; see {@link withdraw}. */
+export type WithdrawCommand = {
+  readonly op: "withdraw";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `refund` in a batch; see {@link refund}. */
+export type RefundCommand = {
+  readonly op: "refund";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** A command of {@link postFunds}. */
+export type PostFundsCommand =
+  | ReserveCommand
+  | SettleCommand
+  | CancelCommand
+  | ExtendCommand
+  | ChargeCommand
+  | CreditCommand
+  | WithdrawCommand
+  | RefundCommand;
+
 /** Arguments of {@link postFunds}. */
 export interface PostFundsArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  readonly commands: Json;
+  /** At most 10,000. */
+  readonly commands: readonly PostFundsCommand[];
 }
 
 /**
@@ -553,11 +749,18 @@ export async function postFunds(sql: Queryable, args: PostFundsArgs): Promise<Re
 
 /** Arguments of {@link refund}. */
 export interface RefundArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -580,16 +783,25 @@ export async function refund(sql: Queryable, args: RefundArgs): Promise<Receipt>
 
 /** Arguments of {@link reserve}. */
 export interface ReserveArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** An interval such as `5 minutes`, or a number of seconds. Default: null. */
+  /**
+   * Time until the deadline, 1 second to 30 days. An interval such as `5 minutes`, or a number of
+   * seconds. Default: 10 minutes.
+   */
   readonly ttl?: string | number | null | undefined;
-  /** Default: null. */
+  /** Name of the reservation in its wallet. Default: the idempotency key. */
   readonly reservationId?: string | null | undefined;
-  /** Default: null. */
+  /** The least to be content with, if `amount` is not there. Default: `amount`. */
   readonly atLeast?: bigint | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -620,13 +832,22 @@ export async function reserve(sql: Queryable, args: ReserveArgs): Promise<Receip
 
 /** Arguments of {@link settle}. */
 export interface SettleArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
+  /** What was spent, 0 or more, in the wallet's smallest step. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: true. */
+  /**
+   * Whether the rest is given back; false books a part and keeps the rest reserved. Default: true.
+   */
   readonly final?: boolean | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -653,13 +874,16 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
 
 /** Arguments of {@link statement}. */
 export interface StatementArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
   /**
-   * A Date has milliseconds only; a string in ISO 8601 may have microseconds. Default: '-infinity'.
+   * The first instant. A Date has milliseconds only; a string in ISO 8601 may have microseconds.
+   * Default: the beginning.
    */
   readonly from?: Date | string | null | undefined;
   /**
-   * A Date has milliseconds only; a string in ISO 8601 may have microseconds. Default: 'infinity'.
+   * The instant after the last. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds. Default: the end.
    */
   readonly to?: Date | string | null | undefined;
 }
@@ -692,11 +916,18 @@ export async function sweepStatus(sql: Queryable): Promise<SweepStatus> {
 
 /** Arguments of {@link transfer}. */
 export interface TransferArgs {
+  /** Id of the wallet that gives. */
   readonly from: string;
+  /** Id of the wallet that gets. */
   readonly to: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -720,11 +951,13 @@ export async function transfer(sql: Queryable, args: TransferArgs): Promise<Rece
 
 /** Arguments of {@link unfreezeWallet}. */
 export interface UnfreezeWalletArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Why, in 1 to 1000 characters; goes on record. */
   readonly reason: string;
-  /** Default: null. */
+  /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -748,7 +981,7 @@ export async function unfreezeWallet(sql: Queryable, args: UnfreezeWalletArgs): 
 
 /** Arguments of {@link verify}. */
 export interface VerifyArgs {
-  /** Default: null. */
+  /** Id of the wallet. Default: all wallets. */
   readonly walletId?: string | null | undefined;
 }
 
@@ -777,10 +1010,16 @@ export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
 
 /** Arguments of {@link withdraw}. */
 export interface WithdrawArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 

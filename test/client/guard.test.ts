@@ -551,6 +551,7 @@ describe("an AbortSignal", () => {
     await letGo();
     await until("it is given back", async () => (await events()).length === 2);
     expect(await events()).toEqual(["reserved", "cancelled"]);
+    expect(await lastMetadata()).toEqual({ reason: "aborted" });
   });
 
   test("of many guards is let go by each", async () => {

@@ -110,8 +110,8 @@ describe("the methods", () => {
     const receipts = await ledger.post({
       walletId,
       commands: [
-        { op: "charge", amount: 5, idempotency_key: "a" },
-        { op: "charge", amount: 5, idempotency_key: "b" },
+        { op: "charge", amount: 5n, idempotency_key: "a" },
+        { op: "charge", amount: 5n, idempotency_key: "b" },
       ],
     });
     expect(receipts.map(({ event, refused }) => event ?? refused)).toEqual(["charged", "LGNSF"]);
