@@ -70,6 +70,7 @@ test("what was found is in a file that the last line names", { timeout: PATIENCE
     "seed:     7",
     `Node ${process.version}`,
     "## trial found\n\none and one are three",
+    'npm run proof -- --only "trial" --seed 7',
     "## trial: sums\n\n1 + 1 = 3",
     "3  looks",
   ]) {

@@ -79,7 +79,7 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
         `written:  ${new Date().toISOString()}`,
         ...versions(),
       ]),
-      ...[...found].flatMap(([part, each]) => tell(part, each)),
+      ...[...found].flatMap(([part, each]) => tell(part, seed, each)),
       ...section("Summary", [summary]),
       ...section("What was said", lines),
       "",
@@ -105,13 +105,17 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
   };
 }
 
-function tell(part: string, { failure, evidence, logs }: Found): string[] {
+function tell(part: string, seed: number, { failure, evidence, logs }: Found): string[] {
   const texts = [
     ...Object.entries(evidence),
     ...Object.entries(logs).map(([name, log]) => [`log of ${name}`, log] as const),
   ];
   return [
-    ...section(`${part} found`, [failure]),
+    ...section(`${part} found`, [
+      failure,
+      "",
+      `this part alone: npm run proof -- --only "${part}" --seed ${seed}`,
+    ]),
     ...texts.flatMap(([name, text]) => section(`${part}: ${name}`, [text.trimEnd()])),
   ];
 }

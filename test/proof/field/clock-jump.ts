@@ -50,11 +50,19 @@ export async function jumpAhead(parts: FaultParts): Promise<Played> {
   });
 }
 
-/** Deadlines beyond what the call has asked for: they are not those of a clock that is right. */
+/** Holds with a deadline beyond what was asked for: it is not that of a clock that is right. */
 function heldForLong({ answer, answered }: Sent): string[] {
   if (!answer || !("receipts" in answer) || !answered) return [];
   const latest = answered.wall + BigInt(TTL) * 1_000_000n;
-  return answer.receipts
-    .filter((receipt) => ((receipt as { expires_at?: bigint }).expires_at ?? 0n) > latest)
+  return (answer.receipts as unknown as Held[])
+    .filter(({ event, replayed, expires_at }) => {
+      return event === "reserved" && !replayed && (expires_at ?? 0n) > latest;
+    })
     .map((receipt) => `held for too long, after the clock was ahead: ${say(receipt)}`);
+}
+
+interface Held {
+  readonly event: string;
+  readonly replayed: boolean;
+  readonly expires_at: bigint | null;
 }
