@@ -9,6 +9,8 @@ export interface Access {
   readonly sql: Queryable;
   readonly places: Places;
   readonly time: Time;
+  /** Tries of what may be there for good, or may pass once each session has seen it. */
+  readonly few: number;
   /** A server that takes no writes may answer, too. */
   readonly readOnly: boolean;
   /** Ends the sessions of the pool that take no writes, so that the driver opens others. */
@@ -61,6 +63,7 @@ export function createAccess({ sql, size, prepare, readOnly, retryFor }: AccessP
     sql: adapted,
     places: createPlaces(size),
     time: createTime(retryFor),
+    few: size + 2,
     readOnly,
     leaveReadOnly() {
       leaving ??= leave();

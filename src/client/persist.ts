@@ -47,8 +47,6 @@ export interface Errand<T> {
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 500;
-/** Tries of what may be there for good. */
-const FEW = 12;
 const ASK_AFTER_MS = 300;
 const ASK_AGAIN_AFTER_MS = 5_000;
 
@@ -134,7 +132,7 @@ export function persist<T>(
     if (verdict === "unknown" && backend !== undefined && !isLastWord(error)) lingering = [backend];
     if (verdict === "unknown") isDoubtful = true;
     if (isReadOnly(error) && access.readOnly) verdict = "final";
-    if (verdict === "undone" && mayComeBack(error) && ++few >= FEW) verdict = "final";
+    if (verdict === "undone" && mayComeBack(error) && ++few >= access.few) verdict = "final";
   }
 
   const answer = pRetry(attempt, {
