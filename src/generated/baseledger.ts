@@ -47,8 +47,8 @@ const diagnosisRow = call.row<Diagnosis>({
 
 /** Something in the ledger that does not hold. */
 export interface Discrepancy {
-  /** The wallet. */
-  readonly walletId: string;
+  /** The wallet; null when it concerns the rights of the whole ledger. */
+  readonly walletId: string | null;
   /** The event at which it shows; null when it concerns the wallet or a live reservation. */
   readonly seq: bigint | null;
   /** Which check failed. */
@@ -60,7 +60,7 @@ export interface Discrepancy {
 }
 
 const discrepancyRow = call.row<Discrepancy>({
-  walletId: ['"wallet_id"', read.text],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
   seq: ['"seq"', read.orNull(read.bigint)],
   check: ['"check"', read.text],
   expected: ['"expected"', read.orNull(read.text)],
@@ -256,7 +256,8 @@ export interface BalanceArgs {
 
 /**
  * The balances of a wallet now, in its smallest step. Reservations past their deadline count as
- * returned, whether or not a worker has swept them. Refused with LGARG, LGWNF.
+ * returned, whether or not a worker has swept them. On a standby: as of what it has replayed.
+ * Refused with LGARG, LGWNF.
  */
 export async function balance(sql: Queryable, args: BalanceArgs): Promise<WalletBalance> {
   const given = call.list(
@@ -280,7 +281,8 @@ export interface BalanceAtArgs {
 /**
  * The balances of a wallet at an instant (at most now; zero before it was opened), in its smallest
  * step, exactly as balance() would have answered then: reservations past their deadline count as
- * returned. Refused with LGARG, LGWNF.
+ * returned. While the server's clock had been ahead, a wallet's events are dated ahead, and count
+ * from then. Refused with LGARG, LGWNF.
  */
 export async function balanceAt(sql: Queryable, args: BalanceAtArgs): Promise<WalletBalance> {
   const given = call.list(
@@ -989,7 +991,8 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds the
  * events anew and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer. Reads only. Refused with LGARG, LGWNF.
+ * of each transfer; and, of the whole ledger, who could do more than his role says. Reads only.
+ * Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -1000,8 +1003,20 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
 }
 
 /**
+ * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
+ * must not be, as after a restore without owners and rights: none = sound. verify of the whole
+ * ledger includes it. Reads only.
+ */
+export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
+  const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
+  return call.many(sql, discrepancyRow, query, []);
+}
+
+/**
  * How many wallets have a last event that lies ahead of the server's clock by more than a second,
- * and which of them is the furthest. Reads the row of every wallet.
+ * and which of them is the furthest: the clock was ahead when it was written, or is behind now.
+ * None of them is wrong: deadlines count by the clock, and events go on in order. Reads the row of
+ * every wallet.
  */
 export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
   const query = `select ${walletsAheadRow.columns} from "baseledger"."wallets_ahead"()`;
