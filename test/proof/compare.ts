@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Json, stringifyJson } from "../../src/json.ts";
 import { broken } from "./invariants.ts";
 import {
+  balanceAfter,
   balanceAt,
   type Clock,
   call,
@@ -11,10 +12,11 @@ import {
   type Ledger,
   lengthOf,
   openReservations,
+  PROOF_SLACK,
   shift,
   sweep,
 } from "./ledger.ts";
-import { type Event, openOnes, type Receipt, seqOf, type Wallet } from "./model.ts";
+import { asOf, type Event, openOnes, type Receipt, SLACK, seqOf, type Wallet } from "./model.ts";
 import { plain } from "./plain.ts";
 import type { Arguments, Time } from "./requests.ts";
 
@@ -49,6 +51,7 @@ interface Row {
   readonly wallet_id: string;
   readonly seq: bigint;
   readonly last_event_at: Time;
+  readonly last_instant: Time;
 }
 
 interface Looked {
@@ -98,7 +101,7 @@ export function compareJournals(
   told: { readonly journals: Json; readonly verify: Json },
 ): Found | undefined {
   const events = byId(ledger).flatMap(({ wallet_id, journal }) =>
-    journal.map(({ frozen, open, command, ...event }) => ({ wallet_id, ...event })),
+    journal.map(({ frozen, open, command, instant, ...event }) => ({ wallet_id, ...event })),
   );
   return differ("the journals", told.journals, events) ?? differ("verify", told.verify, null);
 }
@@ -207,7 +210,7 @@ function clockOf(ledger: Ledger, told: Told): Clock {
   return (id) => {
     const seen = told.rows.wallets?.find(({ wallet_id }) => wallet_id === id);
     const written = seen ? seen.seq - lengthOf(ledger, id) : 0n;
-    const began = written > 0n && seen ? seen.last_event_at - written + 1n : told.from;
+    const began = written > 0n && seen ? seen.last_instant - written + 1n : told.from;
     return began <= told.until && began >= told.from ? began : told.from;
   };
 }
@@ -215,8 +218,9 @@ function clockOf(ledger: Ledger, told: Told): Clock {
 function rows(ledger: Ledger) {
   const wallets = byId(ledger).map((wallet) => {
     const { wallet_id, available, reserved, spent, frozen, journal } = wallet;
-    const last_event_at = journal.at(-1)?.occurred_at ?? null;
-    return { wallet_id, available, reserved, spent, frozen, seq: seqOf(wallet), last_event_at };
+    const last = journal.at(-1);
+    const times = { last_event_at: last?.occurred_at ?? null, last_instant: last?.instant ?? null };
+    return { wallet_id, available, reserved, spent, frozen, seq: seqOf(wallet), ...times };
   });
   const reservations = byId(ledger).flatMap((wallet) => openReservations(wallet, null));
   return { wallets: orNull(wallets), reservations: orNull(reservations) };
@@ -225,26 +229,25 @@ function rows(ledger: Ledger) {
 function look(ledger: Ledger, { wallet_id }: Look, told: Told, statement: Time) {
   const wallets = byId(ledger).map((wallet) => {
     const last_event_at = lastOf(wallet);
-    const at = last_event_at > statement ? last_event_at : statement;
-    return { ...balanceAt(wallet, at), last_event_at };
+    const at = asOf(statement, last_event_at, SLACK);
+    return { ...balanceAfter(wallet, wallet.journal.length, at), last_event_at };
   });
   const open = byId(ledger).flatMap((wallet) => openReservations(wallet, statement));
   const wallet = ledger.get(wallet_id) as Wallet;
   const { at = 0n, now: toldNow, past: toldPast } = told.looked as Looked;
 
-  // Now is when the clock was read, but never before the last event.
-  const nowBy = (time: Time) => {
-    const read = time >= told.until && time <= told.seen ? time : told.until;
-    return read > lastOf(wallet) ? read : lastOf(wallet);
-  };
-  const now = nowBy(toldNow.as_of);
-  const latest = nowBy(toldPast.as_of);
+  // Now is when the clock was read, or the last event if that stands for it.
+  const last = lastOf(wallet);
+  const clockBy = (time: Time) => (time >= told.until && time <= told.seen ? time : told.until);
+  const now = asOf(clockBy(toldNow.as_of), last, PROOF_SLACK);
+  const clock = clockBy(toldPast.as_of);
+  const latest = clock > last ? clock : last;
   const past = at < latest ? at : latest;
   return {
     wallets,
     open: orNull(open),
-    now: { ...balanceAt(wallet, now), as_of: now },
-    past: { ...balanceAt(wallet, past), as_of: past },
+    now: { ...balanceAfter(wallet, wallet.journal.length, now), as_of: now },
+    past: balanceAt(wallet, past, asOf(clock, last, PROOF_SLACK)),
     at,
   };
 }
@@ -280,7 +283,7 @@ function print(receipt: Receipt, args: Arguments): Record<string, unknown> {
     const names = { wallet_id, reservation_id, idempotency_key };
     return { ...nothing, ...names, replayed: false, refused, detail };
   }
-  const { frozen, open, command, metadata, ...event }: Event = receipt.event;
+  const { frozen, open, command, metadata, instant, ...event }: Event = receipt.event;
   return { wallet_id, ...event, replayed: receipt.replayed, refused: null, detail: null };
 }
 

@@ -25,6 +25,9 @@ import {
   type Time,
 } from "./requests.ts";
 
+/** The slack of the proof's database: see proof.sql. */
+export const PROOF_SLACK = 12n * 3_600_000_000n;
+
 /** The model of a database. */
 export type Ledger = Map<string, Wallet>;
 
@@ -72,16 +75,27 @@ export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): n
   let total = 0;
   for (const { wallet } of due) {
     if (total === limit) break;
-    const swept = fold(wallet, [], clock(wallet.wallet_id), limit - total);
+    const swept = fold(wallet, [], clock(wallet.wallet_id), limit - total, PROOF_SLACK);
     ledger.set(wallet.wallet_id, swept.wallet);
     total += swept.expired;
   }
   return total;
 }
 
-/** The balances at an instant. What is past its deadline counts as returned. */
-export function balanceAt(wallet: Wallet, at: Time) {
+/**
+ * The balances at a time, `now` being the instant by which deadlines count now: after the events
+ * dated until then, with what was past its deadline. By that time, too, but no later than the clock
+ * was when the next event was written, and is now.
+ */
+export function balanceAt(wallet: Wallet, at: Time, now: Time) {
   const seq = wallet.journal.findLastIndex(({ occurred_at }) => occurred_at <= at) + 1;
+  const next = wallet.journal[seq]?.instant ?? now;
+  const as_of = [next, now].reduce((least, each) => (each < least ? each : least), at);
+  return { ...balanceAfter(wallet, seq, as_of), as_of };
+}
+
+/** The balances after so many events. What is past its deadline at an instant counts as returned. */
+export function balanceAfter(wallet: Wallet, seq: number, at: Time) {
   const last = wallet.journal[seq - 1];
   const due = (last?.open ?? []).filter(({ expires_at }) => (expires_at ?? 0n) <= at);
   const back = due.reduce((sum, { held }) => sum + held, 0n);
@@ -115,6 +129,7 @@ export function shift(wallet: Wallet, by: bigint): Wallet {
   const journal = wallet.journal.map((event) => ({
     ...event,
     occurred_at: event.occurred_at - by,
+    instant: event.instant - by,
     expires_at: earlier(event.expires_at),
     open: event.open.map(moved),
   }));
@@ -122,7 +137,7 @@ export function shift(wallet: Wallet, by: bigint): Wallet {
   return { ...wallet, journal, reservations };
 }
 
-/** Dates the last event of a wallet ahead, as if it had happened then. */
+/** Dates the last event of a wallet ahead, as if the clock had been there. */
 export function dateLast(wallet: Wallet, at: Time): Wallet {
   const last = wallet.journal.at(-1);
   if (!last) return wallet;
@@ -130,7 +145,7 @@ export function dateLast(wallet: Wallet, at: Time): Wallet {
   const reservations = new Map(
     [...wallet.reservations].map(([id, r]) => [id, ended(r) ? { ...r, ended_at: at } : r]),
   );
-  const journal = [...wallet.journal.slice(0, -1), { ...last, occurred_at: at }];
+  const journal = [...wallet.journal.slice(0, -1), { ...last, occurred_at: at, instant: at }];
   return { ...wallet, journal, reservations };
 }
 
@@ -153,7 +168,7 @@ function single(
 ): readonly [Receipt] | Refusal {
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
-  const folded = fold(wallet, [command], clock(wallet.wallet_id));
+  const folded = fold(wallet, [command], clock(wallet.wallet_id), undefined, PROOF_SLACK);
   const receipt = folded.receipts[0] as Receipt;
   if ("refused" in receipt) return receipt;
   ledger.set(wallet.wallet_id, folded.wallet);
@@ -175,7 +190,7 @@ function post(
   if ("refused" in wallet) return wallet;
   if (commands.length === 0) return [];
   const read = commands.map((given) => readCommand(given, ops));
-  const folded = fold(wallet, read, clock(wallet.wallet_id));
+  const folded = fold(wallet, read, clock(wallet.wallet_id), undefined, PROOF_SLACK);
   ledger.set(wallet.wallet_id, folded.wallet);
   return folded.receipts;
 }
@@ -198,7 +213,7 @@ function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: C
   const id = walletId as string;
   const known = ledger.get(id);
   if (!known) {
-    const opened = fold(emptyWallet(id, terms), [command], clock(id));
+    const opened = fold(emptyWallet(id, terms), [command], clock(id), undefined, PROOF_SLACK);
     ledger.set(id, opened.wallet);
     return opened.receipts;
   }

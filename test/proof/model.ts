@@ -44,6 +44,8 @@ export interface Event {
   readonly spent: bigint;
   readonly expires_at: Time | null;
   readonly occurred_at: Time;
+  /** By the server's clock, by which deadlines count: earlier than it is dated where that is ahead. */
+  readonly instant: Time;
   readonly idempotency_key: string | null;
   readonly metadata: Json;
   /** What was asked for; an expiry was not. */
@@ -69,6 +71,12 @@ export type Receipt =
   | (Refusal & { readonly command: Command })
   | { readonly event: Event; readonly replayed: boolean };
 
+/** When an event happens, and by how much that lies ahead of the clock. */
+interface Moment {
+  readonly at: Time;
+  readonly ahead: bigint;
+}
+
 /** What a granted command does. */
 interface Change {
   readonly event: string;
@@ -78,6 +86,14 @@ interface Change {
   readonly spent?: bigint;
   readonly frozen?: boolean;
   readonly reservation?: Reservation;
+}
+
+/** How far a wallet's last event may lie ahead of the clock and stand for it; the database has 1 s. */
+export const SLACK = 1_000_000n;
+
+/** The instant by which deadlines count, for a wallet whose last event is dated `last`. */
+export function asOf(clock: Time, last: Time, slack: bigint): Time {
+  return last > clock && last <= clock + slack ? last : clock;
 }
 
 /** A wallet without funds, and without its first event. */
@@ -91,25 +107,33 @@ export function emptyWallet(wallet_id: string, terms: Terms): Wallet {
  * after the one before, or later, by the clock. What has come due expires before the next command;
  * where none is granted, the wallet stays as it was. Without commands it is the sweep, which
  * expires at most `limit` reservations.
+ *
+ * Not told here: where more than 1,000 are due at once, a command leaves the rest of them for later.
  */
 export function fold(
   before: Wallet,
   commands: readonly Command[],
   clock: Time,
   limit = Number.POSITIVE_INFINITY,
+  slack = SLACK,
 ): { readonly wallet: Wallet; readonly receipts: readonly Receipt[]; readonly expired: number } {
   const wallet = copy(before);
   const last = wallet.journal.at(-1)?.occurred_at;
   let at = last !== undefined && last >= clock ? last + 1n : clock;
+  // Deadlines count by the clock, wherever the wallet's time is.
+  const ahead = at > clock + slack ? at - clock : 0n;
   let granted = 0;
   let expired = 0;
 
   const expire = () => {
-    for (let due = nextDue(wallet, at); due && expired < limit; due = nextDue(wallet, at)) {
+    for (;;) {
+      const due = nextDue(wallet, at - ahead);
+      if (!due || expired >= limit) return;
       const { held, reservation_id, expires_at } = due;
       const reservation = end(wallet, due, "expired", at);
       const change = { event: "expired", amount: held, available: held, reserved: -held };
-      write(wallet, at, { ...change, reservation }, { reservation_id, expires_at });
+      const asked = { reservation_id, expires_at };
+      write(wallet, { at, ahead }, { ...change, reservation }, asked);
       at += 1n;
       expired += 1;
     }
@@ -124,10 +148,11 @@ export function fold(
       const difference = findDifference(event.command, command);
       return difference ? { ...difference, command } : { event, replayed: true };
     }
-    const change = decide(wallet, command, at);
+    const moment = { at, ahead };
+    const change = decide(wallet, command, moment);
     const refusal = "refused" in change ? change : checkRange(wallet, command, change);
     if (refusal) return { ...refusal, command };
-    const written = write(wallet, at, change as Change, { ...command, command });
+    const written = write(wallet, moment, change as Change, { ...command, command });
     granted += 1;
     at += 1n;
     return { event: written, replayed: false };
@@ -169,7 +194,12 @@ function end(wallet: Wallet, r: Reservation, status: Reservation["status"], at: 
   return { ...r, status, held: 0n, ended_at: at, ended_seq: seqOf(wallet) + 1n };
 }
 
-function write(wallet: Wallet, at: Time, change: Change, asked: Partial<Event>): Event {
+function write(
+  wallet: Wallet,
+  { at, ahead }: Moment,
+  change: Change,
+  asked: Partial<Event>,
+): Event {
   const { available = 0n, reserved = 0n, spent = 0n, reservation } = change;
   wallet.available += available;
   wallet.reserved += reserved;
@@ -188,6 +218,7 @@ function write(wallet: Wallet, at: Time, change: Change, asked: Partial<Event>):
     spent: wallet.spent,
     expires_at: change.event === "expired" ? (asked.expires_at ?? null) : deadline,
     occurred_at: at,
+    instant: at - ahead,
     idempotency_key: asked.idempotency_key ?? null,
     metadata: asked.metadata ?? {},
     ...(asked.command && { command: asked.command }),
@@ -199,7 +230,7 @@ function write(wallet: Wallet, at: Time, change: Change, asked: Partial<Event>):
 }
 
 /** Whether the rules grant a command, and what it moves. */
-function decide(wallet: Wallet, command: Command, at: Time): Change | Refusal {
+function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change | Refusal {
   const { available, frozen } = wallet;
   const { op } = command;
   const id = command.reservation_id ?? "";
@@ -222,7 +253,7 @@ function decide(wallet: Wallet, command: Command, at: Time): Change | Refusal {
         held: amount,
         settled: 0n,
         refunded: 0n,
-        expires_at: at + (command.ttl ?? 0n),
+        expires_at: at - ahead + (command.ttl ?? 0n),
         ended_at: 0n,
         ended_seq: 0n,
       };
@@ -249,7 +280,7 @@ function decide(wallet: Wallet, command: Command, at: Time): Change | Refusal {
       if (more > 0n && available < more) return insufficient(wallet, more);
       if (r.amount + more > MAX) return outOfRange(wallet, a);
       const hold = { held: r.held + more, amount: r.amount + more };
-      const reservation = { ...r, ...hold, expires_at: at + (command.ttl ?? 0n) };
+      const reservation = { ...r, ...hold, expires_at: at - ahead + (command.ttl ?? 0n) };
       return { event: "extended", amount: more, available: -more, reserved: more, reservation };
     }
     case "refund": {

@@ -16,6 +16,14 @@ grant usage on schema proof to ledger_test_proof;
 -- Events are dated anew here, as the owner; to switch the guard for each would lock the table.
 alter table baseledger.events disable trigger events_append_only;
 
+-- So that a wallet's last event can be dated ahead of the clock by hours, and stand for it: what follows
+-- then meets deadlines to the microsecond. Further ahead, deadlines count by the clock.
+create or replace function baseledger._clock_slack()
+returns interval
+language sql
+immutable
+as $$ select interval '12 hours' $$;
+
 -- Makes the hash chain of a wallet good again from an event on; or not, if nobody will verify it.
 create function proof.rehash(p_wallet_id text, p_seq bigint)
 returns void
@@ -66,9 +74,9 @@ begin
 end
 $$;
 
--- Dates the last event of a wallet ahead, as if it had happened at another time: by so many
--- seconds, or until so many microseconds before the next deadline. From then on the clock is behind
--- the wallet, and each event happens exactly a microsecond after the one before. An event of a
+-- Dates the last event of a wallet ahead, as if the clock had been there: by so many seconds, or until
+-- so many microseconds before the next deadline. From then on the clock is behind the wallet, and each
+-- event happens exactly a microsecond after the one before. An event of a
 -- reservation stays where it is: it may have set a deadline, or come before one. Returns the time.
 create function proof.date_last(p_wallet_id text, p_seconds numeric, p_before_due integer)
 returns timestamptz
@@ -88,7 +96,8 @@ begin
     select min(r.expires_at) - coalesce(p_before_due, 1) * interval '1 microsecond'
       from baseledger.reservations r where r.wallet_id = p_wallet_id
   ));
-  update baseledger.events e set occurred_at = v_at
+  update baseledger.events e
+    set occurred_at = v_at, details = nullif(e.details - 'ahead_us', '{}')
     where e.wallet_id = p_wallet_id
       and e.seq = v_wallet.seq
       and e.reservation_id is null
@@ -179,8 +188,11 @@ as $$
   select json_build_object(
     'wallets', (
       select json_agg(x) from (
-        select w.wallet_id, w.available, w.reserved, w.spent, w.frozen, w.seq, w.last_event_at
-          from baseledger.wallets w order by w.wallet_id
+        select w.wallet_id, w.available, w.reserved, w.spent, w.frozen, w.seq, w.last_event_at,
+            baseledger._instant(e.occurred_at, e.details) as last_instant
+          from baseledger.wallets w
+          left join baseledger.events e on e.wallet_id = w.wallet_id and e.seq = w.seq
+          order by w.wallet_id
       ) as x
     ),
     'reservations', (
@@ -202,7 +214,10 @@ declare
   v_looked json;
 begin
   select json_build_object(
-      'wallets', (select json_agg(b order by b.wallet_id) from baseledger.wallet_balances b),
+      'wallets', (
+        select json_agg(to_jsonb(b) - 'ahead_by' order by b.wallet_id)
+          from baseledger.wallet_balances b
+      ),
       'open', (
         select json_agg(x) from (
           select o.wallet_id, o.reservation_id, o.amount, o.settled, o.held, o.expires_at

@@ -166,7 +166,7 @@ function asEvent({ wallet_id, details, fold: _, ...entry }: Entry & { actor?: st
   return event as unknown as Json;
 }
 
-function plainEvent({ frozen, open, command, ...event }: Event): Json {
+function plainEvent({ frozen, open, command, instant, ...event }: Event): Json {
   return plain(event);
 }
 
