@@ -21,7 +21,7 @@ import {
 /** What comes after the pgTAP tests, the likelier and the quicker first. */
 const STAGES = [
   ["test/tamper.test.ts", "test/hash-chain.test.ts"],
-  ["test/privileges.test.ts", "test/agent-funds.test.ts"],
+  ["test/privileges.test.ts", "test/agent-funds.test.ts", "test/rights.test.ts"],
   ["test/input/", "test/hostile-session.test.ts", "test/sharding.test.ts"],
   ["test/plans.test.ts"],
   ["test/concurrency/"],

@@ -144,4 +144,111 @@ const tables: Mutant[] = [
   },
 ];
 
-export const guards: readonly Mutant[] = [...rights, ...owner, ...tables];
+const CLOSED = "functions/_require_closed.sql";
+const DIFFERENCES = "functions/_rights_differences.sql";
+const restored = ["test/rights.test.ts"];
+const found = ["verify_rights.sql"];
+
+/** A function that does not look at its own rights. */
+function careless(name: string, parameters: string): Mutant {
+  return {
+    about: `${name} runs for whoever a restore has let in`,
+    file: `functions/${name}.sql`,
+    search: `  perform baseledger._require_closed('baseledger.${name}(${parameters})');\n`,
+    replace: "",
+    tests: restored,
+  };
+}
+
+const closed: Mutant[] = [
+  careless("credit", "text,bigint,text,jsonb"),
+  careless("open_wallet", "text,text,integer,bigint,jsonb"),
+  careless("post_funds", "text,jsonb"),
+  careless("transfer", "text,text,bigint,text,jsonb"),
+  {
+    about: "functions that add funds run as any owner",
+    file: CLOSED,
+    search: "current_user <> 'baseledger_owner'\n    or ",
+    replace: "",
+    tests: restored,
+  },
+  {
+    about: "functions that add funds may be open to agents",
+    file: CLOSED,
+    search: "has_function_privilege('baseledger_agent', p_function, 'execute')\n    or ",
+    replace: "",
+    tests: restored,
+  },
+  {
+    about: "functions that add funds may be open to workers",
+    file: CLOSED,
+    search: "\n    or has_function_privilege('baseledger_worker', p_function, 'execute')",
+    replace: "",
+    tests: restored,
+  },
+  {
+    about: "verify does not look at rights",
+    file: "functions/verify.sql",
+    search: "  return query select * from baseledger.verify_rights();\n",
+    replace: "",
+    tests: found,
+  },
+  {
+    about: "verify calls it unsound when somebody lacks a right",
+    file: "functions/verify_rights.sql",
+    search: "    where d.open\n",
+    replace: "",
+    tests: found,
+  },
+  {
+    about: "a host may grant tables and helpers to its roles",
+    file: DIFFERENCES,
+    search: "        g.private or g.grantee",
+    replace: "        g.grantee",
+    tests: found,
+  },
+  {
+    about: "nobody looks at the rights on columns",
+    file: DIFFERENCES,
+    search: "where n.nspname = 'baseledger' and a.grantee <> c.relowner",
+    replace: "where false",
+    tests: found,
+  },
+  {
+    about: "anybody may be allowed to create in the schema",
+    file: DIFFERENCES,
+    search: "\n        or g.kind = 'schema' and g.privilege <> 'USAGE'",
+    replace: "",
+    tests: found,
+  },
+  {
+    about: "operators may grant on what they may do",
+    file: DIFFERENCES,
+    search: "where g.is_grantable",
+    replace: "where false",
+    tests: found,
+  },
+  {
+    about: "objects may belong to anybody",
+    file: DIFFERENCES,
+    search: "where pg_catalog.pg_get_userbyid(o.owner) <> 'baseledger_owner'",
+    replace: "where false",
+    tests: found,
+  },
+  {
+    about: "the owner may log in",
+    file: DIFFERENCES,
+    search: "where r.rolname = 'baseledger_owner' and r.rolcanlogin",
+    replace: "where false",
+    tests: found,
+  },
+  {
+    about: "the list of rights lacks one",
+    file: "functions/_rights.sql",
+    search: "{expire_due,next_due}",
+    replace: "{expire_due}",
+    tests: found,
+  },
+];
+
+export const guards: readonly Mutant[] = [...rights, ...owner, ...tables, ...closed];
