@@ -87,6 +87,8 @@ test("its commands take any password", async () => {
   const { username, password } = new URL(database.url);
   const env = environmentOf(migrate, username, decodeURIComponent(password));
   expect(await baseledger(migrate.command, env)).toMatchObject({ code: 0, stderr: "" });
+  const [installed] = await admin`select to_regclass('baseledger.journal') as journal`;
+  expect(installed?.journal).not.toBeNull();
 
   await admin.unsafe(`create role ${LOGIN} login password '${PASSWORD.replaceAll("'", "''")}'
     in role baseledger_worker`);

@@ -4,6 +4,7 @@ import { bashScript } from "./completion/bash.ts";
 import { fishScript } from "./completion/fish.ts";
 import { wordsOf } from "./completion/words.ts";
 import { zshScript } from "./completion/zsh.ts";
+import { printAll } from "./output.ts";
 
 const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 type Shell = keyof typeof SCRIPTS;
@@ -24,6 +25,6 @@ export function completionCommand(): Command {
     )
     .action(async (shell: Shell) => {
       const commands = (await makeCommands()).map(wordsOf);
-      process.stdout.write(SCRIPTS[shell](commands));
+      await printAll([SCRIPTS[shell](commands)]);
     });
 }
