@@ -58,15 +58,17 @@ test("errors that are no refusals are counted, and who waits is known", () => {
 
 test("a guarded call that is lost, doubled or booked otherwise is found", async () => {
   let spent = 0n;
+  const lost = new AbortController();
+  const measure = createMeasure();
   const ledger: Pick<Ledger, "guard"> = {
     guard: async (_options, callback) => {
       const spend = (amount: bigint) => {
         spent = amount;
       };
-      return callback({ spend } as Reservation);
+      return callback({ spend, signal: lost.signal } as Reservation);
     },
   };
-  const guards = createGuards("w", createMeasure(), () => false);
+  const guards = createGuards("w", measure, () => false);
   // With this seed the call does not throw.
   const random = createRandom(2);
   const lasts = async () => undefined;
@@ -89,4 +91,9 @@ test("a guarded call that is lost, doubled or booked otherwise is found", async 
   expect(found(reserved, entry("settled", spent + 1n))).toMatch(/^a guard spent something else/);
   expect(found(reserved, settled, settled)).toMatch(/^a guard is there twice/);
   expect(found(reserved, entry("expired", 60n), settled)).toMatch(/^a guard expired while/);
+
+  expect(measure.findings).toEqual([]);
+  lost.abort(new Error("too late"));
+  await guards.run(ledger as Ledger, how);
+  expect(measure.findings[0]).toMatch(/is lost: Error: too late/);
 });

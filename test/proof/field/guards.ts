@@ -71,6 +71,8 @@ export function createGuards(
       await ledger.guard({ ...asked, idempotencyKey: reservationId }, async (reservation) => {
         answered();
         await lasts();
+        const { aborted, reason } = reservation.signal;
+        if (aborted) measure.find(`${by} was told that its hold on ${wallet} is lost: ${reason}`);
         answered = measure.wait(group, `${by} guards: ${isThrown ? "cancel" : "settle"}`);
         if (isThrown) throw thrown;
         reservation.spend(spent);
