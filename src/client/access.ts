@@ -1,5 +1,6 @@
 import { isUnprepared } from "../classify-error.ts";
 import type { Queryable } from "../wire/call.ts";
+import { createHolders, type Holders } from "./holders.ts";
 import { createPlaces, type Places } from "./places.ts";
 import { warnUnprepared } from "./prepared.ts";
 import { createTime, type Time } from "./time.ts";
@@ -9,6 +10,7 @@ export interface Access {
   readonly sql: Queryable;
   readonly places: Places;
   readonly time: Time;
+  readonly holders: Holders;
   /** Tries of what may be there for good, or may pass once each session has seen it. */
   readonly few: number;
   /** A server that takes no writes may answer, too. */
@@ -31,6 +33,8 @@ export interface AccessParts {
 }
 
 const LEAVE_WITHIN_MS = 2_000;
+// A server that goes on taking no writes is not asked for new sessions all the time.
+const LEAVE_AGAIN_AFTER_MS = 500;
 
 // On any driver, and behind a pooler, too: there the session lasts longer than its connection.
 const LEAVE =
@@ -39,8 +43,10 @@ const LEAVE =
 
 /** Opens the way to the server. */
 export function createAccess({ sql, size, prepare, readOnly, retryFor }: AccessParts): Access {
+  const places = createPlaces(size);
   let isPreparing = prepare;
   let leaving: Promise<void> | undefined;
+  let leaveAgainAt = 0;
 
   const adapted: Queryable = {
     unsafe: (query, parameters, options) =>
@@ -56,18 +62,21 @@ export function createAccess({ sql, size, prepare, readOnly, retryFor }: AccessP
     const timer = setTimeout(patience.resolve, LEAVE_WITHIN_MS);
     await Promise.race([Promise.allSettled(statements), patience.promise]);
     clearTimeout(timer);
+    leaveAgainAt = performance.now() + LEAVE_AGAIN_AFTER_MS;
     leaving = undefined;
   }
 
   return {
     sql: adapted,
-    places: createPlaces(size),
+    places,
     time: createTime(retryFor),
+    holders: createHolders(adapted, places),
     few: size + 2,
     readOnly,
-    leaveReadOnly() {
+    async leaveReadOnly() {
+      if (leaving === undefined && performance.now() < leaveAgainAt) return;
       leaving ??= leave();
-      return leaving;
+      await leaving;
     },
     heed(error) {
       if (!isPreparing || !isUnprepared(error)) return;

@@ -1,6 +1,5 @@
 import type { Queryable } from "../wire/call.ts";
 import { withoutHoles } from "../wire/holes.ts";
-import type { Holder } from "./errors.ts";
 import { isLeftover, leftoverError } from "./leftover.ts";
 
 /** One statement, as far as the driver tells. */
@@ -9,6 +8,8 @@ export interface Observed {
   readonly sql: Queryable;
   /** False if it is certain that the statement was not sent: it waits for a connection. */
   wasSent(): boolean;
+  /** Whether it was sent, and nothing has come back yet. */
+  isRunning(): boolean;
   /** The process of the server that works on it, or worked on it when it failed. */
   backend(): number | undefined;
   /** The error for which the driver has sent it again by itself. */
@@ -28,6 +29,7 @@ interface Sent {
 export function observe(sql: Queryable): Observed {
   let sent: Sent | undefined;
   let failedOn: number | undefined;
+  let isAnswered = false;
 
   const observed: Queryable = {
     unsafe(query, parameters, options) {
@@ -35,17 +37,24 @@ export function observe(sql: Queryable): Observed {
       sent = given as Sent;
       return {
         raw: () =>
-          given.raw().then(undefined, (error: unknown) => {
+          given.raw().then(onAnswer, (error: unknown) => {
             // Read at once: the driver puts another process there when it connects anew.
             failedOn = backendOf(sent);
+            isAnswered = true;
             throw isLeftover(error, parameters) ? leftoverError(error) : error;
           }),
       };
     },
   };
+  function onAnswer<T>(rows: T): T {
+    isAnswered = true;
+    return rows;
+  }
+  const wasSent = () => sent !== undefined && sent.state !== null;
   return {
     sql: observed,
-    wasSent: () => sent !== undefined && sent.state !== null,
+    wasSent,
+    isRunning: () => wasSent() && !isAnswered,
     backend: () => failedOn ?? backendOf(sent),
     repeatedFor: () => sent?.retried,
     cancel() {
@@ -78,34 +87,4 @@ export async function endBackends(
     )
     .raw();
   return withoutHoles(answer).map(([pid]) => Number(pid?.toString("utf8")));
-}
-
-/** Who holds what a process of the server waits for, as far as this login may see it. */
-export async function findHolders(sql: Queryable, backend: number): Promise<readonly Holder[]> {
-  const answer = await observe(sql)
-    .sql.unsafe(
-      "with recursive ahead(pid) as (" +
-        // Behind a pooler the number is not that of a process: then no one of this login waits.
-        "select b.pid from pg_catalog.pg_stat_activity a " +
-        "cross join lateral unnest(pg_catalog.pg_blocking_pids(a.pid)) as b(pid) " +
-        "where a.pid = $1::text::integer and a.usename = session_user " +
-        "and a.wait_event_type = 'Lock' " +
-        "union " +
-        "select b.pid from ahead a " +
-        "cross join lateral unnest(pg_catalog.pg_blocking_pids(a.pid)) as b(pid)) " +
-        "select h.pid, h.usename, h.application_name, to_json(h.xact_start) #>> '{}' " +
-        "from ahead a join pg_catalog.pg_stat_activity h on h.pid = a.pid " +
-        "where pg_catalog.cardinality(pg_catalog.pg_blocking_pids(a.pid)) = 0 " +
-        "order by h.xact_start, h.pid limit 3",
-      [String(backend)],
-      { prepare: true },
-    )
-    .raw();
-  return withoutHoles(answer).map((row) => {
-    const [pid, user = null, application = null, since] = row.map(
-      (value) => value?.toString("utf8") ?? null,
-    );
-    const at = since ? new Date(since) : null;
-    return { pid: Number(pid), user, application, since: at };
-  });
 }

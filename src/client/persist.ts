@@ -9,7 +9,7 @@ import {
 } from "../classify-error.ts";
 import type { Queryable } from "../wire/call.ts";
 import type { Access } from "./access.ts";
-import { endBackends, findHolders, type Observed, observe } from "./backends.ts";
+import { endBackends, type Observed, observe } from "./backends.ts";
 import { bound } from "./bounds.ts";
 import type { Holder } from "./errors.ts";
 import type { Place } from "./places.ts";
@@ -47,8 +47,6 @@ export interface Errand<T> {
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 500;
-const ASK_AFTER_MS = 300;
-const ASK_AGAIN_AFTER_MS = 5_000;
 
 /**
  * Sends something, with the same keys, until there is an answer: again after what was unsent,
@@ -72,7 +70,7 @@ export function persist<T>(
   let verdict: ErrorClass = "final";
   let few = 0;
   let isGivenUp = false;
-  const holders = watchHolders(access.sql);
+  const { subject } = errand;
 
   async function attempt(): Promise<T> {
     try {
@@ -80,6 +78,7 @@ export function persist<T>(
     } catch (error) {
       place?.leave("served");
       place = undefined;
+      access.heed(error);
       verdict = error instanceof LingeringError ? "unsent" : classifyError(error);
       throw error;
     }
@@ -110,16 +109,18 @@ export function persist<T>(
       // What an upgrade has changed is looked up anew.
       prepare: few === 0,
     };
-    const asking = holders.watch(observed, patience);
+    const stopAsking = access.holders.askFor(subject, observed, patience);
     try {
-      return await errand.send(bound(observed.sql, bounds), taken);
+      const answer = await errand.send(bound(observed.sql, bounds), taken);
+      access.holders.forget(subject);
+      return answer;
     } catch (error) {
       judge(error, observed);
       taken.leave(isHeldUp(error) ? "blocked" : "served");
       throw error;
     } finally {
       access.heed(observed.repeatedFor());
-      clearTimeout(asking);
+      stopAsking();
       taken.leave("served");
       current = undefined;
     }
@@ -161,7 +162,7 @@ export function persist<T>(
       return trouble;
     },
     get holders() {
-      return holders.seen;
+      return access.holders.of(subject);
     },
     cancel: () => current?.cancel(),
   };
@@ -170,33 +171,6 @@ export function persist<T>(
 
 function enter(access: Access, { subject, slow }: Errand<unknown>): Promise<Place> {
   return new Promise((start) => access.places.enter({ subject, slow, start }));
-}
-
-/** Finds out who keeps something waiting, if it takes long. */
-function watchHolders(sql: Queryable) {
-  let seen: readonly Holder[] = [];
-  let askAgainAt = 0;
-
-  async function ask(observed: Observed): Promise<void> {
-    const backend = observed.backend();
-    if (backend === undefined || !observed.wasSent()) return;
-    askAgainAt = performance.now() + ASK_AGAIN_AFTER_MS;
-    try {
-      seen = await findHolders(sql, backend);
-    } catch {
-      // It is told with the error only if it is known.
-    }
-  }
-
-  return {
-    get seen() {
-      return seen;
-    },
-    watch(observed: Observed, patience: number): NodeJS.Timeout | undefined {
-      if (patience < ASK_AFTER_MS || performance.now() < askAgainAt) return undefined;
-      return setTimeout(ask, ASK_AFTER_MS, observed).unref();
-    },
-  };
 }
 
 /** A process that was sent this before has not ended yet. */

@@ -31,8 +31,7 @@ export function createPreparedCheck(): (connection: Queryable) => Queryable {
     const { pid } = state;
     const asked = connection.unsafe(CHECK, [statement.name], { prepare: false });
     const [row] = await asked.raw();
-    // A pool may have asked on another connection.
-    if ((asked as Prepared).state !== state || state.pid !== pid) return;
+    if (state.pid !== pid) return;
     const [backend, isKept] = (row ?? []).map((value) => value?.toString("utf8"));
     const isDirect = Number(backend) === pid;
     // A pooler that keeps statements gives them names of its own.
@@ -45,7 +44,8 @@ export function createPreparedCheck(): (connection: Queryable) => Queryable {
       const sent = connection.unsafe(query, parameters, options);
       const raw = async () => {
         const rows = await sent.raw().then(undefined, explain);
-        await check(connection, sent as Prepared);
+        // A whole pool commits by itself.
+        if (!("begin" in connection)) await check(connection, sent as Prepared);
         return rows;
       };
       return { raw };

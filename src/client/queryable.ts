@@ -47,6 +47,7 @@ interface PgQuery {
 
 /** What a `Pool` has beside. */
 interface PgPool {
+  readonly options?: { readonly max?: number };
   connect(): Promise<PgPoolClient>;
 }
 
@@ -63,6 +64,8 @@ const asText = { getTypeParser: () => (text: string) => text };
 /** Makes what the methods run on out of a `Client`, `Pool` or `PoolClient` of `pg`. */
 export function fromPg(client: PgClient): Queryable {
   return {
+    // How many connections there are, as a pool of postgres.js says it.
+    ...(isPool(client) && { options: client.options }),
     unsafe(text, values) {
       const config: PgQuery = { text, values, rowMode: "array", types: asText };
       // As postgres.js has it: null until a connection has the query.

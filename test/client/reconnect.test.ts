@@ -225,14 +225,17 @@ describe("what the server has not got to when the connection breaks", () => {
 
   test("nor when it waits for the wallet already", async () => {
     const letGo = await holdLock(database, walletId);
-    const charging = ledger.charge({ walletId, amount: 20n });
+    // One connection: none is left to ask who holds the wallet.
+    const url = network.through(urlOf(database));
+    await using single = createLedger(url, { connections: 1 });
+    const charging = single.charge({ walletId, amount: 20n });
     const [first] = await untilOneWaits();
     network.cut();
     await until("another waits", async () => (await untilOneWaits())[0] !== first);
     const refused = rejection(InsufficientFundsError, charging);
     await letGo();
     await refused;
-    await until("the server has let go of it", () => network.lines === 1);
+    await until("the server has let go of it", () => network.lines === 2);
     await credit(50n);
     expect(await events()).toEqual(["credited"]);
   });
