@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:9b999dbf16a4009fdf90a5607f9f6674fb11cd76
+--! Hash: sha1:5af42e19dc6dec98fb63f6b14d99e05d8393bd85
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -105,6 +105,26 @@ create type baseledger._setting as (
 
 drop function if exists baseledger._sweep_singly(text[], integer);
 drop function if exists baseledger._sweep(text[], integer);
+
+-- Described here once: they mean the same in every function that has them.
+comment on schema baseledger is
+  e'The ledger: wallets, reservations, and a hash-chained journal. Its functions say in their '
+  'comments what they do; what their arguments are, if not said there:\n'
+  'p_wallet_id: Id of the wallet.\n'
+  'p_amount: In the wallet''s smallest step, above 0.\n'
+  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with it, '
+  'the command is carried out once.\n'
+  'p_reservation_id: Name of the reservation in its wallet.\n'
+  'p_at_least: The least to be content with, if p_amount is not there. Default: p_amount.\n'
+  'p_final: Whether the rest is given back; false books a part and keeps the rest reserved.\n'
+  'p_metadata: A JSON object of at most 16 KiB, which goes on record with the event.\n'
+  'p_reason: Why, in 1 to 1000 characters; goes on record.\n'
+  'p_unit: What amounts are of, such as USD or tokens.\n'
+  'p_scale: Decimal digits of the smallest step, 0 to 18.\n'
+  'p_overdraft_limit: How far below zero settlements may take available; 0 = not at all. '
+  'Default: without limit.\n'
+  'p_at: The instant; after now means now.\n'
+  'p_limit: How many at most, 1 to 100,000.';
 
 -- Described here once: they mean the same in every function that has them.
 comment on schema baseledger is
