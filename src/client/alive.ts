@@ -38,7 +38,7 @@ export function keepAlive({ receipt, ttl, signal, send }: LifeParts): Life {
 
   const heartbeat = startHeartbeat({
     reservationId,
-    ttlMs: expiresAt.getTime() - receipt.occurredAt.getTime(),
+    ttlMs: lifeMs(ttl, receipt),
     beat: () => extend(),
     onLost: (reason) => lost.abort(reason),
   });
@@ -62,4 +62,18 @@ export function keepAlive({ receipt, ttl, signal, send }: LifeParts): Life {
       signal?.removeEventListener("abort", abort);
     },
   };
+}
+
+const LEAST_LIFE_MS = 1_000;
+
+/**
+ * How long a reservation lives, in milliseconds. The database reads an interval such as `5 minutes`:
+ * its life is from the event to the deadline, unless the event is dated ahead of the server's clock,
+ * by which deadlines count. Then this program's clock has to do.
+ */
+function lifeMs(ttl: number | string, { expiresAt, occurredAt }: Held): number {
+  if (typeof ttl === "number") return ttl * 1000;
+  const life = expiresAt.getTime() - occurredAt.getTime();
+  if (life >= LEAST_LIFE_MS) return life;
+  return Math.max(expiresAt.getTime() - Date.now(), LEAST_LIFE_MS);
 }

@@ -54,6 +54,9 @@ export interface HoldParts extends Pick<HandleParts, "send"> {
   readonly stay: () => () => void;
 }
 
+/** What `reserve` gives a reservation that asks for none. */
+const DEFAULT_TTL_S = 600;
+
 /** Holds funds, and gives the handle. */
 export async function hold(options: HoldOptions, parts: HoldParts): Promise<Handle> {
   const { signal } = options;
@@ -80,7 +83,7 @@ async function reserve(options: HoldOptions, parts: HoldParts): Promise<Handle> 
   const onEnd = parts.stay();
   try {
     const receipt = await parts.reserve({ ...args, idempotencyKey }, { wait, signal });
-    const ttl = options.ttl ?? lifeOf(receipt);
+    const ttl = options.ttl ?? DEFAULT_TTL_S;
     const extended = receipt.replayed ? await takeOver(receipt, ttl, parts) : receipt;
     return createHandle({ receipt: extended, ttl, signal, onThrow, send: parts.send, onEnd });
   } catch (error) {
@@ -95,9 +98,4 @@ async function takeOver(receipt: Held, ttl: number | string, { send }: HoldParts
   const args = { walletId, reservationId, ttl, idempotencyKey: createKey() };
   const { expiresAt, occurredAt } = (await send("extend", args)) as Held;
   return { ...receipt, expiresAt, occurredAt };
-}
-
-/** The seconds that the database gave a reservation which asked for none. */
-function lifeOf({ expiresAt, occurredAt }: Held): number {
-  return Math.round((expiresAt.getTime() - occurredAt.getTime()) / 1000);
 }

@@ -1,4 +1,5 @@
 import { getEventListeners } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   AlreadyEndedError,
@@ -488,6 +489,19 @@ describe("a heartbeat", () => {
     });
     await rejection(ReservationExpiredError, attempt);
     expect(await funds()).toEqual({ available: 100n, reserved: 0n, spent: 0n });
+  });
+});
+
+describe("a wallet whose last event lies ahead of the clock", () => {
+  test.each([undefined, 60, "1 minute"])("keeps its holds alive (ttl %s)", async (ttl) => {
+    await freshWallet();
+    await travelBack(database, walletId, "-26 hours");
+    await using reservation = await ledger.hold({ walletId, amount: 10n, ttl });
+    await setImmediate();
+    await ledger.balance({ walletId });
+    expect(reservation.signal.aborted).toBe(false);
+    // Neither a heartbeat in a hurry nor none at all.
+    expect(await events()).toEqual(["reserved"]);
   });
 });
 

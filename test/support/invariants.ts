@@ -17,6 +17,8 @@ interface Event extends Balances {
   readonly details: { readonly final?: boolean; readonly late?: boolean } | null;
   /** Microseconds. */
   readonly at: bigint;
+  /** By the server's clock, by which deadlines count: `at`, unless that lies ahead of it. */
+  readonly clock: bigint;
   readonly deadline: bigint | null;
 }
 
@@ -93,6 +95,8 @@ async function readEvents(ledger: TestLedger) {
     select wallet_id, seq, event, reservation_id, amount, available, reserved, spent,
         idempotency_key, details,
         (extract(epoch from occurred_at) * 1000000)::bigint as at,
+        (extract(epoch from occurred_at) * 1000000)::bigint
+          - coalesce((details ->> 'ahead_us')::bigint, 0) as clock,
         (extract(epoch from expires_at) * 1000000)::bigint as deadline
       from baseledger.journal
       order by wallet_id, seq`;
@@ -155,7 +159,7 @@ function fold(events: readonly Event[]) {
     const held = [...open.values()].reduce((sum, each) => sum + heldBy(each), 0n);
     require(3, now.reserved === held && held >= 0n, `holds ${held} in all`);
     // What is due counts as returned, even if a sweep has just not got to it.
-    const due = [...open.values()].filter(({ deadline }) => deadline <= event.at);
+    const due = [...open.values()].filter(({ deadline }) => deadline <= event.clock);
     const back = due.reduce((sum, each) => sum + heldBy(each), 0n);
     past.push({ ...now, available: now.available + back, reserved: now.reserved - back });
     require(4, !life.end || heldBy(life) === 0n, "settled and released is not the amount");
@@ -201,7 +205,7 @@ function move(
   const nothing = { funds: 0n, available: 0n, reserved: 0n, spent: 0n };
   const a = event.amount ?? 0n;
   const h = heldBy(life);
-  const inTime = life.deadline > event.at;
+  const inTime = life.deadline > event.clock;
   switch (event.event) {
     case "opened":
     case "frozen":
