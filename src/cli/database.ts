@@ -20,21 +20,24 @@ export function addDatabaseOptions(command: Command): Command {
           "embedded server of this directory",
       ).default(process.env.DATABASE_URL || addressOfEnvironment(), "from the environment"),
     )
-    .hook("preAction", refuseEmptyUrl);
+    .hook("preAction", checkUrl);
 }
 
 /** Adds `--url` to a command that fills a database: one that the environment names is no consent. */
 export function addOwnDatabaseOptions(command: Command, otherwise: string): Command {
   return command
     .option("--url <url>", `work in this database; else ${otherwise}, whatever DATABASE_URL says`)
-    .hook("preAction", refuseEmptyUrl);
+    .hook("preAction", checkUrl);
 }
 
-// A variable of the shell that is not set must not lead to another database.
-function refuseEmptyUrl(_: Command, command: Command): void {
-  if (command.opts().url === "" && command.getOptionValueSource("url") === "cli") {
-    throw new UsageError("--url is empty");
-  }
+// What is no address must not lead to another database, like that of this machine: an option with
+// a variable of the shell that is not set, or a name without the scheme.
+function checkUrl(_: Command, command: Command): void {
+  const { url } = command.opts() as DatabaseOptions;
+  const given = command.getOptionValueSource("url") === "cli";
+  if (url === undefined || /^postgres(ql)?:\/\//.test(url) || (url === "" && !given)) return;
+  const name = given ? "--url" : "DATABASE_URL";
+  throw new UsageError(`${name} is not an address like postgres://user@host/database`);
 }
 
 /** Whether the database is the embedded server, and not one the caller named. */

@@ -73,7 +73,12 @@ async function main(): Promise<void> {
   }
 }
 
+let failed = false;
+
 function fail(error: unknown, json: boolean): void {
+  // What breaks because of it is no other failure.
+  if (failed) return;
+  failed = true;
   const failure = failureOf(error);
   if (failure) {
     tell(failure, json);

@@ -52,14 +52,12 @@ async function showStatement(walletId: string, options: Options): Promise<void> 
   const { from, to, csv, json } = options;
   await withConnection(options, async (sql) => {
     const denomination = await denominationOf(sql, walletId);
-    await sql.begin("read only", async (tx) => {
-      const pages = inPages(tx, (page) => statement(page, { walletId, from, to }));
-      if (json) {
-        await printJsonArray(pages);
-        return;
-      }
-      const account = toAccount(walletId, denomination, pages);
-      await (csv ? printCsv(account) : printAccount(account));
-    });
+    const pages = inPages(sql, (page) => statement(page, { walletId, from, to }));
+    if (json) {
+      await printJsonArray(pages);
+      return;
+    }
+    const account = toAccount(walletId, denomination, pages);
+    await (csv ? printCsv(account) : printAccount(account));
   });
 }
