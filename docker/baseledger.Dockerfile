@@ -1,12 +1,20 @@
-# The command baseledger. Node runs the TypeScript sources as they are.
+# The command baseledger, as the package has it.
+FROM docker.io/library/node:24.9.0-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.json ./
+RUN npm ci --ignore-scripts
+COPY scripts/build.ts ./scripts/
+COPY src ./src
+RUN node scripts/build.ts
+
 FROM docker.io/library/node:24.9.0-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY db ./db
-COPY src ./src
+COPY --from=build /app/dist ./dist
 # committed migrations may be readable for their author only
-RUN chmod -R a+rX db src
+RUN chmod -R a+rX db dist
 USER node
-ENTRYPOINT ["node", "src/cli/main.ts"]
+ENTRYPOINT ["node", "dist/cli/main.js"]

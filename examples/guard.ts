@@ -1,11 +1,18 @@
-import { createLedger, formatAmount, InsufficientFundsError, parseAmount } from "../src/index.ts";
+import {
+  createKey,
+  createLedger,
+  formatAmount,
+  InsufficientFundsError,
+  parseAmount,
+} from "../src/index.ts";
 
 const usd = (text: string) => parseAmount(text, 9); // dollars in nano-dollars, exactly
 const show = (amount: bigint) => `${formatAmount(amount, 9)} USD`;
 
-await using ledger = createLedger(process.env.DATABASE_URL ?? "");
-await ledger.openWallet({ walletId: "acme-guard" });
-await ledger.credit({ walletId: "acme-guard", amount: usd("10.00") });
+const ledger = createLedger(process.env.DATABASE_URL);
+const walletId = `acme-${createKey()}`; // a new wallet each time that this is run
+await ledger.openWallet({ walletId });
+await ledger.credit({ walletId, amount: usd("10.00") });
 
 /** Stands for a call of a model: 1,200 tokens in, some out. */
 async function callModel(): Promise<{ text: string; cost: bigint }> {
@@ -13,28 +20,34 @@ async function callModel(): Promise<{ text: string; cost: bigint }> {
 }
 
 // Holds 25 cents, keeps the hold alive while the callback runs, then settles what it reports. If
-// the callback throws before it has spent anything, the hold is cancelled; if this process dies,
-// it is back at its deadline.
+// the callback throws before it has reported anything, the hold is cancelled, or `onThrow` says
+// what to book; if this process dies, it is back at its deadline.
 const text = await ledger.guard(
-  { wallet: "acme-guard", amount: usd("0.25"), ttl: "2 minutes" },
+  { walletId, amount: usd("0.25"), ttl: "2 minutes" },
   async (reservation) => {
     const answer = await callModel();
     reservation.spend(answer.cost);
     return answer.text;
   },
 );
-console.log(text, show((await ledger.balance({ walletId: "acme-guard" })).available), "left");
+console.log(text, show((await ledger.balance({ walletId })).available), "left");
 
-// Concurrent commands of one wallet share round trips and commits; each has its own answer.
+// 100 calls at once ask for 25 dollars, and there are 10. With `wait`, those that come too late get
+// what the others return. Their commands share round trips and commits.
 const calls = Array.from({ length: 100 }, async () =>
-  ledger.guard({ wallet: "acme-guard", amount: usd("0.25") }, async (reservation) => {
-    reservation.spend(usd("0.001"));
+  ledger.guard({ walletId, amount: usd("0.25"), wait: 30 }, async (reservation) => {
+    reservation.spend((await callModel()).cost);
   }),
 );
-const done = await Promise.allSettled(calls);
-const granted = done.filter(({ status }) => status === "fulfilled").length;
-const refused = done.filter(
-  (call) => call.status === "rejected" && call.reason instanceof InsufficientFundsError,
-).length;
-console.log("all answered:", granted + refused === 100);
-console.log("never more held than there was:", granted > 0 && refused > 0);
+await Promise.all(calls);
+const { available, reserved, spent } = await ledger.balance({ walletId });
+console.log(show(available), "left,", show(reserved), "held,", show(spent), "spent");
+
+// What is not there cannot be reserved: the callback does not run.
+try {
+  await ledger.guard({ walletId, amount: usd("99.00") }, callModel);
+} catch (error) {
+  if (!(error instanceof InsufficientFundsError)) throw error;
+  console.log(`refused: ${error.reason}, short of ${show(error.shortfall)}`);
+}
+await ledger.close();

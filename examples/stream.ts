@@ -1,56 +1,90 @@
-import { createLedger, formatAmount, OutcomeUnknownError, parseAmount } from "../src/index.ts";
+import {
+  createKey,
+  createLedger,
+  formatAmount,
+  OutcomeUnknownError,
+  parseAmount,
+} from "../src/index.ts";
 
 const usd = (text: string) => parseAmount(text, 9); // dollars in nano-dollars, exactly
-const wallet = "acme-stream";
 
-await using ledger = createLedger(process.env.DATABASE_URL ?? "");
-await ledger.openWallet({ walletId: wallet });
-await ledger.credit({ walletId: wallet, amount: usd("1.00") });
+const ledger = createLedger(process.env.DATABASE_URL);
+const walletId = `acme-${createKey()}`; // a new wallet each time that this is run
+await ledger.openWallet({ walletId });
+await ledger.credit({ walletId, amount: usd("1.00") });
 
 async function show(what: string): Promise<void> {
-  const { spent, reserved } = await ledger.balance({ walletId: wallet });
+  const { spent, reserved } = await ledger.balance({ walletId });
   console.log(`${what}: spent ${formatAmount(spent, 9)}, held ${formatAmount(reserved, 9)}`);
 }
 
-/** Stands for a model that streams its answer. */
-async function* streamModel(signal: AbortSignal): AsyncGenerator<string> {
-  for (const token of ["Once", "upon", "a", "time", "there", "was"]) {
+/** Stands for a model that streams its answer, and says only at its end what it has cost. */
+async function* streamModel(signal: AbortSignal): AsyncGenerator<{ text: string; cost?: bigint }> {
+  for (const text of ["Once", "upon", "a", "time"]) {
     signal.throwIfAborted();
-    yield token;
+    yield { text };
   }
+  yield { text: "…", cost: usd("0.0140") };
 }
 
-// A stream costs as far as it came. Its reader leaves after three tokens: these are settled, and
-// the rest is given back. `reservation.signal` aborts when the reader's does, or the hold is lost.
-const reader = new AbortController();
-const answer: string[] = [];
-const streaming = ledger.guard(
-  { wallet, amount: usd("0.25"), signal: reader.signal },
-  async (reservation) => {
-    for await (const token of streamModel(reservation.signal)) {
-      reservation.spend(usd("0.001"));
-      answer.push(token);
-      if (answer.length === 3) reader.abort();
-    }
-  },
-);
-await streaming.catch((error: unknown) => {
-  if (error !== reader.signal.reason) throw error;
-});
-await show(`aborted after "${answer.join(" ")}"`);
+const PROMPT = usd("0.0100");
+const TOKEN = usd("0.0010");
 
-// Without a callback. Whatever the block leaves unsettled, `await using` settles or cancels.
-{
-  await using step = await ledger.hold({ wallet, amount: usd("0.10"), ttl: "1 minute" });
+/** Streams an answer to a reader, who may leave: then the signal aborts, and the stream throws. */
+async function streamTo(reader: AbortSignal, write: (text: string) => void): Promise<void> {
+  let chunks = 0;
+  // A provider bills a stream that is cut off, but the usage in its last chunk never comes. So this
+  // is what to book when the callback throws before it has reported: the prompt, once the stream has
+  // begun, and what has arrived. Without `onThrow` the hold would be cancelled, and nothing booked.
+  const onThrow = () => (chunks === 0 ? 0n : PROMPT + TOKEN * BigInt(chunks));
+  await ledger.guard(
+    { walletId, amount: usd("0.25"), signal: reader, onThrow },
+    async (reservation) => {
+      // Aborts when the reader's signal does, or when the hold is lost.
+      for await (const { text, cost } of streamModel(reservation.signal)) {
+        chunks += 1;
+        write(text);
+        if (cost !== undefined) reservation.spend(cost);
+      }
+    },
+  );
+}
+
+const words: string[] = [];
+await streamTo(new AbortController().signal, (text) => words.push(text));
+await show(`read "${words.join(" ")}"`);
+
+const reader = new AbortController();
+const cut: string[] = [];
+try {
+  await streamTo(reader.signal, (text) => {
+    if (cut.push(text) === 2) reader.abort();
+  });
+} catch (error) {
+  if (error !== reader.signal.reason) throw error;
+}
+await show(`cut off after "${cut.join(" ")}"`);
+const last = (await ledger.statement({ walletId })).at(-1);
+console.log(`on record: ${last?.event}, ${JSON.stringify(last?.metadata)}`);
+
+// The bill may say more than was booked: charge the difference. (Less is a `refund`.)
+await ledger.charge({ walletId, amount: usd("0.0005"), metadata: { bill: "2026-03" } });
+await show("corrected by the bill");
+
+// Without a callback. `close` settles or cancels what is still open, as `await using` would.
+const step = await ledger.hold({ walletId, amount: usd("0.10"), ttl: "1 minute" });
+try {
   await step.extend(usd("0.40")); // it takes a larger model: hold more
   await show("two models asked");
   await step.settle(usd("0.32"), { model: "large" });
+} finally {
+  await step.close();
 }
 await show("step settled");
 
 // A job that is run again when nobody knows whether it was booked: with a key of its own it is
 // booked once. The client has sent it again by itself, for 30 seconds, before it says so.
-const job = { walletId: wallet, amount: usd("0.05"), idempotencyKey: "job-17" };
+const job = { walletId, amount: usd("0.05"), idempotencyKey: "job-17" };
 let answers = 0;
 /** Stands for a network that loses the first answer. */
 async function chargeJob() {
@@ -64,3 +98,4 @@ const receipt = await chargeJob().catch((error: unknown) => {
   throw error;
 });
 await show(`job ${receipt.replayed ? "was booked before" : "is booked now"}`);
+await ledger.close();

@@ -61,7 +61,7 @@ const throwAway = { fsync: "off", full_page_writes: "off", max_connections: "200
  * A server that is not stopped does not keep the program alive.
  *
  * @throws Error when the package is missing, or when another program (or another call) runs a
- *   server on the same `dataDir`; the message says where. {@link openDatabase} shares it.
+ *   server on the same `dataDir`; the message says where. {@link openEmbedded} shares it.
  */
 export async function startPostgres(options: ServerOptions = {}): Promise<Server> {
   const server = await startOrFind(options);
@@ -73,17 +73,11 @@ export async function startPostgres(options: ServerOptions = {}): Promise<Server
 }
 
 /**
- * Opens the database that this program shall use: the one of the environment variable
- * `DATABASE_URL` if that is set, else an embedded server.
- *
- * A persistent one keeps its data in the folder `BASELEDGER_DATA`, by default `.baseledger` in
- * the working directory. When another program runs that server already, it is shared, and stays
- * up for as long as that program runs.
+ * Opens the embedded server of this directory, whatever `DATABASE_URL` says: it keeps its data in
+ * the folder `BASELEDGER_DATA`, by default `.baseledger` in the working directory. When another
+ * program runs that server already, it is shared, and stays up for as long as that program runs.
  */
-export async function openDatabase(options: { persistent: boolean }): Promise<Database> {
-  const url = process.env.DATABASE_URL;
-  if (url) return shared(url);
-  if (!options.persistent) return startPostgres();
+export async function openEmbedded(): Promise<Database> {
   const home = resolve(process.env.BASELEDGER_DATA || ".baseledger");
   if (fs.mkdirSync(home, { recursive: true })) fs.writeFileSync(join(home, ".gitignore"), "*\n");
   return startOrFind({ dataDir: join(home, "postgres") });

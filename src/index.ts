@@ -1,6 +1,7 @@
 export type { AmountFormat } from "./client/amounts.ts";
 export { formatAmount, parseAmount } from "./client/amounts.ts";
 export * from "./client/errors.ts";
+export type { Floor, OnThrow } from "./client/floor.ts";
 export type { Booked, Done, Granted, Held, Moved, Receipts } from "./client/granted.ts";
 export type { HoldOptions } from "./client/hold.ts";
 export { createKey } from "./client/keys.ts";

@@ -1,41 +1,67 @@
 import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { loadMigrations, type Migration, packaged, type Source } from "./migrate/files.ts";
-import { installation, record } from "./migrate/script.ts";
-import { exclusively, firstMissing } from "./migrate/state.ts";
+import { mendRights, type RightsDifference, RightsError } from "./migrate/rights.ts";
+import { asOwner, installation, record } from "./migrate/script.ts";
+import { firstMissing, readState } from "./migrate/state.ts";
+import {
+  aside,
+  createTurns,
+  type Exclusively,
+  type Transaction,
+  type WaitOptions,
+} from "./migrate/turn.ts";
 
-/** Options of {@link migrate} and {@link installSql}. */
-export interface MigrateOptions {
+export { type Blocker, sayBlocker, sayDuration } from "./migrate/blockers.ts";
+export { type RightsDifference, RightsError, sayDifference } from "./migrate/rights.ts";
+export { BlockedError, type Waiting } from "./migrate/turn.ts";
+
+/** Options of {@link installSql}. */
+export interface InstallOptions {
   /** The folder with `roles.sql`, `schema.sql` and `migrations/committed`; by default ours. */
   readonly directory?: string;
 }
 
+/** Options of {@link migrate}. */
+export interface MigrateOptions extends InstallOptions, WaitOptions {
+  /** Told of the rights that were not what they must be, and are now. */
+  readonly onMended?: (mended: readonly RightsDifference[]) => void;
+}
+
 /**
  * Installs BaseLedger into a database, or brings it up to date: the roles, the schema
- * `baseledger`, and each migration that was not applied yet, in a transaction of its own.
+ * `baseledger`, and each migration that was not applied yet, in a transaction of its own; then
+ * every owner and every right that is not what it must be.
  *
  * Nothing outside that schema is touched, but for the roles, which belong to the server. It can
  * be run again at any time, and by several at once: the others wait, and find nothing to do. To
  * install, the user must be a superuser, or have CREATEROLE and be allowed to create schemas in
- * the database; where nothing is missing, neither is needed.
+ * the database; where nothing is missing, it is enough to be granted `baseledger_owner`.
+ *
+ * Commands go on meanwhile: a lock that others hold is waited for briefly only, and tried again
+ * later, for `waitFor` in all.
  *
  * @param database - address of the database, or a connection of yours (left open)
  * @returns the names of the migrations that this call has applied
  * @throws Error when a migration fails (`cause` is the error of PostgreSQL), when an applied one
- *   was changed since, or when the database is newer than this package; what was applied before
- *   that stays
+ *   was changed since, or when the database is newer than this package; {@link BlockedError} when
+ *   locks were not to be had in time; {@link RightsError} when the user may not mend the rights.
+ *   What was applied before that stays
  */
 export async function migrate(
   database: string | postgres.Sql,
   options: MigrateOptions = {},
 ): Promise<readonly string[]> {
   const source = await loadMigrations(options.directory ?? packaged);
-  if (typeof database !== "string") return run(database, source);
-  const sql = postgres(database, { max: 1, prepare: false, onnotice: () => undefined });
+  const opened = typeof database === "string" ? connect(database) : undefined;
+  const sql = opened ?? (database as postgres.Sql);
+  // The driver takes its own parsed options again, though its types do not say so.
+  const same = { ...sql.options, max: 1 } as unknown as postgres.Options<Record<string, never>>;
+  const beside = postgres(same);
   try {
-    return await run(sql, source);
+    return await run(createTurns({ sql, beside }, options), source, options);
   } finally {
-    await sql.end();
+    await Promise.all([beside.end({ timeout: 1 }), opened?.end()]);
   }
 }
 
@@ -44,33 +70,63 @@ export async function migrate(
  * runs in psql and over every driver, in a transaction of the caller's or by itself; run again,
  * it does nothing, or applies what is missing. A later {@link migrate} goes on from there.
  */
-export async function installSql(options: MigrateOptions = {}): Promise<string> {
+export async function installSql(options: InstallOptions = {}): Promise<string> {
   return installation(await loadMigrations(options.directory ?? packaged));
 }
 
-async function run(sql: postgres.Sql, source: Source): Promise<string[]> {
+function connect(url: string): postgres.Sql {
+  return postgres(url, {
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    onnotice: () => undefined,
+    connection: { application_name: "baseledger migrate" },
+  });
+}
+
+async function run(
+  exclusively: Exclusively,
+  source: Source,
+  { onMended }: MigrateOptions,
+): Promise<string[]> {
   const applied: string[] = [];
-  const state = await exclusively(sql, (tx) => firstMissing(tx, source.migrations));
-  if (state.installed && !state.next) return applied;
-  await prepare(sql, source);
+  if (!(await exclusively((tx) => isComplete(tx, source)))) await prepare(exclusively, source);
   for (;;) {
-    const name = await exclusively(sql, (tx) => applyNext(tx, source.migrations));
-    if (name === undefined) return applied;
+    const name = await exclusively((tx) => applyNext(tx, source.migrations));
+    if (name === undefined) break;
     applied.push(name);
   }
+  const { mended, left } = await exclusively((tx) => mendRights(tx, source.rights));
+  if (mended.length > 0) onMended?.(mended);
+  if (left.length > 0) throw new RightsError(left);
+  return applied;
+}
+
+/** Whether there is no migration to apply, and nothing to be asked of the user's rights. */
+async function isComplete(tx: Transaction, { migrations }: Source): Promise<boolean> {
+  const state = await readState(tx);
+  const ready = state.installed && state.owned && state.able;
+  return ready && (await firstMissing(tx, state, migrations)) === undefined;
 }
 
 /** Roles are the server's, but the lock is the database's: others may make them just now. */
-async function prepare(sql: postgres.Sql, source: Source): Promise<void> {
+async function prepare(exclusively: Exclusively, source: Source): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await exclusively(sql, (tx) => tx.unsafe(`${source.roles}\n${source.schema}`));
+      await exclusively((tx) => makeSchema(tx, source));
       return;
     } catch (error) {
       if (attempt === 20 || !isRace(error)) throw error;
       await pause(10 * attempt);
     }
   }
+}
+
+async function makeSchema(tx: Transaction, { roles, schema, migrations }: Source): Promise<void> {
+  await tx.run(roles);
+  // What is given to the owner is ours, and not a schema of that name of somebody else's.
+  await aside(tx, async () => firstMissing(tx, await readState(tx), migrations));
+  await tx.run(schema);
 }
 
 function isRace(error: unknown): boolean {
@@ -80,17 +136,18 @@ function isRace(error: unknown): boolean {
 }
 
 async function applyNext(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   migrations: readonly Migration[],
 ): Promise<string | undefined> {
-  const { next } = await firstMissing(tx, migrations);
+  const next = await firstMissing(tx, await readState(tx), migrations);
   if (!next) return undefined;
   try {
-    await tx.unsafe(next.body);
+    await tx.run(asOwner);
+    await tx.run(next.body);
   } catch (error) {
     const { message } = error as Error;
     throw new Error(`Migration ${next.name} failed: ${message}`, { cause: error });
   }
-  await tx.unsafe(record(next));
+  await tx.run(record(next));
   return next.name;
 }

@@ -58,6 +58,7 @@ describe("help", () => {
 describe("a wrong command line exits with 2, and says what is wrong in one line", () => {
   test.each([
     [["dance"], /unknown command 'dance'/],
+    [["help", "dance"], /unknown command 'dance'/],
     [["verify", "--loud"], /unknown option '--loud'.*verify --help/],
     [["balance"], /missing required argument 'wallet'/],
     [["balance", "a", "b"], /too many arguments/],
@@ -92,17 +93,32 @@ describe("a database that cannot be reached exits with 3", () => {
     [["migrate"]],
     [["verify"]],
     [["balance", "acme"]],
-    [["statement", "acme", "--json"]],
+    [["statement", "acme"]],
     [["worker"]],
     [["dev"]],
-    [["demo", "--json"]],
   ])("%j", async (args) => {
     const { code, stdout, stderr } = await baseledger([...args, "--url", NOWHERE]);
     expect(stderr).toMatch(
-      /^baseledger: cannot connect: .*ECONNREFUSED.*--url or DATABASE_URL\.\n$/,
+      /^baseledger: cannot connect: .*ECONNREFUSED.*--url, DATABASE_URL or PGHOST\.\n$/,
     );
     expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
   });
+
+  test.each([[["statement", "acme", "--json"]], [["demo", "--json"]]])(
+    "%j says so in JSON, too",
+    async (args) => {
+      const { code, stdout, stderr } = await baseledger([...args, "--url", NOWHERE]);
+      expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringMatching(/^.*\n$/) });
+      expect(JSON.parse(stdout)).toEqual({
+        error: {
+          code: "ECONNREFUSED",
+          message: expect.stringContaining("cannot connect"),
+          detail: null,
+          hint: null,
+        },
+      });
+    },
+  );
 
   test("so does one without such a user", async () => {
     const url = new URL(database.url);
@@ -240,7 +256,7 @@ describe("what runs until it is told to end", () => {
   });
 
   test("demo ends at Ctrl-C, with the code that shells know", async () => {
-    const { child, said, ended } = start(["demo"], env);
+    const { child, said, ended } = start(["demo", "--url", database.url], {});
     await until("it runs", () => said().includes("Connecting"));
     child.kill("SIGINT");
     expect(await ended).toMatchObject({ code: 130, stderr: "" });

@@ -99,11 +99,11 @@ test("a person sees a table, and no colours where they did not ask for any", asy
 
 describe("on somebody else's server", () => {
   let database: TestDatabase;
-  let env: Record<string, string>;
   let sql: postgres.Sql;
+  let there: readonly string[];
   beforeAll(async () => {
     database = await createDatabase();
-    env = { DATABASE_URL: database.url };
+    there = ["--url", database.url];
     sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   });
   afterAll(async () => {
@@ -112,13 +112,20 @@ describe("on somebody else's server", () => {
   });
 
   test("two runs at once do not meet, and make no login", async () => {
-    const runs = await Promise.all([baseledger(SMALL, env), baseledger(SMALL, env)]);
+    const runs = await Promise.all([1, 2].map(() => baseledger([...SMALL, ...there])));
     const results = runs.map(({ stdout }) => JSON.parse(stdout) as Result);
     expect(runs.map(({ code }) => code)).toEqual([0, 0]);
     results.forEach(expectConsistent);
     const wallets = results.flatMap(({ customers }) => customers.map((one) => one.walletId));
     expect(new Set(wallets).size).toBe(6);
     expect(await sql`select from pg_roles where rolname like 'baseledger_demo%'`).toHaveLength(0);
+  });
+
+  test("nothing is done that --url has not asked for", async () => {
+    const before = await sql`select from baseledger.wallet_balances`;
+    const { code } = await baseledger([...SMALL, "--calls", "20"], { DATABASE_URL: database.url });
+    expect(code).toBe(0);
+    expect(await sql`select from baseledger.wallet_balances`).toHaveLength(before.length);
   });
 
   test("a ledger that books a settlement twice is found out: exit 1, and in words", async () => {
@@ -143,7 +150,7 @@ describe("on somebody else's server", () => {
         return v_receipt;
       end $$`);
     const args = ["demo", "--trace", trace, "--credit", "1", "--seed", "1"];
-    const { code, stdout } = await baseledger(args, env);
+    const { code, stdout } = await baseledger([...args, ...there]);
     await sql`drop function baseledger.settle`;
     await sql`alter function baseledger.honest_settle rename to settle`;
     rmSync(dir, { recursive: true });

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { isAlive } from "../src/embedded/dataDir.ts";
-import { openDatabase, type Server, startPostgres } from "../src/embedded.ts";
+import { openEmbedded, type Server, startPostgres } from "../src/embedded.ts";
 import { until } from "./support/until.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -354,45 +354,36 @@ describe("a server with a folder of its own", () => {
   });
 });
 
-describe("openDatabase", () => {
-  test("gives DATABASE_URL when that is set, and leaves that server alone", async () => {
+describe("openEmbedded", () => {
+  test("does not touch the server that DATABASE_URL names", async () => {
     const server = await start();
     vi.stubEnv("DATABASE_URL", server.url);
-    const database = await openDatabase({ persistent: true });
-    expect(database.url).toBe(server.url);
-    await database.stop();
-    expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);
-    expect(fs.existsSync(join(folder, "home"))).toBe(false);
+    const database = await openEmbedded();
+    servers.push(database);
+    expect(database.url).not.toBe(server.url);
   });
 
   test("keeps its data under BASELEDGER_DATA, out of version control", async () => {
-    const first = await openDatabase({ persistent: true });
+    const first = await openEmbedded();
     servers.push(first);
     await query(first.url, "create table kept as select 1 as one");
     await first.stop();
     expect(fs.readFileSync(join(folder, "home", ".gitignore"), "utf8")).toBe("*\n");
-    const second = await openDatabase({ persistent: true });
+    const second = await openEmbedded();
     servers.push(second);
     expect(await query(second.url, "select one from kept")).toEqual([{ one: 1 }]);
   });
 
-  test("throws its data away when it is not to be persistent", async () => {
-    const database = await openDatabase({ persistent: false });
-    servers.push(database);
-    expect(await query(database.url, "select 1 as one")).toEqual([{ one: 1 }]);
-    expect(fs.existsSync(join(folder, "home"))).toBe(false);
-  });
-
   test("shares a server that another program runs", async () => {
     const { facts } = await run("stay", { open: true });
-    const database = await openDatabase({ persistent: true });
+    const database = await openEmbedded();
     expect(database.url).toBe(facts.url);
     await database.stop();
     expect(await query(facts.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
   test("gives one server to all who ask at once, the first time too", async () => {
-    const all = await Promise.all([0, 1, 2].map(() => openDatabase({ persistent: true })));
+    const all = await Promise.all([0, 1, 2].map(() => openEmbedded()));
     servers.push(...all);
     expect(new Set(all.map(({ url }) => url)).size).toBe(1);
     expect(fs.readdirSync(join(folder, "home")).sort()).toEqual([".gitignore", "postgres"]);

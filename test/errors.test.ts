@@ -233,7 +233,10 @@ describe("a refusal of the database", () => {
     LGRID: () => ledger.reserve(operator, { ...w("i"), reservationId: "ended", amount: 1n }),
     LGRNF: () => ledger.cancel(operator, { ...w("j"), reservationId: "none" }),
     LGUNK: async () => {
-      const [refused] = await ledger.post(operator, { walletId: "w", commands: [{ op: "spend" }] });
+      const [refused] = await ledger.post(operator, {
+        walletId: "w",
+        commands: [{ op: "spend" } as never],
+      });
       throw refused && refusalToError(refused);
     },
     LGWNF: () => ledger.balance(operator, { walletId: "none" }),

@@ -12,7 +12,26 @@ const root = join(import.meta.dirname, "..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
 /** The examples in TypeScript. */
-const PROGRAMS = ["guard", "stream", "wrappers"];
+const PROGRAMS = ["commit-then-call", "guard", "stream", "wrappers"];
+
+/** Without `await using`, which the JavaScript of Node 22 does not have. */
+const OLDER =
+  Number.parseInt(process.versions.node, 10) < 24 ? [] : ["--no-js-explicit-resource-management"];
+
+/** The examples in Python, with the package that each imports. */
+const PYTHON = [
+  ["with_psycopg3", "psycopg"],
+  ["with_psycopg2", "psycopg2"],
+] as const;
+
+/** A Python that has a package: that of Debian's packages is in /usr/bin. */
+async function findPython(module: string): Promise<string | undefined> {
+  for (const python of ["python3", "/usr/bin/python3"]) {
+    const found = await run(python, ["-c", `import ${module}`]).catch(() => undefined);
+    if (found) return python;
+  }
+  return undefined;
+}
 
 /** Those that the README shows. */
 const SHOWN = ["guard", "wrappers"];
@@ -42,11 +61,27 @@ describe("examples", () => {
     await expect(printed).toMatchFileSnapshot(join(root, "examples/session.out"));
   });
 
-  test.each(PROGRAMS)("%s prints what it is committed with", async (name) => {
-    const { stdout } = await run(process.execPath, [join(root, `examples/${name}.ts`)], {
-      env: { ...process.env, DATABASE_URL: database.url },
-    });
-    await expect(stdout).toMatchFileSnapshot(join(root, `examples/${name}.out`));
+  /** What a program prints, which is the same when it is run again on that database. */
+  async function twice(program: string, ...args: string[]): Promise<string> {
+    const env = { ...process.env, DATABASE_URL: database.url };
+    const first = await run(program, args, { env });
+    const second = await run(program, args, { env });
+    expect([first.stderr, second.stderr]).toEqual(["", ""]);
+    expect(second.stdout).toBe(first.stdout);
+    return first.stdout;
+  }
+
+  test.each(PROGRAMS)("%s prints what it is committed with, also a second time", async (name) => {
+    const file = join(root, `examples/${name}.ts`);
+    const printed = await twice(process.execPath, ...OLDER, file);
+    await expect(printed).toMatchFileSnapshot(join(root, `examples/${name}.out`));
+  });
+
+  test.for(PYTHON)("%s prints the same with %s", async ([name, module], { skip }) => {
+    const python = await findPython(module);
+    if (!python) return skip(`there is no python3 with ${module}`);
+    const printed = await twice(python, join(root, `examples/python/${name}.py`));
+    await expect(printed).toMatchFileSnapshot(join(root, `examples/python/${name}.out`));
   });
 
   test("the chain can be checked by hand, as its documentation says, by an auditor", async () => {

@@ -126,6 +126,52 @@ describe("the text", () => {
     expect(text).toContain("  /** Default: ('x'::text || 'y'::text). */\n  readonly name?: ");
   });
 
+  test("describes arguments: as the function does, or else the schema", async () => {
+    const schema = await createSchema(`
+      create function sample.f(p_amount bigint, p_ttl interval default null,
+        p_least bigint default 1, p_note text default null) returns void language sql as '';
+      comment on function sample.f is E'Does p_amount.\\np_ttl: How long. Default: 10 minutes.\\n'
+        'p_other: no argument of this.';
+    `);
+    await sql.unsafe(`comment on schema ${schema} is
+      E'Samples.\\np_amount: How much, at least p_least.\\np_ttl: Never.'`);
+    const text = await generate(sql, { schema });
+    expect(text).toContain("/**\n * Does `amount`.\n * p_other: no argument of this.\n */\n");
+    expect(text).toContain("  /** How much, at least `least`. */\n  readonly amount: bigint;\n");
+    expect(text).toMatch(
+      /How long\. An interval .*\n?.* Default: 10 minutes\. \*\/\n {2}readonly ttl\?/,
+    );
+    expect(text).toContain("  /** Default: 1. */\n  readonly least?: bigint | null | undefined;\n");
+    expect(text).toContain(
+      "  /** Default: null. */\n  readonly note?: string | null | undefined;\n",
+    );
+  });
+
+  test("types a list of commands by the functions that it names", async () => {
+    const text = await generated(`
+      create function sample.hold(p_id text, p_amount bigint, p_at_least bigint default null)
+        returns void language sql as '';
+      comment on function sample.hold is E'Holds.\np_at_least: Below p_amount. Default: all.';
+      create function sample.drop_it(p_id text, p_why jsonb) returns void language sql as '';
+      create function sample.send(p_id text, p_commands jsonb) returns void language sql as '';
+      comment on function sample.send is E'Sends.\np_commands: Some. @commands(hold, drop_it)';
+      create function sample.send_one(p_id text, p_commands jsonb default null) returns void
+        language sql as '';
+      comment on function sample.send_one is E'p_commands: One. @commands(hold)';
+    `);
+    expect(text).toContain(
+      'export type HoldCommand = {\n  readonly op: "hold";\n  readonly amount: bigint;\n' +
+        "  /** Below `amount`. Default: all. */\n  readonly at_least?: bigint | null | undefined;\n};\n",
+    );
+    expect(text.match(/type HoldCommand/g)).toHaveLength(1);
+    expect(text).toContain("export type SendCommand =\n  | HoldCommand\n  | DropItCommand;\n");
+    expect(text).toContain("  /** Some. */\n  readonly commands: readonly SendCommand[];\n");
+    expect(text).toContain(
+      "  /** One. Default: null. */\n  readonly commands?: readonly SendOneCommand[] | null | undefined;\n",
+    );
+    expect(text).not.toContain("@commands");
+  });
+
   test("is in the order of names, whatever the order in the database", async () => {
     const types = ["mood", "zeal"].map((name) => `create type sample.${name} as enum ('fine');`);
     const functions = ["f_a() returns sample.zeal", "f_b() returns sample.mood"].map(
@@ -184,6 +230,21 @@ describe("what has no wrapper is refused", () => {
       "create type sample.pair as (x_1 integer, x1 integer); create function sample.f() returns " +
         "sample.pair language sql as 'select 1, 2'",
       /type pair: column x1 and column x_1 would/,
+    ],
+    [
+      `${returning("f(p_c jsonb) returns integer")};
+        comment on function sample.f is 'p_c: @commands(g)'`,
+      /function f: @commands names g, which is no public function/,
+    ],
+    [
+      `${returning("f(p_c jsonb) returns integer")}; ${returning("g(p_at date) returns integer")};
+        comment on function sample.f is 'p_c: @commands(g)'`,
+      /function f: JSON has no date, which g takes/,
+    ],
+    [
+      `${returning("f(p_c jsonb) returns integer")}; ${returning("g(p_op text) returns integer")};
+        comment on function sample.f is 'p_c: @commands(g)'`,
+      /function f: g has an argument op/,
     ],
     ["", /has no public functions/],
   ])("%s", async (source, message) => {
@@ -359,6 +420,16 @@ describe("a wrapper", () => {
 });
 
 describe("src/generated/baseledger.ts", () => {
+  test("describes every argument, and each default in words", () => {
+    const text = readFileSync(join(src, "generated", "baseledger.ts"), "utf8");
+    const blocks = text.matchAll(/^export (?:interface \w+Args|type \w+Command =) \{\n(.*?)^\}/gms);
+    const bodies = [...blocks].map(([, body = ""]) => body.replace(/^ {2}readonly op: .*\n/m, ""));
+    expect(bodies.length).toBeGreaterThan(25);
+    for (const body of bodies) expect(body).not.toMatch(/(?:^|;\n) {2}readonly/);
+    expect(text).not.toContain("Default: null");
+    expect(text).toMatch(/seconds\. Default: 10 minutes\.\n {3}\*\/\n {2}readonly ttl\?/);
+  });
+
   test("is what the migrated database gives", async () => {
     const file = join(src, "generated", "baseledger.ts");
     const options = { schema: "baseledger", wire: "../wire/index.ts" };
@@ -381,8 +452,8 @@ describe("src/generated/baseledger.ts", () => {
     expect(receipt).toMatchObject({ event: "reserved", available: 600n, reserved: 400n });
     expect(await reserve(reserved, args)).toEqual({ ...receipt, replayed: true });
     reserved.release();
-    const commands = [{ op: "charge", amount: 2n ** 62n, idempotency_key: "charge" }];
-    const [refused] = await post(operator, { walletId: "w", commands });
+    const charge = { op: "charge", amount: 2n ** 62n, idempotency_key: "charge" } as const;
+    const [refused] = await post(operator, { walletId: "w", commands: [charge] });
     expect(refused).toMatchObject({ refused: "LGNSF", detail: { requested: 2n ** 62n } });
     await operator.end();
   });

@@ -1,8 +1,7 @@
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -10,12 +9,10 @@ import { startPostgres } from "../src/embedded.ts";
 import { packaged } from "../src/migrate/files.ts";
 import { installSql, migrate } from "../src/migrate.ts";
 import { readCatalog } from "./support/catalog.ts";
+import { commit, fileOf, graphileMigrate, release as releaseInto } from "./support/release.ts";
 import { createDatabase } from "./support/server.ts";
 import { until } from "./support/until.ts";
 
-const require = createRequire(import.meta.url);
-const gm = dirname(require.resolve("graphile-migrate"));
-const { calculateHash } = require(join(gm, "hash.js"));
 const one = "create table baseledger.one (id integer);";
 const two = "create table baseledger.two (id integer);";
 
@@ -39,31 +36,9 @@ function connect(url: string, options: postgres.Options<Record<string, never>> =
   return postgres(url, { max: 1, onnotice: () => undefined, ...options });
 }
 
-/** Writes migrations as graphile-migrate commits them, in place of those that were there. */
-function commit(folder: string, ...bodies: string[]): void {
-  const committed = join(folder, "committed");
-  fs.rmSync(committed, { recursive: true, force: true });
-  fs.mkdirSync(committed, { recursive: true });
-  let previous: string | undefined;
-  for (const [index, body] of bodies.entries()) {
-    const hash = calculateHash(body, previous);
-    const header = `--! Previous: ${previous ?? "-"}\n--! Hash: ${hash}\n--! Message: Some step\n`;
-    fs.writeFileSync(fileOf(folder, index + 1), `${header}\n${body}\n`);
-    previous = hash;
-  }
-}
-
-function fileOf(folder: string, id: number): string {
-  return join(folder, "committed", `00000${id}-some-step.sql`);
-}
-
 /** A package of ours with these migrations. */
 function release(...bodies: string[]): { directory: string } {
-  for (const file of ["roles.sql", "schema.sql"]) {
-    fs.copyFileSync(join(packaged, file), join(directory, file));
-  }
-  commit(join(directory, "migrations"), ...bodies);
-  return { directory };
+  return releaseInto(directory, ...bodies);
 }
 
 async function tables(on: postgres.Sql = sql): Promise<string[]> {
@@ -261,9 +236,13 @@ describe("next to others", () => {
     const config = join(directory, ".gmrc");
     fs.writeFileSync(config, JSON.stringify({ migrationsFolder: theirs }));
     const migrateTheirs = () =>
-      promisify(execFile)(process.execPath, [join(gm, "cli.js"), "migrate", "--config", config], {
-        env: { ...process.env, DATABASE_URL: database.url },
-      });
+      promisify(execFile)(
+        process.execPath,
+        [join(graphileMigrate, "cli.js"), "migrate", "--config", config],
+        {
+          env: { ...process.env, DATABASE_URL: database.url },
+        },
+      );
     commit(theirs, "create table public.theirs (id integer);");
     await migrateTheirs();
     expect(await migrate(database.url, release(one))).toEqual(["000001-some-step"]);

@@ -1,15 +1,18 @@
 // Small sizes of the parts in proof/faults, and that these can fail. `npm run proof` makes them large.
 import { randomInt } from "node:crypto";
 import { expect, inject, test } from "vitest";
+import { createNetwork } from "./client/network.ts";
 import { check } from "./proof/faults/check.ts";
 import { histories } from "./proof/faults/histories.ts";
 import type { Sent } from "./proof/faults/history.ts";
 import type { Entry } from "./proof/faults/journal.ts";
+import { connectSql, sendSql } from "./proof/faults/send.ts";
 import { createStage } from "./proof/faults/stage.ts";
 import { faults } from "./proof/faults/under-faults.ts";
 import { playWave } from "./proof/faults/wave.ts";
 import type { Budget } from "./proof/part.ts";
 import { copyTemplate } from "./support/template.ts";
+import { until } from "./support/until.ts";
 
 const PATIENCE_MS = 180_000;
 
@@ -81,3 +84,38 @@ test("and what is wrong would be found", { timeout: PATIENCE_MS }, async () => {
   const dated = sent.map((each) => (each === refused ? { ...each, answer: refusal } : each));
   expect(found(dated, entries)).toMatch(/^nowhere could be answered so/);
 });
+
+test("what a broken connection leaves behind is no answer to the same call", {
+  timeout: PATIENCE_MS,
+}, async () => {
+  await using database = await createDatabase();
+  await using network = await createNetwork(database.url);
+  await using sql = connectUntilEnd(network.through(database.url));
+  await using other = connectUntilEnd(database.url);
+  const call = { call: "withdraw", args: { wallet_id: "w", amount: 5, idempotency_key: "k" } };
+  await sendSql(other.sql, { call: "open_wallet", args: { wallet_id: "w" } });
+  expect(await sendSql(sql.sql, call)).toMatchObject({ refused: "LGNSF" });
+
+  network.hold("answers");
+  const refused = sendSql(sql.sql, call);
+  await until("the refusal is on its way", () => network.held > READY_BYTES);
+  await network.deliver(network.held - READY_BYTES);
+  network.cut();
+  network.release();
+  expect(await refused).toBeUndefined();
+  const funds = { wallet_id: "w", amount: 9, idempotency_key: "funds" };
+  await sendSql(other.sql, { call: "credit", args: funds });
+  await until("the call is answered", async () => {
+    const answer = await sendSql(sql.sql, call);
+    if (answer) expect(answer).toMatchObject({ receipts: [{ amount: 5n }] });
+    return answer;
+  });
+});
+
+/** The length of the message that ends an answer. */
+const READY_BYTES = 6;
+
+function connectUntilEnd(url: string) {
+  const sql = connectSql(url);
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 0 }) };
+}

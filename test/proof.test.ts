@@ -1,10 +1,13 @@
 import { expect, inject, test } from "vitest";
+import type { Json } from "../src/json.ts";
+import { compareStep } from "./proof/compare.ts";
 import { exhaustivePart } from "./proof/exhaustive.ts";
 import { broken } from "./proof/invariants.ts";
+import { call, type Ledger } from "./proof/ledger.ts";
 import { emptyWallet, fold } from "./proof/model.ts";
 import type { Budget, Part } from "./proof/part.ts";
 import { modelPart } from "./proof/random.ts";
-import { commandOf } from "./proof/requests.ts";
+import { type Arguments, commandOf } from "./proof/requests.ts";
 import { copyTemplate } from "./support/template.ts";
 
 // A small size of the proof; `npm run proof` runs it for as long as one likes.
@@ -35,6 +38,31 @@ test("every sequence of three steps comes out as the model says", {
   const { failure, ran } = await run(exhaustivePart(3), 300);
   expect(failure).toBeUndefined();
   expect(ran.sequences).toBe(ran.possible);
+});
+
+test("a deadline that passes during a step may come before or after its refusal", () => {
+  const wallet_id = "a";
+  const step = (call: string, args: Arguments) => ({
+    call,
+    args: { wallet_id, ...args },
+    look: null,
+  });
+  const ledger: Ledger = new Map();
+  const at = 10_000_000n;
+  call(ledger, "open_wallet", { wallet_id, unit: "USD", scale: 9 }, () => at);
+  call(ledger, "credit", { wallet_id, amount: 10, idempotency_key: "funds" }, () => at);
+  const held = { reservation_id: "r1", amount: 4, ttl: 1, idempotency_key: "k" };
+  call(ledger, "reserve", { wallet_id, ...held }, () => at);
+  const cancel = step("cancel", { reservation_id: "r1", idempotency_key: "c" });
+  const between = (from: bigint, until: bigint, answer: Json = null) => {
+    const told = { answer, rows: { wallets: null, reservations: null }, looked: null };
+    return compareStep(new Map(ledger), cancel, { ...told, from, until, seen: until }, at);
+  };
+  const late = at + 2_000_000n;
+  const refused = between(late, late)?.expected;
+  expect(refused).toMatchObject({ refused: "LGEXP" });
+  expect(between(at + 9n, late, refused)?.what).toBe("the rows");
+  expect(between(at + 9n, at + 99n, refused)?.what).toBe("the answer");
 });
 
 test("a model that breaks an invariant is found out", () => {

@@ -11,7 +11,18 @@
 -- replayed = true. When nothing was granted, nothing is written: not even the expiries, which
 -- then count by deadline as before.
 --
+-- When more is due than _due_chunk() says, the earliest so many expire first, and the rest is a
+-- backlog: it stays reserved on record, and counts as returned all the same. What a command names
+-- expires before that command; where its funds are in the backlog, more chunks expire, up to 10 in
+-- one fold. Beyond these a settlement is booked all the same, against the funds that the backlog will
+-- return; others are refused. A batch then writes the expiries even if nothing was granted, so that
+-- every try makes progress. Events that leave a backlog behind say so in their details (balance_at needs that).
+--
 -- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
+--
+-- Events are ordered by their own time, deadlines count by the server's clock. The two differ where
+-- the clock was ahead for a while: the wallet's time then goes on from there by microseconds, and
+-- events say in their details by how many they lie ahead (_instant).
 --
 -- PL/pgSQL prepares each expression anew in each transaction, so that a single command costs by
 -- the expressions it meets: few and large ones, none that a branch does not need, and what is
@@ -19,7 +30,8 @@
 --
 -- Every statement probes by index whatever the statistics say: generic plans without sequential
 -- scans or sorts, so that neither a first call on empty tables nor a hot wallet's history spoils
--- them.
+-- them. Without JIT: a sort that is off costs 1e10 where there is no way around it, above which any
+-- server would compile the plan, at some 100 ms a call.
 create or replace function baseledger._fold(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -32,6 +44,7 @@ volatile
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
@@ -39,11 +52,17 @@ declare
   v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
+  v_ahead interval := '0';            -- by how much that lies ahead of the clock
   v_look_due boolean;
-  v_due baseledger._command[];
+  v_due record;                       -- a chunk of what is due
   v_next_command integer;
   v_next_due integer;
   v_expired integer := 0;
+  v_since timestamptz;                -- when this fold began
+  v_backlog boolean;                  -- more is due than was taken
+  v_bounded boolean;                  -- it was so at first
+  v_rest bigint;                      -- what the backlog holds, as soon as a command needs to know
+  v_note jsonb;                       -- what goes into the details of each event
 
   -- By key_at and hold_at of the commands: those that share a key or a reservation share the
   -- position of the first of them.
@@ -77,23 +96,15 @@ begin
   )::baseledger.events;
   v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
 
-  -- 2. Find. Expiries: whatever comes due until the last command has happened. As each expiry
-  -- takes its instant, too, they are looked for until there are no more.
-  if v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond' then
-    v_look_due := true;
-    loop
-      v_due := baseledger._due(
-        p_wallet_id, v_at + v_total * interval '1 microsecond', p_limit, p_commands
-      );
-      exit when v_asked + cardinality(v_due) = v_total;
-      v_total := v_asked + cardinality(v_due);
-    end loop;
-    p_commands := p_commands || v_due;
-    v_next_command := 1;
-    v_next_due := v_asked + 1;
-  end if;
-
-  if v_total > 1 then
+  -- 2. Find. Whatever comes due until the last command has happened is looked for.
+  if v_asked > 1
+    or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
+    or v_at > clock_timestamp() + baseledger._clock_slack()
+  then
+    v_note := baseledger._ahead(v_at);
+    v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
+    v_look_due := v_asked <= 1
+      or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
     select array_agg(p.done order by c.ordinality),
         array_agg(row(
           p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
@@ -107,6 +118,20 @@ begin
         case when c.hold_at = c.ordinality then c.reservation_id end,
         c.op in ('reserve', 'charge')
       ) as p;
+    if v_look_due then
+      v_since := v_at - v_ahead;
+      v_due := baseledger._due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
+      p_commands := p_commands || v_due.commands;
+      v_holds := v_holds || v_due.holds;
+      v_total := cardinality(p_commands);
+      v_next_command := 1;
+      v_next_due := v_asked + 1;
+      if v_due.more and v_asked > 0 then
+        v_bounded := true;
+        v_backlog := true;
+        v_note := coalesce(v_note, '{}') || '{"backlog": true}';
+      end if;
+    end if;
   elsif p_commands[1].op in ('reserve', 'charge') then
     -- Said as a constant, so that what is not asked for is left out of the plan.
     select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
@@ -114,7 +139,7 @@ begin
       from baseledger._probe(
         p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
       ) as p;
-  elsif v_total = 1 then
+  else
     select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
         v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
       from baseledger._probe(
@@ -123,9 +148,9 @@ begin
   end if;
 
   -- 3. Decide.
-  for v_i in 1 .. v_total loop
+  for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
     if v_look_due then
-      if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at then
+      if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
         v_i := v_next_due;
         v_next_due := v_next_due + 1;
       else
@@ -135,9 +160,51 @@ begin
       end if;
     end if;
     v_command := p_commands[v_i];
-    if v_total > 1 then
+    if v_look_due or v_asked > 1 then
       v_seq := v_done[v_command.key_at];
       v_hold := v_holds[v_command.hold_at];
+      if v_backlog and v_i <= v_asked then
+        if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
+          -- It names what is in the backlog: that expires first, in the place of the first expiry,
+          -- which nobody needs any more.
+          v_next_command := v_i;
+          v_i := v_asked + 1;
+          v_seq := null;
+          v_command := row(
+            'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
+            v_hold.expires_at, null, null, v_i, v_command.hold_at
+          )::baseledger._command;
+        elsif v_seq is null
+          and v_command.refused is null
+          and v_last.available < baseledger._needs(v_command, v_hold, v_wallet.overdraft_limit)
+        then
+          v_rest := coalesce(v_rest, baseledger._backlog(p_wallet_id, v_since) - (
+            select coalesce(sum(e.amount), 0) from unnest(v_events) as e
+              where e.event = 'expired' and e.expires_at <= v_since
+          ));
+          if v_rest > 0
+            and v_last.available + v_rest >= coalesce(
+              v_command.at_least, baseledger._needs(v_command, v_hold, v_wallet.overdraft_limit)
+            )
+            and v_total < v_asked + 10 * baseledger._due_chunk()
+          then
+            -- Its funds are there: another chunk expires, then it is its turn again.
+            v_next_command := v_i;
+            v_due := baseledger._due(
+              p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
+            );
+            p_commands := p_commands || v_due.commands;
+            v_holds := v_holds || v_due.holds;
+            v_total := cardinality(p_commands);
+            v_backlog := v_due.more;
+            v_note := case
+              when v_backlog then v_note
+              else nullif(v_note - 'backlog', '{}')
+            end;
+            continue;
+          end if;
+        end if;
+      end if;
     end if;
 
     if v_seq is not null or v_hold.status = 'unknown' then
@@ -155,7 +222,8 @@ begin
         v_command.detail := baseledger._difference(
           baseledger._request_of_event(
             v_stored.event, v_stored.reservation_id, v_stored.amount,
-            v_stored.expires_at - v_stored.occurred_at, v_stored.metadata, v_stored.details
+            v_stored.expires_at - baseledger._instant(v_stored.occurred_at, v_stored.details),
+            v_stored.metadata, v_stored.details
           ),
           baseledger._request_of_command(v_command)
         );
@@ -184,8 +252,8 @@ begin
             when v_last.available < v_amount then 'LGNSF'
           end;
           v_hold := row(
-            v_hold.reservation_id, 'open', v_amount, 0, v_amount, v_at + v_command.ttl, false,
-            v_hold.net, null, null
+            v_hold.reservation_id, 'open', v_amount, 0, v_amount, v_at - v_ahead + v_command.ttl,
+            false, v_hold.net, null, null
           )::baseledger._hold;
           v_move := row(
             'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
@@ -206,7 +274,8 @@ begin
             when v_hold.status in ('new', 'none') then 'LGRNF'
             when v_hold.status not in ('open', 'expired') then 'LGEND'
             when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
-            when v_available < 0 and v_last.available < -v_wallet.overdraft_limit - v_available
+            when v_available < 0 and v_last.available + coalesce(v_rest, 0)
+              < -v_wallet.overdraft_limit - v_available
               then 'LGOVD'
             when v_available < 0 and v_last.available < -9223372036854775807 - v_available
               or v_last.spent > 9223372036854775807 - v_command.amount
@@ -234,8 +303,9 @@ begin
 
         when 'expire' then
           -- Settled, cancelled or extended by a command before it in this fold: not due any more.
-          continue when v_hold.status <> 'open' or v_hold.expires_at > v_at;
+          continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
           v_expired := v_expired + 1;
+          v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
           v_move := row(
             'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
           )::baseledger._move;
@@ -277,7 +347,8 @@ begin
             v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
-              v_hold.held + v_reserved, v_at + v_command.ttl, false, v_hold.net, null, null
+              v_hold.held + v_reserved, v_at - v_ahead + v_command.ttl, false,
+              v_hold.net, null, null
             )::baseledger._hold;
             v_move := row(
               'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
@@ -355,8 +426,9 @@ begin
 
     if v_command.refused is not null then
       v_command.detail := coalesce(v_command.detail, baseledger._refusal_detail(
-        v_command.refused, p_wallet_id, v_last.available, v_last.reserved, v_last.spent,
-        v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+        v_command.refused, p_wallet_id, v_at - v_ahead, v_last.available + coalesce(v_rest, 0),
+        v_last.reserved - coalesce(v_rest, 0), v_last.spent, v_wallet.overdraft_limit, v_available,
+        v_command, v_hold, v_holds
       ));
       if p_raises then
         perform baseledger._raise(v_command.refused, v_command.detail);
@@ -372,7 +444,8 @@ begin
       v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
       v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
       v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
-      session_user::text, v_command.metadata, v_move.details, v_last.hash
+      session_user::text, v_command.metadata,
+      coalesce(v_move.details || v_note, v_note, v_move.details), v_last.hash
     )::baseledger.events;
     v_last.hash := sha256(v_last.hash || baseledger._canonical(
       p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
@@ -392,10 +465,13 @@ begin
   end loop;
 
   -- 4. Write.
-  if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired then
+  if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
     return v_receipts[:v_asked];
   end if;
-  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+  if v_last.reserved < 0 or v_last.spent < 0
+    or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+      and v_last.available < v_wallet.available
+  then
     perform baseledger._unsound(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
   end if;
   if v_total = 1 then

@@ -1,6 +1,10 @@
 -- The next deadline at which an open reservation gives its hold back: of those in the table that
--- the fold does not know, and of those that it does.
-create or replace function baseledger._next_return(p_wallet_id text, p_holds baseledger._hold[])
+-- the fold does not know, and of those that it does. What is due counts as returned already.
+create or replace function baseledger._next_return(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_holds baseledger._hold[]
+)
 returns timestamptz
 language plpgsql
 stable
@@ -12,6 +16,7 @@ begin
   select r.expires_at into v_stored
     from baseledger.reservations r
     where r.wallet_id = p_wallet_id
+      and r.expires_at > p_now
       and r.expires_at < 'infinity'
       and not exists (
         select from unnest(p_holds) as h

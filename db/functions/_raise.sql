@@ -27,8 +27,12 @@ begin
         'insufficient funds: %s asked for, %s available, %s reserved',
         p_detail ->> 'requested', p_detail ->> 'available', p_detail ->> 'reserved'
       );
-      v_hint := case p_detail ->> 'reason'
-        when 'held' then 'Open reservations hold what is missing: retry when one has ended.'
+      v_hint := case
+        when p_detail ->> 'shortfall' = '0'
+          then 'More reservations are past their deadline than one command expires. Send it as a '
+            'batch (post, post_funds), which keeps what each try has expired, or let the worker run.'
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
         else 'Credit the wallet, or ask for less.'
       end;
     when 'LGIDK' then

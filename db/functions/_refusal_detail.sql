@@ -1,8 +1,9 @@
--- The detail of a refusal, for a program. Amounts are in the wallet's smallest step; p_change is
--- what the command would have done to available.
+-- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step, by
+-- deadline; p_change is what the command would have done to available.
 create or replace function baseledger._refusal_detail(
   p_code text,
   p_wallet_id text,
+  p_now timestamptz,
   p_available bigint,
   p_reserved bigint,
   p_spent bigint,
@@ -52,9 +53,14 @@ begin
         'requested', v_requested,
         'available', p_available,
         'reserved', p_reserved,
-        'shortfall', v_requested::numeric - p_available,
+        -- Nothing is short where the funds are past their deadline, only more than one command
+        -- may expire.
+        'shortfall', greatest(v_requested::numeric - p_available, 0),
         'reason', case when v_held then 'held' else 'exhausted' end,
-        'retry_at', case when v_held then baseledger._next_return(p_wallet_id, p_holds) end
+        'retry_at', case
+          when p_available >= v_requested then p_now
+          when v_held then baseledger._next_return(p_wallet_id, p_now, p_holds)
+        end
       );
     when 'LGRFD' then
       return jsonb_build_object(

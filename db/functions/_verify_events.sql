@@ -54,6 +54,7 @@ as $$
     select l.*,
         coalesce((l.details ->> 'late')::boolean, false) as late,
         coalesce((l.details ->> 'final')::boolean, true) as final,
+        baseledger._instant(l.occurred_at, l.details) as instant,
         -- An event that leaves its reservation open carries the deadline in force.
         l.life_deadline is not null and l.life_event <> 'expired' as was_open
       from lived l
@@ -69,21 +70,21 @@ as $$
         -- Nothing but a settlement takes available below zero.
         j.available >= 0 or j.available_by >= 0 or j.event = 'settled' as funds_hold,
         coalesce(case j.event
-          when 'reserved' then j.life_event is null and j.expires_at > j.occurred_at
+          when 'reserved' then j.life_event is null and j.expires_at > j.instant
           when 'charged' then j.life_event is null
-          when 'extended' then j.was_open and j.life_deadline > j.occurred_at
-            and j.expires_at > j.occurred_at
-          when 'cancelled' then j.was_open and j.life_deadline > j.occurred_at
+          when 'extended' then j.was_open and j.life_deadline > j.instant
+            and j.expires_at > j.instant
+          when 'cancelled' then j.was_open and j.life_deadline > j.instant
             and j.amount = j.held
           when 'expired' then j.was_open and j.expires_at = j.life_deadline
-            and j.expires_at <= j.occurred_at and j.amount = j.held
+            and j.expires_at <= j.instant and j.amount = j.held
           when 'settled' then
             case when j.late
               then not j.was_open and (
                 j.life_event in ('expired', 'refunded')
                 or j.life_details @> '{"late": true, "final": false}'
               )
-              else j.was_open and j.life_deadline > j.occurred_at
+              else j.was_open and j.life_deadline > j.instant
                 and j.final = (j.expires_at is null)
             end
           when 'refunded' then j.refundable >= j.amount

@@ -129,7 +129,7 @@ as $$
         select from baseledger.events i
           where i.wallet_id = t.details ->> 'to'
             and i.event = 'transferred_in'
-            and i.details = pg_catalog.jsonb_build_object('from', t.wallet_id, 'from_seq', t.seq)
+            and i.details @> pg_catalog.jsonb_build_object('from', t.wallet_id, 'from_seq', t.seq)
             and i.amount = t.amount
       )
   union all

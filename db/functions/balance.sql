@@ -8,16 +8,17 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = off
 set enable_sort = off
+set jit = off
 as $$
 declare
+  v_clock constant timestamptz := baseledger._clock();
   v_balance baseledger.wallet_balance;
 begin
   select w.wallet_id, w.unit, w.scale, w.available + d.due, w.reserved - d.due, w.spent,
       w.overdraft_limit, w.frozen, w.seq, i.instant
     into v_balance
     from baseledger.wallets w
-    -- The clock may have stepped back behind the last event.
-    cross join lateral (select greatest(clock_timestamp(), w.last_event_at) offset 0) as i(instant)
+    cross join lateral (select baseledger._as_of(v_clock, w.last_event_at) offset 0) as i(instant)
     cross join lateral (
       select coalesce(sum(o.held), 0)::bigint
         from (
@@ -41,7 +42,8 @@ $$;
 
 comment on function baseledger.balance is
   'The balances of a wallet now, in its smallest step. Reservations past their deadline count as '
-  'returned, whether or not a worker has swept them. Refused with LGARG, LGWNF.';
+  'returned, whether or not a worker has swept them. On a standby: as of what it has replayed. '
+  'Refused with LGARG, LGWNF.';
 revoke all on function baseledger.balance from public;
 grant execute on function baseledger.balance
   to baseledger_agent, baseledger_operator, baseledger_auditor;

@@ -21,9 +21,10 @@ end
 $$;
 
 comment on function baseledger.charge is
-  'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
+  e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
   'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
   'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
-  'LGARG, LGWNF, LGIDK, LGRID, LGFRZ, LGNSF, LGOVF.';
+  'LGARG, LGWNF, LGIDK, LGRID, LGFRZ, LGNSF, LGOVF.'
+  '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.';
 revoke all on function baseledger.charge from public;
 grant execute on function baseledger.charge to baseledger_agent, baseledger_operator;

@@ -12,6 +12,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform baseledger._require_closed('baseledger.credit(text,bigint,text,jsonb)');
   return baseledger._single(p_wallet_id, baseledger._make_command(
     'credit', p_idempotency_key, p_amount => p_amount, p_metadata => p_metadata
   ));

@@ -11,6 +11,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   v_terms jsonb := jsonb_build_object(
@@ -19,6 +20,7 @@ declare
   v_event baseledger.events;
   v_difference jsonb;
 begin
+  perform baseledger._require_closed('baseledger.open_wallet(text,text,integer,bigint,jsonb)');
   perform baseledger._require_id('wallet_id', p_wallet_id);
   perform baseledger._require_id('unit', p_unit);
   if p_scale is null or p_scale not between 0 and 18 then

@@ -5,6 +5,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   v_receipt baseledger.receipt;
@@ -22,11 +23,12 @@ end
 $$;
 
 comment on function baseledger.post is
-  'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
+  e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
   '10,000 objects, each with op (reserve, settle, cancel, extend or charge) and the parameters of '
   'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
   'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
   'reason in detail); a refused command does not stop the others. A retry of a command with the '
-  'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.';
+  'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
+  '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge)';
 revoke all on function baseledger.post from public;
 grant execute on function baseledger.post to baseledger_agent, baseledger_operator;

@@ -13,6 +13,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform baseledger._require_closed('baseledger.refund(text,text,bigint,text,jsonb)');
   return baseledger._single(p_wallet_id, baseledger._make_command(
     'refund', p_idempotency_key, p_reservation_id, p_amount, p_metadata => p_metadata
   ));

@@ -24,11 +24,13 @@ end
 $$;
 
 comment on function baseledger.reserve is
-  'Holds p_amount (the wallet''s smallest step, above 0) for a call, until it is settled or '
+  e'Holds p_amount (the wallet''s smallest step, above 0) for a call, until it is settled or '
   'cancelled, or p_ttl (1 second to 30 days, default 10 minutes) has passed. p_reservation_id '
   'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and '
   'p_amount; the receipt''s amount says how much. A retry with the same key gets the first '
   'receipt. Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGFRZ (wallet frozen), '
-  'LGNSF (insufficient funds).';
+  'LGNSF (insufficient funds).'
+  '\np_ttl: Time until the deadline, 1 second to 30 days. Default: 10 minutes.'
+  '\np_reservation_id: Name of the reservation in its wallet. Default: the idempotency key.';
 revoke all on function baseledger.reserve from public;
 grant execute on function baseledger.reserve to baseledger_agent, baseledger_operator;

@@ -22,11 +22,12 @@ end
 $$;
 
 comment on function baseledger.settle is
-  'Books p_amount (0 or more) as spent and gives the rest of the reservation back. With '
+  e'Books p_amount (0 or more) as spent and gives the rest of the reservation back. With '
   'p_final => false it books a part and keeps the rest reserved. More than was reserved is '
   'booked in full, from available; after the deadline the whole is, once, as a late '
   'settlement. Either may take available below zero, down to the wallet''s overdraft limit. '
   'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, '
-  'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.';
+  'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
+  '\np_amount: What was spent, 0 or more, in the wallet''s smallest step.';
 revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;

@@ -9,6 +9,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   v_first bigint;
@@ -31,7 +32,9 @@ end
 $$;
 
 comment on function baseledger.statement is
-  'The events of a wallet from p_from up to, not including, p_to (without them: all), in order, '
-  'each with the balances after it, in the wallet''s smallest step. Refused with LGARG, LGWNF.';
+  e'The events of a wallet from p_from up to, not including, p_to (without them: all), in order, '
+  'each with the balances after it, in the wallet''s smallest step. Refused with LGARG, LGWNF.'
+  '\np_from: The first instant. Default: the beginning.'
+  '\np_to: The instant after the last. Default: the end.';
 revoke all on function baseledger.statement from public;
 grant execute on function baseledger.statement to baseledger_operator, baseledger_auditor;

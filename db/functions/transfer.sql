@@ -12,12 +12,14 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   v_id text;
   v_terms text[] := '{}'::text[];
   v_out baseledger.receipt;
 begin
+  perform baseledger._require_closed('baseledger.transfer(text,text,bigint,text,jsonb)');
   perform baseledger._require_id('from', p_from);
   perform baseledger._require_id('to', p_to);
   foreach v_id in array array[
@@ -52,10 +54,12 @@ end
 $$;
 
 comment on function baseledger.transfer is
-  'Moves p_amount (above 0) from the available funds of one wallet to those of another of the '
+  e'Moves p_amount (above 0) from the available funds of one wallet to those of another of the '
   'same unit and scale, never taking the sender below zero. Writes one event in each journal and '
   'returns the sender''s receipt; the key belongs to the sender''s wallet. A retry with the same '
   'key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGFRZ (sender frozen), LGNSF, '
-  'LGOVF.';
+  'LGOVF.'
+  '\np_from: Id of the wallet that gives.'
+  '\np_to: Id of the wallet that gets.';
 revoke all on function baseledger.transfer from public;
 grant execute on function baseledger.transfer to baseledger_operator;

@@ -12,6 +12,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform baseledger._require_closed('baseledger.unfreeze_wallet(text,text,text,jsonb)');
   return baseledger._single(p_wallet_id, baseledger._make_command(
     'unfreeze', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('reason', p_reason)
@@ -20,8 +21,9 @@ end
 $$;
 
 comment on function baseledger.unfreeze_wallet is
-  'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
+  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
   'The key is optional: each call without one is an event, the wallet just stays open. Refused '
-  'with LGARG, LGWNF, LGIDK.';
+  'with LGARG, LGWNF, LGIDK.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.unfreeze_wallet from public;
 grant execute on function baseledger.unfreeze_wallet to baseledger_operator;

@@ -8,6 +8,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
+set jit = off
 as $$
 declare
   c_events constant bigint := 100000;     -- in a portion, if wallets are small
@@ -24,6 +25,7 @@ begin
     return;
   end if;
 
+  return query select * from baseledger.verify_rights();
   loop
     -- The last wallet of the next portion; none if the rest fits in.
     select min(p.wallet_id) into v_last
@@ -53,9 +55,11 @@ end
 $$;
 
 comment on function baseledger.verify is
-  'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound. '
-  'Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
+  e'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
   'the events anew and compares each balance, the wallet''s row, the open reservations and the '
-  'other side of each transfer. Reads only. Refused with LGARG, LGWNF.';
+  'other side of each transfer; and, of the whole ledger, who could do more than his role says. '
+  'Reads only. Refused with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

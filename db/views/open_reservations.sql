@@ -7,9 +7,17 @@ select
   r.settled,
   r.held,
   r.expires_at,
-  r.expires_at - statement_timestamp() as time_left
+  r.expires_at - c.clock as time_left
 from baseledger.reservations r
-where r.expires_at > statement_timestamp();
+-- As in _clock, which those who read a view may not call.
+cross join (
+  select case
+    when pg_is_in_recovery()
+      then coalesce(pg_last_xact_replay_timestamp(), '-infinity')
+    else statement_timestamp()
+  end
+) as c(clock)
+where r.expires_at > c.clock;
 
 comment on view baseledger.open_reservations is
   'Reservations that hold funds now: granted in all, settled so far, still held (the wallet''s '

@@ -45,11 +45,11 @@ from (
     -- An event that leaves its reservation open carries the deadline in force.
     min(e.event) filter (
       where e.event in ('cancelled', 'expired', 'charged')
-        or e.event = 'settled' and e.expires_at is null and e.details is null
+        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
     ) as ended,
     min(e.occurred_at) filter (
       where e.event in ('cancelled', 'expired', 'charged')
-        or e.event = 'settled' and e.expires_at is null and e.details is null
+        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
     ) as ended_at
   from baseledger.events e
   left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1

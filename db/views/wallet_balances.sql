@@ -10,19 +10,38 @@ select
   w.overdraft_limit,
   w.frozen,
   w.seq,
-  w.last_event_at
+  w.last_event_at,
+  case when w.last_event_at > c.clock + interval '1 second'
+    then w.last_event_at - c.clock
+  end as ahead_by
 from baseledger.wallets w
+-- As in _clock and _as_of, which those who read a view may not call.
+cross join (
+  select case
+    when pg_is_in_recovery() then pg_last_xact_replay_timestamp()
+    else statement_timestamp()
+  end
+) as c(clock)
+cross join lateral (
+  select case
+    when w.last_event_at > c.clock + interval '1 second' then c.clock
+    else greatest(c.clock, w.last_event_at)
+  end
+) as i(instant)
 cross join lateral (
   select coalesce(sum(r.held), 0)::bigint
   from baseledger.reservations r
   where r.wallet_id = w.wallet_id
-    and w.next_deadline <= greatest(statement_timestamp(), w.last_event_at)
-    and r.expires_at <= greatest(statement_timestamp(), w.last_event_at)
+    and w.next_deadline <= i.instant
+    and r.expires_at <= i.instant
     and r.expires_at < 'infinity'
 ) as d(due);
 
 comment on view baseledger.wallet_balances is
   'Every wallet with its balances now, in its smallest step; reservations past their deadline '
   'count as returned.';
+comment on column baseledger.wallet_balances.ahead_by is
+  'By how much the last event lies ahead of the server''s clock, if by more than a second: the clock '
+  'was ahead when it was written, or is behind now. Deadlines count by the clock all the same.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;

@@ -10,15 +10,24 @@ export interface Entry {
   readonly balance: bigint;
 }
 
-/** The account of a wallet over some time, as a bookkeeper keeps it. */
+/** The account of a wallet over some time, as a bookkeeper keeps it: read from the top down. */
 export interface Account extends Denomination {
   readonly walletId: string;
+  /** The events, in their order, some at a time: there may be millions. */
+  readonly pages: AsyncIterable<readonly Entry[]>;
+  /** The totals of the pages that have been read. */
+  readonly sum: () => Sum;
+}
+
+/** The balances at both ends of an account, and what moved in between. */
+export interface Sum {
   readonly opening: bigint;
-  readonly entries: readonly Entry[];
   readonly in: bigint;
   readonly out: bigint;
   readonly closing: bigint;
 }
+
+const NOTHING: Sum = { opening: 0n, in: 0n, out: 0n, closing: 0n };
 
 /**
  * Keeps the account of a wallet's events, which follow each other without a gap.
@@ -29,14 +38,27 @@ export interface Account extends Denomination {
 export function toAccount(
   walletId: string,
   { unit, scale }: Denomination,
-  lines: readonly StatementLine[],
+  pages: AsyncIterable<readonly StatementLine[]>,
 ): Account {
-  const entries = lines.map(toEntry);
-  const sum = (side: "in" | "out"): bigint => entries.reduce((all, entry) => all + entry[side], 0n);
-  const [first] = entries;
-  const opening = first ? first.balance - first.in + first.out : 0n;
-  const closing = entries.at(-1)?.balance ?? opening;
-  return { walletId, unit, scale, opening, entries, in: sum("in"), out: sum("out"), closing };
+  let sum: Sum | undefined;
+  async function* entriesOf(): AsyncGenerator<readonly Entry[]> {
+    for await (const lines of pages) {
+      const entries = lines.map(toEntry);
+      sum = entries.reduce<Sum | undefined>(add, sum);
+      yield entries;
+    }
+  }
+  return { walletId, unit, scale, pages: entriesOf(), sum: () => sum ?? NOTHING };
+}
+
+function add(sum: Sum | undefined, entry: Entry): Sum {
+  const before = sum ?? { ...NOTHING, opening: entry.balance - entry.in + entry.out };
+  return {
+    opening: before.opening,
+    in: before.in + entry.in,
+    out: before.out + entry.out,
+    closing: entry.balance,
+  };
 }
 
 function toEntry(line: StatementLine): Entry {

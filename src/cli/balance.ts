@@ -11,7 +11,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger balance`: what a wallet has, at this moment. */
 export function balanceCommand(): Command {
   const command = new Command("balance")
-    .description("show what a wallet has available, reserved and spent")
     .argument("<wallet>", "id of the wallet")
     .option("--json", "print JSON: amounts in the wallet's smallest step, as strings")
     .addHelpText("after", "\nExample:\n  baseledger balance acme")

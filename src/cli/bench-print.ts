@@ -1,4 +1,3 @@
-import { styleText } from "node:util";
 import type { Outcome } from "../bench/goals.ts";
 import type {
   BenchResult,
@@ -10,6 +9,7 @@ import type {
 } from "../bench/results.ts";
 import type { Figure } from "../bench/statistics.ts";
 import { printLine, printTable } from "./output.ts";
+import { joined, type Shown, styled } from "./shown.ts";
 
 /** Prints what was measured, and the goals last. */
 export function printBench(result: BenchResult): void {
@@ -19,7 +19,8 @@ export function printBench(result: BenchResult): void {
   section("Cost of a command by the events in the ledger", result.growth.map(growthRow));
   if (result.verify) {
     const { events, rate } = result.verify;
-    printLine(`\nverify of ${count(events)} events: ${count(rate.median)} a second`);
+    printLine("");
+    printLine(`verify of ${count(events)} events: ${count(rate.median)} a second`);
   }
   for (const disk of result.disk) printLine(describeDisk(disk));
   section("Goals", result.goals.map(goalRow));
@@ -32,7 +33,8 @@ const TEXT = ["workload", "beside", "sweep", "goal of", "outcome"];
 function section(title: string, rows: readonly Row[]): void {
   const [first] = rows;
   if (!first) return;
-  printLine(`\n${styleText("bold", title, { stream: process.stdout })}`);
+  printLine("");
+  printLine(styled("bold", title));
   printTable(
     rows,
     Object.keys(first).filter((name) => !TEXT.includes(name)),
@@ -111,15 +113,22 @@ function outcome(met: boolean | null): string {
   return met ? "met" : "missed";
 }
 
-function summaryOf({ machine, trace, rounds, secondsEach, discrepancies, seconds }: BenchResult) {
+function summaryOf({
+  machine,
+  trace,
+  rounds,
+  secondsEach,
+  discrepancies,
+  seconds,
+}: BenchResult): Shown {
   const found = discrepancies === 0 ? "sound" : `NOT SOUND: ${count(discrepancies)} discrepancies`;
-  return [
+  return joined([
     "",
     `${rounds} rounds of ${secondsEach} s each; calls ${trace ? `of ${trace}` : "generated"}`,
     `${machine.processors} × ${machine.model}, ${machine.memoryGiB} GiB, ${machine.system}; ` +
       `PostgreSQL ${machine.postgres}, fsync on; Node ${machine.node}; client on the same machine`,
     `verify of everything that was written: ${found}; ${count(seconds)} s in all`,
-  ].join("\n");
+  ]);
 }
 
 function range({ least, most }: Figure, digits = 0): string {

@@ -27,7 +27,6 @@ interface Options {
 /** `baseledger bench`: how fast it is, beside what people do today. */
 export function benchCommand(): Command {
   return new Command("bench")
-    .description("measure the ledger beside what people do today, in one run, and hold it to goals")
     .option("--quick", "what the goals name only, and small: about a minute")
     .addOption(new Option("--only <part...>", "these parts only").choices(PARTS))
     .option(

@@ -1,7 +1,9 @@
 import { type Command, Option } from "commander";
 import postgres from "postgres";
-import { openDatabase } from "../embedded.ts";
-import { UnreachableError } from "./failure.ts";
+import { openEmbedded, startPostgres } from "../embedded.ts";
+import { cannotConnect, UnreachableError, UsageError } from "./failure.ts";
+import { addressOfEnvironment } from "./libpq.ts";
+import { ping } from "./views.ts";
 
 /** The options that say which database a command works on. */
 export interface DatabaseOptions {
@@ -10,11 +12,29 @@ export interface DatabaseOptions {
 
 /** Adds the options of {@link DatabaseOptions} to a command. */
 export function addDatabaseOptions(command: Command): Command {
-  return command.addOption(
-    new Option("--url <url>", "the database; else the embedded server of this directory").env(
-      "DATABASE_URL",
-    ),
-  );
+  return command
+    .addOption(
+      new Option(
+        "--url <url>",
+        "the database; else that of DATABASE_URL, or of PGHOST, PGDATABASE and so on, or else the " +
+          "embedded server of this directory",
+      ).default(process.env.DATABASE_URL || addressOfEnvironment(), "from the environment"),
+    )
+    .hook("preAction", refuseEmptyUrl);
+}
+
+/** Adds `--url` to a command that fills a database: one that the environment names is no consent. */
+export function addOwnDatabaseOptions(command: Command, otherwise: string): Command {
+  return command
+    .option("--url <url>", `work in this database; else ${otherwise}, whatever DATABASE_URL says`)
+    .hook("preAction", refuseEmptyUrl);
+}
+
+// A variable of the shell that is not set must not lead to another database.
+function refuseEmptyUrl(_: Command, command: Command): void {
+  if (command.opts().url === "" && command.getOptionValueSource("url") === "cli") {
+    throw new UsageError("--url is empty");
+  }
 }
 
 /** Whether the database is the embedded server, and not one the caller named. */
@@ -37,7 +57,7 @@ export async function open(
     return { url, stop: async () => undefined };
   }
   try {
-    return await openDatabase(embedded);
+    return embedded.persistent ? await openEmbedded() : await startPostgres();
   } catch (error) {
     throw new UnreachableError((error as Error).message, { cause: error });
   }
@@ -50,13 +70,7 @@ export async function withConnection<T>(
 ): Promise<T> {
   const database = await open(options);
   try {
-    const sql = postgres(database.url, {
-      max: 1,
-      connect_timeout: 10,
-      fetch_types: false,
-      onnotice: () => undefined,
-      connection: { application_name: "baseledger" },
-    });
+    const sql = await connect(database.url);
     try {
       return await use(sql);
     } finally {
@@ -64,5 +78,25 @@ export async function withConnection<T>(
     }
   } finally {
     await database.stop();
+  }
+}
+
+/** Connects, so that what fails from then on is known to have had a connection. */
+async function connect(url: string): Promise<postgres.Sql> {
+  try {
+    const sql = postgres(url, {
+      max: 1,
+      connect_timeout: 10,
+      fetch_types: false,
+      onnotice: () => undefined,
+      connection: { application_name: "baseledger" },
+    });
+    await ping(sql).catch(async (error: unknown) => {
+      await sql.end({ timeout: 0 });
+      throw error;
+    });
+    return sql;
+  } catch (error) {
+    throw new UnreachableError(cannotConnect(error), { cause: error });
   }
 }

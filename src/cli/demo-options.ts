@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { Command, Option } from "commander";
 import type { Credit } from "../demo/plan.ts";
 import { parseDollars, parsePrice } from "../demo/pricing.ts";
-import { addDatabaseOptions, type DatabaseOptions } from "./database.ts";
+import { addOwnDatabaseOptions, type DatabaseOptions } from "./database.ts";
 import { parsedBy } from "./failure.ts";
 import { wholeNumber } from "./numbers.ts";
 
@@ -23,7 +23,6 @@ export interface DemoOptions extends DatabaseOptions {
 /** The command `demo`, without what it does. */
 export function demoOptions(): Command {
   const command = new Command("demo")
-    .description("watch agents spend customers' funds while all goes wrong that can, then audit")
     .option("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")
     .option("--calls <n>", "calls to make (default: the whole trace, or 5,000)", atLeastOne())
     .addOption(
@@ -44,10 +43,13 @@ export function demoOptions(): Command {
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
     .addHelpText(
       "after",
-      "\nExamples:\n  baseledger demo\n  baseledger demo --trace calls.csv --credit 12.50" +
+      "\nIt runs on a server of its own, which is gone afterwards. With --url it works in that" +
+        "\ndatabase: the schema is installed there, and the wallets of each run stay, as nothing" +
+        "\ncan delete a wallet." +
+        "\n\nExamples:\n  baseledger demo\n  baseledger demo --trace calls.csv --credit 12.50" +
         "\n  baseledger demo --seed 42 --calls 1000 --json",
     );
-  return addDatabaseOptions(command);
+  return addOwnDatabaseOptions(command, "a server of its own");
 }
 
 function priceOption(flags: string, what: string, price: string): Option {

@@ -1,22 +1,22 @@
 import { Command } from "commander";
 import { migrate } from "../migrate.ts";
 import { startWorker } from "../worker.ts";
-import { addDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
+import { addOwnDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
 import { printLine } from "./output.ts";
+import { joined, type Shown, text } from "./shown.ts";
 import { untilAskedToEnd } from "./signals.ts";
 import { timedLogger } from "./worker.ts";
 
 /** `baseledger dev`: a ledger to develop against, until Ctrl-C. */
 export function devCommand(): Command {
   const command = new Command("dev")
-    .description("run a ledger to develop against: server, schema, expiry job; its data is kept")
     .addHelpText(
       "after",
       "\nThe data is kept in .baseledger, or where BASELEDGER_DATA says." +
         "\n\nExample:\n  baseledger dev",
     )
     .action(runDev);
-  return addDatabaseOptions(command);
+  return addOwnDatabaseOptions(command, "the embedded server of this directory");
 }
 
 async function runDev(options: DatabaseOptions): Promise<void> {
@@ -34,22 +34,22 @@ async function runDev(options: DatabaseOptions): Promise<void> {
   printLine(isEmbedded(options) ? "Stopped; the data is kept." : "Stopped.");
 }
 
-function greeting(url: string, embedded: boolean): string {
-  return [
+function greeting(url: string, embedded: boolean): Shown {
+  return joined([
     "",
     embedded ? "BaseLedger runs, on a PostgreSQL of its own:" : "BaseLedger runs:",
     "",
-    `  DATABASE_URL=${url}`,
+    text`  DATABASE_URL=${url}`,
     "",
     "Try it:",
     "",
-    `  psql "${url}"`,
-    "  select * from baseledger.open_wallet('acme');",
-    "  select * from baseledger.credit('acme', 10000000000, 'first-credit');  -- 10 dollars",
-    "  select * from baseledger.reserve('acme', 250000000, 'call-1');",
-    "  select * from baseledger.balance('acme');",
+    text`  psql "${url}"`,
+    text`  select * from baseledger.open_wallet('acme');`,
+    text`  select * from baseledger.credit('acme', 10000000000, 'first-credit');  -- 10 dollars`,
+    text`  select * from baseledger.reserve('acme', 250000000, 'call-1');`,
+    text`  select * from baseledger.balance('acme');`,
     "",
     "Ctrl-C ends it.",
     "",
-  ].join("\n");
+  ]);
 }

@@ -13,7 +13,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger doctor`: what is around the ledger, and may keep it from working well. */
 export function doctorCommand(): Command {
   const command = new Command("doctor")
-    .description("look at what is around the ledger: settings, rights, worker, clock, transactions")
     .option("--json", "print the checks as JSON")
     .addHelpText(
       "after",

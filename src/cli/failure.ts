@@ -1,11 +1,13 @@
 import { CommanderError, InvalidArgumentError } from "commander";
+import { classifyError } from "../classify-error.ts";
 import { TraceError } from "../demo/trace.ts";
 import { LedgerError } from "../errors.ts";
+import { type Denomination, tellRefusal } from "./refusal.ts";
 
 /** What the programs of BaseLedger exit with. */
 export const EXIT = {
   fine: 0,
-  /** The ledger refused a command, or is not sound. */
+  /** The ledger or the server refused it, and nothing was done; or the ledger is not sound. */
   refused: 1,
   /** Called in a wrong way. */
   usage: 2,
@@ -18,10 +20,26 @@ export const EXIT = {
 /** An exit code of {@link EXIT}. */
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** Why a command failed: a line for a person, and the exit code for a script. */
+/** Why a command failed. */
 export interface Failure {
+  /** The exit code, for a script. */
   readonly code: ExitCode;
+  /** For a person: other people's text may be in it. */
   readonly line: string;
+  /** For a program that has asked for JSON. */
+  readonly error: FailureJson;
+}
+
+/** What `--json` prints of a failure, as `{"error": …}`. */
+export interface FailureJson {
+  /** SQLSTATE, or Node's name for a network that fails; null if there is none. */
+  readonly code: string | null;
+  readonly message: string;
+  /** The fields of a refusal; amounts are in the wallet's smallest step. */
+  readonly detail: unknown;
+  readonly hint: string | null;
+  /** Of a command that may have been done: the same key finds out. */
+  readonly idempotencyKey?: string;
 }
 
 /** Something the caller did wrong; the message says what, and what to do instead. */
@@ -34,27 +52,73 @@ export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
+/** What was asked could not be found out, or not be done now, for the reason that is its cause. */
+export class UncheckedError extends Error {
+  override readonly name = "UncheckedError";
+}
+
+/** A command to a wallet that failed with `cause`. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly sent: SentCommand;
+
+  constructor(cause: unknown, sent: SentCommand) {
+    super("a command failed", { cause });
+    this.sent = sent;
+  }
+}
+
+/** What is known of a command that was sent. */
+export interface SentCommand {
+  /** What the wallet's amounts count: refusals are told in its unit. */
+  readonly denomination: Denomination;
+  readonly idempotencyKey?: string | undefined;
+  /** How to find out whether it was done. */
+  readonly again: string;
+}
+
 /** What to tell of an error that ended a command. Null if the person has been told already. */
 export function failureOf(error: unknown): Failure | null {
-  if (error instanceof CommanderError) {
-    return null;
+  if (error instanceof CommanderError) return null;
+  if (error instanceof UncheckedError && error.cause !== undefined) {
+    return unchecked(failureOf(error.cause));
   }
-  if (error instanceof UsageError || error instanceof TraceError) {
-    return { code: EXIT.usage, line: oneLine(error.message) };
+  if (error instanceof CommandError) return ofCommand(error);
+  if (error instanceof LedgerError) return ofRefusal(error);
+  const { message, hint = null } = describe(error);
+  const code = codeOf(error);
+  const told = (exit: ExitCode, said: string, advice = hint): Failure => ({
+    code: exit,
+    line: advice ? `${sentence(oneLine(said))} Hint: ${oneLine(advice)}` : oneLine(said),
+    error: { code, message: oneLine(said), detail: null, hint: advice },
+  });
+  if (error instanceof UsageError || error instanceof TraceError) return told(EXIT.usage, message);
+  if (error instanceof UnreachableError) return told(EXIT.unreachable, message);
+  if (error instanceof UncheckedError) return told(EXIT.unchecked, message);
+  if (code !== null && isUnreachable(code, error)) {
+    return told(EXIT.unreachable, cannotConnect(error));
   }
-  if (error instanceof UnreachableError) {
-    return { code: EXIT.unreachable, line: oneLine(error.message) };
+  if (classifyError(error) === "unknown") {
+    return told(EXIT.unchecked, `the connection ended before the answer: ${message || code}`);
   }
-  if (error instanceof LedgerError) {
-    const hint = error.hint ? ` Hint: ${error.hint}` : "";
-    return { code: EXIT.refused, line: oneLine(`${error.message} (${error.code}).${hint}`) };
+  // Of a missing right, an error of ours says better than we here which one it is.
+  const advice = ADVICE[code ?? ""] ?? hint;
+  return told(EXIT.refused, message, code === "42501" ? (hint ?? advice) : advice);
+}
+
+/** Says that there is no connection, why, and where to name another server. */
+export function cannotConnect(error: unknown): string {
+  const { code = "", message } = describe(error);
+  return `cannot connect: ${sentence(message || code)} ${HOW}`;
+}
+
+/** Runs a check: if it ends with an error, it has found nothing, neither good nor bad. */
+export async function asCheck<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    throw new UncheckedError("the check has come to no verdict", { cause });
   }
-  const { code = "", message, hint } = describe(error);
-  if (UNREACHABLE.test(code)) {
-    return { code: EXIT.unreachable, line: oneLine(`cannot connect: ${message || code}. ${HOW}`) };
-  }
-  const advice = ADVICE[code] ?? hint;
-  return { code: EXIT.refused, line: oneLine(advice ? `${message}. Hint: ${advice}` : message) };
 }
 
 /** Runs a parser of an option's text, and makes its complaint one of the command line. */
@@ -68,11 +132,43 @@ export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-// Node's and the driver's names for a network that fails, and PostgreSQL's for a server that
-// does not let us in: wrong login (28), no such database, starting or stopping, too many.
-const UNREACHABLE =
-  /^(ECONN|ENOTFOUND|EAI_|EHOST|ENETU|ETIMEDOUT|ERR_INVALID_URL|CONNECT|28|3D000|57P|53300)/;
-const HOW = "Name the server with --url or DATABASE_URL.";
+function unchecked(failure: Failure | null): Failure | null {
+  const unasked = failure?.code === EXIT.usage || failure?.code === EXIT.unreachable;
+  return failure && !unasked ? { ...failure, code: EXIT.unchecked } : failure;
+}
+
+function ofRefusal(error: LedgerError, denomination?: Denomination): Failure {
+  const { code, detail, hint } = error;
+  const message = tellRefusal(error, denomination);
+  const advice = hint ? ` Hint: ${hint}` : "";
+  return {
+    code: EXIT.refused,
+    line: `${message} (${code}).${advice}`,
+    error: { code, message, detail, hint },
+  };
+}
+
+function ofCommand({ cause, sent }: CommandError): Failure | null {
+  if (cause instanceof LedgerError) return ofRefusal(cause, sent.denomination);
+  const failure = failureOf(cause);
+  if (failure?.code !== EXIT.unchecked) return failure;
+  const { again, idempotencyKey } = sent;
+  const hint = `It is not known whether it was done; ${again}`;
+  return {
+    ...failure,
+    line: `${sentence(failure.line)} ${hint}`,
+    error: { ...failure.error, hint, ...(idempotencyKey && { idempotencyKey }) },
+  };
+}
+
+function isUnreachable(code: string, error: unknown): boolean {
+  return NO_SERVER.test(code) || classifyError(error) === "unsent";
+}
+
+// Besides what is told apart by classifyError: an address that is none, no way to the network, and
+// a server that does not let us in, as the login or the database is wrong.
+const NO_SERVER = /^(ERR_INVALID_URL|ENOTFOUND|EAI_|EHOST|ENETU|ETIMEDOUT|28|3D000)/;
+const HOW = "Name the server with --url, DATABASE_URL or PGHOST.";
 
 const NOT_INSTALLED = "BaseLedger is not installed in this database; run: baseledger migrate";
 const ADVICE: Readonly<Record<string, string>> = {
@@ -82,7 +178,15 @@ const ADVICE: Readonly<Record<string, string>> = {
   "42501":
     "grant the login baseledger_agent, _operator, _auditor or _worker; to install needs CREATEROLE " +
     "and create on the database, the first start of a worker create on the database",
+  "57014":
+    "a longer time is set with statement_timeout, for this login or in the address: " +
+    "?statement_timeout=0",
 };
+
+function codeOf(error: unknown): string | null {
+  const known = error instanceof UnreachableError ? error.cause : error;
+  return describe(known).code ?? null;
+}
 
 interface Described {
   readonly code?: string | undefined;
@@ -99,5 +203,9 @@ function describe(error: unknown): Described {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, " ").replace(/([.:?!])\.(?=\s|$)/g, "$1");
+  return text.replace(/\s+/g, " ").trim();
+}
+
+function sentence(text: string): string {
+  return /[.:?!]$/.test(text) ? text : `${text}.`;
 }

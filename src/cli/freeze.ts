@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { freezeWallet, unfreezeWallet } from "../generated/baseledger.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { denominationOf, printReceipt } from "./receipt.ts";
+import { attempt } from "./send.ts";
 
 interface Options extends DatabaseOptions {
   readonly reason: string;
@@ -11,14 +12,12 @@ interface Options extends DatabaseOptions {
 
 /** `baseledger freeze`: the kill switch. */
 export function freezeCommand(): Command {
-  return switchCommand("freeze", freezeWallet).description(
-    "let a wallet spend nothing new: what is under way may still be settled or cancelled",
-  );
+  return switchCommand("freeze", freezeWallet);
 }
 
 /** `baseledger unfreeze`: ends it. */
 export function unfreezeCommand(): Command {
-  return switchCommand("unfreeze", unfreezeWallet).description("let a frozen wallet spend again");
+  return switchCommand("unfreeze", unfreezeWallet);
 }
 
 function switchCommand(name: "freeze" | "unfreeze", act: typeof freezeWallet): Command {
@@ -32,7 +31,10 @@ function switchCommand(name: "freeze" | "unfreeze", act: typeof freezeWallet): C
       const { reason, key: idempotencyKey } = options;
       await withConnection(options, async (sql) => {
         const denomination = await denominationOf(sql, walletId);
-        const receipt = await act(sql, { walletId, reason, idempotencyKey });
+        const again = `see: baseledger balance ${walletId}`;
+        const receipt = await attempt({ denomination, idempotencyKey, again }, () =>
+          act(sql, { walletId, reason, idempotencyKey }),
+        );
         printReceipt(receipt, denomination, options.json);
       });
     });

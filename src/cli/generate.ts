@@ -16,7 +16,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger generate`: the typed wrappers of a database's functions. */
 export function generateCommand(): Command {
   const command = new Command("generate")
-    .description("write typed wrappers of the functions of a schema")
     .argument("<file>", "the TypeScript module to write", moduleName)
     .option("--schema <name>", "the schema that has the functions", SCHEMA)
     .option("--check", "write nothing; exit 1 if the file is not what would be written")

@@ -1,6 +1,6 @@
-import { styleText } from "node:util";
 import type { WorkerLogger } from "../worker.ts";
 import { printError } from "./output.ts";
+import { ours, printableJson, styled, text } from "./shown.ts";
 
 /** How a service tells what happens: lines for a person, or JSON, one object a line. */
 export type LogFormat = "text" | "json";
@@ -12,11 +12,12 @@ export function createLogger(format: LogFormat): WorkerLogger {
 }
 
 function writeJson(level: string, message: string): void {
-  printError(JSON.stringify({ time: new Date().toISOString(), level, message }));
+  const entry = JSON.stringify({ time: new Date().toISOString(), level, message });
+  printError(ours(printableJson(entry)));
 }
 
 function writeText(level: "info" | "warn", message: string): void {
   const stream = process.stderr;
-  const time = styleText("gray", new Date().toISOString(), { stream });
-  printError(`${time} ${level === "warn" ? styleText("yellow", message, { stream }) : message}`);
+  const time = styled("gray", new Date().toISOString(), stream);
+  printError(text`${time} ${level === "warn" ? styled("yellow", message, stream) : message}`);
 }

@@ -1,66 +1,50 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { balanceCommand } from "./balance.ts";
-import { benchCommand } from "./bench.ts";
-import { creditCommand } from "./credit.ts";
-import { demoCommand } from "./demo.ts";
-import { devCommand } from "./dev.ts";
-import { doctorCommand } from "./doctor.ts";
-import { EXIT, failureOf } from "./failure.ts";
-import { freezeCommand, unfreezeCommand } from "./freeze.ts";
-import { generateCommand } from "./generate.ts";
-import { migrateCommand } from "./migrate.ts";
-import { openCommand } from "./open-wallet.ts";
-import { printError } from "./output.ts";
-import { simulateCommand } from "./simulate.ts";
-import { sqlCommand } from "./sql.ts";
-import { statementCommand } from "./statement.ts";
-import { topCommand } from "./top.ts";
-import { verifyCommand } from "./verify.ts";
-import { workerCommand } from "./worker.ts";
+import { makeCommands } from "./commands.ts";
+import { EXIT, type Failure, failureOf } from "./failure.ts";
+import { endWithOutput, hasPrinted, printError, printJson } from "./output.ts";
+import { text } from "./shown.ts";
 
-const COMMANDS = [
-  demoCommand,
-  devCommand,
-  migrateCommand,
-  workerCommand,
-  openCommand,
-  creditCommand,
-  freezeCommand,
-  unfreezeCommand,
-  balanceCommand,
-  statementCommand,
-  topCommand,
-  verifyCommand,
-  doctorCommand,
-  simulateCommand,
-  benchCommand,
-  generateCommand,
-  sqlCommand,
-];
-
-function createProgram(): Command {
+async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")
     .description("A budget firewall for AI agents that lives inside PostgreSQL.")
     .version(version())
     .addHelpText(
       "after",
-      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check",
+      "\nExit codes: 0 fine, 1 refused or not sound, 2 usage, 3 no connection, 4 could not check" +
+        '\nWith --json, a command that fails prints {"error": {"code", "message", "detail", "hint"}}.',
     )
-    .exitOverride();
-  for (const make of COMMANDS) {
-    const command = make().copyInheritedSettings(program);
+    .exitOverride()
+    .helpCommand(false);
+  for (const command of await makeCommands(words)) {
+    command.copyInheritedSettings(program);
     program.addCommand(complainInOneLine(command, `baseledger ${command.name()}`));
   }
+  program.addCommand(helpCommand(program));
   return complainInOneLine(program, "baseledger");
+}
+
+/** In place of commander's own, which answers an unknown name with everything that it knows. */
+function helpCommand(program: Command): Command {
+  return new Command("help")
+    .description("display help for a command")
+    .argument("[command]")
+    .action((name?: string) => {
+      const command = program.commands.find((one) => one.name() === name);
+      if (name !== undefined && !command) program.error(`error: unknown command '${name}'`);
+      (command ?? program).help();
+    });
 }
 
 function complainInOneLine(command: Command, name: string): Command {
   return command.configureOutput({
-    outputError: (text, write) => {
-      const complaint = text.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-      write(`${name}: ${complaint.trim()} (see: ${name} --help)\n`);
+    outputError: (complaint) => {
+      const line = complaint
+        .replace(/^error: /, "")
+        .replace(/\s+/g, " ")
+        .trim();
+      printError(text`${name}: ${line} (see: ${name} --help)`);
     },
   });
 }
@@ -71,23 +55,39 @@ function version(): string {
 }
 
 async function main(): Promise<void> {
-  // A reader that has seen enough, like head, is no failure of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(EXIT.fine);
-    throw error;
+  const program = await createProgram(process.argv.slice(2));
+  let json = false;
+  program.hook("preAction", (_, asked) => {
+    json = asked.opts().json === true;
+  });
+  endWithOutput();
+  // What breaks outside of what a command waits for ends it as well.
+  process.on("uncaughtException", (error) => {
+    fail(error, json);
+    process.exit();
   });
   try {
-    await createProgram().parseAsync();
+    await program.parseAsync();
   } catch (error) {
-    const failure = failureOf(error);
-    if (failure) {
-      printError(`baseledger: ${failure.line}`);
-      process.exitCode = failure.code;
-    } else {
-      const asked = error instanceof CommanderError && error.exitCode === 0;
-      process.exitCode = asked ? EXIT.fine : EXIT.usage;
-    }
+    fail(error, json);
   }
+}
+
+function fail(error: unknown, json: boolean): void {
+  const failure = failureOf(error);
+  if (failure) {
+    tell(failure, json);
+    process.exitCode = failure.code;
+  } else {
+    const asked = error instanceof CommanderError && error.exitCode === 0;
+    process.exitCode = asked ? EXIT.fine : EXIT.usage;
+  }
+}
+
+function tell({ error, line }: Failure, json: boolean): void {
+  // Behind a part of an answer, it would only spoil what there is.
+  if (json && !hasPrinted()) printJson({ error });
+  printError(text`baseledger: ${line}`);
 }
 
 await main();

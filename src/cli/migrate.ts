@@ -1,30 +1,79 @@
-import { Command } from "commander";
-import { migrate } from "../migrate.ts";
+import { Command, Option } from "commander";
+import {
+  BlockedError,
+  migrate,
+  sayBlocker,
+  sayDifference,
+  sayDuration,
+  type Waiting,
+} from "../migrate.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
-import { printLine } from "./output.ts";
+import { UncheckedError } from "./failure.ts";
+import { wholeNumber } from "./numbers.ts";
+import { printError, printLine } from "./output.ts";
+import { untilAskedToEnd } from "./signals.ts";
+
+interface Options extends DatabaseOptions {
+  readonly wait: number;
+}
 
 /** `baseledger migrate`: installs the schema, or brings it up to date. */
 export function migrateCommand(): Command {
   const command = new Command("migrate")
-    .description("install BaseLedger in a database, or bring it up to date")
+    .addOption(
+      new Option("--wait <seconds>", "how long to wait for locks that others hold")
+        .argParser(wholeNumber(0, 86_400))
+        .default(300),
+    )
     .addHelpText(
       "after",
-      "\nMay be run at any time, also twice at once." +
+      "\nMay be run at any time, also twice at once, and under load: it never keeps commands waiting" +
+        "\nfor more than some 2 seconds. Mends owners and rights that are not what they must be, too." +
+        "\nExits with 4 when a lock was not to be had in time, or at Ctrl-C." +
         "\n\nExample:\n  baseledger migrate --url postgres://owner@localhost/app",
     )
     .action(runMigrate);
   return addDatabaseOptions(command);
 }
 
-async function runMigrate(options: DatabaseOptions): Promise<void> {
+async function runMigrate(options: Options): Promise<void> {
   const database = await open(options);
+  const interrupt = new AbortController();
+  void untilAskedToEnd().then(() =>
+    interrupt.abort(new UncheckedError("interrupted; what was applied before stays, no more was")),
+  );
   try {
-    const applied = await migrate(database.url);
+    const applied = await migrate(database.url, {
+      waitFor: options.wait * 1000,
+      signal: interrupt.signal,
+      onWait: waitReporter(),
+      onMended: (mended) => {
+        for (const difference of mended) printError(`mended: ${sayDifference(difference)}`);
+      },
+    });
     for (const name of applied) {
       printLine(`applied ${name}`);
     }
     printLine(applied.length > 0 ? "BaseLedger is up to date now" : "BaseLedger is up to date");
+  } catch (error) {
+    throw error instanceof BlockedError ? new UncheckedError(error.message) : error;
   } finally {
     await database.stop();
   }
+}
+
+const REMIND_MS = 10_000;
+
+/** Says who blocks: when it is somebody else than before, and from time to time. */
+function waitReporter(): (waiting: Waiting) => void {
+  let said = "";
+  let next = 0;
+  return ({ blockers, waited }) => {
+    const pids = blockers.map(({ pid }) => pid).join();
+    if (pids === said && waited < next) return;
+    said = pids;
+    next = waited + REMIND_MS;
+    const who = blockers.map(sayBlocker).join(", ") || "a lock that somebody holds";
+    printError(`waiting for ${who}; ${sayDuration(waited / 1000)} so far`);
+  };
 }

@@ -5,6 +5,7 @@ import type { Json } from "../json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { parsedBy, UsageError } from "./failure.ts";
 import { metadataOption, printReceipt } from "./receipt.ts";
+import { attempt } from "./send.ts";
 
 interface Options extends DatabaseOptions {
   readonly unit: string;
@@ -17,7 +18,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger open`: a new wallet. */
 export function openCommand(): Command {
   const command = new Command("open")
-    .description("open a wallet; opening it again on the same terms is fine")
     .argument("<wallet>", "id of the new wallet")
     .option("--unit <name>", "what it counts, e.g. USD, tokens, requests", "USD")
     .option("--scale <digits>", "decimal digits of its smallest step, 0 to 18", parseScale(), 9)
@@ -44,10 +44,13 @@ function parseScale(): (text: string) => number {
 async function openOne(walletId: string, options: Options): Promise<void> {
   const { unit, scale, metadata } = options;
   const overdraftLimit = parseLimit(options);
+  const denomination = { unit, scale };
   const receipt = await withConnection(options, (sql) =>
-    openWallet(sql, { walletId, unit, scale, overdraftLimit, metadata }),
+    attempt({ denomination, again: "ask again: it is done once" }, () =>
+      openWallet(sql, { walletId, unit, scale, overdraftLimit, metadata }),
+    ),
   );
-  printReceipt(receipt, { unit, scale }, options.json);
+  printReceipt(receipt, denomination, options.json);
 }
 
 function parseLimit({ overdraftLimit, scale }: Options): bigint | undefined {

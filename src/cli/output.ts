@@ -1,30 +1,78 @@
-import { renderTable } from "./table.ts";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { EXIT } from "./failure.ts";
+import { printableJson, type Shown, terminalText, text } from "./shown.ts";
+import { type Row, renderTable } from "./table.ts";
+
+/*
+ * The one way to standard output and standard error. Whatever comes here as a plain string counts
+ * as somebody else's text, and is escaped: lines are made with `text` of shown.ts.
+ */
+
+let printed = false;
+
+/** Whether anything has gone to standard output: what a program reads there has begun. */
+export function hasPrinted(): boolean {
+  return printed;
+}
+
+function print(text: string): void {
+  printed = true;
+  process.stdout.write(text);
+}
 
 /** Prints a value for a program: amounts, which JSON numbers cannot hold, become strings. */
 export function printJson(value: unknown): void {
+  print(`${toJson(value)}\n`);
+}
+
+/** The text of {@link printJson}: indented, and nothing in it that a terminal would obey. */
+export function toJson(value: unknown): string {
   const text = JSON.stringify(
     value,
     (_key, item: unknown) => (typeof item === "bigint" ? item.toString() : item),
     2,
   );
-  process.stdout.write(`${text}\n`);
+  return printableJson(text);
 }
 
 /** Prints a line for a person. */
-export function printLine(text: string): void {
-  process.stdout.write(`${text}\n`);
+export function printLine(line: Shown | string): void {
+  print(`${terminalText(line)}\n`);
 }
 
 /** Tells a person about trouble, or what a script does not want to read, in one line. */
-export function printError(text: string): void {
-  process.stderr.write(`${text}\n`);
+export function printError(line: Shown | string): void {
+  process.stderr.write(`${terminalText(line)}\n`);
+}
+
+/** Writes text that a program reads, piece by piece, as fast as its reader takes it. */
+export async function printAll(pieces: AsyncIterable<string> | Iterable<string>): Promise<void> {
+  printed = true;
+  await pipeline(Readable.from(pieces), process.stdout, { end: false });
+}
+
+/** Resolves when all that was printed has been taken. */
+export function printedAll(): Promise<void> {
+  return new Promise((resolve) => process.stdout.write("", () => resolve()));
+}
+
+/**
+ * Ends the program when its output cannot be written. A reader that has seen enough, like head, is
+ * no failure of ours; a full disk is. A command whose exit code is its answer has set that before.
+ */
+export function endWithOutput(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.fine);
+    printError(text`baseledger: cannot write the output: ${error.message}`);
+    process.exit(process.exitCode || EXIT.unchecked);
+  });
+  // There is nowhere left to say that nobody reads what goes wrong.
+  process.stderr.on("error", () => undefined);
 }
 
 /** Prints rows as a table; the columns named in `numbers` are flush right. */
-export function printTable(
-  rows: readonly Readonly<Record<string, string>>[],
-  numbers: readonly string[] = [],
-): void {
+export function printTable(rows: readonly Row[], numbers: readonly string[] = []): void {
   const columns = Object.keys(rows[0] ?? {}).map((name) => ({
     name,
     alignment: numbers.includes(name) ? ("right" as const) : ("left" as const),

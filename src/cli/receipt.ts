@@ -1,17 +1,14 @@
 import { Option } from "commander";
 import { formatAmount } from "../client/amounts.ts";
 import { balance, type Receipt } from "../generated/baseledger.ts";
-import type { Json } from "../json.ts";
+import { type Json, parseJson } from "../json.ts";
 import type { Queryable } from "../wire/call.ts";
 import { parsedBy } from "./failure.ts";
 import { decimalsFor, printJson, printLine } from "./output.ts";
+import type { Denomination } from "./refusal.ts";
+import { joined, ours, type Shown, text } from "./shown.ts";
 
-/** What the amounts of a wallet count. */
-export interface Denomination {
-  readonly unit: string;
-  /** Decimal digits of the smallest step. */
-  readonly scale: number;
-}
+export type { Denomination } from "./refusal.ts";
 
 /** What the amounts of a wallet count. */
 export async function denominationOf(sql: Queryable, walletId: string): Promise<Denomination> {
@@ -24,29 +21,39 @@ export function printReceipt(receipt: Receipt, unit: Denomination, json?: boolea
   else printLine(tellReceipt(receipt, unit));
 }
 
-function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): string {
-  const { amount, event, idempotencyKey, replayed, seq, walletId } = receipt;
+function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
+  const { amount, event, expiresAt, idempotencyKey, replayed, reservationId, seq, walletId } =
+    receipt;
   const balances = (["available", "reserved", "spent"] as const).map(
     (name) => [name, receipt[name] ?? 0n] as const,
   );
   const decimals = decimalsFor([...balances.map(([, value]) => value), amount ?? 0n], scale);
-  const show = (value: bigint): string =>
-    `${formatAmount(value, scale, { grouping: true, decimals })} ${unit}`;
-  const moved = amount === null ? "" : ` ${show(amount)}`;
-  const before = replayed ? ", done before: nothing was done now" : "";
-  const width = Math.max(...balances.map(([, value]) => show(value).length));
-  return [
-    `${walletId}: ${event}${moved} (event ${seq}${before})`,
-    ...balances.map(([name, value]) => `  ${name.padEnd(9)}  ${show(value).padStart(width)}`),
-    ...(idempotencyKey === null ? [] : [`  ${"key".padEnd(9)}  ${idempotencyKey}`]),
-  ].join("\n");
+  const format = { grouping: true, decimals };
+  const moved = amount === null ? text`` : text` ${formatAmount(amount, scale, format)} ${unit}`;
+  const before = replayed ? text`, done before: nothing was done now` : text``;
+  const amounts = balances.map(([, value]) => formatAmount(value, scale, format));
+  const width = Math.max(...amounts.map((written) => written.length));
+  const facts = [
+    ["reservation", reservationId],
+    ["until", expiresAt?.toISOString() ?? null],
+    ["key", idempotencyKey],
+  ].filter((fact): fact is [string, string] => fact[1] !== null);
+  const names = Math.max(9, ...facts.map(([name]) => name.length));
+  return joined([
+    text`${walletId ?? ""}: ${event ?? ""}${moved} (event ${seq ?? "unknown"}${before})`,
+    ...balances.map(([name], i) => {
+      const written = ours((amounts[i] ?? "").padStart(width));
+      return text`  ${ours(name.padEnd(names))}  ${written} ${unit}`;
+    }),
+    ...facts.map(([name, value]) => text`  ${ours(name.padEnd(names))}  ${value}`),
+  ]);
 }
 
 /** The option for what a caller wants to have on record with a command. */
 export function metadataOption(): Option {
   return new Option("--metadata <json>", "an object to keep with it").argParser(
     parsedBy((text): Json => {
-      const value = JSON.parse(text) as Json;
+      const value = parseJson(text);
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         throw new RangeError('It is not a JSON object like {"order": 17}.');
       }

@@ -1,12 +1,20 @@
-/** Resolves at Ctrl-C, or when the program is asked to end. A second Ctrl-C ends it at once. */
+import { untilNpmEnds } from "./npm.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Resolves at Ctrl-C, or when the program is asked to end, or npm is that has started it. A second
+ * Ctrl-C ends it at once.
+ */
 export function untilAskedToEnd(): Promise<void> {
   return new Promise((resolve) => {
+    const npm = new AbortController();
     const end = (): void => {
-      process.off("SIGINT", end);
-      process.off("SIGTERM", end);
+      for (const signal of SIGNALS) process.off(signal, end);
+      npm.abort();
       resolve();
     };
-    process.on("SIGINT", end);
-    process.on("SIGTERM", end);
+    for (const signal of SIGNALS) process.on(signal, end);
+    untilNpmEnds(npm.signal, end);
   });
 }

@@ -1,9 +1,9 @@
-import { styleText } from "node:util";
 import { formatDollars } from "../demo/pricing.ts";
 import type { Assumptions } from "../simulate/moments.ts";
 import { plotFunds, plotLegend } from "../simulate/plot.ts";
 import type { Simulation, Sum } from "../simulate/simulate.ts";
 import { printLine } from "./output.ts";
+import { ours, styled, text } from "./shown.ts";
 
 const MOST_COLUMNS = 110;
 const COLUMNS_OF_A_FILE = 100;
@@ -21,11 +21,14 @@ export function printSimulation(
   printLine(
     `${count(calls)} calls from ${time(from)} to ${time(to)} UTC, on a credit of ${cost(credit)}`,
   );
-  printLine(`${tellAssumptions(assumptions)}\n`);
-  printLine(`${plotFunds(simulation, width, coloured)}\n`);
-  printLine(`${plotLegend(coloured)}\n`);
-  for (const [name, text] of facts(simulation, sufficient)) {
-    printLine(`${styleText("bold", name.padEnd(20), { stream: out })} ${text}`);
+  printLine(tellAssumptions(assumptions));
+  for (const part of [plotFunds(simulation, width, coloured), plotLegend(coloured)]) {
+    printLine("");
+    printLine(ours(part));
+  }
+  printLine("");
+  for (const [name, told] of facts(simulation, sufficient)) {
+    printLine(text`${styled("bold", ours(name.padEnd(20)))} ${told}`);
   }
 }
 

@@ -23,7 +23,6 @@ interface Options {
 /** `baseledger simulate`: what a log of calls would have done to a budget. */
 export function simulateCommand(): Command {
   return new Command("simulate")
-    .description("back-test: what would this log of calls have done to this budget?")
     .requiredOption("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")
     .addOption(
       new Option("--credit <dollars>", "the budget, like 50 or 12.50")

@@ -1,12 +1,10 @@
 import { Command } from "commander";
 import { installSql } from "../migrate.ts";
+import { printAll } from "./output.ts";
 
 /** `baseledger sql`: the install script, for people with another migration tool. */
 export function sqlCommand(): Command {
   return new Command("sql")
-    .description("print the SQL that installs BaseLedger, for another migration tool")
     .addHelpText("after", "\nExample:\n  baseledger sql > migrations/0042_baseledger.sql")
-    .action(async () => {
-      process.stdout.write(await installSql());
-    });
+    .action(async () => printAll([await installSql()]));
 }

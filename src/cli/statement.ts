@@ -1,10 +1,13 @@
 import { Command, Option } from "commander";
-import { balance, statement } from "../generated/baseledger.ts";
+import { statement } from "../generated/baseledger.ts";
 import { toAccount } from "./account.ts";
-import { printAccount, writeCsv } from "./account-print.ts";
+import { printCsv } from "./account-csv.ts";
+import { printJsonArray } from "./account-json.ts";
+import { printAccount } from "./account-print.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { parsedBy } from "./failure.ts";
-import { printJson, printLine } from "./output.ts";
+import { inPages } from "./pages.ts";
+import { denominationOf } from "./receipt.ts";
 
 interface Options extends DatabaseOptions {
   readonly from?: Date;
@@ -16,7 +19,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger statement`: the account of a wallet. */
 export function statementCommand(): Command {
   const command = new Command("statement")
-    .description("print a statement of account: opening balance, events, closing balance")
     .argument("<wallet>", "id of the wallet")
     .option("--from <time>", "from this time on, as in 2026-01-31 or 2026-01-31T12:00Z", instant())
     .option("--to <time>", "before this time", instant())
@@ -25,7 +27,10 @@ export function statementCommand(): Command {
     .addHelpText(
       "after",
       "\nThe balance is what has come in less what went out; a part of it may be held by open" +
-        "\nreservations, the rest is available. A date without a time is midnight UTC." +
+        "\nreservations, the rest is available. A date without a time is midnight UTC. The table cuts" +
+        "\nlong names off; --csv and --json have them in full, the spending and the metadata. In" +
+        "\nCSV, a name that a spreadsheet would run has a ' before it, and what cannot be printed" +
+        "\nis escaped, like \\x1b; in JSON all names are exact." +
         "\n\nExamples:\n  baseledger statement acme --from 2026-01-01 --to 2026-02-01" +
         "\n  baseledger statement acme --csv > acme.csv",
     )
@@ -44,21 +49,17 @@ function instant(): (text: string) => Date {
 }
 
 async function showStatement(walletId: string, options: Options): Promise<void> {
+  const { from, to, csv, json } = options;
   await withConnection(options, async (sql) => {
-    const { from, to, csv, json } = options;
-    const lines = await statement(sql, { walletId, from, to });
-    if (json) {
-      printJson(lines);
-      return;
-    }
-    const { scale, unit } = await balance(sql, { walletId });
-    const account = toAccount(walletId, { scale, unit }, lines);
-    if (csv) {
-      await writeCsv(account, process.stdout);
-    } else if (account.entries.length === 0) {
-      printLine("no events in this time");
-    } else {
-      printAccount(account);
-    }
+    const denomination = await denominationOf(sql, walletId);
+    await sql.begin("read only", async (tx) => {
+      const pages = inPages(tx, (page) => statement(page, { walletId, from, to }));
+      if (json) {
+        await printJsonArray(pages);
+        return;
+      }
+      const account = toAccount(walletId, denomination, pages);
+      await (csv ? printCsv(account) : printAccount(account));
+    });
   });
 }

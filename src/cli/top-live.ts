@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { styleText } from "node:util";
 import { failureOf } from "./failure.ts";
-import { drawFrame, roomFor, type Screen } from "./top-frame.ts";
+import { joined, ours, styled, terminalText, text } from "./shown.ts";
+import { drawFrame, roomFor } from "./top-frame.ts";
+import type { Screen } from "./top-screen.ts";
 import type { Sample } from "./views.ts";
 
 const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
@@ -66,9 +67,10 @@ function write(stream: NodeJS.WriteStream, sample: Sample, trouble: string | und
   const screen = screenOf(stream);
   const lines = drawFrame(sample, screen).slice(0, screen.rows - 2);
   const foot = trouble
-    ? styleText("red", `as of then; since: ${trouble}`, { stream })
-    : styleText("gray", "q ends", { stream });
-  stream.write(`${HOME}${[...lines, "", foot].join(`${CLEAR_LINE}\n`)}${CLEAR_LINE}${CLEAR_REST}`);
+    ? styled("red", text`as of then; since: ${trouble}`, stream)
+    : styled("gray", "q ends", stream);
+  const frame = joined([...lines, ours(""), foot], `${CLEAR_LINE}\n`);
+  stream.write(`${HOME}${terminalText(frame)}${CLEAR_LINE}${CLEAR_REST}`);
 }
 
 /** Takes the whole terminal; gives it back as it was when the result is called. */

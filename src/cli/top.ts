@@ -24,7 +24,6 @@ const MOST_WALLETS_FOR_DUE = 20_000;
 /** `baseledger top`: the wallets that spend most, live. */
 export function topCommand(): Command {
   const command = new Command("top")
-    .description("watch the wallets that spend most, what is held, and whether the sweep keeps up")
     .option("--interval <seconds>", "between two frames", seconds, 2)
     .option("--window <seconds>", "that rates are taken over", seconds, 10)
     .option(
@@ -89,6 +88,6 @@ function takeSample(
 function printFrame(taken: Sample, stream: NodeJS.WriteStream): void {
   const columns = stream.columns ?? COLUMNS_OF_A_FILE;
   for (const line of drawFrame(taken, { columns, rows: roomFor({ rows: 0 }), stream })) {
-    printLine(line.trimEnd());
+    printLine(line);
   }
 }

@@ -1,11 +1,15 @@
 import { styleText } from "node:util";
 import { Presets, SingleBar } from "cli-progress";
+import { printError } from "./output.ts";
+import { text } from "./shown.ts";
 import type { LedgerSize } from "./views.ts";
 
 /** Shows how far a verification is. */
 export interface VerifyProgress {
   start(size: LedgerSize, steps: boolean): void;
   update(done: LedgerSize): void;
+  /** A part is verified again. */
+  again(error: Error): void;
   stop(): void;
 }
 
@@ -32,6 +36,7 @@ function createLines(out: NodeJS.WriteStream): VerifyProgress {
       printed = now;
       out.write(`${describe(done, total, (now - began) / 1000)}\n`);
     },
+    again: ({ message }) => printError(text`again, as: ${message}`),
     stop: () => undefined,
   };
 }
@@ -41,8 +46,13 @@ function createBar(out: NodeJS.WriteStream): VerifyProgress {
   let began = 0;
   let done: LedgerSize = { wallets: 0, events: 0 };
   let steps = true;
-  const text = (): string => {
+  let again = 0;
+  const state = (): string => {
     const seconds = (performance.now() - began) / 1000;
+    const told = tellState(seconds);
+    return again > 0 ? `${told}, ${count(again)} × again` : told;
+  };
+  const tellState = (seconds: number): string => {
     return steps || done.events > 0
       ? describe(done, total, seconds)
       : `${count(total.events)} events of ${count(total.wallets)} wallets in one call, ` +
@@ -63,7 +73,7 @@ function createBar(out: NodeJS.WriteStream): VerifyProgress {
         const shown =
           styleText("cyan", "█".repeat(filled), { stream: out }) +
           styleText("gray", "░".repeat((options.barsize ?? 24) - filled), { stream: out });
-        return `${shown} ${text()}`;
+        return `${shown} ${state()}`;
       },
     },
     Presets.shades_classic,
@@ -80,6 +90,9 @@ function createBar(out: NodeJS.WriteStream): VerifyProgress {
     update: (size) => {
       done = size;
       bar.update(size.events);
+    },
+    again: () => {
+      again += 1;
     },
     stop: () => {
       clearInterval(ticking);

@@ -1,9 +1,9 @@
-import { styleText } from "node:util";
 import { Command } from "commander";
 import type { Discrepancy } from "../generated/baseledger.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { EXIT } from "./failure.ts";
-import { printJson, printLine } from "./output.ts";
+import { asCheck, EXIT } from "./failure.ts";
+import { printedAll, printJson, printLine } from "./output.ts";
+import { joined, type Shown, styled, text } from "./shown.ts";
 import { verifyAll } from "./verify-plan.ts";
 import { createVerifyProgress } from "./verify-progress.ts";
 import type { LedgerSize } from "./views.ts";
@@ -16,12 +16,14 @@ interface Options extends DatabaseOptions {
 /** `baseledger verify`: proves the journal, the hash chain and the balances. */
 export function verifyCommand(): Command {
   const command = new Command("verify")
-    .description("prove the journal, its hash chain and every balance; exit 1 if one is off")
     .option("--wallet <id>", "of this wallet only")
     .option("--json", "print the discrepancies as JSON: [] if there is none")
     .addHelpText(
       "after",
       "\nNeeds baseledger_auditor, and changes nothing. How far it is goes to standard error." +
+        "\nExits with 0 if all is sound, 1 if not, 3 without a connection, and 4 if it could not be" +
+        "\nfound out: a wallet that does not exist, rights, time-outs, a connection that broke." +
+        "\nWhat a standby cancels is verified again." +
         "\n\nExamples:\n  baseledger verify\n  baseledger verify --wallet acme" +
         "\n  baseledger verify --json > discrepancies.json || alert",
     )
@@ -35,45 +37,62 @@ async function runVerify(options: Options): Promise<void> {
   const done = { wallets: 0, events: 0 };
   const progress = createVerifyProgress(process.stderr);
   try {
-    await withConnection(options, (sql) =>
-      verifyAll(sql, options.wallet, {
-        start: progress.start,
-        found: (more) => void found.push(...more),
-        done: ({ wallets, events }) => {
-          done.wallets += wallets;
-          done.events += events;
-          progress.update(done);
-        },
-      }),
+    await asCheck(() =>
+      withConnection(options, (sql) =>
+        verifyAll(sql, options.wallet, {
+          start: progress.start,
+          found: (more) => {
+            for (const one of more) found.push(one);
+          },
+          done: ({ wallets, events }) => {
+            done.wallets += wallets;
+            done.events += events;
+            progress.update(done);
+          },
+          again: progress.again,
+        }),
+      ),
     );
   } finally {
     progress.stop();
   }
-  if (options.json) printJson(found);
+  // Until it is told, a verdict that is good is none: the reader may be gone, or the disk full.
+  process.exitCode = found.length === 0 ? EXIT.unchecked : EXIT.refused;
+  if (options.json) printJson(found.map(withoutNulls));
   else tell(found, done, (performance.now() - began) / 1000);
-  process.exitCode = found.length === 0 ? EXIT.fine : EXIT.refused;
+  await printedAll();
+  if (found.length === 0) process.exitCode = EXIT.fine;
+}
+
+/** Without the number of an event where none is concerned. */
+function withoutNulls({ seq, ...rest }: Discrepancy): Partial<Discrepancy> {
+  const { walletId, ...what } = rest;
+  return { ...(walletId !== null && { walletId }), ...(seq !== null && { seq }), ...what };
 }
 
 function tell(found: readonly Discrepancy[], { wallets, events }: LedgerSize, seconds: number) {
-  const stream = process.stdout;
   const read =
     events > 0
       ? `: ${count(events)} events of ${count(wallets)} wallets in ${seconds.toFixed(1)} s`
       : "";
   if (found.length === 0) {
-    const sound = styleText("green", "sound", { stream });
-    printLine(`${sound}: the journal, its hash chain and every balance agree${read}`);
+    const sound = styled("green", "sound");
+    printLine(text`${sound}: the journal, its hash chain and every balance agree${read}`);
     return;
   }
   for (const discrepancy of found) printLine(describe(discrepancy));
   const wrong = `${count(found.length)} ${found.length === 1 ? "discrepancy" : "discrepancies"}`;
-  printLine(`${styleText("red", "not sound", { stream })}: ${wrong}${read}`);
+  printLine(text`${styled("red", "not sound")}: ${wrong}${read}`);
 }
 
-function describe({ walletId, seq, check, expected, found }: Discrepancy): string {
-  const place = seq === null ? walletId : `${walletId}, event ${seq}`;
-  const name = styleText("red", check, { stream: process.stdout });
-  return `${place}: ${name}\n  expected  ${expected ?? "nothing"}\n  found     ${found ?? "nothing"}`;
+function describe({ walletId, seq, check, expected, found }: Discrepancy): Shown {
+  const whose = walletId ?? "the whole ledger";
+  const place = seq === null ? text`${whose}` : text`${whose}, event ${seq}`;
+  return joined([
+    text`${place}: ${styled("red", check)}`,
+    text`  expected  ${expected ?? "nothing"}`,
+    text`  found     ${found ?? "nothing"}`,
+  ]);
 }
 
 function count(value: number): string {

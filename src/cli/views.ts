@@ -5,6 +5,11 @@
  */
 import type postgres from "postgres";
 
+/** Asks the server for nothing: there is a connection then. */
+export async function ping(sql: postgres.ISql): Promise<void> {
+  await sql`select`;
+}
+
 /** What there is to verify. */
 export interface LedgerSize {
   readonly wallets: number;

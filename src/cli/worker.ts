@@ -19,7 +19,6 @@ interface Options extends DatabaseOptions {
 /** `baseledger worker`: the expiry job, until it is asked to end. */
 export function workerCommand(): Command {
   const command = new Command("worker")
-    .description("run the expiry job, which returns the funds of reservations past their deadline")
     .option("--port <n>", "serve health and metrics over HTTP; 0 takes a free one", parsePort())
     .option("--host <address>", "where to serve them", "0.0.0.0")
     .addOption(

@@ -1,5 +1,6 @@
 import type { Receipt } from "../generated/baseledger.ts";
 import type { Pending } from "./pending.ts";
+import type { Place, Places } from "./places.ts";
 
 /** A command on its way into a batch. */
 export interface Batched {
@@ -8,34 +9,24 @@ export interface Batched {
   readonly text: string;
 }
 
-/** What is told about a batch that is under way. */
-export interface Progress {
-  /** It is committed; its answers have still to be read. */
+/** What a batch that leaves is given along. */
+export interface Leave {
+  /** On which it is sent. */
+  readonly place: Place;
+  /** To be told that it is committed; its answers have still to be read. */
   readonly onCommit: () => void;
-  /** Nobody waits for it any more, but it has not ended. */
+  /** To be told that nobody waits for it any more, but it has not ended. */
   readonly onAbandon: () => void;
 }
 
 /** Sends a batch of a wallet until each command has its answer; does not reject. */
-export type Carry = (
-  walletId: string,
-  batch: readonly Batched[],
-  progress: Progress,
-) => Promise<void>;
-
-/** The limits of batching. */
-export interface Limits {
-  /** Batches under way at once. */
-  readonly parallel: number;
-  /** Commands in one batch. */
-  readonly size: number;
-}
+export type Carry = (walletId: string, batch: readonly Batched[], leave: Leave) => Promise<void>;
 
 /** The commands of one wallet. */
 interface Lane {
   readonly walletId: string;
   waiting: Batched[];
-  /** Ready: commands wait, and a batch of them leaves as soon as one may. */
+  /** Ready: commands wait, and a batch of them leaves as soon as there is a place. */
   state: "idle" | "ready" | "busy";
   /** A batch that nobody waits for any more has not ended yet. */
   stuck: boolean;
@@ -45,23 +36,18 @@ interface Lane {
 const MOST_CHARACTERS = 1_000_000;
 
 /**
- * Puts commands into batches. One batch of a wallet is under way at a time, in the order in which
- * the commands came; those that come meanwhile travel in the next. Nothing waits for company: when
- * none is under way, a command leaves with what came in the same turn of the event loop.
+ * Puts commands into batches of at most `size`. One batch of a wallet is under way at a time, in the
+ * order in which the commands came; those that come meanwhile travel in the next. Nothing waits for
+ * company: when none is under way, a command leaves with what came in the same turn of the event
+ * loop.
  */
-export function createBatcher(limits: Limits, carry: Carry) {
+export function createBatcher(size: number, places: Places, carry: Carry) {
   const lanes = new Map<string, Lane>();
-  const ready: Lane[] = [];
-  let free = limits.parallel;
-  let woken = false;
 
   function add(walletId: string, item: Batched): void {
     const lane = lanes.get(walletId) ?? open(walletId);
     lane.waiting.push(item);
-    if (lane.state !== "idle") return;
-    line(lane);
-    if (!woken) queueMicrotask(start);
-    woken = true;
+    if (lane.state === "idle") line(lane);
   }
 
   function open(walletId: string): Lane {
@@ -72,34 +58,25 @@ export function createBatcher(limits: Limits, carry: Carry) {
 
   function line(lane: Lane): void {
     lane.state = "ready";
-    ready.push(lane);
+    const start = (place: Place) => run(lane, place);
+    places.enter({ subject: lane.walletId, slow: false, start });
   }
 
-  function start(): void {
-    woken = false;
-    while (free > 0) {
-      const lane = ready.shift();
-      if (!lane) return;
-      run(lane);
-    }
-  }
-
-  function run(lane: Lane): void {
-    free -= 1;
+  function run(lane: Lane, place: Place): void {
     lane.state = "busy";
     let holdsLane = true;
-    let holdsSlot = true;
+    let isOver = false;
 
     function leave(): void {
-      if (!holdsSlot) return;
-      holdsSlot = false;
-      free += 1;
+      if (isOver) return;
+      isOver = true;
       if (holdsLane) lane.state = "idle";
       else lane.stuck = false;
       goOn(lane);
+      place.leave("served");
     }
-    // One stuck connection is given up for lost. A second one means that the wallet itself is
-    // locked; its commands must not take the connections of all others.
+    // One stuck connection is given up for lost. A second one of the same wallet must not take the
+    // connections of all others.
     function onAbandon(): void {
       if (lane.stuck || !holdsLane) return;
       holdsLane = false;
@@ -109,13 +86,13 @@ export function createBatcher(limits: Limits, carry: Carry) {
     }
 
     // What waits leaves before the answers are read: the server need not wait for this program.
-    void carry(lane.walletId, take(lane, limits.size), { onCommit: leave, onAbandon }).then(leave);
+    void carry(lane.walletId, take(lane, size), { place, onCommit: leave, onAbandon }).then(leave);
   }
 
   function goOn(lane: Lane): void {
-    if (lane.state === "idle" && lane.waiting.length > 0) line(lane);
-    if (lane.state === "idle" && !lane.stuck) lanes.delete(lane.walletId);
-    start();
+    if (lane.state !== "idle") return;
+    if (lane.waiting.length > 0) line(lane);
+    else if (!lane.stuck) lanes.delete(lane.walletId);
   }
 
   return { add };

@@ -1,62 +1,80 @@
-import type { ErrorClass } from "../classify-error.ts";
 import { refusalToError } from "../errors.ts";
 import { post, type Receipt } from "../generated/baseledger.ts";
 import type { Queryable } from "../wire/call.ts";
+import type { Access } from "./access.ts";
 import type { Batched, Carry } from "./batch.ts";
 import type { PendingCommands } from "./pending.ts";
 import { persist } from "./persist.ts";
-
-interface Answers {
-  readonly asked: readonly Batched[];
-  readonly receipts: readonly Receipt[];
-}
+import type { Place } from "./places.ts";
 
 /** Sends batches through `post`. */
-export function createCarrier(sql: Queryable, pending: PendingCommands): Carry {
-  return async function carry(walletId, batch, progress) {
+export function createCarrier(access: Access, pending: PendingCommands): Carry {
+  async function carry(
+    walletId: string,
+    batch: readonly Batched[],
+    progress: Progress,
+  ): Promise<void> {
     const wanted = () => batch.filter(({ command }) => pending.has(command));
-    const isWanted = () => batch.some(({ command }) => pending.has(command));
-    let doubtful = false;
-
+    const inTime = () =>
+      wanted().filter(({ command }) => access.time.patienceUntil(command.deadline) > 0);
     const onExpire = () => {
-      if (!isWanted()) progress.onAbandon();
+      if (wanted().length === 0) progress.onAbandon();
     };
-    for (const { command } of batch) command.onExpire = onExpire;
+    let asked: readonly Batched[] = [];
 
-    async function send(connection: Queryable): Promise<Answers> {
-      const asked = wanted();
-      if (asked.length === 0) return { asked, receipts: [] };
-      for (const { command } of asked) command.sent = true;
+    async function send(connection: Queryable, place: Place): Promise<readonly Receipt[]> {
+      for (const { command } of asked) command.isAsked = false;
+      asked = inTime();
+      for (const { command } of asked) command.isAsked = true;
       const text = `[${asked.map((item) => item.text).join(",")}]`;
-      const encoded = withCommands(connection, text, progress.onCommit);
+      const onAnswer = () => {
+        place.leave("served");
+        progress.onCommit();
+      };
+      const encoded = withCommands(connection, text, onAnswer);
       const receipts = await post(encoded, { walletId, commands: [] });
       requireAnswers(asked, receipts);
-      return { asked, receipts };
+      return receipts;
     }
 
-    function onTrouble(trouble: ErrorClass, error: unknown): void {
-      doubtful ||= trouble === "unknown";
-      for (const { command } of wanted()) {
-        command.sent = doubtful;
-        command.trouble = error;
-      }
+    const { answer, delivery } = persist(access, {
+      subject: walletId,
+      isRead: false,
+      slow: false,
+      ...(progress.place && { place: progress.place }),
+      send,
+      // Each has the same time, so the first one's is up first.
+      deadline: () => inTime()[0]?.command.deadline,
+    });
+    for (const { command } of batch) {
+      command.delivery = delivery;
+      command.onExpire = onExpire;
     }
-
     try {
-      const { asked, receipts } = await persist(sql, { send, isWanted, onTrouble });
+      const receipts = await answer;
       asked.forEach(({ command }, i) => {
         const receipt = receipts[i] as Receipt;
         if (receipt.refused === null) pending.answer(command, receipt);
         else pending.fail(command, refusalToError(receipt));
       });
     } catch (error) {
-      if (batch.length > 1 && isDataError(error)) {
-        const alone = { ...progress, onCommit: () => undefined };
+      // What is given up is told when time is up.
+      if (delivery.isGivenUp) return;
+      if (batch.length > 1 && isDataError(error) && !delivery.isDoubtful) {
+        const alone = { onCommit: () => undefined, onAbandon: progress.onAbandon };
         for (const item of batch) await carry(walletId, [item], alone);
       }
       for (const { command } of wanted()) pending.fail(command, error);
     }
-  };
+  }
+  return carry;
+}
+
+/** See `Leave`; without a place, it waits for one. */
+interface Progress {
+  readonly place?: Place;
+  readonly onCommit: () => void;
+  readonly onAbandon: () => void;
 }
 
 /** Each command must get its own answer: what does not fit together is asked for again. */

@@ -1,3 +1,5 @@
+import type { Metadata } from "./tally.ts";
+
 /**
  * What a command was, for errors of the client. These are not refusals: the ledger has said
  * nothing, or what it said came to nothing.
@@ -31,8 +33,9 @@ export class LedgerClosedError extends Error {
 }
 
 /**
- * The command was sent, and no answer came in time: it may have been carried out or not. Sending it
- * again **with the same idempotency key** is safe, and tells which.
+ * The command was sent, and no answer came in time, or the connection broke and what came after it
+ * does not tell: it may have been carried out or not. Sending it again **with the same idempotency
+ * key** is safe, and tells which.
  */
 export class OutcomeUnknownError extends Error implements CommandName {
   override readonly name = "OutcomeUnknownError";
@@ -50,16 +53,70 @@ export class OutcomeUnknownError extends Error implements CommandName {
   }
 }
 
-/** The database could not be reached in time. The command was not sent: nothing has happened. */
+/** A session of the database that keeps a command waiting. */
+export interface Holder {
+  /** Process of the server, as in `pg_stat_activity`. */
+  readonly pid: number;
+  /** Its login. */
+  readonly user: string | null;
+  /** Its `application_name`. */
+  readonly application: string | null;
+  /** When its transaction has begun; null where this login may not see that. */
+  readonly since: Date | null;
+}
+
+/**
+ * The database could not be reached in time, or did not get to the command, e.g. as somebody has
+ * locked the wallet. Nothing has happened, and nothing of it will happen later; `cause` is the last
+ * error. Send it again when you like.
+ */
 export class UnavailableError extends Error implements CommandName {
   override readonly name = "UnavailableError";
   readonly walletId: string | null;
   readonly idempotencyKey: string | null;
+  /** Who was seen to keep it waiting, where that could be found out. */
+  readonly heldBy: readonly Holder[];
 
-  constructor({ walletId, idempotencyKey }: CommandName, seconds: number, cause?: unknown) {
-    super(`the command could not be sent within ${seconds} s, and was not carried out`, { cause });
+  constructor(
+    { walletId, idempotencyKey }: CommandName,
+    seconds: number,
+    cause?: unknown,
+    heldBy: readonly Holder[] = [],
+  ) {
+    super(
+      `nothing was done: the database did not get to it within ${seconds} s` +
+        (cause instanceof Error ? `; the last error was: ${cause.message}` : "") +
+        (heldBy.length > 0 ? `; it waited for ${heldBy.map(tell).join(", ")}` : ""),
+      { cause },
+    );
     this.walletId = walletId;
     this.idempotencyKey = idempotencyKey;
+    this.heldBy = heldBy;
+  }
+}
+
+function tell({ pid, user, application, since }: Holder): string {
+  const known = [user && `user ${user}`, application, since && `since ${since.toISOString()}`];
+  return `process ${pid} (${known.filter(Boolean).join(", ")})`;
+}
+
+/**
+ * The connection given to `with` prepares statements, and there is a pooler in front of the database
+ * that may lose them: then the driver's `commit` would become a rollback without an error. Let the
+ * transaction fail: nothing of it was done. Open the pool with `prepare: false`; or if the pooler keeps
+ * sessions or statements, say so with `createLedger(…, { prepare: true })`.
+ */
+export class PreparedStatementLostError extends Error {
+  override readonly name = "PreparedStatementLostError";
+
+  constructor(cause: unknown) {
+    super(
+      "this connection prepares statements, and there is a pooler in between that may lose them, " +
+        "so that a commit would become a rollback without an error: open your pool with " +
+        "prepare: false; or if the pooler keeps sessions or statements, give createLedger the " +
+        "option prepare: true",
+      { cause },
+    );
   }
 }
 
@@ -112,8 +169,8 @@ export class NothingReportedError extends Error {
 }
 
 /**
- * Something was spent, and could not be settled: `cause` says why. Settle `amount` again with
- * `reservationId` and `idempotencyKey`; that is safe, whatever became of the first attempt.
+ * Something was spent, and could not be settled: `cause` says why. `ledger.settle(error)` sends the
+ * same settlement again; that is safe, whatever became of the first attempt.
  */
 export class NotSettledError extends Error {
   override readonly name = "NotSettledError";
@@ -122,6 +179,8 @@ export class NotSettledError extends Error {
   readonly idempotencyKey: string;
   /** what was spent */
   readonly amount: bigint;
+  /** what was reported with it */
+  readonly metadata: Metadata;
   /** what the callback of a `guard` returned or threw */
   readonly outcome: PromiseSettledResult<unknown> | undefined;
 
@@ -131,6 +190,7 @@ export class NotSettledError extends Error {
       readonly reservationId: string;
       readonly idempotencyKey: string;
       readonly amount: bigint;
+      readonly metadata: Metadata;
     },
     outcome: PromiseSettledResult<unknown> | undefined,
     cause: unknown,
@@ -141,6 +201,7 @@ export class NotSettledError extends Error {
     this.reservationId = reservationId;
     this.idempotencyKey = settlement.idempotencyKey;
     this.amount = amount;
+    this.metadata = settlement.metadata;
     this.outcome = outcome;
   }
 }

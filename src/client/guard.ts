@@ -22,11 +22,10 @@ async function run<T>(
 async function conclude(handle: Handle, outcome: PromiseSettledResult<unknown>): Promise<void> {
   const { reservation } = handle;
   if (await handle.hasEnded()) return;
-  if (reservation.spent > 0n) return handle.book(outcome);
-  if (outcome.status === "rejected") return handle.release();
+  if (outcome.status === "rejected") return handle.breakOff(outcome);
   if (handle.hasReported()) return handle.book(outcome);
   // The books must never show less than was spent; too much can be refunded.
-  reservation.spend(reservation.amount);
+  reservation.spend(reservation.amount, { reason: "unreported" });
   await handle.book(outcome);
   throw new NothingReportedError(reservation.id, reservation.amount, outcome.value);
 }

@@ -1,13 +1,14 @@
-import type { ReserveArgs } from "../generated/baseledger.ts";
+import { type OnThrow, requireOnThrow } from "./floor.ts";
 import type { Held } from "./granted.ts";
 import { createKey } from "./keys.ts";
 import { createHandle, type Handle, type HandleParts } from "./reservation.ts";
 import type { Metadata } from "./tally.ts";
+import type { WaitingRoom } from "./waiting.ts";
 
 /** What to hold, and for how long. */
 export interface HoldOptions {
   /** Id of the wallet. */
-  readonly wallet: string;
+  readonly walletId: string;
   /** The most that it may cost, in the wallet's smallest step. */
   readonly amount: bigint;
   /**
@@ -26,13 +27,29 @@ export interface HoldOptions {
   readonly idempotencyKey?: string | undefined;
   /** Goes on record with the reservation. */
   readonly metadata?: Metadata | undefined;
-  /** Ends the heartbeat, and aborts the reservation's signal. */
+  /** Ends the waiting and the heartbeat, and aborts the reservation's signal. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * What to book when the callback of `guard` throws, or a block with `await using` is left, before
+   * anything was reported: an amount, or a function that finds it, e.g. what the tokens of the
+   * prompt cost once a stream has begun. `(_, { amount }) => amount` books the whole hold. More can
+   * be charged later, too much refunded.
+   *
+   * Default: 0n, and the hold is cancelled. That is right only where a call that throws costs
+   * nothing: most providers bill a stream that is cut off, without saying how much.
+   */
+  readonly onThrow?: OnThrow | undefined;
+  /**
+   * Seconds for which it is tried again, with the same key, while other reservations hold the
+   * funds. Those who wait in this client for one wallet are served in their order, as far as the
+   * funds go. When only a credit would help, nothing is waited for. Default: 0.
+   */
+  readonly wait?: number | undefined;
 }
 
 /** How {@link hold} sends. */
 export interface HoldParts extends Pick<HandleParts, "send"> {
-  readonly reserve: (args: ReserveArgs) => Promise<Held>;
+  readonly reserve: WaitingRoom["reserve"];
   /** Begins something that closing waits for. */
   readonly stay: () => () => void;
 }
@@ -41,6 +58,7 @@ export interface HoldParts extends Pick<HandleParts, "send"> {
 export async function hold(options: HoldOptions, parts: HoldParts): Promise<Handle> {
   const { signal } = options;
   signal?.throwIfAborted();
+  requireOnThrow(options.onThrow);
   const reserving = reserve(options, parts);
   if (!signal) return reserving;
   const aborted = Promise.withResolvers<never>();
@@ -50,7 +68,7 @@ export async function hold(options: HoldOptions, parts: HoldParts): Promise<Hand
     return await Promise.race([reserving, aborted.promise]);
   } catch (error) {
     // It may be granted yet: then nobody wants it.
-    reserving.then((handle) => handle.release()).catch(() => undefined);
+    reserving.then((handle) => handle.release({ reason: "aborted" })).catch(() => undefined);
     throw error;
   } finally {
     signal.removeEventListener("abort", abort);
@@ -58,13 +76,13 @@ export async function hold(options: HoldOptions, parts: HoldParts): Promise<Hand
 }
 
 async function reserve(options: HoldOptions, parts: HoldParts): Promise<Handle> {
-  const { wallet: walletId, signal, idempotencyKey = createKey(), ...args } = options;
+  const { signal, onThrow, wait, idempotencyKey = createKey(), ...args } = options;
   const onEnd = parts.stay();
   try {
-    const receipt = await parts.reserve({ ...args, walletId, idempotencyKey });
+    const receipt = await parts.reserve({ ...args, idempotencyKey }, { wait, signal });
     const ttl = options.ttl ?? lifeOf(receipt);
     const extended = receipt.replayed ? await takeOver(receipt, ttl, parts) : receipt;
-    return createHandle({ receipt: extended, ttl, signal, send: parts.send, onEnd });
+    return createHandle({ receipt: extended, ttl, signal, onThrow, send: parts.send, onEnd });
   } catch (error) {
     onEnd();
     throw error;

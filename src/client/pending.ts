@@ -1,3 +1,4 @@
+import { LedgerError } from "../errors.ts";
 import {
   type CommandName,
   LedgerClosedError,
@@ -5,6 +6,7 @@ import {
   QueueFullError,
   UnavailableError,
 } from "./errors.ts";
+import type { Delivery } from "./persist.ts";
 
 /** A command that was accepted and has no answer yet. */
 export interface Pending<T> extends CommandName {
@@ -12,10 +14,10 @@ export interface Pending<T> extends CommandName {
   readonly reject: (error: unknown) => void;
   /** When time is up, by `performance.now()`. */
   readonly deadline: number;
-  /** It may have reached the server. */
-  sent: boolean;
-  /** The last trouble with sending it. */
-  trouble: unknown;
+  /** What has become of it so far; undefined before it left. */
+  delivery: Delivery | undefined;
+  /** What is being delivered has it. */
+  isAsked: boolean;
   /** Called when time is up, after the caller was told so. */
   onExpire: (() => void) | undefined;
 }
@@ -61,8 +63,7 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
     timer = undefined;
     for (const command of commands) {
       if (command.deadline > performance.now()) break;
-      const Reason = command.sent ? OutcomeUnknownError : UnavailableError;
-      command.reject(new Reason(command, seconds, command.trouble));
+      command.reject(timeIsUp(command, seconds));
       remove(command);
       command.onExpire?.();
     }
@@ -92,8 +93,8 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
         resolve,
         reject,
         deadline: performance.now() + seconds * 1000,
-        sent: false,
-        trouble: undefined,
+        delivery: undefined,
+        isAsked: true,
         onExpire: undefined,
       };
       commands.add(command as Pending<never>);
@@ -107,7 +108,9 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
       remove(command as Pending<never>);
     },
     fail(command, error) {
-      command.reject(error);
+      // A refusal is the ledger's word. Another error leaves open what an earlier sending has done.
+      const isOpen = !(error instanceof LedgerError) && command.delivery?.isDoubtful;
+      command.reject(isOpen ? new OutcomeUnknownError(command, seconds, error) : error);
       remove(command);
     },
     stay() {
@@ -125,4 +128,12 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
       return closing.promise;
     },
   };
+}
+
+/** What to tell of a command that has had its time. */
+function timeIsUp(command: Pending<never>, seconds: number): Error {
+  const { isDoubtful, isWithServer, trouble, holders } = command.delivery ?? {};
+  return isDoubtful || (command.isAsked && isWithServer?.())
+    ? new OutcomeUnknownError(command, seconds, trouble)
+    : new UnavailableError(command, seconds, trouble, holders);
 }

@@ -35,12 +35,26 @@ export function queryable(run: (query: Query) => PromiseLike<QueryResult>): Quer
 
 /** What {@link fromPg} needs of a `Client`, `Pool` or `PoolClient` of `pg`. */
 export interface PgClient {
-  query(config: {
-    text: string;
-    values: (string | null)[];
-    rowMode: "array";
-    types: { getTypeParser(): (text: string) => string };
-  }): PromiseLike<{ readonly rows: readonly unknown[] }>;
+  query(config: PgQuery): PromiseLike<{ readonly rows: readonly unknown[] }>;
+}
+
+interface PgQuery {
+  text: string;
+  values: (string | null)[];
+  rowMode: "array";
+  types: { getTypeParser(): (text: string) => string };
+}
+
+/** What a `Pool` has beside. */
+interface PgPool {
+  connect(): Promise<PgPoolClient>;
+}
+
+interface PgPoolClient extends PgClient {
+  readonly processID?: number | null;
+  on(event: "error", listener: () => void): unknown;
+  removeListener(event: "error", listener: () => void): unknown;
+  release(error?: unknown): void;
 }
 
 // Values stay the text that the server sent, whatever parsers the program has set.
@@ -49,17 +63,58 @@ const asText = { getTypeParser: () => (text: string) => text };
 /** Makes what the methods run on out of a `Client`, `Pool` or `PoolClient` of `pg`. */
 export function fromPg(client: PgClient): Queryable {
   return {
-    unsafe: (text, values) => ({
-      raw: async () => {
-        try {
-          const result = await client.query({ text, values, rowMode: "array", types: asText });
-          return result.rows as (string | null)[][];
-        } catch (error) {
-          throw isTerminated(error) ? Object.assign(error, { code: "CONNECTION_CLOSED" }) : error;
-        }
-      },
-    }),
+    unsafe(text, values) {
+      const config: PgQuery = { text, values, rowMode: "array", types: asText };
+      // As postgres.js has it: null until a connection has the query.
+      const sent = {
+        state: null as (Pick<PgPoolClient, "processID"> & { pid?: number | null }) | null,
+        async raw() {
+          try {
+            const result = isPool(client)
+              ? await queryPool(client, config, (pid) => {
+                  sent.state = { pid };
+                })
+              : await queryClient();
+            return result.rows as (string | null)[][];
+          } catch (error) {
+            throw isTerminated(error) ? Object.assign(error, { code: "CONNECTION_CLOSED" }) : error;
+          }
+        },
+      };
+      function queryClient() {
+        sent.state = {};
+        return client.query(config);
+      }
+      return sent;
+    },
   };
+}
+
+function isPool(client: object): client is PgPool {
+  return "totalCount" in client && "connect" in client;
+}
+
+/** What `Pool.query` does; it does not tell when there is a connection. */
+async function queryPool(
+  pool: PgPool,
+  config: PgQuery,
+  onConnection: (pid: number | null) => void,
+): Promise<{ readonly rows: readonly unknown[] }> {
+  const client = await pool.connect();
+  onConnection(client.processID ?? null);
+  // The query fails with it; without a listener the program would end.
+  const ignore = () => undefined;
+  client.on("error", ignore);
+  try {
+    const result = await client.query(config);
+    client.release();
+    return result;
+  } catch (error) {
+    client.release(error);
+    throw error;
+  } finally {
+    client.removeListener("error", ignore);
+  }
 }
 
 /** `pg` has no code for a connection that broke. */

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { MultiBar, type Options, Presets, type SingleBar } from "cli-progress";
+import { type Shown, terminalText } from "../cli/shown.ts";
 import { formatDollars, type NanoDollars } from "./pricing.ts";
 
 /** How far the run is. */
@@ -22,7 +23,7 @@ export interface CustomerSnapshot {
 /** Shows how far the run is. */
 export interface Progress {
   /** A step before or after the run, in a line of its own. */
-  step(text: string): void;
+  step(line: Shown | string): void;
   start(calls: number, customers: readonly string[]): void;
   update(snapshot: Snapshot): void;
   stop(): void;
@@ -46,7 +47,7 @@ function createLines(out: NodeJS.WriteStream): Progress {
   let began = 0;
   let printed = 0;
   return {
-    step: (text) => out.write(`${text}\n`),
+    step: (line) => out.write(`${terminalText(line)}\n`),
     start: (calls) => {
       total = calls;
       began = performance.now();
@@ -102,7 +103,7 @@ function createBars(out: NodeJS.WriteStream): Progress {
   let told: SingleBar | undefined;
   let funds: SingleBar[] = [];
   return {
-    step: (text) => out.write(`${text}\n`),
+    step: (line) => out.write(`${terminalText(line)}\n`),
     start: (total, customers) => {
       const shown = customers.slice(0, MOST_CUSTOMERS_SHOWN);
       out.write("\n");

@@ -1,4 +1,4 @@
-import { styleText } from "node:util";
+import { joined, type Shown, styled, text } from "../cli/shown.ts";
 import { formatDollars } from "./pricing.ts";
 import type { DemoResult } from "./result.ts";
 import { renderResult } from "./table.ts";
@@ -14,13 +14,13 @@ export interface Introduction {
 }
 
 /** Says in a line or two what is going to happen. */
-export function introduce({ trace, customers, agents, speed, seed }: Introduction): string {
+export function introduce({ trace, customers, agents, speed, seed }: Introduction): Shown {
   const minutes = ((trace.at(-1)?.at ?? 0) - (trace[0]?.at ?? 0)) / 60_000;
-  return (
+  return joined([
     `${count(trace.length)} calls of a chat service, ${minutes.toFixed(0)} minutes of traffic, ` +
-    `${count(speed)} times as fast.\n` +
-    `${count(agents)} agents spend the credit of ${count(customers)} customers. Seed ${seed}.`
-  );
+      `${count(speed)} times as fast.`,
+    `${count(agents)} agents spend the credit of ${count(customers)} customers. Seed ${seed}.`,
+  ]);
 }
 
 const DEFAULT_WIDTH = 100;
@@ -28,19 +28,18 @@ const DEFAULT_WIDTH = 100;
 const MOST_TROUBLES = 20;
 
 /** Tells a person how a run ended: the table, then what was proved, or what is off. */
-export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStream): string {
-  const mark = (good: boolean): string =>
-    good ? styleText("green", "✓", { stream: out }) : styleText("red", "✗", { stream: out });
+export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStream): Shown {
+  const mark = result.sound ? styled("green", "✓", out) : styled("red", "✗", out);
   const verdicts = result.sound ? proved(result) : troubles(result);
-  return [
+  return joined([
     "",
     renderResult(result, out.columns ?? DEFAULT_WIDTH),
     "",
-    ...verdicts.map((text) => `${mark(result.sound)} ${text}`),
+    ...verdicts.map((verdict) => text`${mark} ${verdict}`),
     "",
     `${result.sound ? "Sound" : "NOT SOUND"}, in ${seconds.toFixed(1)} s. ` +
       `Again with --seed ${result.seed}.`,
-  ].join("\n");
+  ]);
 }
 
 function proved({ total, customers }: DemoResult): string[] {

@@ -1,3 +1,4 @@
+import { joined, ours, type Shown, terminalText } from "../cli/shown.ts";
 import { type Column, renderTable } from "../cli/table.ts";
 import { formatDollars } from "./pricing.ts";
 import type { CustomerOutcome, DemoResult, Outcome } from "./result.ts";
@@ -30,32 +31,37 @@ const MEASURES: readonly Measure[] = [
  * The table at the end of a run: a column for each customer, and the total. Where that is wider
  * than `width`, a row for each customer, and the total in a table of its own.
  */
-export function renderResult({ customers, total }: DemoResult, width: number): string {
+export function renderResult({ customers, total }: DemoResult, width: number): Shown {
   const all = renderMeasures(customers, total);
   return widthOf(all) <= width
     ? all
-    : `${renderCustomers(customers)}\n${renderMeasures([], total)}`;
+    : joined([renderCustomers(customers), renderMeasures([], total)]);
 }
 
-function widthOf(text: string): number {
-  return Math.max(...text.split("\n").map((line) => line.length));
+function widthOf(table: Shown): number {
+  return Math.max(
+    ...terminalText(table)
+      .split("\n")
+      .map((line) => line.length),
+  );
 }
 
-function renderMeasures(shown: readonly CustomerOutcome[], total: Outcome): string {
+function renderMeasures(shown: readonly CustomerOutcome[], total: Outcome): Shown {
   const columns: Column[] = [
-    { name: "measure", title: " ", alignment: "left" },
+    { name: "measure", title: ours(" "), alignment: "left" },
     ...shown.map(({ name }) => ({ name, alignment: "right" as const })),
     { name: "total", alignment: "right" },
   ];
   const rows = MEASURES.filter(([, show]) => show(total) !== null).map(([measure, show]) => ({
-    measure,
+    // Indented, where it is a part of the one above.
+    measure: ours(measure),
     ...Object.fromEntries(shown.map((customer) => [customer.name, show(customer) ?? ""])),
     total: show(total) ?? "",
   }));
   return renderTable(columns, rows);
 }
 
-function renderCustomers(customers: readonly CustomerOutcome[]): string {
+function renderCustomers(customers: readonly CustomerOutcome[]): Shown {
   const columns = ["customer", "granted", "refused", "credit", "spent", "available"];
   return renderTable(
     columns.map((name) => ({ name, alignment: name === "customer" ? "left" : "right" })),

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { type CsvError, type Info, parse } from "csv-parse";
+import type { CsvError, Info } from "csv-parse";
 
 /** One call of a model, as a trace records it. */
 export interface TracedCall {
@@ -27,6 +27,7 @@ const MOST_TOKENS = 1_000_000_000;
  * further columns. Anything else throws a {@link TraceError} that names the line.
  */
 export async function* readTrace(path: string): AsyncGenerator<TracedCall> {
+  const { parse } = await import("csv-parse");
   const file = createReadStream(path);
   const rows = parse({
     bom: true,

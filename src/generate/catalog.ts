@@ -43,6 +43,8 @@ export interface TypeInfo {
 
 /** What is generated from. */
 export interface Catalog {
+  /** of the schema */
+  readonly comment: string;
   readonly functions: readonly FunctionInfo[];
   readonly types: ReadonlyMap<number, TypeInfo>;
 }
@@ -57,11 +59,20 @@ export async function readCatalog(sql: postgres.Sql, schema: string): Promise<Ca
     await tx`set local timezone = 'UTC'`;
     const functions = await readFunctions(tx, schema);
     const types = await readTypes(tx);
-    return { functions, types: new Map(types.map((type) => [type.oid, type])) };
+    const comment = await readComment(tx, schema);
+    return { comment, functions, types: new Map(types.map((type) => [type.oid, type])) };
   });
 }
 
-// Both ask for one JSON text, raw: rows would pass through the caller's parsers and transforms.
+async function readComment(tx: postgres.TransactionSql, schema: string): Promise<string> {
+  const [row] = await tx`
+    select to_json(coalesce(obj_description(oid, 'pg_namespace'), ''))::text
+      from pg_namespace where nspname = ${schema}
+  `.raw();
+  return JSON.parse(String(row?.[0] ?? '""')) as string;
+}
+
+// All ask for one JSON text, raw: rows would pass through the caller's parsers and transforms.
 async function readFunctions(tx: postgres.TransactionSql, schema: string) {
   const [row] = await tx`
     select coalesce(jsonb_agg(jsonb_build_object(

@@ -18,16 +18,6 @@ export function literal(text: string): string {
   return /["]/.test(text) && !/['\\\n]/.test(text) ? `'${text}'` : JSON.stringify(text);
 }
 
-/** Whether a comment has the marker of a result that is never null. */
-export function isNotNull(comment: string): boolean {
-  return /@notNull\b/.test(comment);
-}
-
-/** A comment without its markers. */
-export function withoutMarkers(comment: string): string {
-  return comment.replace(/\s*@notNull\b/g, "").trim();
-}
-
 /** A TSDoc block and its line end; nothing for an empty text. */
 export function doc(text: string, indent = ""): string {
   if (!text) return "";

@@ -1,6 +1,9 @@
 import type { ArgumentInfo, FunctionInfo } from "./catalog.ts";
-import { doc, enclose, isNotNull, literal, withoutMarkers } from "./layout.ts";
+import { commandsOf, isNotNull } from "./comments.ts";
+import { doc, enclose, literal } from "./layout.ts";
 import { camelCase, declarable, nameSpace, pascalCase, quote } from "./names.ts";
+import { descriptionOf, fieldOf, printProperty, textOf } from "./print-argument.ts";
+import { printCommands } from "./print-commands.ts";
 import { rowName } from "./print-type.ts";
 import type { Scope } from "./scope.ts";
 import { mapType, typeOf } from "./types.ts";
@@ -13,7 +16,7 @@ export function printFunction(scope: Scope, fn: FunctionInfo): string {
   const owner = `function ${fn.name}`;
   const name = scope.claim(declarable(camelCase(fn.name)), owner);
   const call = `${quote(scope.schema)}.${quote(fn.name)}`;
-  const comment = doc(speakCamelCase(withoutMarkers(fn.comment), fn.arguments));
+  const comment = doc(textOf(fn));
   if (fn.arguments.length === 0) {
     const result = printResult(scope, fn, `${call}()`, "[]");
     const head = `export async function ${name}(sql: Queryable): Promise<${result.type}> {\n`;
@@ -22,10 +25,11 @@ export function printFunction(scope: Scope, fn: FunctionInfo): string {
 
   const argsType = scope.claim(`${pascalCase(fn.name)}Args`, owner);
   const claimKey = nameSpace();
-  const args = fn.arguments.map((argument) => printArgument(scope, argument, claimKey));
+  const args = fn.arguments.map((argument) => printArgument(scope, fn, argument, claimKey));
   const optional = fn.arguments.every((argument) => argument.default !== null);
   const result = printResult(scope, fn, `${call}(\${given.sql})`, "given.values");
   return [
+    ...args.map(({ types }) => types),
     `/** Arguments of {@link ${name}}. */\n`,
     `export interface ${argsType} {\n${args.map(({ property }) => property).join("")}}\n\n`,
     comment,
@@ -39,23 +43,23 @@ export function printFunction(scope: Scope, fn: FunctionInfo): string {
   ].join("");
 }
 
-function printArgument(scope: Scope, argument: ArgumentInfo, claimKey: Scope["claim"]) {
-  if (!argument.name) throw new Error("every argument needs a name");
-  const field = argument.name.replace(/^p_/, "");
+function printArgument(
+  scope: Scope,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+  claimKey: Scope["claim"],
+) {
+  const field = fieldOf(argument);
   const key = claimKey(camelCase(field), `argument ${argument.name}`);
-  const {
-    argument: type,
-    write,
-    note,
-  } = mapType(scope.catalog, argument.type, (used) => scope.used.add(used));
-  const optional = argument.default !== null;
-  const docs = [note ?? "", tellDefault(argument)];
+  const { write } = mapType(scope.catalog, argument.type, () => undefined);
+  const ops = commandsOf(descriptionOf(scope, fn, argument));
+  const commands = ops.length > 0 ? printCommands(scope, fn, ops) : undefined;
+  const type = commands && `readonly ${commands.name}[]`;
   const sql = `${quote(argument.name)} => ${placeholder(scope, argument.type)}`;
-  const writer = optional ? `write.optional(${write})` : write;
+  const writer = argument.default === null ? write : `write.optional(${write})`;
   return {
-    property:
-      doc(docs.join(" ").trim(), "  ") +
-      `  readonly ${key}${optional ? "?" : ""}: ${type}${optional ? " | null | undefined" : ""};\n`,
+    types: commands?.text ?? "",
+    property: printProperty(scope, fn, argument, { type }),
     entry: enclose(
       "[",
       [literal(sql), `${writer}(args.${key}, ${literal(field)})`],
@@ -63,13 +67,6 @@ function printArgument(scope: Scope, argument: ArgumentInfo, claimKey: Scope["cl
       "    ",
     ),
   };
-}
-
-// '00:10:00'::interval → '00:10:00'
-function tellDefault(argument: ArgumentInfo): string {
-  if (argument.default === null) return "";
-  const value = argument.default.replace(/^('([^']|'')*'|NULL)::[^']*$/, "$1");
-  return `Default: ${value === "NULL" ? "null" : value}.`;
 }
 
 // Each value travels as text and is cast by the server: the driver would serialize any other
@@ -107,12 +104,4 @@ function printScalar(scope: Scope, fn: FunctionInfo, call: string, values: strin
       `  const query = \`select ${select} from ${call} as "result"\`;\n` +
       `  return call.${fn.returnsSet ? "many" : "one"}(sql, call.scalar(${reader}), query, ${values});\n`,
   };
-}
-
-// Comments speak of p_amount, callers of the wrapper of amount.
-function speakCamelCase(comment: string, args: readonly ArgumentInfo[]): string {
-  const known = new Set(args.map(({ name }) => name));
-  return comment.replace(/\bp_[a-z0-9_]+\b/g, (name) =>
-    known.has(name) ? `\`${camelCase(name.slice(2))}\`` : name,
-  );
 }

@@ -1,5 +1,6 @@
 import type { ColumnInfo, TypeInfo } from "./catalog.ts";
-import { doc, enclose, isNotNull, literal, withoutMarkers } from "./layout.ts";
+import { isNotNull, withoutMarkers } from "./comments.ts";
+import { doc, enclose, literal } from "./layout.ts";
 import { camelCase, nameSpace, pascalCase, quote } from "./names.ts";
 import type { Scope } from "./scope.ts";
 import { mapType } from "./types.ts";

@@ -12,7 +12,7 @@ const TAKEN = ["call", "read", "write", "Json", "Queryable", "Date", "Promise"];
 export function print(catalog: Catalog, schema: string, wire: string): string {
   refuseOverloads(catalog.functions);
   const used = new Set<TypeInfo>();
-  const scope: Scope = { catalog, schema, claim: nameSpace(TAKEN), used };
+  const scope: Scope = { catalog, schema, claim: nameSpace(TAKEN), used, commands: new Set() };
   const functions = catalog.functions.map((fn) =>
     printing(`function ${fn.name}`, () => printFunction(scope, fn)),
   );

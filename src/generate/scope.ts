@@ -8,6 +8,8 @@ export interface Scope {
   readonly claim: (name: string, owner: string) => string;
   /** types that were met: enums and composite types are to be declared, each once */
   readonly used: Set<TypeInfo>;
+  /** names of the types of commands that were printed: batches share them */
+  readonly commands: Set<string>;
 }
 
 /** Runs a part of the printing; an error then says what was being printed. */

@@ -47,8 +47,8 @@ const diagnosisRow = call.row<Diagnosis>({
 
 /** Something in the ledger that does not hold. */
 export interface Discrepancy {
-  /** The wallet. */
-  readonly walletId: string;
+  /** The wallet; null when it concerns the rights of the whole ledger. */
+  readonly walletId: string | null;
   /** The event at which it shows; null when it concerns the wallet or a live reservation. */
   readonly seq: bigint | null;
   /** Which check failed. */
@@ -60,7 +60,7 @@ export interface Discrepancy {
 }
 
 const discrepancyRow = call.row<Discrepancy>({
-  walletId: ['"wallet_id"', read.text],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
   seq: ['"seq"', read.orNull(read.bigint)],
   check: ['"check"', read.text],
   expected: ['"expected"', read.orNull(read.text)],
@@ -250,12 +250,14 @@ const walletsAheadRow = call.row<WalletsAhead>({
 
 /** Arguments of {@link balance}. */
 export interface BalanceArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
 }
 
 /**
  * The balances of a wallet now, in its smallest step. Reservations past their deadline count as
- * returned, whether or not a worker has swept them. Refused with LGARG, LGWNF.
+ * returned, whether or not a worker has swept them. On a standby: as of what it has replayed.
+ * Refused with LGARG, LGWNF.
  */
 export async function balance(sql: Queryable, args: BalanceArgs): Promise<WalletBalance> {
   const given = call.list(
@@ -267,15 +269,20 @@ export async function balance(sql: Queryable, args: BalanceArgs): Promise<Wallet
 
 /** Arguments of {@link balanceAt}. */
 export interface BalanceAtArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  /** A Date has milliseconds only; a string in ISO 8601 may have microseconds. */
+  /**
+   * The instant; after now means now. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds.
+   */
   readonly at: Date | string;
 }
 
 /**
  * The balances of a wallet at an instant (at most now; zero before it was opened), in its smallest
  * step, exactly as balance() would have answered then: reservations past their deadline count as
- * returned. Refused with LGARG, LGWNF.
+ * returned. While the server's clock had been ahead, a wallet's events are dated ahead, and count
+ * from then. Refused with LGARG, LGWNF.
  */
 export async function balanceAt(sql: Queryable, args: BalanceAtArgs): Promise<WalletBalance> {
   const given = call.list(
@@ -288,10 +295,16 @@ export async function balanceAt(sql: Queryable, args: BalanceAtArgs): Promise<Wa
 
 /** Arguments of {@link cancel}. */
 export interface CancelArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -313,12 +326,18 @@ export async function cancel(sql: Queryable, args: CancelArgs): Promise<Receipt>
 
 /** Arguments of {@link charge}. */
 export interface ChargeArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: null. */
+  /** Name of the reservation that it leaves. Default: the idempotency key. */
   readonly reservationId?: string | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -345,10 +364,16 @@ export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt>
 
 /** Arguments of {@link credit}. */
 export interface CreditArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -379,7 +404,7 @@ export async function doctor(sql: Queryable): Promise<Diagnosis[]> {
 
 /** Arguments of {@link expireDue}. */
 export interface ExpireDueArgs {
-  /** Default: 1000. */
+  /** How many at most, 1 to 100,000. Default: 1000. */
   readonly limit?: number | null | undefined;
 }
 
@@ -401,14 +426,23 @@ export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promi
 
 /** Arguments of {@link extend}. */
 export interface ExtendArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
-  /** An interval such as `5 minutes`, or a number of seconds. */
+  /**
+   * Time from now until the new deadline, 1 second to 30 days. An interval such as `5 minutes`, or
+   * a number of seconds.
+   */
   readonly ttl: string | number;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: null. */
+  /** What it holds from now on, in the wallet's smallest step. Default: what it holds. */
   readonly amount?: bigint | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -433,11 +467,13 @@ export async function extend(sql: Queryable, args: ExtendArgs): Promise<Receipt>
 
 /** Arguments of {@link freezeWallet}. */
 export interface FreezeWalletArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Why, in 1 to 1000 characters; goes on record. */
   readonly reason: string;
-  /** Default: null. */
+  /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -472,14 +508,15 @@ export async function nextDue(sql: Queryable): Promise<Date | null> {
 
 /** Arguments of {@link openWallet}. */
 export interface OpenWalletArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  /** Default: 'USD'. */
+  /** What amounts are of, such as USD or tokens. Default: 'USD'. */
   readonly unit?: string | null | undefined;
-  /** Default: 9. */
+  /** Decimal digits of the smallest step, 0 to 18. Default: 9. */
   readonly scale?: number | null | undefined;
-  /** Default: null. */
+  /** How far below zero settlements may take available; 0 = not at all. Default: without limit. */
   readonly overdraftLimit?: bigint | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -505,10 +542,114 @@ export async function openWallet(sql: Queryable, args: OpenWalletArgs): Promise<
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** The command `reserve` in a batch; see {@link reserve}. */
+export type ReserveCommand = {
+  readonly op: "reserve";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /**
+   * Time until the deadline, 1 second to 30 days. An interval such as `5 minutes`, or a number of
+   * seconds. Default: 10 minutes.
+   */
+  readonly ttl?: string | number | null | undefined;
+  /** Name of the reservation in its wallet. Default: the idempotency key. */
+  readonly reservation_id?: string | null | undefined;
+  /** The least to be content with, if `amount` is not there. Default: `amount`. */
+  readonly at_least?: bigint | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `settle` in a batch; see {@link settle}. */
+export type SettleCommand = {
+  readonly op: "settle";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /** What was spent, 0 or more, in the wallet's smallest step. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /**
+   * Whether the rest is given back; false books a part and keeps the rest reserved. Default: true.
+   */
+  readonly final?: boolean | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `cancel` in a batch; see {@link cancel}. */
+export type CancelCommand = {
+  readonly op: "cancel";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `extend` in a batch; see {@link extend}. */
+export type ExtendCommand = {
+  readonly op: "extend";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /**
+   * Time from now until the new deadline, 1 second to 30 days. An interval such as `5 minutes`, or
+   * a number of seconds.
+   */
+  readonly ttl: string | number;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** What it holds from now on, in the wallet's smallest step. Default: what it holds. */
+  readonly amount?: bigint | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `charge` in a batch; see {@link charge}. */
+export type ChargeCommand = {
+  readonly op: "charge";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** Name of the reservation that it leaves. Default: the idempotency key. */
+  readonly reservation_id?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** A command of {@link post}. */
+export type PostCommand =
+  | ReserveCommand
+  | SettleCommand
+  | CancelCommand
+  | ExtendCommand
+  | ChargeCommand;
+
 /** Arguments of {@link post}. */
 export interface PostArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  readonly commands: Json;
+  /** At most 10,000. */
+  readonly commands: readonly PostCommand[];
 }
 
 /**
@@ -528,10 +669,67 @@ export async function post(sql: Queryable, args: PostArgs): Promise<Receipt[]> {
   return call.many(sql, receiptRow, query, given.values);
 }
 
+/** The command `credit` in a batch; see {@link credit}. */
+export type CreditCommand = {
+  readonly op: "credit";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `withdraw` in a batch; see {@link withdraw}. */
+export type WithdrawCommand = {
+  readonly op: "withdraw";
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** The command `refund` in a batch; see {@link refund}. */
+export type RefundCommand = {
+  readonly op: "refund";
+  /** Name of the reservation in its wallet. */
+  readonly reservation_id: string;
+  /** In the wallet's smallest step, above 0. */
+  readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
+  readonly idempotency_key: string;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+};
+
+/** A command of {@link postFunds}. */
+export type PostFundsCommand =
+  | ReserveCommand
+  | SettleCommand
+  | CancelCommand
+  | ExtendCommand
+  | ChargeCommand
+  | CreditCommand
+  | WithdrawCommand
+  | RefundCommand;
+
 /** Arguments of {@link postFunds}. */
 export interface PostFundsArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
-  readonly commands: Json;
+  /** At most 10,000. */
+  readonly commands: readonly PostFundsCommand[];
 }
 
 /**
@@ -553,11 +751,18 @@ export async function postFunds(sql: Queryable, args: PostFundsArgs): Promise<Re
 
 /** Arguments of {@link refund}. */
 export interface RefundArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -580,16 +785,25 @@ export async function refund(sql: Queryable, args: RefundArgs): Promise<Receipt>
 
 /** Arguments of {@link reserve}. */
 export interface ReserveArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** An interval such as `5 minutes`, or a number of seconds. Default: null. */
+  /**
+   * Time until the deadline, 1 second to 30 days. An interval such as `5 minutes`, or a number of
+   * seconds. Default: 10 minutes.
+   */
   readonly ttl?: string | number | null | undefined;
-  /** Default: null. */
+  /** Name of the reservation in its wallet. Default: the idempotency key. */
   readonly reservationId?: string | null | undefined;
-  /** Default: null. */
+  /** The least to be content with, if `amount` is not there. Default: `amount`. */
   readonly atLeast?: bigint | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -620,13 +834,22 @@ export async function reserve(sql: Queryable, args: ReserveArgs): Promise<Receip
 
 /** Arguments of {@link settle}. */
 export interface SettleArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Name of the reservation in its wallet. */
   readonly reservationId: string;
+  /** What was spent, 0 or more, in the wallet's smallest step. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: true. */
+  /**
+   * Whether the rest is given back; false books a part and keeps the rest reserved. Default: true.
+   */
   readonly final?: boolean | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -653,13 +876,16 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
 
 /** Arguments of {@link statement}. */
 export interface StatementArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
   /**
-   * A Date has milliseconds only; a string in ISO 8601 may have microseconds. Default: '-infinity'.
+   * The first instant. A Date has milliseconds only; a string in ISO 8601 may have microseconds.
+   * Default: the beginning.
    */
   readonly from?: Date | string | null | undefined;
   /**
-   * A Date has milliseconds only; a string in ISO 8601 may have microseconds. Default: 'infinity'.
+   * The instant after the last. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds. Default: the end.
    */
   readonly to?: Date | string | null | undefined;
 }
@@ -692,11 +918,18 @@ export async function sweepStatus(sql: Queryable): Promise<SweepStatus> {
 
 /** Arguments of {@link transfer}. */
 export interface TransferArgs {
+  /** Id of the wallet that gives. */
   readonly from: string;
+  /** Id of the wallet that gets. */
   readonly to: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -720,11 +953,13 @@ export async function transfer(sql: Queryable, args: TransferArgs): Promise<Rece
 
 /** Arguments of {@link unfreezeWallet}. */
 export interface UnfreezeWalletArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** Why, in 1 to 1000 characters; goes on record. */
   readonly reason: string;
-  /** Default: null. */
+  /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 
@@ -748,7 +983,7 @@ export async function unfreezeWallet(sql: Queryable, args: UnfreezeWalletArgs): 
 
 /** Arguments of {@link verify}. */
 export interface VerifyArgs {
-  /** Default: null. */
+  /** Id of the wallet. Default: all wallets. */
   readonly walletId?: string | null | undefined;
 }
 
@@ -756,7 +991,8 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds the
  * events anew and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer. Reads only. Refused with LGARG, LGWNF.
+ * of each transfer; and, of the whole ledger, who could do more than his role says. Reads only.
+ * Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -767,8 +1003,20 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
 }
 
 /**
+ * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
+ * must not be, as after a restore without owners and rights: none = sound. verify of the whole
+ * ledger includes it. Reads only.
+ */
+export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
+  const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
+  return call.many(sql, discrepancyRow, query, []);
+}
+
+/**
  * How many wallets have a last event that lies ahead of the server's clock by more than a second,
- * and which of them is the furthest. Reads the row of every wallet.
+ * and which of them is the furthest: the clock was ahead when it was written, or is behind now.
+ * None of them is wrong: deadlines count by the clock, and events go on in order. Reads the row of
+ * every wallet.
  */
 export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
   const query = `select ${walletsAheadRow.columns} from "baseledger"."wallets_ahead"()`;
@@ -777,10 +1025,16 @@ export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
 
 /** Arguments of {@link withdraw}. */
 export interface WithdrawArgs {
+  /** Id of the wallet. */
   readonly walletId: string;
+  /** In the wallet's smallest step, above 0. */
   readonly amount: bigint;
+  /**
+   * The caller's name for the command, unique in its wallet: sent again with it, the command is
+   * carried out once.
+   */
   readonly idempotencyKey: string;
-  /** Default: '{}'. */
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
 }
 

@@ -18,8 +18,10 @@ export interface Migration {
 export interface Source {
   /** Makes the roles. */
   readonly roles: string;
-  /** Makes the schema and the record of migrations. */
+  /** Makes the schema and the record of migrations, and gives all of it to the owner. */
   readonly schema: string;
+  /** Mends the rights that are not what they must be, after the migrations. */
+  readonly rights: string;
   /** In their order. */
   readonly migrations: readonly Migration[];
 }
@@ -44,6 +46,7 @@ export async function loadMigrations(directory: string): Promise<Source> {
   return {
     roles: await readFile(join(directory, "roles.sql"), "utf8"),
     schema: await readFile(join(directory, "schema.sql"), "utf8"),
+    rights: await readFile(join(directory, "rights.sql"), "utf8"),
     migrations,
   };
 }

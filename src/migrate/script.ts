@@ -9,6 +9,32 @@ export const isInstalled =
   "exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n " +
   "on n.oid = c.relnamespace where n.nspname = 'baseledger' and c.relname = 'migrations')";
 
+const owner = "pg_catalog.to_regrole('baseledger_owner')::oid";
+const place = "pg_catalog.to_regnamespace('baseledger')::oid";
+
+/** Whether the user may act as the owner; false as well when there is no such role yet. */
+export const mayActAsOwner = `coalesce(pg_catalog.pg_has_role(${owner}, case
+    when pg_catalog.current_setting('server_version_num')::int < 160000 then 'member' else 'set'
+  end), false)`;
+
+/**
+ * Whether everything in the schema belongs to the owner. A restore without owners leaves what was
+ * installed to whoever has restored.
+ */
+export const isOwned = `not exists (
+    select from pg_catalog.pg_namespace
+      where oid = ${place} and nspowner is distinct from ${owner}
+    union all
+    select from pg_catalog.pg_class
+      where relnamespace = ${place} and relowner is distinct from ${owner}
+    union all
+    select from pg_catalog.pg_proc
+      where pronamespace = ${place} and proowner is distinct from ${owner}
+    union all
+    select from pg_catalog.pg_type
+      where typnamespace = ${place} and typowner is distinct from ${owner}
+  )`;
+
 /** For the rest of the transaction, names mean what they say, whatever the user has set up. */
 export const plainNames = "set local search_path = pg_catalog, pg_temp;";
 
@@ -25,18 +51,30 @@ export function record({ id, name, hash }: Migration): string {
  * The whole installation as one statement. A block, because it is atomic wherever it runs, and
  * can look first; each text in it runs by itself, so that it may use what the one before made.
  */
-export function installation({ roles, schema, migrations }: Source): string {
+export function installation({ roles, schema, rights, migrations }: Source): string {
   const last = migrations.at(-1);
   const body = `
 declare
   v_role text := current_setting('role');
   v_search_path text := current_setting('search_path');
+  v_lock_timeout text := current_setting('lock_timeout');
+  v_roles text := ${quoted("baseledger_roles", roles)};
+  v_owned boolean;
   v_applied text[] := '{}';
 begin
   perform ${lock};
   ${plainNames}
+  if v_lock_timeout = '0' then
+    set local lock_timeout = '2s';
+  end if;
+  v_owned := ${isOwned};
+  if not v_owned or not ${mayActAsOwner} then
+    execute v_roles;
+  end if;
   if ${isInstalled} then
-    ${asOwner}
+    if v_owned then
+      ${asOwner}
+    end if;
     v_applied := array(select hash from baseledger.migrations order by id);
     perform set_config('role', v_role, true);
   end if;
@@ -44,22 +82,33 @@ begin
 ${migrations.map(check).join("")}  if cardinality(v_applied) > ${migrations.length} then
     raise exception 'the database has migrations of a newer BaseLedger than this script';
   end if;
-  if cardinality(v_applied) < ${migrations.length} then
-    execute ${quoted("baseledger_roles", roles)};
+  if cardinality(v_applied) < ${migrations.length} or not v_owned then
+    execute v_roles;
     execute ${quoted("baseledger_schema", schema)};
     ${asOwner}
-${migrations.map(step).join("")}  end if;
+${migrations.map(step).join("")}    perform set_config('role', v_role, true);
+  end if;
+  execute ${quoted("baseledger_rights", rights)};
 
-  perform set_config('role', v_role, true), set_config('search_path', v_search_path, true);
+  perform set_config('role', v_role, true), set_config('search_path', v_search_path, true),
+    set_config('lock_timeout', v_lock_timeout, true);
 end
 `;
   return `-- BaseLedger up to migration ${last?.name ?? "none"}, made by \`baseledger sql\`.
 --
 -- It installs the schema baseledger and the roles it needs, or brings them up to date. Run again,
--- it does nothing; it fails, and changes nothing, when the database has other migrations of
--- BaseLedger than the ones it knows. It is a single statement: run it with psql or any driver,
--- inside your migration tool's transaction or outside. To install, the user must be a superuser,
--- or have CREATEROLE and CREATE on the database. \`baseledger migrate\` can go on from here.
+-- it does nothing, but that it mends owners and rights that are not what they must be; it fails, and
+-- changes nothing, when the database has other migrations of BaseLedger than the ones it knows. It is
+-- a single statement: run it with psql or any driver, inside your migration tool's transaction or
+-- outside. To install, the user must be a superuser, or have CREATEROLE and CREATE on the database;
+-- where others have made the roles, be granted baseledger_owner instead of CREATEROLE.
+-- \`baseledger migrate\` can go on from here.
+--
+-- While it waits for a lock that a dump or a report holds, all commands of the ledger wait behind it.
+-- So it waits 2 seconds for each at most, then fails with 55P03 and has changed nothing: run it again
+-- when \`select pid, application_name, xact_start from pg_stat_activity\` shows no long transaction.
+-- A lock_timeout of yours counts instead. (Other installations at the same time are waited for as
+-- long as your lock_timeout says.) \`baseledger migrate\` tries again by itself, and says who blocks.
 do ${quoted("baseledger", body)};
 `;
 }

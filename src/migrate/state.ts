@@ -1,38 +1,38 @@
-import type postgres from "postgres";
 import type { Migration } from "./files.ts";
-import { asOwner, isInstalled, lock, plainNames } from "./script.ts";
+import { asOwner, isInstalled, isOwned, mayActAsOwner } from "./script.ts";
+import type { Transaction } from "./turn.ts";
 
-/**
- * Runs `work` in a transaction, alone of all who migrate this database, and independent of what
- * the user or the database have set up for others.
- */
-export async function exclusively<T>(
-  sql: postgres.Sql,
-  work: (tx: postgres.TransactionSql) => Promise<T>,
-): Promise<T> {
-  // a snapshot from before the wait for the lock would show a state that is past
-  const result = await sql.begin("isolation level read committed read write", async (tx) => {
-    await tx.unsafe("set local statement_timeout = 0; set local lock_timeout = 0");
-    await tx.unsafe(`select ${lock}; set local lock_timeout to default; ${plainNames}`);
-    return { value: await work(tx) };
-  });
-  return result.value;
+/** What a migration finds. */
+export interface State {
+  readonly installed: boolean;
+  /** Whether all that is installed belongs to the owner. */
+  readonly owned: boolean;
+  /** Whether the user may act as the owner. */
+  readonly able: boolean;
+}
+
+/** Looks what there is; asks for no privilege at all. */
+export async function readState(tx: Transaction): Promise<State> {
+  const [state] = await tx.run<State>(
+    `select ${isInstalled} as installed, ${isOwned} as owned, ${mayActAsOwner} as able`,
+  );
+  return state ?? { installed: false, owned: false, able: false };
 }
 
 /**
  * The first of `migrations` that the database lacks, or undefined if it has them all. The
- * transaction continues as the owner, unless BaseLedger was never installed.
+ * transaction continues as the owner, unless the record of migrations belongs to somebody else.
  *
  * @throws Error when the database has other migrations than these
  */
 export async function firstMissing(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
+  { installed, owned }: State,
   migrations: readonly Migration[],
-): Promise<{ installed: boolean; next: Migration | undefined }> {
-  const [row] = await tx.unsafe<{ installed: boolean }[]>(`select ${isInstalled} as installed`);
-  if (!row?.installed) return { installed: false, next: migrations[0] };
-  await tx.unsafe(asOwner);
-  const applied = await tx.unsafe<Pick<Migration, "id" | "name" | "hash">[]>(
+): Promise<Migration | undefined> {
+  if (!installed) return migrations[0];
+  if (owned) await tx.run(asOwner);
+  const applied = await tx.run<Pick<Migration, "id" | "name" | "hash">>(
     "select id, name, hash from baseledger.migrations order by id",
   );
   for (const [index, { name, hash }] of applied.entries()) {
@@ -50,5 +50,5 @@ export async function firstMissing(
       );
     }
   }
-  return { installed: true, next: migrations[applied.length] };
+  return migrations[applied.length];
 }

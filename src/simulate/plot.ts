@@ -17,14 +17,20 @@ const SERIES: readonly Series[] = [
   { name: "spent", color: "ansiCyan", letter: "s" },
   { name: "reserved", color: "ansiYellow", letter: "r" },
 ];
-/** The widest label of the vertical axis, and the axis. */
-const MARGIN = 12;
+/** What the vertical axis and the space around it take, beside its labels. */
+const AXIS = 3;
+const LEAST_LABEL = 9;
 const HEIGHT = 14;
 const MARKS = 5;
 
 /** Draws the funds over time, to fit a width. */
 export function plotFunds(simulation: Simulation, width: number, coloured: boolean): string {
-  const columns = Math.max(width - MARGIN, 20);
+  const amounts = marks(...rangeOf(simulation));
+  const dollars = writerFor(amounts, 2, DECIMALS_OF_A_DOLLAR, "$");
+  const times = marks(0, (simulation.to - simulation.from) / 60_000);
+  const time = writerFor(times, times.every((at) => at === 0 || at >= 10) ? 0 : 1, 4);
+  const label = Math.max(LEAST_LABEL, ...amounts.map((amount) => dollars(amount).length));
+  const columns = Math.max(width - AXIS - label, 20);
   const points = thinOut(simulation, columns);
   const minutes = (at: number): number => (at - simulation.from) / 60_000;
   const series = SERIES.map(({ name }) =>
@@ -33,9 +39,9 @@ export function plotFunds(simulation: Simulation, width: number, coloured: boole
   const chart = plot(series, {
     width: columns,
     height: HEIGHT,
-    customXAxisTicks: marks(0, minutes(simulation.to)),
-    customYAxisTicks: marks(Math.min(...series.flat().map(([, y]) => y)), highest(series)),
-    formatter: (value, { axis }) => (axis === "y" ? dollars(value) : round(value)),
+    customXAxisTicks: times,
+    customYAxisTicks: amounts,
+    formatter: (value, { axis }) => (axis === "y" ? dollars(value) : time(value)),
     ...(coloured
       ? { color: SERIES.map(({ color }) => color) }
       : { lineFormatter: createLetters() }),
@@ -79,8 +85,16 @@ function thinOut({ points, from, to, credit }: Simulation, columns: number): Poi
   });
 }
 
-function highest(series: readonly (readonly Dot[])[]): number {
-  return Math.max(...series.flat().map(([, y]) => y));
+/** The least and the most that any of the series comes to. */
+function rangeOf({ points, credit }: Simulation): [least: number, most: number] {
+  let [least, most] = [0n, credit];
+  for (const point of points) {
+    for (const { name } of SERIES) {
+      if (point[name] < least) least = point[name];
+      if (point[name] > most) most = point[name];
+    }
+  }
+  return [toDollars(least), toDollars(most)];
 }
 
 function marks(from: number, to: number): number[] {
@@ -92,10 +106,25 @@ function toDollars(nano: bigint): number {
   return Number(nano) / 1e9;
 }
 
-function dollars(value: number): string {
-  return `${value <= -0.005 ? "-" : ""}$${Math.abs(value).toFixed(2)}`;
-}
+const DECIMALS_OF_A_DOLLAR = 9;
 
-function round(value: number): string {
-  return value >= 10 || value === 0 ? value.toFixed(0) : value.toFixed(1);
+/** Writes the marks of an axis, with as many decimals as tell them apart and do not mislead. */
+function writerFor(
+  values: readonly number[],
+  least: number,
+  most: number,
+  sign = "",
+): (value: number) => string {
+  const write = (value: number, decimals: number): string => {
+    const size = Math.abs(value).toFixed(decimals);
+    return `${value < 0 && Number(size) > 0 ? "-" : ""}${sign}${size}`;
+  };
+  const tolerance = Math.abs((values[1] ?? 0) - (values[0] ?? 0)) / 10;
+  const off = (value: number, decimals: number): number =>
+    Math.abs(Number(value.toFixed(decimals)) - value);
+  let decimals = least;
+  while (decimals < most && values.some((value) => off(value, decimals) > tolerance)) {
+    decimals += 1;
+  }
+  return (value) => write(value, decimals);
 }

@@ -62,11 +62,11 @@ baseledger (time) UTC   4 wallets   12 events   0.0 events/s in the last 3600 s
 USD: 24.0000 available, 2.0000 reserved, 4.0000 spent, 0.0667 a minute
 requests: 0 available, 0 reserved, 0 spent, 0 a minute
 
-WALLET                 SPENT/MIN  EVENTS/S  OPEN  AVAILABLE  RESERVED   SPENT     DUE  █ spent ▒ reserved ░ available
-busy                      0.0500       0.0     1     5.0000    2.0000  3.0000          ████████████▒▒▒▒▒▒▒▒░░░░░░░░░░░░░░░░░░░░
-calm                      0.0167       0.0     0     9.0000    0.0000  1.0000  1.5000  ████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
-frozen: cold              0.0000       0.0     0    10.0000    0.0000  0.0000          ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
-calls�[31m (requests)          0       0.0     0          0         0       0          ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
+WALLET                    SPENT/MIN  EVENTS/S  OPEN  AVAILABLE  RESERVED   SPENT     DUE  █ spent ▒ reserved ░ available
+busy                         0.0500       0.0     1     5.0000    2.0000  3.0000          ████████████▒▒▒▒▒▒▒▒░░░░░░░░░░░░░░░░░░░░
+calm                         0.0167       0.0     0     9.0000    0.0000  1.0000  1.5000  ████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
+frozen: cold                 0.0000       0.0     0    10.0000    0.0000  0.0000          ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
+calls\\x1b[31m (requests)          0       0.0     0          0         0       0          ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░
 `,
   );
 });

@@ -87,9 +87,9 @@ describe("verify", () => {
     expect(await baseledger(["verify", "--json"], env)).toMatchObject({ code: 0, stdout: "[]\n" });
   });
 
-  test("of no wallet exits with 1", async () => {
+  test("of no wallet exits with 4", async () => {
     expect(await baseledger(["verify", "--wallet", "ghost"], env)).toMatchObject({
-      code: 1,
+      code: 4,
       stdout: "",
       stderr: expect.stringMatching(/\(LGWNF\)/),
     });

@@ -261,7 +261,7 @@ describe("back-pressure", () => {
   test("does not keep a reservation from being settled", async () => {
     const [walletId, locked] = await Promise.all([newWallet(), newWallet()]);
     await using ledger = createLedger(connect(2).sql, { maxPending: 2 });
-    const reservation = await ledger.hold({ wallet: walletId, amount: 5n });
+    const reservation = await ledger.hold({ walletId, amount: 5n });
     const letGo = await holdLock(database, locked);
     const waiting = numbers(2).map(() => ledger.charge({ walletId: locked, amount: 1n }));
     await rejection(QueueFullError, ledger.charge({ walletId, amount: 1n }));

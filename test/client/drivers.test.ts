@@ -137,7 +137,7 @@ describe.each(["pg", "Kysely", "Drizzle"])("a transaction of %s", (name) => {
       const receipts = await own.post({
         walletId,
         commands: [
-          { op: "charge", amount: 1, idempotency_key: key, metadata },
+          { op: "charge", amount: 1n, idempotency_key: key, metadata },
           { op: "cancel", reservation_id: "nowhere", idempotency_key: `${key} 2` },
         ],
       });

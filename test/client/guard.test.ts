@@ -6,8 +6,10 @@ import {
   NothingReportedError,
   NotSettledError,
 } from "../../src/client/errors.ts";
+import type { HoldOptions } from "../../src/client/hold.ts";
 import type { Ledger } from "../../src/client/ledger.ts";
 import type { Reservation } from "../../src/client/reservation.ts";
+import type { Metadata } from "../../src/client/tally.ts";
 import {
   InsufficientFundsError,
   OverdraftLimitError,
@@ -30,7 +32,7 @@ import { createClient, isSettled, rejection } from "./support.ts";
 
 let database: TestLedger;
 let ledger: Ledger;
-let wallet: string;
+let walletId: string;
 let wallets = 0;
 
 beforeAll(async () => {
@@ -45,17 +47,17 @@ afterAll(async () => {
 
 /** A wallet of its own for each test, with 100 in it. */
 async function freshWallet(terms = {}): Promise<void> {
-  wallet = await openWallet(database, `guard-${++wallets}`, 100n, terms);
+  walletId = await openWallet(database, `guard-${++wallets}`, 100n, terms);
 }
 
-const events = async () => (await history(database, wallet)).slice(2);
+const events = async () => (await history(database, walletId)).slice(2);
 const funds = async () => {
-  const { available, reserved, spent } = await balance(database.agent, wallet);
+  const { available, reserved, spent } = await balance(database.agent, walletId);
   return { available, reserved, spent };
 };
 const lastMetadata = async () => {
   const rows = await database.auditor`
-    select metadata from baseledger.journal where wallet_id = ${wallet} order by seq`;
+    select metadata from baseledger.journal where wallet_id = ${walletId} order by seq`;
   return rows.map(({ metadata }) => metadata).at(-1);
 };
 
@@ -70,9 +72,9 @@ function aborted(signal: AbortSignal): Promise<unknown> {
 describe("guard", () => {
   test("settles what the callback reports, and gives what it returns", async () => {
     await freshWallet();
-    const answer = await ledger.guard({ wallet, amount: 10n, ttl: 60 }, async (reservation) => {
+    const answer = await ledger.guard({ walletId, amount: 10n, ttl: 60 }, async (reservation) => {
       expect(await funds()).toEqual({ available: 90n, reserved: 10n, spent: 0n });
-      expect(reservation).toMatchObject({ wallet, amount: 10n, spent: 0n });
+      expect(reservation).toMatchObject({ walletId, amount: 10n, spent: 0n });
       expect(reservation.expiresAt).toBeInstanceOf(Date);
       reservation.spend(3n, { model: "small", tokens: 5 });
       reservation.spend(4n, { tokens: 9 });
@@ -86,14 +88,14 @@ describe("guard", () => {
 
   test("settles more than was held in full", async () => {
     await freshWallet();
-    await ledger.guard({ wallet, amount: 10n }, (reservation) => reservation.spend(15n));
+    await ledger.guard({ walletId, amount: 10n }, (reservation) => reservation.spend(15n));
     expect(await funds()).toEqual({ available: 85n, reserved: 0n, spent: 15n });
   });
 
   test("takes a report of nothing for an answer", async () => {
     await freshWallet();
     expect(
-      await ledger.guard({ wallet, amount: 10n }, (reservation) => {
+      await ledger.guard({ walletId, amount: 10n }, (reservation) => {
         reservation.spend(0n);
         return "from the cache";
       }),
@@ -104,15 +106,16 @@ describe("guard", () => {
 
   test("settles the whole hold when nothing was reported, and says so", async () => {
     await freshWallet();
-    const attempt = ledger.guard({ wallet, amount: 10n }, async () => "forgot to report");
+    const attempt = ledger.guard({ walletId, amount: 10n }, async () => "forgot to report");
     const error = await rejection(NothingReportedError, attempt);
     expect(error).toMatchObject({ amount: 10n, result: "forgot to report" });
     expect(await funds()).toEqual({ available: 90n, reserved: 0n, spent: 10n });
+    expect(await lastMetadata()).toEqual({ reason: "unreported" });
   });
 
   test.each(["async", "sync"])("cancels on a throw before spending (%s)", async (kind) => {
     await freshWallet();
-    const attempt = ledger.guard({ wallet, amount: 10n }, () => {
+    const attempt = ledger.guard({ walletId, amount: 10n }, () => {
       const error = new Error("provider down");
       if (kind === "sync") throw error;
       return Promise.reject(error);
@@ -120,11 +123,12 @@ describe("guard", () => {
     await expect(attempt).rejects.toThrow("provider down");
     expect(await events()).toEqual(["reserved", "cancelled"]);
     expect(await funds()).toEqual({ available: 100n, reserved: 0n, spent: 0n });
+    expect(await lastMetadata()).toEqual({ reason: "threw", error: "Error" });
   });
 
   test("settles on a throw what was spent before", async () => {
     await freshWallet();
-    const attempt = ledger.guard({ wallet, amount: 10n }, async (reservation) => {
+    const attempt = ledger.guard({ walletId, amount: 10n }, async (reservation) => {
       reservation.spend(6n);
       throw new Error("stream broke");
     });
@@ -136,7 +140,7 @@ describe("guard", () => {
   test("does not run the callback without funds", async () => {
     await freshWallet();
     let ran = false;
-    const attempt = ledger.guard({ wallet, amount: 101n }, () => {
+    const attempt = ledger.guard({ walletId, amount: 101n }, () => {
       ran = true;
     });
     await rejection(InsufficientFundsError, attempt);
@@ -145,7 +149,7 @@ describe("guard", () => {
 
   test("is content with less where asked to", async () => {
     await freshWallet();
-    await ledger.guard({ wallet, amount: 500n, atLeast: 50n }, (reservation) => {
+    await ledger.guard({ walletId, amount: 500n, atLeast: 50n }, (reservation) => {
       expect(reservation.amount).toBe(100n);
       reservation.spend(1n);
     });
@@ -154,15 +158,15 @@ describe("guard", () => {
 
   test("leaves an end of the callback's own alone", async () => {
     await freshWallet();
-    await ledger.guard({ wallet, amount: 10n }, (reservation) => reservation.settle(2n));
-    await ledger.guard({ wallet, amount: 10n }, (reservation) => reservation.cancel());
+    await ledger.guard({ walletId, amount: 10n }, (reservation) => reservation.settle(2n));
+    await ledger.guard({ walletId, amount: 10n }, (reservation) => reservation.cancel());
     expect(await events()).toEqual(["reserved", "settled", "reserved", "cancelled"]);
     expect(await funds()).toEqual({ available: 98n, reserved: 0n, spent: 2n });
   });
 
   test("waits for an end of the callback's own that was not awaited", async () => {
     await freshWallet();
-    await ledger.guard({ wallet, amount: 10n }, (reservation) => {
+    await ledger.guard({ walletId, amount: 10n }, (reservation) => {
       void reservation.settle(2n);
     });
     expect(await events()).toEqual(["reserved", "settled"]);
@@ -170,23 +174,23 @@ describe("guard", () => {
 
   test("says what is left to do when a settlement fails", async () => {
     await freshWallet({ overdraft_limit: 0n });
-    const attempt = ledger.guard({ wallet, amount: 10n }, (reservation) => {
-      reservation.spend(200n);
+    const attempt = ledger.guard({ walletId, amount: 10n }, (reservation) => {
+      reservation.spend(200n, { model: "large" });
       return "expensive";
     });
     const error = await rejection(NotSettledError, attempt);
     expect(error.cause).toBeInstanceOf(OverdraftLimitError);
     expect(error.outcome).toEqual({ status: "fulfilled", value: "expensive" });
-    const { reservationId, amount, idempotencyKey } = error;
-    await database.operator`select * from baseledger.credit(${wallet}, 500, 'more')`;
-    const again = { walletId: wallet, reservationId, amount, idempotencyKey };
-    expect(await ledger.settle(again)).toMatchObject({ amount: 200n, available: 400n });
+    await database.operator`select * from baseledger.credit(${walletId}, 500, 'more')`;
+    expect(await ledger.settle(error)).toMatchObject({ amount: 200n, available: 400n });
+    expect(await ledger.settle(error)).toMatchObject({ replayed: true });
+    expect(await lastMetadata()).toEqual({ model: "large" });
   });
 
   test("says so as well when the callback has thrown", async () => {
     await freshWallet({ overdraft_limit: 0n });
     const thrown = new Error("stream broke");
-    const attempt = ledger.guard({ wallet, amount: 10n }, (reservation) => {
+    const attempt = ledger.guard({ walletId, amount: 10n }, (reservation) => {
       reservation.spend(200n);
       throw thrown;
     });
@@ -196,9 +200,9 @@ describe("guard", () => {
 
   test("with the key of an open reservation takes it over, with a new life", async () => {
     await freshWallet();
-    const again = { wallet, amount: 10n, ttl: 60, idempotencyKey: "job-1" };
+    const again = { walletId, amount: 10n, ttl: 60, idempotencyKey: "job-1" };
     // A program that died while its reservation was open.
-    await ledger.reserve({ walletId: wallet, amount: 10n, ttl: 60, idempotencyKey: "job-1" });
+    await ledger.reserve({ walletId, amount: 10n, ttl: 60, idempotencyKey: "job-1" });
     await ledger.guard(again, (reservation) => reservation.spend(1n));
     expect(await events()).toEqual(["reserved", "extended", "settled"]);
     let ran = false;
@@ -210,10 +214,125 @@ describe("guard", () => {
   });
 });
 
+describe("a call that is cut off before it has reported", () => {
+  /** A guard whose reader leaves after the first chunk of a stream. */
+  async function cutOff(options: Partial<HoldOptions>, ran?: (reservation: Reservation) => void) {
+    const reader = new AbortController();
+    const { signal } = reader;
+    const call = { walletId, amount: 100n, signal, ...options };
+    const streaming = ledger.guard(call, async (reservation) => {
+      ran?.(reservation);
+      reader.abort();
+      reservation.signal.throwIfAborted();
+    });
+    expect(await rejection(DOMException, streaming)).toBe(signal.reason);
+  }
+  const threw = { reason: "threw", error: "AbortError" };
+
+  test("costs the amount that onThrow declares", async () => {
+    await freshWallet();
+    await cutOff({ onThrow: 42n });
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(await funds()).toEqual({ available: 58n, reserved: 0n, spent: 42n });
+    expect(await lastMetadata()).toEqual(threw);
+  });
+
+  test("costs what a function finds, with what it puts on record", async () => {
+    await freshWallet();
+    const seen: unknown[] = [];
+    await cutOff({
+      onThrow: async (error, { amount, id }) => {
+        seen.push((error as Error).name, id);
+        return { amount: amount / 2n, metadata: { tokens: 420, reason: "cut by the reader" } };
+      },
+    });
+    expect(seen).toEqual(["AbortError", expect.any(String)]);
+    expect(await funds()).toEqual({ available: 50n, reserved: 0n, spent: 50n });
+    expect(await lastMetadata()).toEqual({ ...threw, tokens: 420, reason: "cut by the reader" });
+  });
+
+  test.each([
+    ["declared", 0n],
+    ["found", () => 0n],
+    ["left out", undefined],
+  ])("is cancelled, with the reason on record, where nothing is %s", async (_, onThrow) => {
+    await freshWallet();
+    await cutOff({ onThrow });
+    expect(await events()).toEqual(["reserved", "cancelled"]);
+    expect(await lastMetadata()).toEqual(threw);
+  });
+
+  test("costs what was reported, and no more, once anything was", async () => {
+    await freshWallet();
+    const onThrow = () => expect.fail("there was a report");
+    await cutOff({ onThrow }, (reservation) => reservation.spend(7n, { part: "prompt" }));
+    expect(await funds()).toEqual({ available: 93n, reserved: 0n, spent: 7n });
+    expect(await lastMetadata()).toEqual({ part: "prompt" });
+    await cutOff({ onThrow, amount: 50n }, (reservation) => reservation.spend(0n));
+    expect((await events()).at(-1)).toBe("cancelled");
+  });
+
+  test("costs the whole hold when the function fails, and both errors are told", async () => {
+    await freshWallet();
+    const bug = new Error("a bug");
+    const down = new Error("provider down");
+    const onThrow = () => {
+      throw bug;
+    };
+    const attempt = ledger.guard({ walletId, amount: 10n, onThrow }, () => Promise.reject(down));
+    expect((await rejection(AggregateError, attempt)).errors).toEqual([down, bug]);
+    expect(await funds()).toEqual({ available: 90n, reserved: 0n, spent: 10n });
+    const wrong = () => 0.5 as never;
+    const second = ledger.guard({ walletId, amount: 10n, onThrow: wrong }, () => expect.fail());
+    await rejection(AggregateError, second);
+    expect(await funds()).toEqual({ available: 80n, reserved: 0n, spent: 20n });
+  });
+
+  test("is left alone when the function has ended it", async () => {
+    await freshWallet();
+    await cutOff({
+      onThrow: async (_, reservation) => {
+        await reservation.settle(3n);
+        return 4n;
+      },
+    });
+    expect(await events()).toEqual(["reserved", "settled"]);
+    expect(await funds()).toEqual({ available: 97n, reserved: 0n, spent: 3n });
+  });
+
+  test.each([-1n, 5, "5", null])("is not begun where onThrow is %o", async (onThrow) => {
+    await freshWallet();
+    const attempt = ledger.hold({ walletId, amount: 10n, onThrow: onThrow as never });
+    await expect(attempt).rejects.toThrow(/onThrow/);
+    expect(await events()).toEqual([]);
+  });
+
+  test.each<[string, unknown, Metadata]>([
+    [
+      "a code of the system",
+      Object.assign(new Error(), { code: "ECONNRESET" }),
+      { error: "Error", code: "ECONNRESET" },
+    ],
+    [
+      "a name that is long, or has other characters",
+      { name: `sk-${"x".repeat(99)}`, code: "a\0 b" },
+      {},
+    ],
+    ["a number for a code", { name: "APIError", code: 429 }, { error: "APIError" }],
+    ["what is no error", "sk-secret", {}],
+    ["nothing", undefined, {}],
+  ])("goes on record with name and code, never the message: %s", async (_, error, told) => {
+    await freshWallet();
+    const attempt = ledger.guard({ walletId, amount: 10n }, () => Promise.reject(error));
+    await attempt.catch(() => undefined);
+    expect(await lastMetadata()).toEqual({ reason: "threw", ...told });
+  });
+});
+
 describe("a handle", () => {
   test("acts once", async () => {
     await freshWallet();
-    const reservation = await ledger.hold({ wallet, amount: 10n });
+    const reservation = await ledger.hold({ walletId, amount: 10n });
     const settling = reservation.settle(1n);
     const error = await rejection(AlreadyEndedError, reservation.settle(1n));
     expect(error).toMatchObject({ reservationId: reservation.id, end: "settled" });
@@ -229,7 +348,7 @@ describe("a handle", () => {
   test("outlives its guard only to say that it has ended", async () => {
     await freshWallet();
     let kept: Reservation | undefined;
-    await ledger.guard({ wallet, amount: 10n }, (reservation) => {
+    await ledger.guard({ walletId, amount: 10n }, (reservation) => {
       kept = reservation;
       reservation.spend(1n);
     });
@@ -238,16 +357,16 @@ describe("a handle", () => {
 
   test("that could not be settled can be settled again", async () => {
     await freshWallet({ overdraft_limit: 0n });
-    const reservation = await ledger.hold({ wallet, amount: 10n });
+    const reservation = await ledger.hold({ walletId, amount: 10n });
     await rejection(OverdraftLimitError, reservation.settle(200n));
-    await database.operator`select * from baseledger.credit(${wallet}, 500, 'more')`;
+    await database.operator`select * from baseledger.credit(${walletId}, 500, 'more')`;
     expect(await reservation.settle()).toMatchObject({ amount: 200n });
     expect(await events()).toEqual(["reserved", "credited", "settled"]);
   });
 
   test("holds more or less from now on", async () => {
     await freshWallet();
-    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 60 });
+    const reservation = await ledger.hold({ walletId, amount: 10n, ttl: 60 });
     await reservation.extend(30n);
     expect(reservation.amount).toBe(30n);
     expect(await funds()).toEqual({ available: 70n, reserved: 30n, spent: 0n });
@@ -259,7 +378,7 @@ describe("a handle", () => {
 
   test("refuses to report what is no amount", async () => {
     await freshWallet();
-    const reservation = await ledger.hold({ wallet, amount: 10n });
+    const reservation = await ledger.hold({ walletId, amount: 10n });
     expect(() => reservation.spend(-1n)).toThrow(RangeError);
     expect(() => reservation.spend(0.5 as never)).toThrow(TypeError);
     await reservation.cancel();
@@ -268,7 +387,7 @@ describe("a handle", () => {
   test("settles at the end of a block what was spent", async () => {
     await freshWallet();
     {
-      await using reservation = await ledger.hold({ wallet, amount: 10n });
+      await using reservation = await ledger.hold({ walletId, amount: 10n });
       reservation.spend(3n);
     }
     expect(await events()).toEqual(["reserved", "settled"]);
@@ -278,18 +397,42 @@ describe("a handle", () => {
   test("cancels at the end of a block if nothing was", async () => {
     await freshWallet();
     const work = async () => {
-      await using reservation = await ledger.hold({ wallet, amount: 10n });
+      await using reservation = await ledger.hold({ walletId, amount: 10n });
       throw new Error(`never came to use ${reservation.id}`);
     };
     await expect(work()).rejects.toThrow("never came to use");
     expect(await events()).toEqual(["reserved", "cancelled"]);
+    expect(await lastMetadata()).toEqual({ reason: "left" });
+  });
+
+  test("books at the end of a block what onThrow declares if nothing was reported", async () => {
+    await freshWallet();
+    const errors: unknown[] = [];
+    const onThrow = (error: unknown) => {
+      errors.push(error);
+      return 6n;
+    };
+    const work = async () => {
+      await using reservation = await ledger.hold({ walletId, amount: 10n, onThrow });
+      throw new Error(`never came to report ${reservation.id}`);
+    };
+    await expect(work()).rejects.toThrow("never came to report");
+    expect(errors).toEqual([undefined]);
+    expect(await funds()).toEqual({ available: 94n, reserved: 0n, spent: 6n });
+    expect(await lastMetadata()).toEqual({ reason: "left" });
+    {
+      await using reservation = await ledger.hold({ walletId, amount: 10n, onThrow });
+      await reservation.cancel({ why: "not needed" });
+    }
+    expect(await funds()).toEqual({ available: 94n, reserved: 0n, spent: 6n });
+    expect(await lastMetadata()).toEqual({ why: "not needed" });
   });
 });
 
 describe("a heartbeat", () => {
   test("keeps a reservation alive beyond its time to live", async () => {
     await freshWallet();
-    await ledger.guard({ wallet, amount: 10n, ttl: 1 }, async (reservation) => {
+    await ledger.guard({ walletId, amount: 10n, ttl: 1 }, async (reservation) => {
       const first = reservation.expiresAt;
       await untilPast(database, new Date(first.getTime() + 500).toISOString());
       expect(reservation.expiresAt.getTime()).toBeGreaterThan(first.getTime() + 500);
@@ -305,7 +448,7 @@ describe("a heartbeat", () => {
 
   test("ends with the reservation", async () => {
     await freshWallet();
-    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 1 });
+    const reservation = await ledger.hold({ walletId, amount: 10n, ttl: 1 });
     await reservation.settle(1n);
     await untilPast(database, new Date(Date.now() + 700).toISOString());
     expect(await events()).toEqual(["reserved", "settled"]);
@@ -314,8 +457,8 @@ describe("a heartbeat", () => {
 
   test("that is refused aborts the signal: somebody else has ended it", async () => {
     await freshWallet();
-    const attempt = ledger.guard({ wallet, amount: 10n, ttl: 1 }, async (reservation) => {
-      await ledger.cancel({ walletId: wallet, reservationId: reservation.id });
+    const attempt = ledger.guard({ walletId, amount: 10n, ttl: 1 }, async (reservation) => {
+      await ledger.cancel({ walletId, reservationId: reservation.id });
       throw await aborted(reservation.signal);
     });
     expect(await rejection(ReservationEndedError, attempt)).toMatchObject({ status: "cancelled" });
@@ -324,8 +467,8 @@ describe("a heartbeat", () => {
 
   test("that does not come through until the deadline aborts it, and spending is settled late", async () => {
     await freshWallet();
-    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 1 });
-    const letGo = await holdLock(database, wallet);
+    const reservation = await ledger.hold({ walletId, amount: 10n, ttl: 1 });
+    const letGo = await holdLock(database, walletId);
     const reason = await aborted(reservation.signal);
     expect(reason).toBeInstanceOf(HeartbeatLostError);
     expect(reason).toMatchObject({ reservationId: reservation.id });
@@ -339,8 +482,8 @@ describe("a heartbeat", () => {
 
   test("that finds it expired aborts it, and there is nothing to cancel", async () => {
     await freshWallet();
-    const attempt = ledger.guard({ wallet, amount: 10n, ttl: 2 }, async (reservation) => {
-      await travelBack(database, wallet, "3 seconds");
+    const attempt = ledger.guard({ walletId, amount: 10n, ttl: 2 }, async (reservation) => {
+      await travelBack(database, walletId, "3 seconds");
       throw await aborted(reservation.signal);
     });
     await rejection(ReservationExpiredError, attempt);
@@ -352,7 +495,7 @@ describe("an AbortSignal", () => {
   test("that is aborted already keeps everything from happening", async () => {
     await freshWallet();
     const signal = AbortSignal.abort(new Error("too late"));
-    const attempt = ledger.guard({ wallet, amount: 10n, signal }, () => "never");
+    const attempt = ledger.guard({ walletId, amount: 10n, signal }, () => "never");
     await expect(attempt).rejects.toThrow("too late");
     expect(await events()).toEqual([]);
   });
@@ -361,7 +504,7 @@ describe("an AbortSignal", () => {
     await freshWallet();
     const controller = new AbortController();
     const attempt = ledger.guard(
-      { wallet, amount: 10n, signal: controller.signal },
+      { walletId, amount: 10n, signal: controller.signal },
       async (reservation) => {
         queueMicrotask(() => controller.abort(new Error("user left")));
         throw await aborted(reservation.signal);
@@ -375,7 +518,7 @@ describe("an AbortSignal", () => {
     await freshWallet();
     const controller = new AbortController();
     const { signal } = controller;
-    const answer = await ledger.guard({ wallet, amount: 10n, signal }, (reservation) => {
+    const answer = await ledger.guard({ walletId, amount: 10n, signal }, (reservation) => {
       reservation.spend(5n);
       controller.abort();
       return "in time";
@@ -388,7 +531,7 @@ describe("an AbortSignal", () => {
     await freshWallet();
     const controller = new AbortController();
     const { signal } = controller;
-    const reservation = await ledger.hold({ wallet, amount: 10n, ttl: 1, signal });
+    const reservation = await ledger.hold({ walletId, amount: 10n, ttl: 1, signal });
     controller.abort();
     await until("the funds are back", async () => (await funds()).available === 100n);
     expect(await events()).toEqual(["reserved"]);
@@ -398,28 +541,29 @@ describe("an AbortSignal", () => {
 
   test("while the reservation is being asked for rejects at once, and gives it back", async () => {
     await freshWallet();
-    const letGo = await holdLock(database, wallet);
+    const letGo = await holdLock(database, walletId);
     const controller = new AbortController();
     const { signal } = controller;
-    const attempt = ledger.guard({ wallet, amount: 10n, signal }, () => "never");
+    const attempt = ledger.guard({ walletId, amount: 10n, signal }, () => "never");
     expect(await isSettled(attempt)).toBe(false);
     controller.abort(new Error("user left"));
     await expect(attempt).rejects.toThrow("user left");
     await letGo();
     await until("it is given back", async () => (await events()).length === 2);
     expect(await events()).toEqual(["reserved", "cancelled"]);
+    expect(await lastMetadata()).toEqual({ reason: "aborted" });
   });
 
   test("of many guards is let go by each", async () => {
     await freshWallet();
     const { signal } = new AbortController();
     const guards = Array.from({ length: 50 }, () =>
-      ledger.guard({ wallet, amount: 1n, signal }, (reservation) => reservation.spend(1n)),
+      ledger.guard({ walletId, amount: 1n, signal }, (reservation) => reservation.spend(1n)),
     );
     await Promise.all(guards);
     await rejection(
       InsufficientFundsError,
-      ledger.guard({ wallet, amount: 51n, signal }, () => "never"),
+      ledger.guard({ walletId, amount: 51n, signal }, () => "never"),
     );
     expect(getEventListeners(signal, "abort")).toEqual([]);
     expect(await funds()).toEqual({ available: 50n, reserved: 0n, spent: 50n });

@@ -1,10 +1,12 @@
+import { setImmediate } from "node:timers/promises";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { LedgerClosedError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import {
   IdempotencyKeyReusedError,
   InsufficientFundsError,
+  ReservationNotFoundError,
   WalletNotFoundError,
 } from "../../src/errors.ts";
 import * as generated from "../../src/generated/baseledger.ts";
@@ -18,6 +20,7 @@ import {
   type TestLedger,
   untilWaiting,
 } from "../support/ledger.ts";
+import { until } from "../support/until.ts";
 import { createNetwork } from "./network.ts";
 import { createClient, isSettled, rejection, urlOf } from "./support.ts";
 
@@ -107,8 +110,8 @@ describe("the methods", () => {
     const receipts = await ledger.post({
       walletId,
       commands: [
-        { op: "charge", amount: 5, idempotency_key: "a" },
-        { op: "charge", amount: 5, idempotency_key: "b" },
+        { op: "charge", amount: 5n, idempotency_key: "a" },
+        { op: "charge", amount: 5n, idempotency_key: "b" },
       ],
     });
     expect(receipts.map(({ event, refused }) => event ?? refused)).toEqual(["charged", "LGNSF"]);
@@ -197,6 +200,50 @@ describe("in a transaction of the caller's", () => {
     expect(await jobs()).not.toContain("refused");
   });
 
+  test("that is ended during the call, the hold has never been: its cost is charged", async () => {
+    const walletId = await newWallet();
+    const cost = { walletId, amount: 4n, idempotencyKey: "call-1-cost" };
+    await using session = await database.session("agent");
+    await session.sql.unsafe("begin; set local idle_in_transaction_session_timeout = '50ms'");
+    await ledger.with(session.sql).reserve({ walletId, amount: 10n, idempotencyKey: "call-1" });
+    await until("the server has ended the transaction", async () => {
+      const open = await database.admin`select from pg_stat_activity where pid = ${session.pid}`;
+      return open.length === 0;
+    });
+    expect(await history(database, walletId)).toEqual(["opened", "credited"]);
+    const settling = ledger.settle({ ...cost, reservationId: "call-1" });
+    await rejection(ReservationNotFoundError, settling);
+    // The refusal has left the key free.
+    expect(await ledger.charge(cost)).toMatchObject({ amount: 4n, replayed: false, spent: 4n });
+  });
+
+  test("that keeps a wallet locked for long is warned of, once, when it is used again", async () => {
+    const walletId = await newWallet();
+    const warnings: (Error & { code?: string })[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on("warning", note);
+    let now = performance.now();
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
+    try {
+      for (const seconds of [4, 6, 6]) {
+        await sql.begin(async (tx) => {
+          await ledger.with(tx).balance({ walletId });
+          now += 60_000;
+          const held = await ledger.with(tx).reserve({ walletId, amount: 1n });
+          now += seconds * 1000;
+          await ledger.with(tx).settle({ walletId, reservationId: held.reservationId, amount: 1n });
+        });
+      }
+      await ledger.with(sql).charge({ walletId, amount: 1n });
+    } finally {
+      clock.mockRestore();
+      await setImmediate();
+      process.off("warning", note);
+    }
+    expect(warnings.map(({ code }) => code)).toEqual(["BASELEDGER_LONG_TRANSACTION"]);
+    expect(warnings[0]?.message).toContain("for 6 s");
+  });
+
   test("a client of its own is refused: there is nothing to retry on", async () => {
     await sql.begin((tx) => expect(() => createLedger(tx)).toThrow(/ledger\.with/));
     const reserved = await sql.reserve();
@@ -217,7 +264,7 @@ describe("closing", () => {
     const closed = client.close();
     await rejection(LedgerClosedError, client.charge({ walletId, amount: 1n }));
     await rejection(LedgerClosedError, client.balance({ walletId }));
-    await rejection(LedgerClosedError, client.hold({ wallet: walletId, amount: 1n }));
+    await rejection(LedgerClosedError, client.hold({ walletId, amount: 1n }));
     expect(await isSettled(closed)).toBe(false);
     await letGo();
     await closed;
@@ -233,7 +280,7 @@ describe("closing", () => {
   test("waits for reservations that are open, and lets them end", async () => {
     const walletId = await newWallet();
     const client = createClient(database);
-    const reservation = await client.hold({ wallet: walletId, amount: 10n });
+    const reservation = await client.hold({ walletId, amount: 10n });
     const closed = client.close();
     reservation.spend(4n);
     expect(await isSettled(closed)).toBe(false);
@@ -280,6 +327,14 @@ test.each([
   for (const amount of [1n, 2n, 3n]) await client.charge({ walletId, amount });
   expect(network.questions.split('"baseledger"."post"')).toHaveLength(1 + times);
 });
+
+test.each([undefined, "", "  ", null, {}, 5])(
+  "without an address, there is no client: %o",
+  (target) => {
+    // Not of this machine's server, which the driver would look for.
+    expect(() => createLedger(target as never)).toThrow(/DATABASE_URL/);
+  },
+);
 
 test.each([{ connections: 0 }, { batchSize: -1 }, { maxPending: Number.NaN }, { retryFor: 0 }])(
   "an option that makes no sense is refused: %o",

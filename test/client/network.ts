@@ -22,6 +22,10 @@ export interface Network extends AsyncDisposable {
   readonly questions: string;
   /** Connections that the server knows of. */
   readonly lines: number;
+  /** Refuses new connections with a FATAL error of this code, as a pooler does; or no more. */
+  fail(code: string | undefined): void;
+  /** How many it has refused so. */
+  readonly failures: number;
   /** Takes no more connections, or takes them again. */
   refuse(refused: boolean): Promise<void>;
 }
@@ -38,6 +42,8 @@ export async function createNetwork(target: string): Promise<Network> {
   let kept: { to: Socket; data: Buffer }[] = [];
   const holding = new Set<Socket>();
   let questions = "";
+  let failure: string | undefined;
+  let failures = 0;
 
   function forward(from: Socket, to: Socket): void {
     from.on("data", (data) => {
@@ -48,6 +54,13 @@ export async function createNetwork(target: string): Promise<Network> {
   }
 
   const listener = createServer((client) => {
+    if (failure !== undefined) {
+      const error = errorResponse(failure);
+      client.on("error", () => undefined);
+      client.once("data", () => client.end(error));
+      failures += 1;
+      return;
+    }
     const server = connect(Number(targetPort), hostname);
     const line = { client, server };
     lines.add(line);
@@ -111,6 +124,12 @@ export async function createNetwork(target: string): Promise<Network> {
     get lines() {
       return lines.size;
     },
+    fail(code) {
+      failure = code;
+    },
+    get failures() {
+      return failures;
+    },
     async refuse(refused) {
       if (!refused) return listen(port);
       listener.close();
@@ -130,4 +149,12 @@ export async function createNetwork(target: string): Promise<Network> {
       await once(listener, "close");
     },
   };
+}
+
+/** An error as poolers send it: without PostgreSQL's untranslated severity. */
+function errorResponse(code: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0C${code}\0Mno more connections\0\0`);
+  const head = Buffer.from("E....");
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
 }

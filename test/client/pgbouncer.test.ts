@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PreparedStatementLostError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { InsufficientFundsError } from "../../src/errors.ts";
 import { checkInvariants } from "../support/invariants.ts";
@@ -38,13 +39,83 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
   });
 
   test("a call is guarded, and a transaction of the caller's works", async () => {
-    const wallet = await openWallet(database, "guarded", 100n);
-    await ledger.guard({ wallet, amount: 10n, ttl: 60 }, (reservation) => reservation.spend(4n));
+    const walletId = await openWallet(database, "guarded", 100n);
+    await ledger.guard({ walletId, amount: 10n, ttl: 60 }, (reservation) => reservation.spend(4n));
     const sql = postgres(pooler.url, { max: 1, prepare: false, fetch_types: false });
-    await sql.begin((tx) => ledger.with(tx).charge({ walletId: wallet, amount: 1n }));
+    await sql.begin((tx) => ledger.with(tx).charge({ walletId, amount: 1n }));
     await sql.end();
-    expect(await ledger.balance({ walletId: wallet })).toMatchObject({ available: 95n, spent: 5n });
+    expect(await ledger.balance({ walletId })).toMatchObject({ available: 95n, spent: 5n });
   });
+
+  test("which does not keep prepared statements, a plain client stops to prepare", async () => {
+    const walletIds = ["plain-a", "plain-b", "plain-c"];
+    for (const walletId of walletIds) await openWallet(database, walletId, 10n ** 9n);
+    const warnings: (string | undefined)[] = [];
+    const note = (warning: Error & { code?: string }) => warnings.push(warning.code);
+    process.on("warning", note);
+    const plain = createLedger(pooler.url);
+    const load = startLoad(plain, walletIds, 30);
+    await until("callers are answered", () => load.told.size > 2_000);
+    await load.stop();
+    expect(load.errors).toEqual([]);
+    // Without an end, it is one for each batch that gets another session.
+    expect(await prepared()).toBeLessThan(50);
+    for (const walletId of walletIds) {
+      expect(await plain.balance({ walletId })).toMatchObject({ walletId });
+    }
+    await plain.close();
+    process.off("warning", note);
+    expect(warnings.filter((code) => code === "BASELEDGER_UNPREPARED")).toHaveLength(1);
+  });
+
+  // Were it not refused, the driver would say that it has committed what was rolled back.
+  test("which does not keep them, a transaction of a pool that prepares is told so", async () => {
+    const walletId = await openWallet(database, "transactions", 100n);
+    await using plain = createLedger(pooler.url);
+    const sql = postgres(pooler.url, { max: 4, fetch_types: false });
+    const transact = () => sql.begin((tx) => plain.with(tx).charge({ walletId, amount: 1n }));
+    const outcomes: PromiseSettledResult<unknown>[] = [];
+    for (let round = 0; round < 10; round++) {
+      outcomes.push(...(await Promise.allSettled([1, 2, 3, 4].map(transact))));
+    }
+    await sql.end();
+    const done = outcomes.filter(({ status }) => status === "fulfilled").length;
+    const reasons = outcomes.flatMap((outcome) => ("reason" in outcome ? [outcome.reason] : []));
+    expect(await plain.balance({ walletId })).toMatchObject({ spent: BigInt(done) });
+    expect(reasons.length).toBeGreaterThan(0);
+    for (const reason of reasons) expect(reason).toBeInstanceOf(PreparedStatementLostError);
+  });
+
+  test("which does not keep them, a transaction of a pool that does not prepare works", async () => {
+    const walletId = await openWallet(database, "unprepared", 100n);
+    await using plain = createLedger(pooler.url);
+    const sql = postgres(pooler.url, { max: 4, prepare: false, fetch_types: false });
+    const transact = () => sql.begin((tx) => plain.with(tx).charge({ walletId, amount: 1n }));
+    for (let round = 0; round < 5; round++) await Promise.all([1, 2, 3, 4].map(transact));
+    await sql.end();
+    expect(await plain.balance({ walletId })).toMatchObject({ available: 80n, spent: 20n });
+  });
+
+  /** The most statements that a session behind the pooler keeps. */
+  async function prepared(): Promise<number> {
+    const sql = postgres(pooler.url, { max: 3, prepare: false, fetch_types: false });
+    // Three transactions at once, so that each has another of the three sessions.
+    const began = Promise.withResolvers<void>();
+    let open = 0;
+    const counts = [1, 2, 3].map(() =>
+      sql.begin(async (tx) => {
+        const [row] = await tx<{ count: number }[]>`
+          select count(*)::integer as count from pg_prepared_statements`;
+        open += 1;
+        if (open === 3) began.resolve();
+        await began.promise;
+        return row?.count ?? 0;
+      }),
+    );
+    const most = Math.max(...(await Promise.all(counts)));
+    await sql.end();
+    return most;
+  }
 
   test("nothing is lost or doubled while it, and the connections behind it, are killed", async () => {
     await using own = await createTestLedger();

@@ -1,7 +1,6 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { classifyError } from "../../src/classify-error.ts";
 import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { fromPg } from "../../src/client/queryable.ts";
@@ -19,7 +18,7 @@ import {
 } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
 import { createNetwork, type Network } from "./network.ts";
-import { createClient, isSettled, rejection, untilBlocked, urlOf } from "./support.ts";
+import { isSettled, rejection, untilBlocked, urlOf } from "./support.ts";
 
 let database: TestLedger;
 let network: Network;
@@ -155,7 +154,9 @@ describe("a connection that breaks", () => {
   test("half-way through a statement does not spoil the next answer", async () => {
     const url = network.through(urlOf(database, "operator"));
     const sql = postgres(url, { max: 1, fetch_types: false });
-    const own = ledger.with(sql);
+    // Prepared, so that the answer comes in one piece.
+    await using preparing = createLedger(url, { prepare: true });
+    const own = preparing.with(sql);
     await own.statement({ walletId });
     network.hold("answers");
     const reading = failure(own.statement({ walletId }));
@@ -292,7 +293,68 @@ describe("within the time that a command has", () => {
     const error = await rejection(UnavailableError, charging);
     expect(error).toMatchObject({ walletId, idempotencyKey: "unsent" });
     expect(error.cause).toMatchObject({ code: "ECONNREFUSED" });
-    expect(await failure(hasty.balance({ walletId }))).toMatchObject({ code: "ECONNREFUSED" });
+    const unread = await rejection(UnavailableError, hasty.balance({ walletId }));
+    expect(unread).toMatchObject({ walletId, cause: { code: "ECONNREFUSED" } });
+  });
+
+  describe.each(["postgres", "pg"] as const)(
+    "a refusal before the session is ready (%s)",
+    (driver) => {
+      /** A client that has no connection yet. */
+      async function withClient(retryFor: number, use: (client: Ledger) => Promise<void>) {
+        const url = network.through(urlOf(database));
+        const pool = new pg.Pool({ connectionString: url, max: 2 });
+        const client = createLedger(driver === "pg" ? fromPg(pool) : url, { retryFor });
+        await use(client);
+        await client.close();
+        await pool.end();
+      }
+
+      test.each(["XX000", "58000", "53300", "57P03", "08P01", "0A000", "22023"])(
+        "with %s is tried again, and nothing was done",
+        async (code) => {
+          network.fail(code);
+          await withClient(20, async (client) => {
+            const charging = client.charge({ walletId, amount: 1n });
+            const reading = client.balance({ walletId });
+            await until("it was refused", () => network.failures > 2);
+            network.fail(undefined);
+            expect(await charging).toMatchObject({ event: "charged", replayed: false });
+            expect(await reading).toMatchObject({ walletId });
+          });
+        },
+      );
+
+      test("that goes on is told so: nothing was done", async () => {
+        network.fail("XX000");
+        await withClient(1, async (client) => {
+          const charging = rejection(UnavailableError, client.charge({ walletId, amount: 1n }));
+          const error = await rejection(UnavailableError, client.balance({ walletId }));
+          expect(error).toMatchObject({ walletId, cause: { code: "XX000" } });
+          expect((await charging).cause).toMatchObject({ code: "XX000" });
+          network.fail(undefined);
+        });
+        expect(await events()).toEqual([]);
+      });
+
+      test.each(["28P01", "28000", "3D000"])("with %s is not cured by waiting", async (code) => {
+        network.fail(code);
+        await withClient(20, async (client) => {
+          expect(await failure(client.charge({ walletId, amount: 1n }))).toMatchObject({ code });
+          expect(await failure(client.balance({ walletId }))).toMatchObject({ code });
+        });
+      });
+    },
+  );
+
+  test("a login that fails after a broken connection leaves the outcome unknown", async () => {
+    network.hold("answers");
+    const charging = rejection(OutcomeUnknownError, ledger.charge({ walletId, amount: 1n }));
+    await until("it is done", async () => (await events()).length === 1);
+    network.fail("28P01");
+    network.cut();
+    expect((await charging).cause).toMatchObject({ code: "28P01" });
+    network.fail(undefined);
   });
 
   test("an answer that does not come is unknown; the same key tells what it was", async () => {
@@ -340,56 +402,11 @@ describe("within the time that a command has", () => {
 
   test("a settlement that is unknown is settled again through its handle, once", async () => {
     await using hasty = connect(1);
-    const reservation = await hasty.hold({ wallet: walletId, amount: 5n });
+    const reservation = await hasty.hold({ walletId, amount: 5n });
     network.hold("answers");
     await rejection(OutcomeUnknownError, reservation.settle(3n));
     network.release();
     expect(await reservation.settle()).toMatchObject({ replayed: true, amount: 3n });
     expect(await events()).toEqual(["reserved", "settled"]);
   });
-
-  test("a wallet that is locked does not take the connections of others", async () => {
-    await using hasty = createClient(database, { retryFor: 1, connections: 3 });
-    const other = await openWallet(database, `reconnect-${++wallets}`, 10n);
-    const letGo = await holdLock(database, walletId);
-    const charges = [];
-    for (let i = 0; i < 4; i++) {
-      const charging = hasty.charge({ walletId, amount: 1n, idempotencyKey: `late-${i}` });
-      charges.push(charging.catch((error: Error) => error.name));
-      await charging.catch(() => undefined);
-    }
-    expect(await Promise.all(charges)).toEqual([
-      "OutcomeUnknownError",
-      "OutcomeUnknownError",
-      "UnavailableError",
-      "UnavailableError",
-    ]);
-    expect(await hasty.charge({ walletId: other, amount: 1n })).toMatchObject({ available: 9n });
-    await letGo();
-    await until("both that were sent are done", async () => (await events()).length === 2);
-    expect(await hasty.charge({ walletId, amount: 1n })).toMatchObject({ available: 6n });
-    expect(await events()).toHaveLength(3);
-  });
-});
-
-test.each([
-  ["ECONNREFUSED", "unsent"],
-  ["EAI_AGAIN", "unsent"],
-  ["CONNECT_TIMEOUT", "unsent"],
-  ["57P03", "unsent"],
-  ["53300", "unsent"],
-  ["40001", "undone"],
-  ["40P01", "undone"],
-  ["ECONNRESET", "unknown"],
-  ["CONNECTION_CLOSED", "unknown"],
-  ["57P01", "unknown"],
-  ["57P02", "unknown"],
-  ["08006", "unknown"],
-  ["LGNSF", "final"],
-  ["23505", "final"],
-  ["57014", "final"],
-  ["42501", "final"],
-  ["CONNECTION_ENDED", "final"],
-])("an error of code %s is %s", (code, trouble) => {
-  expect(classifyError(Object.assign(new Error(code), { code }))).toBe(trouble);
 });

@@ -7,6 +7,7 @@ import {
   command,
   createLedger,
   failure,
+  giveSlack,
   history,
   holdLock,
   openWallet,
@@ -173,6 +174,7 @@ test.each(["cancel", "extend", "settle"])(
   async (name) => {
     // By the time in the journal: each expiry takes a microsecond, and the clock has stepped back,
     // so that nothing else moves it. Due are the ones of the batch, then r, a microsecond later.
+    await giveSlack(ledger, "2 hours");
     wallets += 1;
     const id = await openWallet(ledger, `wallet-${wallets}`, 100n);
     const batch = Array.from({ length: 10 }, (_, i) => ({

@@ -2,7 +2,6 @@ import type postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import * as errors from "../../src/errors.ts";
 import * as wrappers from "../../src/generated/baseledger.ts";
-import type { Json } from "../../src/json.ts";
 import { type Arguments, failure } from "../support/ledger.ts";
 import { granted, MAX, withBadArguments } from "./arguments.ts";
 import { useLedger } from "./ledger.ts";
@@ -110,12 +109,12 @@ describe("through the wrappers", () => {
   });
 
   test("a batch", async () => {
-    const commands = [{ op: "reserve", amount: -1n, idempotencyKey: "k" }, {}] as unknown as Json;
+    const commands = [{ op: "reserve", amount: -1n, idempotencyKey: "k" }, {}] as never;
     const receipts = await input.unchanged(() =>
       wrappers.post(client(), { walletId: "w", commands }),
     );
     expect(receipts.map(({ refused }) => refused)).toEqual(["LGARG", "LGARG"]);
-    const error = await failure(wrappers.post(client(), { walletId: "w", commands: {} }));
+    const error = await failure(wrappers.post(client(), { walletId: "w", commands: {} as never }));
     expect(error).toBeInstanceOf(errors.InvalidArgumentError);
   });
 });

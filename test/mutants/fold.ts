@@ -44,6 +44,13 @@ const locking: Mutant[] = [
     replace: "null, false))[1]",
   },
   {
+    about: "the server may compile what the fold runs",
+    file: FOLD,
+    search: "set enable_sort = off\nset jit = off\n",
+    replace: "set enable_sort = off\n",
+    tests: ["test/jit.test.ts"],
+  },
+  {
     about: "the fold is open to agents",
     file: FOLD,
     search: "revoke all on function baseledger._fold from public;",

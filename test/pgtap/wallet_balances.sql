@@ -1,6 +1,6 @@
 -- wallet_balances: every wallet with its balances now, as balance() answers.
 begin;
-select plan(7);
+select plan(8);
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.wallet_balances', 'no wallets, no rows');
@@ -22,19 +22,18 @@ begin
   perform tap.wallet('d', 10);
   perform baseledger.reserve('d', 10, 'r', '1 hour');
   perform tap.travel_back('d', '2 hours');
-  -- due at its last event, while the clock is behind that
+  -- the clock was ahead: 60 are due by the last event, and not by the clock
   perform tap.wallet('e', 100);
   perform baseledger.reserve('e', 60, 'a', '1 hour');
-  perform baseledger.reserve('e', 30, 'b', '1 hour');
-  perform tap.due_after('e', 'a', -1);
-  perform tap.due_after('e', 'b', 0);
+  perform tap.travel_back('e', '-26 hours');
+  perform baseledger.credit('e', 5, 'more');
 end
 $$;
 
 set local role baseledger_auditor;
 select is(
   array(
-    select to_jsonb(w) - 'last_event_at' from baseledger.wallet_balances w order by wallet_id
+    select to_jsonb(w) - 'last_event_at' - 'ahead_by' from baseledger.wallet_balances w order by wallet_id
   ),
   array[
     '{"wallet_id": "a", "unit": "USD", "scale": 9, "available": 850, "reserved": 100, "spent": 50,
@@ -45,7 +44,7 @@ select is(
       "overdraft_limit": null, "frozen": false, "seq": 1}',
     '{"wallet_id": "d", "unit": "USD", "scale": 9, "available": 10, "reserved": 0, "spent": 0,
       "overdraft_limit": null, "frozen": false, "seq": 3}',
-    '{"wallet_id": "e", "unit": "USD", "scale": 9, "available": 70, "reserved": 30, "spent": 0,
+    '{"wallet_id": "e", "unit": "USD", "scale": 9, "available": 45, "reserved": 60, "spent": 0,
       "overdraft_limit": null, "frozen": false, "seq": 4}'
   ]::jsonb[],
   'every wallet; what is past its deadline counts as returned'
@@ -53,9 +52,13 @@ select is(
 select is_empty(
   $$select w.wallet_id from baseledger.wallet_balances w
     cross join lateral baseledger.balance(w.wallet_id) b
-    where to_jsonb(w) - 'last_event_at' <> to_jsonb(b) - 'as_of'$$,
+    where to_jsonb(w) - 'last_event_at' - 'ahead_by' <> to_jsonb(b) - 'as_of'$$,
   'as balance() answers'
 );
+select is(
+  array_agg(w.wallet_id || ' ' || (w.ahead_by = w.last_event_at - statement_timestamp())),
+  array['e true'], 'and by how much a last event lies ahead of the clock'
+) from baseledger.wallet_balances w where w.ahead_by is not null;
 select results_eq(
   'select wallet_id, last_event_at from baseledger.wallet_balances order by wallet_id',
   $$select wallet_id, max(occurred_at) from baseledger.journal group by wallet_id
@@ -71,7 +74,7 @@ select is(
     select format('%s/%s/%s', available, reserved, spent)
       from baseledger.wallet_balances order by wallet_id
   ),
-  array['850/100/50', '-30/0/130', '0/0/0', '10/0/0', '70/30/0'],
+  array['850/100/50', '-30/0/130', '0/0/0', '10/0/0', '45/60/0'],
   '... changes nothing in it'
 );
 

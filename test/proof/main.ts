@@ -1,26 +1,22 @@
 // `npm run proof`: looks for what does not hold, for as long as one likes.
 import { randomInt } from "node:crypto";
-import { inspect } from "node:util";
+import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { EXIT, parsedBy } from "../../src/cli/failure.ts";
 import { wholeNumber } from "../../src/cli/numbers.ts";
-import { printError, printLine } from "../../src/cli/output.ts";
-import { untilAskedToEnd } from "../../src/cli/signals.ts";
-import { renderTable } from "../../src/cli/table.ts";
-import { copyTemplate, startTemplateServer } from "../support/template.ts";
-import type { Budget, Outcome, Part } from "./part.ts";
+import { runToTheEnd } from "./ends.ts";
 import { PARTS } from "./parts.ts";
+import { prove } from "./prove.ts";
+import { createReport } from "./report.ts";
 
 interface Options {
   readonly minutes?: number;
   readonly runs?: number;
   readonly seed: number;
   readonly only?: readonly string[];
-}
-
-interface Ran extends Outcome {
-  readonly part: Part;
-  readonly seconds: number;
+  readonly report?: string;
 }
 
 const MINUTES = 5;
@@ -31,12 +27,13 @@ Parts:
 ${PARTS.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join("\n")}
 
 The parts share the time: one that is done early leaves the rest of its share to the others.
-Ctrl-C ends the run early, but not the report.
+Ctrl-C ends the run early, but not the report; a second one ends it at once.
+What is found is kept in a file as soon as it is found: its name is the last line of the output.
 Exit codes: 0 nothing found, 1 something found, 2 usage.
 
 Examples:
   npm run proof
-  npm run proof -- --minutes 60
+  npm run proof -- --minutes 60 --report reports
   npm run proof -- --only model --runs 100000 --seed 1`;
 
 const program = new Command("npm run proof --")
@@ -55,9 +52,14 @@ const program = new Command("npm run proof --")
   .addOption(
     new Option("--only <part...>", "these parts only").choices(PARTS.map(({ name }) => name)),
   )
+  .addOption(
+    new Option("--report <folder>", "keep a report there, also of a run that finds nothing")
+      .argParser(folder)
+      .default(undefined, "the system's folder for what is temporary, if something is found"),
+  )
   .addHelpText("after", HELP)
   .exitOverride()
-  .action(prove);
+  .action(start);
 
 function minutes(text: string): number {
   return parsedBy((given: string) => {
@@ -67,85 +69,37 @@ function minutes(text: string): number {
   })(text);
 }
 
-async function prove({ only, seed, ...options }: Options): Promise<void> {
+function folder(text: string): string {
+  return parsedBy((given: string) => {
+    mkdirSync(given, { recursive: true });
+    return resolve(given);
+  })(text);
+}
+
+function start(options: Options): void {
+  const { only, seed, runs = Number.POSITIVE_INFINITY } = options;
   const parts = PARTS.filter(({ name }) => only?.includes(name) ?? true);
-  const runs = options.runs ?? Number.POSITIVE_INFINITY;
-  const share =
-    options.minutes ?? (options.runs === undefined ? MINUTES : Number.POSITIVE_INFINITY);
-  let end = performance.now() + share * 60_000;
-  // Who has seen enough is told what there was to see.
-  void untilAskedToEnd().then(() => {
-    end = 0;
+  const endless = options.runs === undefined ? MINUTES : Number.POSITIVE_INFINITY;
+  const { minutes = endless } = options;
+  const report = createReport({
+    seed,
+    command: commandOf(options),
+    folder: options.report ?? tmpdir(),
+    always: options.report !== undefined,
   });
-  printError(`seed ${seed}`);
-  const server = await startTemplateServer();
-  const ran: Ran[] = [];
-  try {
-    for (const [i, part] of parts.entries()) {
-      const now = performance.now();
-      const until = now + (end - now) / (parts.length - i);
-      const budget: Budget = {
-        seed,
-        runs,
-        get until() {
-          return Math.min(until, end);
-        },
-        log: (line: string) => printError(`${part.name}: ${line}`),
-        createDatabase: () => copyTemplate(server),
-      };
-      ran.push(await runPart(part, budget));
-    }
-  } finally {
-    await server.stop();
-  }
-  report(ran, seed);
+  runToTheEnd({ report, run: (asked) => prove(parts, { seed, runs, minutes }, report, asked) });
 }
 
-async function runPart(part: Part, budget: Budget): Promise<Ran> {
-  const began = performance.now();
-  // A part that cannot go on must not keep the others from running.
-  const outcome = await part.run(budget).catch((error: unknown): Outcome => {
-    return { ran: {}, failure: tell(error) };
-  });
-  if (outcome.failure) budget.log(`found a failure\n${outcome.failure}`);
-  return { part, seconds: (performance.now() - began) / 1000, ...outcome };
-}
-
-/** What went wrong first, and then what could not be cleared up after it. */
-function tell(error: unknown): string {
-  if (!(error instanceof SuppressedError)) return inspect(error);
-  return `${tell(error.suppressed)}\n${tell(error.error)}`;
-}
-
-function report(all: readonly Ran[], seed: number): void {
-  const columns = [
-    { name: "part", alignment: "left" },
-    { name: "seconds", alignment: "right" },
-    { name: "found", alignment: "left" },
-    { name: "count", alignment: "right" },
-    { name: "of", alignment: "left" },
-  ] as const;
-  printLine(renderTable(columns, all.flatMap(rowsOf)));
-  printLine(`seed ${seed}`);
-  for (const { part, failure } of all) {
-    if (failure) printLine(`\n${part.name} found:\n${failure}`);
-  }
-  process.exitCode = all.some(({ failure }) => failure) ? EXIT.refused : EXIT.fine;
-}
-
-/** A line for each of its counts; the first tells what came of it, too. */
-function rowsOf({ part, ran, seconds, failure }: Ran): Record<string, string>[] {
-  const outcome = {
-    part: part.name,
-    seconds: seconds.toFixed(0),
-    found: failure ? "a failure" : "nothing",
-  };
-  const counts = Object.entries(ran).map(([what, count]) => ({
-    count: count.toLocaleString("en-US"),
-    of: what.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
-  }));
-  const [first, ...rest] = counts;
-  return [{ ...outcome, ...first }, ...rest];
+/** What does the same again. */
+function commandOf({ only, seed, runs, minutes }: Options): string {
+  const given = [
+    ...(only ? ["--only", ...only.map((name) => (name.includes(" ") ? `"${name}"` : name))] : []),
+    ...(runs === undefined ? [] : ["--runs", runs]),
+    ...(minutes === undefined ? [] : ["--minutes", minutes]),
+    "--seed",
+    seed,
+  ];
+  return `npm run proof -- ${given.join(" ")}`;
 }
 
 try {

@@ -8,11 +8,19 @@ export interface Budget {
   readonly seed: number;
   /** As many of whatever the part counts; it ends earlier when the time is up. */
   readonly runs: number;
-  /** When to stop, by `performance.now()`; earlier, once the person who watches asks for it. */
+  /**
+   * When to stop, by `performance.now()`. Read it anew each time: it comes earlier, once the person
+   * who watches asks for it.
+   */
   readonly until: number;
   /** A line for the person who watches. */
   readonly log: (line: string) => void;
+  /** Keeps a failure that is still looked into, should the run end before that is done. */
+  readonly keep?: (failure: string) => void;
 }
+
+/** Texts that may explain a failure, by their names: too long for a terminal. */
+export type Evidence = Readonly<Record<string, string>>;
 
 /** What came of a part. */
 export interface Outcome {
@@ -20,6 +28,17 @@ export interface Outcome {
   readonly ran: Readonly<Record<string, number>>;
   /** What was found, told for a person, with what repeats it; absent if nothing was. */
   readonly failure?: string;
+  readonly evidence?: Evidence;
+}
+
+/** An error of a part, with what may explain it. */
+export class EvidentError extends Error {
+  readonly evidence: Evidence;
+
+  constructor(cause: unknown, evidence: Evidence) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.evidence = evidence;
+  }
 }
 
 /** A part of the proof: a way of looking for what does not hold. */

@@ -30,7 +30,7 @@ async function playRandom(budget: Budget): Promise<Outcome> {
   await withPlayers(budget, async (player) => {
     while (goesOn()) {
       const seed = budget.seed + rounds++;
-      failure ??= await playRound(player, seed, tally, budget.log);
+      failure ??= await playRound(player, seed, tally, budget);
       progress(tally.sequences);
     }
   });
@@ -41,13 +41,16 @@ async function playRound(
   player: Player,
   seed: number,
   tally: { sequences: number; steps: number },
-  log: Budget["log"],
+  { log, keep }: Budget,
 ): Promise<string | undefined> {
   let failed = false;
   const { sequences, steps } = BATCH;
   const property = fc.asyncProperty(batches(sequences, steps), async (batch) => {
     const difference = await player.play(batch);
-    if (difference && !failed) log(`a difference with seed ${seed}; making it smaller`);
+    if (difference && !failed) {
+      log(`a difference with seed ${seed}; making it smaller`);
+      keep?.(`${say(difference)}\nseed ${seed}, not made smaller yet`);
+    }
     failed ||= difference !== undefined;
     if (difference) throw new Error(say(difference));
     // What is tried to make a failure smaller does not count.

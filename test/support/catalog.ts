@@ -4,10 +4,11 @@ import type postgres from "postgres";
 export type Catalog = Record<string, string>;
 
 // Each row is one object: key, and all that makes it what it is. An ACL that was never touched
-// is the same as the default one spelt out; the order of its entries means nothing.
+// is the same as the default one spelt out; the order of its entries means nothing. Newer minor
+// versions count the changes of a column in an option of it, pg_attver.
 const acl = (column: string, kind: string, owner: string) => `(
   select string_agg(a.privilege_type || ' to ' || coalesce(nullif(a.grantee, 0)::regrole::text, 'public')
-      || ' by ' || a.grantor::regrole, ', ' order by 1)
+      || ' by ' || a.grantor::regrole, ', ' order by a.privilege_type, a.grantee, a.grantor)
     from aclexplode(coalesce(${column}, acldefault('${kind}', ${owner}))) a
 )`;
 
@@ -28,7 +29,8 @@ const queries = [
   `select 'column ' || c.relname || '.' || a.attname,
       concat_ws(' ', a.attnum, format_type(a.atttypid, a.atttypmod),
         case when a.attnotnull then 'not null' end, pg_get_expr(d.adbin, d.adrelid),
-        array_to_string(a.attacl, ', '), array_to_string(a.attoptions, ', '),
+        array_to_string(a.attacl, ', '),
+        (select string_agg(o, ', ') from unnest(a.attoptions) o where o !~ '^pg_attver='),
         col_description(c.oid, a.attnum))
     from pg_class c
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

@@ -4,6 +4,9 @@ import { join } from "node:path";
 /** The program `baseledger`. */
 export const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
 
+// Half of what a short command takes is to compile it.
+const NODE_COMPILE_CACHE = join(MAIN, "..", "..", "..", "node_modules", ".cache", "baseledger");
+
 /** How a program ended, and what it said. */
 export interface Ended {
   readonly code: number | null;
@@ -27,14 +30,18 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
-/** Starts `baseledger` and lets it run. */
-export function start(args: readonly string[], env: Readonly<Record<string, string>>): Started {
+/** Starts `baseledger`, or a copy of it, and lets it run. */
+export function start(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  main = MAIN,
+): Started {
   const options = {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_COMPILE_CACHE, ...env },
     maxBuffer: 100_000_000,
   };
   const ended = Promise.withResolvers<Ended>();
-  const child = execFile(process.execPath, [MAIN, ...args], options, (_error, stdout, stderr) =>
+  const child = execFile(process.execPath, [main, ...args], options, (_error, stdout, stderr) =>
     ended.resolve({ code: child.exitCode, stdout, stderr }),
   );
   let text = "";

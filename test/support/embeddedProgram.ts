@@ -1,11 +1,11 @@
 // A program that starts an embedded server, says so in one line of JSON, and then ends as told.
 import { once } from "node:events";
 import postgres from "postgres";
-import { openDatabase, type ServerOptions, startPostgres } from "../../src/embedded.ts";
+import { openEmbedded, type ServerOptions, startPostgres } from "../../src/embedded.ts";
 
 const [how = "stay", options = "{}"] = process.argv.slice(2);
 const { open, ...given }: ServerOptions & { open?: boolean } = JSON.parse(options);
-const server = open ? await openDatabase({ persistent: true }) : await startPostgres(given);
+const server = open ? await openEmbedded() : await startPostgres(given);
 const interrupted = how === "drain" ? once(process, "SIGINT") : undefined;
 // waits until the end of its input, or a signal; this alone keeps the program alive
 if (how === "drain" || how === "stay") process.stdin.resume();

@@ -402,6 +402,16 @@ export async function travelBack(
   });
 }
 
+/**
+ * From now on a wallet's last event may lie so far ahead of the clock and stand for it: what follows
+ * happens exactly a microsecond after the one before, and deadlines count by that.
+ */
+export async function giveSlack(ledger: TestLedger, interval: string): Promise<void> {
+  await ledger.admin.unsafe(`
+    create or replace function baseledger._clock_slack()
+      returns interval language sql immutable as 'select interval ''${interval}'''`);
+}
+
 /** Everything that does not hold by the database's own proof. */
 export async function verify(sql: postgres.Sql): Promise<{ wallet_id: string; check: string }[]> {
   return sql`select * from baseledger.verify()`;

@@ -35,6 +35,7 @@ export const tapFolder = join(import.meta.dirname, "..", "pgtap");
  */
 export async function startTemplateServer(
   settings: Readonly<Record<string, string>> = {},
+  start = startPostgres,
 ): Promise<TemplateServer & { stop(): Promise<void> }> {
   const { TEST_TEMPLATE: given, TEST_POSTGRES: other } = process.env;
   if (given) {
@@ -42,7 +43,7 @@ export async function startTemplateServer(
     return { serverUrl, template: new URL(given).pathname.slice(1), stop: async () => undefined };
   }
   const name = other && existsSync(other) ? resolve(other) : other;
-  const server = await startPostgres(name ? { package: name, settings } : { settings });
+  const server = await start(name ? { package: name, settings } : { settings });
   try {
     const template = "baseledger_template";
     const sql = postgres(server.url, { max: 1 });
@@ -88,10 +89,17 @@ async function asAdmin(serverUrl: string, statement: string): Promise<void> {
   }
 }
 
-async function fill(url: string): Promise<void> {
+/** Installs the ledger, with what is being written and not committed yet. */
+export async function install(url: string): Promise<void> {
   await migrate(url);
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
   await runAsOwner(sql, await currentMigration());
+  await sql.end();
+}
+
+async function fill(url: string): Promise<void> {
+  await install(url);
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
   await sql.unsafe(`create schema tap; grant usage on schema tap to public`);
   await sql.unsafe(`set search_path = tap, pg_catalog; ${pgtapSql()}`);
   await sql.unsafe(`set search_path = public, tap`);
@@ -101,7 +109,6 @@ async function fill(url: string): Promise<void> {
   await sql.end();
 }
 
-/** What is being written and not committed yet, so that it can be tested before it is. */
 async function currentMigration(): Promise<string> {
   let text = await readFile(join(packaged, "migrations", "current.sql"), "utf8");
   for (const [line, file = ""] of text.matchAll(/^--!\s*include\s+(\S+)$/gm)) {

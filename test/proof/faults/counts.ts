@@ -1,6 +1,8 @@
 /** How often what was done. */
 export interface Counts {
   add(more: Readonly<Record<string, number>>): void;
+  /** The largest of what it was given under a name. */
+  most(name: string, value: number): void;
   of(name: string): number;
   all(): Record<string, number>;
   say(): string;
@@ -13,6 +15,7 @@ export function createCounts(): Counts {
     add(more) {
       for (const [name, count] of Object.entries(more)) counts.set(name, of(name) + count);
     },
+    most: (name, value) => void counts.set(name, Math.max(of(name), value)),
     of,
     all: () => Object.fromEntries(counts),
     say: () => [...counts].map(([name, count]) => `${name} ${count}`).join(", "),

@@ -17,7 +17,7 @@ import { createCounts } from "./counts.ts";
 import { killWhole, untilBack } from "./kills.ts";
 import { createStage, type Stage } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
-import { playWave, type Wave } from "./wave.ts";
+import { findingOf, playWave, type Wave } from "./wave.ts";
 
 /** `runs` are disks that fill up, of either kind in turn. */
 export const diskFull: Part = {
@@ -34,10 +34,11 @@ const SERVER_MB = 256;
 const ROOM = 96 * 1024;
 const CROWD = { bySql: 4, callers: 6, sweepers: 0 };
 
-async function runDiskFull({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+async function runDiskFull(budget: Budget): Promise<Outcome> {
+  const { seed, runs, log } = budget;
   const random = createRandom(seed);
   const counts = createCounts();
-  for (let run = 0; run < runs && performance.now() < end; run++) {
+  for (let run = 0; run < runs && performance.now() < budget.until; run++) {
     const name = `${seed}.${run}`;
     const parts = { name, seed: random.integer(1, 2 ** 31) };
     const fillUp = run % 2 === 0 ? fillTables : fillServer;
@@ -49,8 +50,8 @@ async function runDiskFull({ seed, runs, until: end, log }: Budget): Promise<Out
     const played = await fillUp(disk.path, parts);
     counts.add(played.counts);
     log(`${name}: ${counts.say()}`);
-    const [wrong] = played.wrong;
-    if (wrong !== undefined) return { ran: counts.all(), failure: `disk ${name}: ${wrong}` };
+    const found = findingOf(`disk ${name}`, played);
+    if (found) return { ran: counts.all(), ...found };
   }
   return { ran: counts.all() };
 }
@@ -74,8 +75,7 @@ async function fillTables(path: string, parts: RunParts) {
     await untilGranted(wave, 40);
     failed = failures(wave);
   });
-  const counts = { ...played.counts, disksOfTables: 1, failedWith53100: failed };
-  return { wrong: played.wrong, counts };
+  return { ...played, counts: { ...played.counts, disksOfTables: 1, failedWith53100: failed } };
 }
 
 /** Without room for its log the server ends itself, and can start again when there is some. */
@@ -92,7 +92,7 @@ async function fillServer(path: string, parts: RunParts) {
     await untilBack(stage);
     await untilGranted(wave, 40);
   });
-  return { wrong: played.wrong, counts: { ...played.counts, disksOfServers: 1 } };
+  return { ...played, counts: { ...played.counts, disksOfServers: 1 } };
 }
 
 /** Goes on to the next file of the log; true when that was the end of the server. */

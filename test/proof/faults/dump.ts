@@ -1,7 +1,8 @@
 // A dump under load, restored into an empty server: a moment of the ledger, which goes on from there.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Server, startPostgres } from "../../../src/embedded.ts";
+import type { Server } from "../../../src/embedded.ts";
+import { startServer } from "../servers.ts";
 import type { Sent } from "./history.ts";
 import type { Installed } from "./installed.ts";
 import { type Entry, readJournal } from "./journal.ts";
@@ -39,7 +40,7 @@ export async function restoreDump({ installed, folder, name, seed }: RestorePart
   // The superuser is there already, with a password of its own.
   writeFileSync(roles, dumped.replace(/^(CREATE|ALTER) ROLE postgres\b.*$/gm, ""));
 
-  await using server = await startPostgres({ package: installed.package });
+  await using server = await startServer({ package: installed.package });
   await psql(installed, server.url, roles);
   const wrong: string[] = [...played.wrong];
   for (const [format, file] of Object.entries(files)) {
@@ -48,7 +49,8 @@ export async function restoreDump({ installed, folder, name, seed }: RestorePart
     else await installed.tool("pg_restore", ["-d", url, "--exit-on-error", file]);
     wrong.push(...(await checkRestored(url, wallets, whole, before)));
   }
-  return { wrong, counts: { ...played.counts, dumpsRestored: Object.keys(files).length } };
+  const counts = { ...played.counts, dumpsRestored: Object.keys(files).length };
+  return { ...played, wrong, counts };
 }
 
 async function psql(installed: Installed, url: string, file: string): Promise<void> {

@@ -3,7 +3,7 @@ import { createRandom } from "../../../src/demo/random.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { createStage } from "./stage.ts";
-import { playWave } from "./wave.ts";
+import { findingOf, playWave } from "./wave.ts";
 
 /** `runs` are histories, each on wallets of its own. */
 export const histories: Part = {
@@ -14,18 +14,19 @@ export const histories: Part = {
 
 const ANSWERS = 400;
 
-async function runHistories({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+async function runHistories(budget: Budget): Promise<Outcome> {
+  const { seed, runs, log } = budget;
   const random = createRandom(seed);
   const counts = createCounts();
   await using stage = await createStage();
-  while (counts.of("histories") < runs && performance.now() < end) {
+  while (counts.of("histories") < runs && performance.now() < budget.until) {
     const name = `${seed}.${counts.of("histories")}`;
     const crowd = { name, seed: random.integer(1, 2 ** 31), bySql: 6, callers: 8, sweepers: 2 };
     const played = await playWave(stage, crowd, (wave) => wave.answers(ANSWERS));
     counts.add({ histories: 1, ...played.counts });
     log(`${name}: ${counts.say()}`);
-    const [wrong] = played.wrong;
-    if (wrong !== undefined) return { ran: counts.all(), failure: `history ${name}: ${wrong}` };
+    const found = findingOf(`history ${name}`, played);
+    if (found) return { ran: counts.all(), ...found };
   }
   return { ran: counts.all() };
 }

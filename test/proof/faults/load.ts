@@ -73,15 +73,17 @@ export function startLoad(crowd: Crowd): Load {
   };
 }
 
-interface Client extends Source {
+/** A client, and how it sends. */
+export interface Client extends Source {
   readonly recorder: Recorder;
+  /** What it calls. */
   readonly names: readonly string[];
   readonly via: Via;
   readonly send: (call: Call) => Promise<Answer | undefined>;
 }
 
 /** What a client does next: something new, what has no answer yet, or what was sent before. */
-function createSteps(client: Client): () => Promise<void> {
+export function createSteps(client: Client): () => Promise<void> {
   const { random, recorder, via, send } = client;
   const draw = createDraw(client, client.names);
   const open: Call[] = [];

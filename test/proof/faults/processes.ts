@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Sent } from "./history.ts";
 import { readHistory } from "./history.ts";
 import { waitUntil } from "./wait.ts";
@@ -50,7 +51,8 @@ export function startClient(orders: ClientOrders): ClientProcess {
 /** Starts the expiry job, as a host would; from when it has come up, it is to outlive everything. */
 export async function startWorkerProcess(url: string): Promise<Victim> {
   const program = join(import.meta.dirname, "..", "..", "..", "src", "cli", "main.ts");
-  const child = run([program, "worker"], { DATABASE_URL: url });
+  const leash = pathToFileURL(join(import.meta.dirname, "end-with-input.ts")).href;
+  const child = run(["--import", leash, program, "worker"], { DATABASE_URL: url });
   let said = "";
   child.stderr?.on("data", (data) => {
     said = `${said}${data}`.slice(-2000);
@@ -95,7 +97,7 @@ export function killNow(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   }
 }
 
-/** Its input ends when this program does: then a client ends, too. */
+/** Its input ends when this program does, however that comes about: then it ends, too. */
 function run(args: readonly string[], env: Record<string, string>): ChildProcess {
   return spawn(process.execPath, args, {
     env: { ...process.env, ...env },

@@ -8,6 +8,7 @@ import { createCounts } from "./counts.ts";
 import { restoreDump } from "./dump.ts";
 import { findInstalled } from "./installed.ts";
 import { failOver } from "./standby.ts";
+import { findingOf } from "./wave.ts";
 
 /** `runs` are restores and fail-overs, in turn. */
 export const restore: Part = {
@@ -17,10 +18,11 @@ export const restore: Part = {
   run: runRestore,
 };
 
-async function runRestore({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+async function runRestore(budget: Budget): Promise<Outcome> {
+  const { seed, runs, log } = budget;
   const random = createRandom(seed);
   const counts = createCounts();
-  for (let run = 0; run < runs && performance.now() < end; run++) {
+  for (let run = 0; run < runs && performance.now() < budget.until; run++) {
     const folder = mkdtempSync(join(tmpdir(), "baseledger-restore-"));
     // The server may run as another user.
     chmodSync(folder, 0o755);
@@ -37,8 +39,8 @@ async function runRestore({ seed, runs, until: end, log }: Budget): Promise<Outc
       const done = await (run % 2 === 0 ? restoreDump(parts) : failOver(parts));
       counts.add(done.counts);
       log(`${name}: ${counts.say()}`);
-      const [wrong] = done.wrong;
-      if (wrong !== undefined) return { ran: counts.all(), failure: `restore ${name}: ${wrong}` };
+      const found = findingOf(`restore ${name}`, done);
+      if (found) return { ran: counts.all(), ...found };
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

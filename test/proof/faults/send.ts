@@ -21,6 +21,8 @@ const TYPES: Readonly<Record<string, string>> = {
   commands: "jsonb",
 };
 
+let sendings = 0;
+
 /** One connection, as a service would have it. */
 export function connectSql(url: string, settings: Record<string, string> = {}): postgres.Sql {
   const options = {
@@ -48,7 +50,12 @@ export async function sendSql(
   const values = given.map(([, value]) =>
     typeof value === "string" || value === null ? value : stringifyJson(value as Json),
   );
-  const query = `select to_jsonb(r)::text as told from baseledger.${call}(${list.join(", ")}) as r`;
+  // An error that a broken connection has left (see isLeftover) is told by the parameters that it
+  // names, so those of no two sendings may be the same.
+  const sending = `$${values.push(String(sendings++))}::text is not null`;
+  const query =
+    `select to_jsonb(r)::text as told from baseledger.${call}(${list.join(", ")}) as r ` +
+    `where ${sending}`;
   try {
     const rows = await sql.unsafe<{ told: string }[]>(query, values, { prepare: true });
     return { receipts: withoutHoles(rows).map(({ told }) => plain(parseJson(told))) };
@@ -57,10 +64,11 @@ export async function sendSql(
   }
 }
 
-/** Sends a call through the client. */
+/** Sends a call through the client; `onError` is given what the caller gets. */
 export async function sendThrough(
   ledger: Ledger,
   { call, args }: Call,
+  onError: (error: unknown) => void = () => undefined,
 ): Promise<Answer | undefined> {
   const method = ledger[camel(call) as "reserve"] as (args: object) => Promise<object>;
   const given = Object.entries(args).map(([name, value]) => [
@@ -70,6 +78,7 @@ export async function sendThrough(
   try {
     return { receipts: [toPlain(await method(Object.fromEntries(given)))] };
   } catch (error) {
+    onError(error);
     return answerOf(error);
   }
 }

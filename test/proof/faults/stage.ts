@@ -1,7 +1,8 @@
 // A server of its own, small and quick to start again, with the ledger in it.
 import type postgres from "postgres";
-import { type Server, type ServerOptions, startPostgres } from "../../../src/embedded.ts";
+import type { Server, ServerOptions } from "../../../src/embedded.ts";
 import { migrate } from "../../../src/migrate.ts";
+import { startServer } from "../servers.ts";
 import { connectSql } from "./send.ts";
 
 /** Where histories are played. */
@@ -13,14 +14,15 @@ export interface Stage extends AsyncDisposable {
   readonly admin: postgres.Sql;
 }
 
-const LOGIN = "proof_client";
+/** Who calls in a stage. */
+export const LOGIN = "proof_client";
 /** Settings of a server that starts quickly. */
 export const SMALL = { shared_buffers: "16MB", max_connections: "80", max_wal_size: "64MB" };
 
 /** Starts a server with a migrated database, and a login that may do all that a host's may. */
 export async function createStage(options: ServerOptions = {}): Promise<Stage> {
   const settings = { ...SMALL, ...options.settings };
-  const server = await startPostgres({ ...options, settings });
+  const server = await startServer({ ...options, settings });
   try {
     await migrate(server.url);
     return await setStage(server);

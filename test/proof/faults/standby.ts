@@ -1,7 +1,7 @@
 // A primary that crashes, and its synchronous standby, which takes over.
 import { chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { startPostgres } from "../../../src/embedded.ts";
+import { startServer } from "../servers.ts";
 import type { RestoreParts } from "./dump.ts";
 import { killWhole } from "./kills.ts";
 import { createStage, SMALL, type Stage, stageOn } from "./stage.ts";
@@ -26,7 +26,7 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
 
   const settings = { ...SMALL, ...replicates, hot_standby: "off", fsync: "off" };
   // It is not ready, as a server of ours, before it takes over.
-  const promoted = startPostgres({ package: installed.package, dataDir, settings });
+  const promoted = startServer({ package: installed.package, dataDir, settings });
   promoted.catch(() => undefined);
   await untilSynchronous(primary);
   const stages: Stage[] = [];
@@ -34,14 +34,15 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
     const played = await playWave(primary, { ...CROWD, name, seed }, async (wave) => {
       await wave.answers(150);
       await killWhole(primary.server);
-      await installed.tool("pg_ctl", ["promote", "-D", dataDir], { uid, gid });
+      await installed.tool("pg_ctl", ["promote", "-W", "-D", dataDir], { uid, gid });
       const stage = stageOn(await promoted);
       stages.push(stage);
       wave.endAt(stage);
     });
     const [stage] = stages;
     const unsound = stage ? await verify(stage, [null]) : [];
-    return { wrong: [...played.wrong, ...unsound], counts: { ...played.counts, failOvers: 1 } };
+    const counts = { ...played.counts, failOvers: 1 };
+    return { ...played, wrong: [...played.wrong, ...unsound], counts };
   } finally {
     for (const stage of stages) await stage[Symbol.asyncDispose]();
     if (stages.length === 0) await promoted.then((server) => server.stop());

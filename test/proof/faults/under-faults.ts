@@ -9,8 +9,7 @@ import { createCounts } from "./counts.ts";
 import { killPostmaster, killServer, OTHER_FAULTS, type Scene, untilBack } from "./kills.ts";
 import { startClient, startWorkerProcess, type Victim } from "./processes.ts";
 import { createStage, type Stage } from "./stage.ts";
-import { waitUntil } from "./wait.ts";
-import { playWave, verify, type Wave } from "./wave.ts";
+import { findingOf, playWave, untilSwept, verify, type Wave } from "./wave.ts";
 
 /** `runs` are kills of the whole server; other faults come in between. */
 export const faults: Part = {
@@ -24,39 +23,33 @@ const LOOK_BACK_EVERY = 25;
 
 type Heads = ReadonlyMap<string, string>;
 
-async function runFaults({ seed, runs, until: end, log }: Budget): Promise<Outcome> {
+async function runFaults(budget: Budget): Promise<Outcome> {
+  const { seed, runs, log } = budget;
   const random = createRandom(seed);
   const counts = createCounts();
-  const folder = mkdtempSync(join(tmpdir(), "baseledger-proof-"));
   const workers: Victim[] = [];
   const heads = new Map<string, string>();
-  let failure: string | undefined;
-  await using stage = await createStage();
-  try {
-    for (const _ of [1, 2]) workers.push(await startWorkerProcess(stage.url));
-    for (let wave = 0; counts.of("serverKills") < runs && performance.now() < end; wave++) {
-      const kills = Math.min(KILLS_IN_WAVE, runs - counts.of("serverKills"));
-      const name = `${seed}.${wave}`;
-      const waveSeed = random.integer(1, 2 ** 31);
-      const parts = { stage, workers, folder, name, seed: waveSeed, kills };
-      const reckoning = await playFaults(parts, counts);
-      for (const [wallet, head] of reckoning.heads) heads.set(wallet, head);
-      const lost = wave % LOOK_BACK_EVERY === 0 ? await lookBack(stage, heads) : [];
-      const [wrong] = [...reckoning.wrong, ...lost];
-      if (wrong !== undefined) {
-        failure = `wave ${wave} of seed ${seed}: ${wrong}`;
-        break;
-      }
-      log(`${name}: ${counts.say()}`);
-    }
-    failure ??= (await atTheEnd(stage, heads))[0];
-  } catch (error) {
-    failure = `seed ${seed}: ${(error as Error).stack}`;
-  } finally {
-    await Promise.all(workers.map((worker) => worker.kill()));
-    rmSync(folder, { recursive: true, force: true });
+  await using clearing = new AsyncDisposableStack();
+  const stage = clearing.use(await createStage());
+  const folder = mkdtempSync(join(tmpdir(), "baseledger-proof-"));
+  clearing.defer(() => rmSync(folder, { recursive: true, force: true }));
+  clearing.defer(async () => void (await Promise.all(workers.map((worker) => worker.kill()))));
+  for (const _ of [1, 2]) workers.push(await startWorkerProcess(stage.url));
+  for (let wave = 0; counts.of("serverKills") < runs && performance.now() < budget.until; wave++) {
+    const kills = Math.min(KILLS_IN_WAVE, runs - counts.of("serverKills"));
+    const name = `${seed}.${wave}`;
+    const waveSeed = random.integer(1, 2 ** 31);
+    const parts = { stage, workers, folder, name, seed: waveSeed, kills };
+    const reckoning = await playFaults(parts, counts);
+    for (const [wallet, head] of reckoning.heads) heads.set(wallet, head);
+    const lost = wave % LOOK_BACK_EVERY === 0 ? await lookBack(stage, heads) : [];
+    const wrong = [...reckoning.wrong, ...lost];
+    const found = findingOf(`wave ${wave} of seed ${seed}`, { ...reckoning, wrong });
+    if (found) return { ran: counts.all(), ...found };
+    log(`${name}: ${counts.say()}`);
   }
-  return { ran: counts.all(), ...(failure !== undefined && { failure }) };
+  const [wrong] = await atTheEnd(stage, heads);
+  return { ran: counts.all(), ...(wrong !== undefined && { failure: `at the end: ${wrong}` }) };
 }
 
 interface WaveParts {
@@ -131,10 +124,6 @@ async function lookBack({ admin }: Stage, heads: Heads): Promise<string[]> {
 
 /** The workers have outlived it all, and everything is sound. */
 async function atTheEnd(stage: Stage, heads: Heads): Promise<string[]> {
-  await waitUntil("the workers have swept what is due", async () => {
-    const [row] = await stage.admin`
-      select from baseledger.wallets where next_deadline < clock_timestamp() - interval '2 s' limit 1`;
-    return row === undefined;
-  });
+  await untilSwept(stage);
   return [...(await lookBack(stage, heads)), ...(await verify(stage, [null]))];
 }

@@ -1,9 +1,11 @@
 // A wave: a crowd on fresh wallets, something that happens meanwhile, and then the reckoning.
+import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/demo/random.ts";
-import { check } from "./check.ts";
+import { EvidentError, type Outcome } from "../part.ts";
+import { type Circumstances, check } from "./check.ts";
 import { createHistory, type History, type Sent } from "./history.ts";
-import { readHeads, readJournal } from "./journal.ts";
-import { type Crowd, startLoad, sweepUntil } from "./load.ts";
+import { type Entry, readHeads, readJournal } from "./journal.ts";
+import { type Crowd, type Load, startLoad, sweepUntil } from "./load.ts";
 import { say } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
 import type { Stage } from "./stage.ts";
@@ -26,6 +28,19 @@ export interface WaveOptions extends Omit<Crowd, "recorder" | "wallets" | "urls"
   readonly sweepers: number;
   /** Where clients connect to; by default the server. */
   readonly urls?: readonly string[];
+  /** Names of the wallets, each drawn as often as the others. */
+  readonly names?: readonly string[];
+  /** Starts the crowd; by default that of load.ts. */
+  readonly start?: (crowd: Crowd) => Load;
+  /** Tells what was sent but is not in the history, as only the journal has its keys. */
+  readonly complete?: (entries: readonly Entry[]) => Completion;
+  readonly circumstances?: Circumstances;
+}
+
+/** What completes a history. */
+export interface Completion {
+  readonly sent: readonly Sent[];
+  readonly wrong: readonly string[];
 }
 
 /** What came of a wave. */
@@ -38,10 +53,24 @@ export interface Reckoning {
   readonly heads: ReadonlyMap<string, string>;
 }
 
+/** What was found in a wave, as a part tells it; undefined if nothing was. */
+export function findingOf(
+  name: string,
+  { wrong, checked }: Pick<Reckoning, "wrong" | "checked">,
+): Required<Pick<Outcome, "failure" | "evidence">> | undefined {
+  const [first] = wrong;
+  if (first === undefined) return undefined;
+  const [, sent, entries] = checked;
+  const evidence = { ...tellSent(sent), journal: inLines(entries) };
+  return { failure: `${name}: ${first}`, evidence: { "all of it": wrong.join("\n"), ...evidence } };
+}
+
 const WALLETS = ["hot", "warm", "cold"];
 /** The first wallet is hot: one call in two goes there. */
 const DRAWN = [0, 0, 1, 2];
 const FUNDS = 400;
+/** How long a server may take to tell what it does, when that is wanted to explain a failure. */
+const ANSWERS_WITHIN_MS = 10_000;
 
 /**
  * Plays a wave, and checks it against the journal, the model and `verify`; by those of another
@@ -55,13 +84,14 @@ export async function playWave(
   const { name, seed, urls = [stage.url] } = options;
   const history = createHistory();
   const others: Sent[] = [];
-  const wallets = WALLETS.map((wallet) => `${name}-${wallet}`);
+  const wallets = (options.names ?? WALLETS).map((wallet) => `${name}-${wallet}`);
   await openWallets(stage, history, wallets, seed);
-  const drawn = DRAWN.map((i) => wallets[i] ?? "");
+  const drawn = options.names ? wallets : DRAWN.map((i) => wallets[i] ?? "");
 
   let over = false;
   let end = stage;
-  const load = startLoad({ ...options, recorder: history, wallets: drawn, urls });
+  const { start = startLoad } = options;
+  const load = start({ ...options, recorder: history, wallets: drawn, urls });
   const sweepers = Array.from({ length: options.sweepers }, () =>
     sweepUntil(() => over, stage.url),
   );
@@ -82,13 +112,15 @@ export async function playWave(
     await act(wave);
   } catch (error) {
     over = true;
+    const activity = await readActivity(end);
     await load.stop("cut off");
-    throw error;
+    const sent = tellSent([...history.calls, ...others]);
+    throw new EvidentError(error, { "what the server did": activity, ...sent });
   }
   over = true;
   await load.stop();
   const swept = (await Promise.all(sweepers)).reduce((sum, each) => sum + each, 0);
-  const reckoning = await reckon(end, wallets, [...history.calls, ...others]);
+  const reckoning = await reckon(end, wallets, [...history.calls, ...others], options);
   return { ...reckoning, counts: { ...reckoning.counts, sweptByLoops: swept } };
 }
 
@@ -116,16 +148,22 @@ async function openWallets(
   await sql.end();
 }
 
-async function reckon(stage: Stage, wallets: readonly string[], sent: readonly Sent[]) {
+async function reckon(
+  stage: Stage,
+  wallets: readonly string[],
+  noted: readonly Sent[],
+  { complete = () => ({ sent: [], wrong: [] }), circumstances = {} }: WaveOptions,
+) {
   await untilQuiet(stage);
   const entries = await readJournal(stage.admin, wallets);
   const heads = await readHeads(stage.admin, wallets);
-  const checked = [wallets, sent, entries] as const;
+  const completion = complete(entries);
+  const checked = [wallets, [...noted, ...completion.sent], entries, circumstances] as const;
   const { wrong, placed } = check(...checked);
   const unsound = await verify(stage, wallets);
   return {
-    wrong: [...wrong, ...unsound],
-    counts: { ...count(sent), events: entries.length, placed },
+    wrong: [...completion.wrong, ...wrong, ...unsound],
+    counts: { ...count(noted), events: entries.length, placed },
     checked: [...checked] as Reckoning["checked"],
     heads,
   };
@@ -139,6 +177,37 @@ export async function verify(stage: Stage, wallets: readonly (string | null)[]):
     found.push(...rows.map((row) => `verify: ${JSON.stringify(row)}`));
   }
   return found;
+}
+
+function tellSent(sent: readonly Sent[]) {
+  return { "what was sent, and its answers": inLines(sent) };
+}
+
+function inLines(values: readonly unknown[]): string {
+  return values.map(say).join("\n");
+}
+
+/** What goes on in a server, if it says so. */
+async function readActivity({ server }: Stage): Promise<string> {
+  const sql = connectSql(server.url, { statement_timeout: "5000" });
+  const reading = sql`
+    select pid, state, wait_event_type, wait_event, pg_blocking_pids(pid) as blocked_by,
+        clock_timestamp() - xact_start as age, usename, application_name, left(query, 200) as query
+      from pg_stat_activity
+      where backend_type = 'client backend' and pid <> pg_backend_pid()`;
+  const silent = pause(ANSWERS_WITHIN_MS, ["it does not answer"], { ref: false });
+  const told = await Promise.race([reading, silent]).catch((error: Error) => [error.message]);
+  await sql.end({ timeout: 0 });
+  return told.map((row) => JSON.stringify(row)).join("\n");
+}
+
+/** Waits until no hold is left much beyond its deadline. */
+export async function untilSwept({ admin }: Stage): Promise<void> {
+  await waitUntil("the workers have swept what is due", async () => {
+    const [row] = await admin`
+      select from baseledger.wallets where next_deadline < clock_timestamp() - interval '2 s' limit 1`;
+    return row === undefined;
+  });
 }
 
 /** What was cut off from its client may still be at work. */

@@ -1,0 +1,21 @@
+import type { Command } from "commander";
+import { charge } from "../generated/baseledger.ts";
+import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
+
+const HELP = `
+For a cost that is known already. It may be refunded like what was reserved and settled.
+
+Example:
+  baseledger charge acme 0.02 --key embedding-9`;
+
+/** `baseledger charge`: spends at once. */
+export function chargeCommand(): Command {
+  const command = walletCommand("charge")
+    .argument("<amount>", AMOUNT)
+    .option("--reservation <id>", "id to look it up and refund it by (default: the key)");
+  return sendsToWallet<{ readonly reservation?: string }>(command, HELP, (asked) => {
+    const { amount, options, sql, terms, walletId, words } = asked;
+    const { reservation: reservationId } = options;
+    return charge(sql, { walletId, amount: amount(words[0]), reservationId, ...terms });
+  });
+}

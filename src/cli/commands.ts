@@ -1,0 +1,151 @@
+import { Command } from "commander";
+
+/** A command of `baseledger`, which is loaded when it is asked for. */
+interface Entry {
+  readonly about: string;
+  readonly load: () => Promise<Command>;
+}
+
+type Group = Readonly<Record<string, Entry>>;
+
+/** All commands, in the order in which help lists them. */
+const GROUPS: Readonly<Record<string, Group>> = {
+  "See what it does:": {
+    demo: {
+      about: "watch agents spend customers' funds while all goes wrong that can, then audit",
+      load: async () => (await import("./demo.ts")).demoCommand(),
+    },
+    simulate: {
+      about: "back-test: what would this log of calls have done to this budget?",
+      load: async () => (await import("./simulate.ts")).simulateCommand(),
+    },
+    bench: {
+      about: "measure the ledger beside what people do today, in one run, and hold it to goals",
+      load: async () => (await import("./bench.ts")).benchCommand(),
+    },
+  },
+  "Install and run:": {
+    dev: {
+      about: "run a ledger to develop against: server, schema, expiry job; its data is kept",
+      load: async () => (await import("./dev.ts")).devCommand(),
+    },
+    migrate: {
+      about: "install BaseLedger in a database, or bring it up to date",
+      load: async () => (await import("./migrate.ts")).migrateCommand(),
+    },
+    sql: {
+      about: "print the SQL that installs BaseLedger, for another migration tool",
+      load: async () => (await import("./sql.ts")).sqlCommand(),
+    },
+    worker: {
+      about: "run the expiry job, which returns the funds of reservations past their deadline",
+      load: async () => (await import("./worker.ts")).workerCommand(),
+    },
+    completion: {
+      about: "print a script that completes commands and options, for bash, zsh or fish",
+      load: async () => (await import("./completion.ts")).completionCommand(),
+    },
+    generate: {
+      about: "write typed wrappers of the functions of a schema",
+      load: async () => (await import("./generate.ts")).generateCommand(),
+    },
+  },
+  "Wallets:": {
+    wallets: {
+      about: "list wallets: what they have available, reserved, spent and due",
+      load: async () => (await import("./wallets.ts")).walletsCommand(),
+    },
+    open: {
+      about: "open a wallet; opening it again on the same terms is fine",
+      load: async () => (await import("./open-wallet.ts")).openCommand(),
+    },
+    credit: {
+      about: "add funds to a wallet",
+      load: async () => (await import("./credit.ts")).creditCommand(),
+    },
+    withdraw: {
+      about: "take funds out of a wallet",
+      load: async () => (await import("./withdraw.ts")).withdrawCommand(),
+    },
+    transfer: {
+      about: "move funds from one wallet to another",
+      load: async () => (await import("./transfer.ts")).transferCommand(),
+    },
+    freeze: {
+      about: "let a wallet spend nothing new: what is under way may still be settled or cancelled",
+      load: async () => (await import("./freeze.ts")).freezeCommand(),
+    },
+    unfreeze: {
+      about: "let a frozen wallet spend again",
+      load: async () => (await import("./freeze.ts")).unfreezeCommand(),
+    },
+    balance: {
+      about: "show what a wallet has available, reserved and spent",
+      load: async () => (await import("./balance.ts")).balanceCommand(),
+    },
+    statement: {
+      about: "print a statement of account: opening balance, events, closing balance",
+      load: async () => (await import("./statement.ts")).statementCommand(),
+    },
+  },
+  "Reservations, by hand:": {
+    reserve: {
+      about: "hold the most that something may cost, until a deadline",
+      load: async () => (await import("./reserve.ts")).reserveCommand(),
+    },
+    settle: {
+      about: "book what it did cost, and return the rest",
+      load: async () => (await import("./settle.ts")).settleCommand(),
+    },
+    cancel: {
+      about: "return all that a reservation holds",
+      load: async () => (await import("./cancel.ts")).cancelCommand(),
+    },
+    extend: {
+      about: "give a reservation a new deadline, or a larger or smaller hold",
+      load: async () => (await import("./extend.ts")).extendCommand(),
+    },
+    charge: {
+      about: "spend at once, without a reservation before",
+      load: async () => (await import("./charge.ts")).chargeCommand(),
+    },
+    refund: {
+      about: "take back a part of what a reservation has settled, or all",
+      load: async () => (await import("./refund.ts")).refundCommand(),
+    },
+    reservation: {
+      about: "show how a reservation stands, or how it went",
+      load: async () => (await import("./reservation.ts")).reservationCommand(),
+    },
+  },
+  "Watch and prove:": {
+    top: {
+      about: "watch the wallets that spend most, what is held, and whether the sweep keeps up",
+      load: async () => (await import("./top.ts")).topCommand(),
+    },
+    doctor: {
+      about: "look at what is around the ledger: settings, rights, worker, clock, transactions",
+      load: async () => (await import("./doctor.ts")).doctorCommand(),
+    },
+    verify: {
+      about: "prove the journal, its hash chain and every balance; exit 1 if one is off",
+      load: async () => (await import("./verify.ts")).verifyCommand(),
+    },
+  },
+};
+
+/**
+ * Makes the commands. Of those that no word of the command line names, only what help lists is
+ * there, so that nothing is loaded that is not used; without words, all are whole.
+ */
+export function makeCommands(words?: readonly string[]): Promise<Command[]> {
+  return Promise.all(
+    Object.entries(GROUPS).flatMap(([group, entries]) =>
+      Object.entries(entries).map(async ([name, { about, load }]) => {
+        const isWhole = words === undefined || words.includes(name);
+        const command = isWhole ? await load() : new Command(name);
+        return command.description(about).helpGroup(group);
+      }),
+    ),
+  );
+}

@@ -1,0 +1,31 @@
+import type { Command } from "commander";
+import { extend } from "../generated/baseledger.ts";
+import { DURATIONS, duration } from "./duration.ts";
+import { sendsToWallet, walletCommand } from "./wallet-command.ts";
+
+interface Options {
+  readonly ttl: string;
+  readonly amount?: string;
+}
+
+const HELP = `
+The receipt's amount is the change of the hold.
+
+Examples:
+  baseledger extend acme call-1 --ttl 5m
+  baseledger extend acme call-1 --ttl 5m --amount 0.50`;
+
+/** `baseledger extend`: a new deadline for a reservation, and a larger or smaller hold. */
+export function extendCommand(): Command {
+  const command = walletCommand("extend")
+    .argument("<reservation>", "id of the reservation")
+    .requiredOption("--ttl <time>", `how long it lives from now on, ${DURATIONS}`, duration)
+    .option("--amount <amount>", "what it holds from now on (default: as before)");
+  return sendsToWallet<Options>(command, HELP, (asked) => {
+    const { options, sql, terms, walletId, words } = asked;
+    const [reservationId = ""] = words;
+    const { amount: hold, ttl } = options;
+    const amount = hold === undefined ? undefined : asked.amount(hold, "--amount");
+    return extend(sql, { walletId, reservationId, ttl, amount, ...terms });
+  });
+}

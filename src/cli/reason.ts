@@ -1,0 +1,7 @@
+import type { StatementLine } from "../generated/baseledger.ts";
+
+/** Why it was done, if whoever did it said so. */
+export function reasonOf({ details }: Pick<StatementLine, "details">): string | undefined {
+  const { reason } = (details ?? {}) as { readonly reason?: unknown };
+  return typeof reason === "string" ? reason : undefined;
+}

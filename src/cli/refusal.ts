@@ -1,0 +1,62 @@
+import { formatAmount } from "../client/amounts.ts";
+import {
+  IdempotencyKeyReusedError,
+  InsufficientFundsError,
+  type LedgerError,
+  OverdraftLimitError,
+  RefundExceedsSettledError,
+} from "../errors.ts";
+
+/** What the amounts of a wallet count. */
+export interface Denomination {
+  readonly unit: string;
+  /** Decimal digits of the smallest step. */
+  readonly scale: number;
+}
+
+/**
+ * What a refusal says: with amounts in the wallet's unit where the wallet is known, as a person
+ * gives them on the command line. The database tells them in the smallest step.
+ */
+export function tellRefusal(error: LedgerError, denomination?: Denomination): string {
+  // A proxy may have cut the detail short; the database's own message is whole.
+  return (denomination && tellAmounts(error, denomination)) ?? error.message;
+}
+
+function tellAmounts(error: LedgerError, { scale, unit }: Denomination): string | undefined {
+  const show = (amount: unknown): string =>
+    typeof amount === "bigint"
+      ? `${formatAmount(amount, scale, { grouping: true })} ${unit}`
+      : String(amount ?? "none");
+  if (error instanceof InsufficientFundsError && typeof error.requested === "bigint") {
+    const { available, requested, reserved, retryAt } = error;
+    const next = retryAt ? `; the next of it is due at ${retryAt.toISOString()}` : "";
+    return (
+      `insufficient funds: ${show(requested)} asked for, ${show(available)} available, ` +
+      `${show(reserved)} reserved${next}`
+    );
+  }
+  if (error instanceof OverdraftLimitError && typeof error.wouldBe === "bigint") {
+    const { overdraftLimit, wouldBe } = error;
+    return (
+      `over the overdraft limit: available would be ${show(wouldBe)}, ` +
+      `the limit is ${show(overdraftLimit)}`
+    );
+  }
+  if (error instanceof RefundExceedsSettledError && typeof error.requested === "bigint") {
+    const { refundable, requested, reservationId } = error;
+    return (
+      `refund of ${show(requested)} exceeds the ${show(refundable)} that reservation ` +
+      `${reservationId} has settled and not had refunded`
+    );
+  }
+  if (error instanceof IdempotencyKeyReusedError && isAmount(error)) {
+    const { field, given, stored } = error;
+    return `idempotency key reused with another ${field}: stored ${show(stored)}, given ${show(given)}`;
+  }
+  return undefined;
+}
+
+function isAmount({ given, stored }: IdempotencyKeyReusedError): boolean {
+  return typeof given === "bigint" || typeof stored === "bigint";
+}

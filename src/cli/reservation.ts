@@ -1,0 +1,111 @@
+import { Command } from "commander";
+import { formatAmount } from "../client/amounts.ts";
+import { ReservationNotFoundError } from "../errors.ts";
+import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
+import { decimalsFor, printJson, printLine, printTable } from "./output.ts";
+import { type Denomination, denominationOf } from "./receipt.ts";
+import { joined, ours, text } from "./shown.ts";
+import {
+  type ReservationEvent,
+  type ReservationHistory,
+  reservationEvents,
+  reservationHistory,
+} from "./wallet-views.ts";
+import { shortened } from "./width.ts";
+
+interface Options extends DatabaseOptions {
+  readonly json?: true;
+}
+
+/** Of a long call with many heartbeats, a person reads the last ones only. */
+const EVENTS_OF_A_PERSON = 50;
+const WIDEST_KEY = 40;
+
+/** `baseledger reservation`: how one went, or stands. */
+export function reservationCommand(): Command {
+  const command = new Command("reservation")
+    .argument("<wallet>", "id of the wallet")
+    .argument("<reservation>", "id of the reservation")
+    .option("--json", "print JSON: amounts in the wallet's smallest step, as strings")
+    .addHelpText(
+      "after",
+      "\nTells what was granted, settled, released and refunded, whether it is open, due (past its" +
+        "\ndeadline, which no sweep has booked yet), settled, settled late, cancelled or expired, and" +
+        `\nits last ${EVENTS_OF_A_PERSON} events; all of them with --json. Needs baseledger_auditor.` +
+        "\n\nExample:\n  baseledger reservation acme call-1",
+    )
+    .action(showReservation);
+  return addDatabaseOptions(command);
+}
+
+async function showReservation(
+  walletId: string,
+  reservationId: string,
+  options: Options,
+): Promise<void> {
+  await withConnection(options, async (sql) => {
+    const denomination = await denominationOf(sql, walletId);
+    const found = await reservationHistory(sql, walletId, reservationId);
+    if (!found) throw notFound(walletId, reservationId);
+    const limit = options.json ? Number.MAX_SAFE_INTEGER : EVENTS_OF_A_PERSON;
+    const events = await reservationEvents(sql, walletId, reservationId, limit);
+    if (options.json) printJson({ ...found, events });
+    else print(found, events, denomination);
+  });
+}
+
+// As the database says it of a command; this only reads.
+function notFound(walletId: string, reservationId: string): ReservationNotFoundError {
+  return new ReservationNotFoundError("LGRNF", {
+    message: `reservation not found: ${reservationId} in wallet ${walletId}`,
+    detail: { reservation_id: reservationId },
+    hint: "Check both ids; each wallet has reservations of its own.",
+  });
+}
+
+const AMOUNTS = ["amount", "settled", "overage", "released", "refunded", "held"] as const;
+
+function print(
+  found: ReservationHistory,
+  events: readonly ReservationEvent[],
+  { scale, unit }: Denomination,
+): void {
+  const amounts = [...AMOUNTS.map((name) => found[name]), ...events.map((e) => e.amount ?? 0n)];
+  const decimals = decimalsFor(amounts, scale);
+  const show = (amount: bigint): string =>
+    formatAmount(amount, scale, { grouping: true, decimals });
+  const width = Math.max(...AMOUNTS.map((name) => show(found[name]).length));
+  const parts = found.settlements > 1n ? text` in ${found.settlements} parts` : text``;
+  printLine(
+    joined([
+      text`${found.reservationId} of ${found.walletId}: ${found.status}${ours(whenOf(found))}`,
+      ...AMOUNTS.map((name) => {
+        const label = ours((name === "amount" ? "granted" : name).padEnd(8));
+        const settled = name === "settled" ? parts : text``;
+        return text`  ${label}  ${ours(show(found[name]).padStart(width))} ${unit}${settled}`;
+      }),
+    ]),
+  );
+  printTable(
+    events.map((event) => ({
+      "no.": event.seq.toString(),
+      time: timeOf(event.occurredAt),
+      event: event.event,
+      amount: event.amount === null ? "" : show(event.amount),
+      until: event.expiresAt ? timeOf(event.expiresAt) : "",
+      key: shortened(event.idempotencyKey ?? "", WIDEST_KEY),
+      actor: event.actor,
+    })),
+    ["no.", "amount"],
+  );
+}
+
+function whenOf({ endedAt, expiresAt, status }: ReservationHistory): string {
+  if (status === "open" && expiresAt) return ` until ${expiresAt.toISOString()}`;
+  if (status === "due" && expiresAt) return ` since ${expiresAt.toISOString()}`;
+  return endedAt ? ` at ${endedAt.toISOString()}` : "";
+}
+
+function timeOf(time: Date): string {
+  return time.toISOString().replace("T", " ").slice(0, 19);
+}

@@ -1,0 +1,90 @@
+import { joined, type Shown, styled, terminalText, text } from "./shown.ts";
+import { count, inFull, perMinute, type Screen, some } from "./top-screen.ts";
+import type { Sample, SampledUnit } from "./views.ts";
+import { widthOf } from "./width.ts";
+
+const MOST_UNITS = 4;
+
+/** The most lines of a head that is not short of room. */
+export const HEAD_LINES = 2 + MOST_UNITS;
+
+/** Draws what is told of all wallets together. */
+export function drawHead(sample: Sample, { columns, stream }: Screen): Shown[] {
+  const { at, events, open, units, wallets, windowSeconds } = sample;
+  const recent = units.reduce((sum, unit) => sum + unit.events, 0);
+  const speed = `${(recent / windowSeconds).toFixed(1)} events/s`;
+  const time = `${new Date(at).toISOString().slice(11, 19)} UTC`;
+  const window = `in the last ${windowSeconds} s`;
+  const rest = units.length - MOST_UNITS;
+  const about: Part[] = [
+    part(`baseledger ${time}`, text`${styled("bold", "baseledger", stream)} ${time}`),
+    part(some(wallets, "wallet")),
+    part(some(events, "event")),
+    part(`${speed} ${window}`, text`${styled("bold", speed, stream)} ${window}`),
+  ];
+  const held = [some(open, "open reservation"), tellDue(units), tellLag(sample)];
+  return [
+    ...flow(about, "   ", columns),
+    ...flow(
+      held.map((told) => part(told)),
+      "   ",
+      columns,
+    ),
+    ...units
+      .slice(0, MOST_UNITS)
+      .flatMap((unit) => flow(tellUnit(unit, windowSeconds), ", ", columns)),
+    ...(rest > 0 ? [text`and ${count(rest)} more units`] : []),
+  ];
+}
+
+/** A part of a line, which is not broken. */
+interface Part {
+  readonly width: number;
+  readonly shown: Shown;
+}
+
+function part(plain: Shown | string, shown = joined([plain])): Part {
+  return { width: widthOf(terminalText(plain)), shown };
+}
+
+/** Puts parts into as many lines as it takes to lose none. */
+function flow(parts: readonly Part[], gap: string, columns: number): Shown[] {
+  const lines: { width: number; shown: Shown }[] = [];
+  for (const { shown, width } of parts) {
+    const line = lines.at(-1);
+    const longer = (line?.width ?? 0) + gap.length + width;
+    if (line && longer <= columns) {
+      line.width = longer;
+      line.shown = joined([line.shown, shown], gap);
+    } else {
+      lines.push({ width, shown });
+    }
+  }
+  return lines.map(({ shown }) => shown);
+}
+
+function tellDue(units: readonly SampledUnit[]): Shown {
+  if (units.some(({ dueWallets }) => dueWallets === null)) return text`due: see the wallets`;
+  const due = units.filter(({ dueWallets }) => dueWallets !== null && dueWallets > 0);
+  if (due.length === 0) return text`nothing due`;
+  const wallets = due.reduce((sum, { dueWallets }) => sum + (dueWallets ?? 0), 0);
+  const amounts = due.map(({ due: held, scale, unit }) => {
+    return text`${inFull(held ?? "0", scale)} ${unit}`;
+  });
+  return text`due: ${joined(amounts, ", ")} in ${some(wallets, "wallet")}`;
+}
+
+function tellLag({ sweepLagSeconds }: Sample): string {
+  if (sweepLagSeconds === null) return "no expiry booked lately";
+  return `expiries booked up to ${sweepLagSeconds.toFixed(2)} s late`;
+}
+
+function tellUnit(unit: SampledUnit, windowSeconds: number): Part[] {
+  const show = (amount: string): string => inFull(amount, unit.scale);
+  return [
+    part(text`${unit.unit}: ${show(unit.available)} available`),
+    part(`${show(unit.reserved)} reserved`),
+    part(`${show(unit.spent)} spent`),
+    part(`${show(perMinute(unit.spending, windowSeconds))} a minute`),
+  ];
+}

@@ -1,0 +1,140 @@
+-- wallets_ahead: which wallets' last events lie ahead of the clock; and what becomes of a wallet whose
+-- events do. Its time goes on from there, its deadlines count by the clock.
+begin;
+select plan(27);
+
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('w', 1000);
+  perform baseledger.reserve('w', 100, 'before', '1 hour');
+  perform tap.wallet('other', 10);
+end
+$$;
+select is(
+  (a.wallets, a.wallet_id)::text, '(0,)', 'none is ahead at first'
+) from baseledger.wallets_ahead() as a;
+
+-- As if the clock had been ahead by 26 hours, and is right again.
+do $$ begin perform tap.travel_back('w', '-26 hours'); end $$;
+set local role baseledger_worker;
+select results_eq(
+  $$select wallets, wallet_id, last_event_at, last_event_at - as_of between '25:59' and '26:01'
+    from baseledger.wallets_ahead()$$,
+  $$select 1::bigint, 'w', tap.last_event_at('w'), true$$,
+  'it says which, and by how much'
+);
+set local role baseledger_agent;
+select throws_ok('select * from baseledger.wallets_ahead()', '42501', null, 'not to agents');
+
+set local role baseledger_operator;
+select is(tap.balances('w'), '900/100/0', 'what was held then is held until its deadline of then');
+select ok(as_of <= clock_timestamp(), 'the balance is as of now') from baseledger.balance('w');
+select is(
+  (baseledger.reserve('w', 50, 'now', '10 seconds')).occurred_at, at + interval '1 microsecond',
+  'order is kept: the next event follows the last'
+) from (select tap.last_event_at('w')) as l(at);
+select ok(
+  min(r.expires_at) between clock_timestamp() + interval '9 seconds'
+    and clock_timestamp() + interval '10 seconds',
+  'its deadline counts from now'
+) from baseledger.reserve('w', 50, 'now', '10 seconds') as r;
+select is(
+  tap.brief(baseledger.reserve('w', 50, 'now', '10 seconds')), '#4 reserved 50: 850/150/0 again',
+  'a retry is known by its time to live'
+);
+select refuses(
+  $$reserve('w', 50, 'now', '11 seconds')$$, 'LGIDK',
+  '{"field": "ttl", "stored": 10, "given": 11}', 'another time to live is another request'
+);
+select is(
+  tap.brief(baseledger.extend('w', 'now', '20 seconds', 'beat')), '#5 extended 0: 850/150/0',
+  'it is extended ...'
+);
+select ok(
+  r.expires_at between clock_timestamp() + interval '19 seconds'
+    and clock_timestamp() + interval '20 seconds',
+  '... from now as well'
+) from baseledger.extend('w', 'now', '20 seconds', 'beat') as r;
+select is(
+  tap.brief(baseledger.settle('w', 'now', 20, 'part', false)), '#6 settled 20: 850/130/20',
+  'it is settled in part'
+);
+select is(
+  (tap.on_record('w', 6) -> 'details') - 'ahead_us', '{"final": false}',
+  'which says so beside how far it lies ahead'
+);
+
+-- The clock reaches the deadline of `now`, not that of `before`.
+do $$ begin perform tap.travel_back('w', '1 minute'); end $$;
+select is(tap.balances('w'), '880/100/20', 'at its deadline by the clock it is back');
+select is(
+  (b.available, b.reserved, b.spent, b.seq)::text, '(880,100,20,6)', 'as of any time to come, too'
+) from baseledger.balance_at('w', 'infinity') as b;
+select is(
+  (b.available, b.reserved, b.spent, b.seq)::text, '(850,150,0,5)',
+  'as of the event before, it had not come due'
+) from (select occurred_at from baseledger.statement('w') where seq = 5) as e,
+  baseledger.balance_at('w', e.occurred_at) as b;
+select refuses(
+  $$cancel('w', 'now', 'late')$$, 'LGEXP',
+  (
+    select jsonb_build_object('reservation_id', 'now', 'expired_at', expires_at)
+      from baseledger.statement('w') where seq = 6
+  ),
+  'it cannot be cancelled any more'
+);
+select refuses(
+  $$reserve('w', 890, 'much')$$, 'LGNSF',
+  (
+    select jsonb_build_object(
+        'requested', 890, 'available', 880, 'reserved', 100, 'shortfall', 10, 'reason', 'held',
+        'retry_at', expires_at
+      )
+      from baseledger.statement('w') where seq = 3
+  ),
+  'nor is it what a refusal waits for'
+);
+select is(
+  tap.brief(baseledger.reserve('w', 880, 'all', '1 minute')), '#8 reserved 880: 0/980/20',
+  'what it held can be reserved'
+);
+select is(
+  tap.last_events('w', 2), array['expired now 30: 880/100/20', 'reserved all 880: 0/980/20'],
+  'after its expiry'
+);
+select is(
+  tap.brief(baseledger.settle('w', 'now', 5, 'rest')), '#9 settled 5: -5/980/25',
+  'and what it cost is settled late'
+);
+do $$ begin perform tap.travel_back('w', '2 minutes'); end $$;
+set local role baseledger_worker;
+select is(baseledger.expire_due(), 1, 'the sweep goes by the clock as well');
+set local role baseledger_operator;
+select is(
+  tap.brief(baseledger.settle('w', 'before', 100, 'end')), '#11 settled 100: 875/0/125',
+  'what was reserved while the clock was wrong can be settled'
+);
+
+set local role baseledger_auditor;
+select is(
+  array(
+    select seq from baseledger.journal where wallet_id = 'w' and details ? 'ahead_us' order by seq
+  ),
+  array[4, 5, 6, 7, 8, 9, 10, 11]::bigint[], 'what was dated ahead says so'
+);
+select is_empty(
+  $$select * from baseledger.journal a join baseledger.journal b
+    on b.wallet_id = a.wallet_id and b.seq = a.seq + 1 and b.occurred_at <= a.occurred_at$$,
+  'times strictly increase'
+);
+select results_eq(
+  $$select status, held from baseledger.reservation_history where wallet_id = 'w'
+    order by opened_at$$,
+  $$values ('settled', 0::numeric), ('settled late', 0), ('expired', 0)$$,
+  'the history tells how each ended'
+);
+select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+
+select * from finish();
+rollback;

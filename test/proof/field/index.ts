@@ -1,0 +1,71 @@
+// The field: what servers, poolers, upgrades and clocks do to callers who go on meanwhile.
+import { createRandom, type Random } from "../../../src/demo/random.ts";
+import { createCounts } from "../faults/counts.ts";
+import { verify } from "../faults/wave.ts";
+import type { Budget, Outcome, Part } from "../part.ts";
+import { CLOCK_JUMP, jumpAhead } from "./clock-jump.ts";
+import { FIELD_FAULTS, type FieldFault } from "./faults.ts";
+import { createFolder } from "./folder.ts";
+import { playFault } from "./play.ts";
+import { NO_POOLER } from "./pooler.ts";
+import { openField } from "./scene.ts";
+
+const MEASURED =
+  "longest wait ms: from a call through a client to its answer (receipt, balance or refusal), " +
+  "retries included, among callers of wallets that nobody locked; " +
+  "raw errors: what callers of clients were given and is no refusal";
+
+/** The faults of the field, each with why it cannot be done here, if it cannot. */
+export const FAULTS: readonly Pick<FieldFault, "name" | "skipped">[] = [
+  ...FIELD_FAULTS,
+  CLOCK_JUMP,
+];
+
+/** `runs` are faults. */
+export const field: Part = fieldPart(FAULTS.map(({ name }) => name));
+
+/** The field with some of its faults, in a random order in which each comes once before one comes again. */
+export function fieldPart(names: readonly string[]): Part {
+  return {
+    name: "field",
+    about:
+      "fail-overs, time-outs, locks, upgrades, poolers, refused sessions and clocks: each call is answered",
+    run: (budget) => runField(budget, names),
+  };
+}
+
+async function runField(budget: Budget, names: readonly string[]): Promise<Outcome> {
+  const { seed, runs, log } = budget;
+  const random = createRandom(seed);
+  const counts = createCounts();
+  counts.add({ faults: 0, rawErrors: 0, longestWaitMs: 0 });
+  log(MEASURED);
+  if (NO_POOLER) log(`without callers through a pooler: ${NO_POOLER}`);
+  const chosen = FAULTS.filter(({ name }) => names.includes(name));
+  for (const { name, skipped } of chosen) if (skipped) log(`skipped: ${name}, as ${skipped}`);
+  const possible = chosen.filter(({ skipped }) => !skipped).map(({ name }) => name);
+
+  await using clearing = new AsyncDisposableStack();
+  const folder = createFolder(clearing);
+  const place = await openField(folder, clearing);
+  let bag: string[] = [];
+  for (let run = 0; run < runs && performance.now() < budget.until; run++) {
+    if (bag.length === 0) bag = shuffle(possible, random);
+    const fault = bag.pop() ?? "";
+    const name = `${seed}.${run}`;
+    const parts = { name, fault, seed: random.integer(1, 2 ** 31), counts };
+    const known = FIELD_FAULTS.find(({ name }) => name === fault);
+    const played = await (known ? playFault(place, known, parts) : jumpAhead(parts));
+    const { ms, what } = played.longest;
+    log(`${name}: ${fault}, longest wait ${ms} ms (${what}); ${counts.say()}`);
+    if (played.found) return { ran: counts.all(), ...played.found };
+  }
+  const unsound = await verify(place.stage, [null]);
+  const failure = unsound[0] === undefined ? {} : { failure: `at the end: ${unsound[0]}` };
+  return { ran: counts.all(), ...failure };
+}
+
+function shuffle<T>(list: readonly T[], random: Random): T[] {
+  const left = [...list];
+  return list.flatMap(() => left.splice(random.integer(0, left.length - 1), 1));
+}

@@ -1,0 +1,105 @@
+// The field: a server that may be another one later, the ways to it, and the clients that use them.
+import { setTimeout as pause } from "node:timers/promises";
+import { createLedger } from "../../../src/client/ledger.ts";
+import type { Random } from "../../../src/demo/random.ts";
+import type { ServerOptions } from "../../../src/embedded.ts";
+import { startWorkerProcess } from "../faults/processes.ts";
+import { createStage, LOGIN, type Stage } from "../faults/stage.ts";
+import type { Wave } from "../faults/wave.ts";
+import type { Client } from "./callers.ts";
+import { createMeasure, type Measure } from "./measure.ts";
+import { type Pooler, startPooler } from "./pooler.ts";
+import { openRoute, type Route } from "./route.ts";
+
+/** What there is to be spoilt, and stays from one fault to the next. */
+export interface Field {
+  /** The server that takes writes. */
+  readonly stage: Stage;
+  /** What its servers are started with. */
+  readonly options: ServerOptions;
+  /** The way that all take to it. */
+  readonly route: Route;
+  /** Undefined where there is no PgBouncer. */
+  readonly pooler: Pooler | undefined;
+  readonly clients: readonly Client[];
+  /** Addresses of callers by SQL: without time-outs, and with those of a role. */
+  readonly urls: readonly [plain: string, hurried: string];
+  /** Who calls. */
+  readonly logins: readonly string[];
+  readonly measure: Measure;
+  /** A folder for what a fault needs, which goes with the field. */
+  readonly folder: string;
+  /** From now on another server takes the writes. */
+  moveTo(stage: Stage): void;
+}
+
+/** What a fault is done to. */
+export interface FieldScene {
+  readonly field: Field;
+  readonly random: Random;
+  readonly wave: Wave;
+  /** The wallets that may be locked. */
+  readonly shut: readonly string[];
+}
+
+const HURRIED = "proof_hurried";
+/** Less than there are wallets that are locked at a time. */
+export const CONNECTIONS = 5;
+/** Longer than any fault lasts: until then, each promise is to be kept. */
+const RETRY_FOR = 90;
+const CLOSING_MS = 5_000;
+
+/** Sets the field up; `folder` belongs to it. */
+export async function openField(
+  folder: string,
+  clearing: AsyncDisposableStack,
+  options: ServerOptions = {},
+): Promise<Field> {
+  let stage = await createStage(options);
+  clearing.defer(() => stage[Symbol.asyncDispose]());
+  await stage.admin.unsafe(`
+    create role ${HURRIED} login password 'secret'
+      in role baseledger_operator, baseledger_auditor;
+    alter role ${HURRIED} set statement_timeout = '2s';
+    alter role ${HURRIED} set lock_timeout = '1s';`);
+  const route = clearing.use(await openRoute(stage.url));
+  const url = route.through(stage.url);
+  const hurried = new URL(url);
+  hurried.username = HURRIED;
+  const pooler = await startPooler(url);
+  if (pooler) clearing.use(pooler);
+  const worker = await startWorkerProcess(url);
+  clearing.defer(async () => void (await worker.kill()));
+
+  const connect = (name: string, address: string): Client => {
+    const ledger = createLedger(address, { connections: CONNECTIONS, retryFor: RETRY_FOR });
+    return { name, ledger };
+  };
+  const clients = [
+    connect("plain", url),
+    connect("hurried", hurried.href),
+    ...(pooler ? [connect("pooled", pooler.url)] : []),
+  ];
+  // What still waits for an answer then waits for a server that goes away.
+  clearing.defer(async () => {
+    const closed = Promise.all(clients.map(({ ledger }) => ledger.close()));
+    await Promise.race([closed, pause(CLOSING_MS, undefined, { ref: false })]);
+  });
+  return {
+    get stage() {
+      return stage;
+    },
+    options,
+    route,
+    pooler,
+    clients,
+    urls: [url, hurried.href],
+    logins: [LOGIN, HURRIED],
+    measure: createMeasure(),
+    folder,
+    moveTo(next) {
+      stage = next;
+      route.leadTo(next.url);
+    },
+  };
+}
