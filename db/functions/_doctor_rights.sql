@@ -9,13 +9,6 @@ declare
   v_open boolean;
   v_first text;
 begin
-  -- Until the functions that compare rights are there.
-  if to_regprocedure('baseledger._rights_differences()') is null then
-    return next baseledger._diagnosis(
-      'rights', 'warning', 'not compared', 'owners and grants as BaseLedger makes them', null
-    );
-    return;
-  end if;
   select count(*), bool_or(d.open), (array_agg(
       format('%s: %s instead of %s', d.object, d.found, d.expected) order by d.open desc, d.object
     ))[1]

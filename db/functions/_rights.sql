@@ -17,10 +17,12 @@ as $$
           '{balance,cancel,charge,extend,post,reserve,settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
           '{balance,cancel,charge,extend,post,reserve,settle,
-            balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
-            unfreeze_wallet,withdraw}'),
-        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify,verify_rights}'),
-        ('function', 'EXECUTE', 'baseledger_worker', '{expire_due,next_due}'),
+            balance_at,credit,doctor,freeze_wallet,open_wallet,post_funds,refund,statement,
+            sweep_status,transfer,unfreeze_wallet,wallets_ahead,withdraw}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,doctor,statement,sweep_status,verify,verify_rights,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_worker',
+          '{expire_due,next_due,sweep_status,wallets_ahead}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_balances}')
     ) as r (kind, privilege, grantee, names)

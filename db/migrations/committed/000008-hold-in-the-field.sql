@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:993027e6290ff7d1c707ad97730012a8d22d4109
+--! Hash: sha1:7201d158c301bd7071732fc77a60dc617cfaa51a
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -190,10 +190,12 @@ as $$
           '{balance,cancel,charge,extend,post,reserve,settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
           '{balance,cancel,charge,extend,post,reserve,settle,
-            balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
-            unfreeze_wallet,withdraw}'),
-        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify,verify_rights}'),
-        ('function', 'EXECUTE', 'baseledger_worker', '{expire_due,next_due}'),
+            balance_at,credit,doctor,freeze_wallet,open_wallet,post_funds,refund,statement,
+            sweep_status,transfer,unfreeze_wallet,wallets_ahead,withdraw}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,doctor,statement,sweep_status,verify,verify_rights,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_worker',
+          '{expire_due,next_due,sweep_status,wallets_ahead}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_balances}')
     ) as r (kind, privilege, grantee, names)
@@ -2832,13 +2834,6 @@ declare
   v_open boolean;
   v_first text;
 begin
-  -- Until the functions that compare rights are there.
-  if to_regprocedure('baseledger._rights_differences()') is null then
-    return next baseledger._diagnosis(
-      'rights', 'warning', 'not compared', 'owners and grants as BaseLedger makes them', null
-    );
-    return;
-  end if;
   select count(*), bool_or(d.open), (array_agg(
       format('%s: %s instead of %s', d.object, d.found, d.expected) order by d.open desc, d.object
     ))[1]
