@@ -64,7 +64,7 @@ async function lay({ admin }: TestLedger, kind: "function" | "operator"): Promis
     expect(doubles.length).toBeGreaterThan(30);
     for (const { name, args, result } of doubles) {
       const plain = args.replaceAll(/OUT [^,]+(, )?/g, "").replace(/, $/, "");
-      const body = result.startsWith("SETOF")
+      const body = /^(SETOF|void)/.test(result)
         ? trapped(result).replace("return null", "return")
         : trapped(result);
       await admin.unsafe(`create function public.${name}(${plain}) ${body}`);

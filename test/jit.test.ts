@@ -47,6 +47,7 @@ const CALLS = [
     {"op": "refund", "reservation_id": "h1", "amount": 1, "idempotency_key": "b7"}]')`,
   "expire_due()",
   "next_due()",
+  "sweep_status()",
   "balance('w')",
   "balance_at('w', clock_timestamp())",
   "balance_at('w', '2020-01-01')",
@@ -54,6 +55,7 @@ const CALLS = [
   "verify()",
   "verify('w')",
   "wallets_ahead()",
+  "doctor()",
 ];
 
 /** The server of the tests has no LLVM; Debian's has. */

@@ -3,8 +3,10 @@ import type postgres from "postgres";
 import { type Diagnosis, doctor } from "../generated/baseledger.ts";
 import { loadMigrations, packaged } from "../migrate/files.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { EXIT, failureOf } from "./failure.ts";
-import { printError, printJson, printLine, printTable } from "./output.ts";
+import { asCheck, EXIT } from "./failure.ts";
+import { printedAll, printJson, printLine, printTable } from "./output.ts";
+import { type Shown, styled, text } from "./shown.ts";
+import { lookAround, type Surroundings } from "./views.ts";
 
 interface Options extends DatabaseOptions {
   readonly json?: true;
@@ -26,17 +28,14 @@ export function doctorCommand(): Command {
 }
 
 async function runDoctor(options: Options): Promise<void> {
-  const found = await withConnection(options, diagnose).catch((error: unknown) => {
-    const failure = failureOf(error);
-    if (failure?.code !== EXIT.refused) throw error;
-    printError(`baseledger: ${failure.line}`);
-    return null;
-  });
-  process.exitCode = EXIT.unchecked;
-  if (found === null) return;
+  const found = await asCheck(() => withConnection(options, diagnose));
+  const isWrong = found.some(({ status }) => status === "wrong");
+  // Until it is told, a verdict that is good is none.
+  process.exitCode = isWrong ? EXIT.refused : EXIT.unchecked;
   if (options.json) printJson(found);
   else tell(found);
-  process.exitCode = found.some(({ status }) => status === "wrong") ? EXIT.refused : EXIT.fine;
+  await printedAll();
+  if (!isWrong) process.exitCode = EXIT.fine;
 }
 
 /** What the database says of itself, and what only a client can find out. */
@@ -45,7 +44,8 @@ async function diagnose(sql: postgres.Sql): Promise<Diagnosis[]> {
   const inside = (await doctor(sql)).map((row) =>
     row.check === "schema" ? compareSchema(row, migrations.length) : row,
   );
-  return [await lookAtConnection(sql), await lookAtClock(sql), ...inside];
+  const around = await lookAround(sql);
+  return [judgeConnection(around), judgeClock(around), ...inside];
 }
 
 function compareSchema(row: Diagnosis, ours: number): Diagnosis {
@@ -57,48 +57,47 @@ function compareSchema(row: Diagnosis, ours: number): Diagnosis {
     : { ...row, expected, status: "warning", advice: "Install a newer version of baseledger." };
 }
 
-async function lookAtConnection(sql: postgres.Sql): Promise<Diagnosis> {
-  const answer = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-  const fact = { check: "connection", expected: "direct" };
-  // The server names its process when it greets; a pooler greets in its stead.
-  if (answer.state.pid === answer[0]?.pid) {
-    return { ...fact, status: "fine", found: "direct", advice: null };
-  }
+function judgeConnection({ isDirect }: Surroundings): Diagnosis {
   return {
-    ...fact,
-    status: "warning",
-    found: "a pooler in between",
-    advice:
-      "In transaction mode the worker does not work behind it, and other sessions may answer.",
+    check: "connection",
+    status: isDirect ? "fine" : "warning",
+    found: isDirect ? "direct" : "a pooler in between",
+    expected: "direct",
+    advice: isDirect ? null : "In transaction mode the worker does not work behind it.",
   };
 }
 
 const MOST_SECONDS = 5;
 
-async function lookAtClock(sql: postgres.Sql): Promise<Diagnosis> {
-  const asked = Date.now();
-  const [row] = await sql<{ now: number }[]>`
-    select extract('epoch' from clock_timestamp())::float8 * 1000 as now`;
-  const answered = Date.now();
-  // Between the two it was so late for the server.
-  const now = row?.now ?? Number.NaN;
-  const ahead = (now - Math.min(Math.max(now, asked), answered)) / 1000;
-  const isFar = Math.abs(ahead) > MOST_SECONDS;
-  const found = `${Math.abs(ahead).toFixed(1)} s ${ahead < 0 ? "behind" : "ahead of"} ours`;
+function judgeClock({ secondsAhead }: Surroundings): Diagnosis {
+  const seconds = Math.abs(secondsAhead);
+  const isFar = seconds > MOST_SECONDS;
+  const found = `${seconds.toFixed(1)} s ${secondsAhead < 0 ? "behind" : "ahead of"} ours`;
   return {
     check: "server's clock",
     status: isFar ? "warning" : "fine",
-    found: ahead === 0 ? "as ours" : found,
+    found: seconds === 0 ? "as ours" : found,
     expected: `${MOST_SECONDS} s from this machine's at most`,
     advice: isFar ? "Deadlines go by the server's clock: see which of the two is wrong." : null,
   };
 }
 
 function tell(found: readonly Diagnosis[]): void {
-  printTable(found.map(({ status, check, found: fact }) => ({ status, check, found: fact })));
+  const rows = found.map(({ status, check, found: fact }) => ({
+    status: inColour(status),
+    check,
+    found: fact,
+  }));
+  printTable(rows);
   for (const { status, check, expected, advice } of found) {
-    if (status !== "fine") printLine(`${check}: expected ${expected ?? "better"}. ${advice ?? ""}`);
+    if (status === "fine") continue;
+    printLine(text`${check}: expected ${expected ?? "better"}. ${advice ?? ""}`);
   }
   const count = (of: string) => found.filter(({ status }) => status === of).length;
-  printLine(`${count("wrong")} wrong, ${count("warning")} warnings, ${count("fine")} fine`);
+  printLine(text`${count("wrong")} wrong, ${count("warning")} warnings, ${count("fine")} fine`);
+}
+
+function inColour(status: string): Shown | string {
+  if (status === "fine") return status;
+  return styled(status === "wrong" ? "red" : "yellow", status);
 }

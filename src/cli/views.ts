@@ -10,6 +10,29 @@ export async function ping(sql: postgres.ISql): Promise<void> {
   await sql`select`;
 }
 
+/** What a client finds out of the way to the server. */
+export interface Surroundings {
+  /** The server itself answers, and not a pooler in its stead. */
+  readonly isDirect: boolean;
+  /** How far the server's clock is ahead of this machine's at least; 0 if that cannot be told. */
+  readonly secondsAhead: number;
+}
+
+/** Asks the server who and how late it is. */
+export async function lookAround(sql: postgres.Sql): Promise<Surroundings> {
+  const asked = Date.now();
+  const answer = await sql<{ pid: number; now: number }[]>`
+    select pg_backend_pid() as pid, extract('epoch' from clock_timestamp())::float8 * 1000 as now`;
+  const answered = Date.now();
+  const [{ pid, now } = { pid: 0, now: asked }] = answer;
+  return {
+    // The server names its process when it greets; a pooler greets in its stead.
+    isDirect: answer.state.pid === pid,
+    // It was so late for the server at some time in between.
+    secondsAhead: (now - Math.min(Math.max(now, asked), answered)) / 1000,
+  };
+}
+
 /** What there is to verify. */
 export interface LedgerSize {
   readonly wallets: number;
