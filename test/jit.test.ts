@@ -54,6 +54,7 @@ const CALLS = [
   "statement('w')",
   "verify()",
   "verify('w')",
+  "verify_rights()",
   "wallets_ahead()",
   "doctor()",
 ];

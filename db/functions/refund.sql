@@ -11,6 +11,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   perform baseledger._require_closed('baseledger.refund(text,text,bigint,text,jsonb)');

@@ -6,6 +6,7 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
   select null::text, null::bigint, 'rights',
       d.object || ': ' || d.expected, d.object || ': ' || d.found

@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:5af42e19dc6dec98fb63f6b14d99e05d8393bd85
+--! Hash: sha1:1e396b40afbb3aeafe9379bba097d63f55d43fc0
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -404,6 +404,7 @@ language sql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
   select null::text, null::bigint, 'rights',
       d.object || ': ' || d.expected, d.object || ': ' || d.found
@@ -527,6 +528,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   perform baseledger._require_closed('baseledger.credit(text,bigint,text,jsonb)');
@@ -555,6 +557,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   perform baseledger._require_closed('baseledger.freeze_wallet(text,text,text,jsonb)');
@@ -697,6 +700,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   perform baseledger._require_closed('baseledger.refund(text,text,bigint,text,jsonb)');
@@ -793,6 +797,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   perform baseledger._require_closed('baseledger.unfreeze_wallet(text,text,text,jsonb)');
@@ -824,6 +829,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   perform baseledger._require_closed('baseledger.withdraw(text,bigint,text,jsonb)');
