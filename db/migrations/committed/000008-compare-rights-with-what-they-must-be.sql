@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:b4c28a25ff2fc900a09926b2c22ce9eacaa32663
+--! Hash: sha1:2dceae7f4455d6b24094807cc5cbac8db3137190
 --! Message: Compare rights with what they must be
 
 -- Who may do what: one list of it, what differs from it, and functions that look at their own rights.
@@ -27,9 +27,10 @@ comment on column baseledger.discrepancy.wallet_id is
   'The wallet; null when it concerns the rights of the whole ledger.';
 
 --! Included functions/_rights.sql
--- What each role may do: the one list of all rights there are. Nobody has any other right on an object
--- of the schema, but for the owner, and whom the host grants a view or a public function. Each file
--- grants what stands here; _rights_differences compares, and `baseledger migrate` mends.
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of
+-- the schema, but for the owner, and for roles of the host that it grants a view or a public
+-- function. Each file grants what stands here; _rights_differences compares, and `baseledger
+-- migrate` mends.
 create or replace function baseledger._rights()
 returns setof baseledger._right
 language sql
@@ -48,7 +49,8 @@ as $$
           '{balance,cancel,charge,extend,post,reserve,settle,
             balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
             unfreeze_wallet,withdraw}'),
-        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify,verify_rights}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,statement,verify,verify_rights}'),
         ('function', 'EXECUTE', 'baseledger_worker', '{expire_due,next_due}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_balances}')
@@ -59,9 +61,9 @@ $$;
 revoke all on function baseledger._rights from public;
 --! EndIncluded functions/_rights.sql
 --! Included functions/_rights_differences.sql
--- The rights that are not what they must be: too many (open = true), which may let somebody do what
--- he must not, or too few. cure is the statement that mends it. Reads the catalog only, and what the
--- server shows everybody there.
+-- The rights that are not what they must be: too many (open = true), which may let somebody do
+-- what he must not, or too few. cure is the statement that mends it. Reads only what everybody may
+-- read in the catalog.
 create or replace function baseledger._rights_differences()
 returns setof baseledger._rights_difference
 language sql
@@ -168,7 +170,7 @@ as $$
           = (o.label, r.kind, r.grantee, r.privilege)
     )
   union all
-  -- What the owner makes later: closed to the public, and to everybody.
+  -- What the owner makes later is closed to the public, and to everybody.
   select 'default privileges on functions', 'no EXECUTE for public', 'EXECUTE for public', true,
       'alter default privileges for role baseledger_owner revoke execute on functions from public'
     where not exists (
@@ -181,7 +183,8 @@ as $$
           )
     )
   union all
-  select 'default privileges on ' || t.name, pg_catalog.format('no %s for %s', a.privilege_type, g.name),
+  select 'default privileges on ' || t.name,
+      pg_catalog.format('no %s for %s', a.privilege_type, g.name),
       pg_catalog.format('%s for %s', a.privilege_type, g.name), true,
       pg_catalog.format(
         'alter default privileges for role baseledger_owner %s revoke %s on %s from %s',
@@ -202,7 +205,7 @@ as $$
       and a.grantee <> d.defaclrole
       and not (a.grantee = 0 and d.defaclnamespace = 0 and t.letter = 'f')
   union all
-  -- The roles themselves: nobody logs in as the owner, and none of them can do more than its grants.
+  -- The roles themselves: nobody logs in as the owner, and none of them has more than its grants.
   select 'role ' || r.rolname, 'NOLOGIN', 'LOGIN', true, 'alter role baseledger_owner nologin'
     from pg_catalog.pg_roles r
     where r.rolname = 'baseledger_owner' and r.rolcanlogin
@@ -219,8 +222,14 @@ as $$
   union all
   select 'role ' || r.rolname, 'a member of no role', 'a member of ' || g.rolname, true,
       pg_catalog.format('revoke %I from %I', g.rolname, r.rolname)
-        || case when pg_catalog.current_setting('server_version_num')::integer >= 160000
-          then pg_catalog.format(' granted by %I', pg_catalog.pg_get_userbyid(m.grantor)) else '' end
+        -- Since 16, each grantor's grant is one of its own.
+        || case when exists (
+            select from pg_catalog.pg_attribute a
+              where a.attrelid = m.tableoid and a.attname = 'inherit_option'
+          )
+          then pg_catalog.format(' granted by %I', pg_catalog.pg_get_userbyid(m.grantor))
+          else ''
+        end
     from pg_catalog.pg_auth_members m
     join pg_catalog.pg_roles r on r.oid = m.member
     join pg_catalog.pg_roles g on g.oid = m.roleid
@@ -246,9 +255,9 @@ as $$
 $$;
 
 comment on function baseledger.verify_rights is
-  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open that '
-  'must not be, as after a restore without owners and rights: none = sound. verify of the whole ledger '
-  'includes it. Reads only.';
+  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open '
+  'that must not be, as after a restore without owners and rights: none = sound. verify of the '
+  'whole ledger includes it. Reads only.';
 revoke all on function baseledger.verify_rights from public;
 grant execute on function baseledger.verify_rights to baseledger_auditor;
 --! EndIncluded functions/verify_rights.sql
@@ -318,12 +327,12 @@ revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
 --! EndIncluded functions/verify.sql
 --! Included functions/_require_closed.sql
--- Refuses to run a function that adds funds or loosens limits when others than operators may call it,
--- or when it does not run as the owner: a restore without rights opens every function to the public,
--- and a lost REVOKE must not let an agent credit itself. It asks for the rights of the function and
--- not for those of the caller: the session may be that of an application whose own function, run by an
--- operator, calls this one. Whoever is the public is an agent, too. (current_user is the owner of the
--- security definer function that calls this.)
+-- Refuses to run a function that moves funds in or out when others than operators may call it, or
+-- when it does not run as the owner: a restore without rights opens every function to the public,
+-- and a lost REVOKE must not let an agent credit itself. It looks at the rights of the function
+-- and not at those of the caller: the session may be that of an application whose own function
+-- calls this one as an operator. What the public may do, an agent may do as well. (current_user is
+-- the owner of the security definer function that calls this.)
 create or replace function baseledger._require_closed(p_function regprocedure)
 returns void
 language plpgsql
