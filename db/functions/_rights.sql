@@ -1,6 +1,7 @@
--- What each role may do: the one list of all rights there are. Nobody has any other right on an object
--- of the schema, but for the owner, and whom the host grants a view or a public function. Each file
--- grants what stands here; _rights_differences compares, and `baseledger migrate` mends.
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of
+-- the schema, but for the owner, and for roles of the host that it grants a view or a public
+-- function. Each file grants what stands here; _rights_differences compares, and `baseledger
+-- migrate` mends.
 create or replace function baseledger._rights()
 returns setof baseledger._right
 language sql
@@ -19,7 +20,8 @@ as $$
           '{balance,cancel,charge,extend,post,reserve,settle,
             balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
             unfreeze_wallet,withdraw}'),
-        ('function', 'EXECUTE', 'baseledger_auditor', '{balance,balance_at,statement,verify,verify_rights}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,statement,verify,verify_rights}'),
         ('function', 'EXECUTE', 'baseledger_worker', '{expire_due,next_due}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_balances}')
