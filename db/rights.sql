@@ -1,4 +1,4 @@
--- Mends the rights that are not what they must be, as far as the user may. Run after the migrations,
+-- Mends the rights that are not what they must be, as far as the user may. Run after migrations,
 -- also when there are none to apply: a restore, or a well-meant GRANT, may have opened what must be
 -- closed. Rights of objects are their owner's, those of roles the user's.
 do $rights$

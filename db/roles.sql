@@ -25,7 +25,9 @@ declare
   v_grantors text;
   v_stranger text;
 begin
-  select r.rolsuper or r.rolcreaterole into v_creator from pg_roles r where r.rolname = current_user;
+  select r.rolsuper or r.rolcreaterole into v_creator
+    from pg_roles r
+    where r.rolname = current_user;
 
   if not v_creator and exists (
     select from unnest(array[
@@ -36,7 +38,9 @@ begin
   ) then
     raise exception using
       errcode = 'insufficient_privilege',
-      message = format('permission denied: %I may not create the roles of BaseLedger', current_user),
+      message = format(
+        'permission denied: %I may not create the roles of BaseLedger', current_user
+      ),
       hint = format(
         'Let a superuser run: alter role %I createrole. Or let one who may create roles install.',
         current_user

@@ -51,7 +51,8 @@ begin
     union all
     select 2, format('table %s', c.oid::regclass), c.relowner
       from pg_class c
-      where c.relnamespace = to_regnamespace('baseledger') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      where c.relnamespace = to_regnamespace('baseledger')
+        and c.relkind in ('r', 'p', 'v', 'm', 'f')
     union all
     select 3, format('routine %s', p.oid::regprocedure), p.proowner
       from pg_proc p

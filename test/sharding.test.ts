@@ -150,7 +150,7 @@ describe("functions", () => {
     ["transaction ids", /\btxid_|\bxid8?\b|pg_current_/, "pg_current_xact_id()"],
     [
       "dynamic statements",
-      /(^|;|\b(then|else|loop|begin))\s*execute\b/,
+      /(;|\b(begin|then|else|loop|in|for|query))\s+execute\b/,
       "begin execute format('x')",
     ],
   ])("do without %s", (_what, pattern, example) => {

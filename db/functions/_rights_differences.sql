@@ -1,6 +1,6 @@
--- The rights that are not what they must be: too many (open = true), which may let somebody do what
--- he must not, or too few. cure is the statement that mends it. Reads the catalog only, and what the
--- server shows everybody there.
+-- The rights that are not what they must be: too many (open = true), which may let somebody do
+-- what he must not, or too few. cure is the statement that mends it. Reads only what everybody may
+-- read in the catalog.
 create or replace function baseledger._rights_differences()
 returns setof baseledger._rights_difference
 language sql
@@ -107,7 +107,7 @@ as $$
           = (o.label, r.kind, r.grantee, r.privilege)
     )
   union all
-  -- What the owner makes later: closed to the public, and to everybody.
+  -- What the owner makes later is closed to the public, and to everybody.
   select 'default privileges on functions', 'no EXECUTE for public', 'EXECUTE for public', true,
       'alter default privileges for role baseledger_owner revoke execute on functions from public'
     where not exists (
@@ -120,7 +120,8 @@ as $$
           )
     )
   union all
-  select 'default privileges on ' || t.name, pg_catalog.format('no %s for %s', a.privilege_type, g.name),
+  select 'default privileges on ' || t.name,
+      pg_catalog.format('no %s for %s', a.privilege_type, g.name),
       pg_catalog.format('%s for %s', a.privilege_type, g.name), true,
       pg_catalog.format(
         'alter default privileges for role baseledger_owner %s revoke %s on %s from %s',
@@ -141,7 +142,7 @@ as $$
       and a.grantee <> d.defaclrole
       and not (a.grantee = 0 and d.defaclnamespace = 0 and t.letter = 'f')
   union all
-  -- The roles themselves: nobody logs in as the owner, and none of them can do more than its grants.
+  -- The roles themselves: nobody logs in as the owner, and none of them has more than its grants.
   select 'role ' || r.rolname, 'NOLOGIN', 'LOGIN', true, 'alter role baseledger_owner nologin'
     from pg_catalog.pg_roles r
     where r.rolname = 'baseledger_owner' and r.rolcanlogin
@@ -158,8 +159,14 @@ as $$
   union all
   select 'role ' || r.rolname, 'a member of no role', 'a member of ' || g.rolname, true,
       pg_catalog.format('revoke %I from %I', g.rolname, r.rolname)
-        || case when pg_catalog.current_setting('server_version_num')::integer >= 160000
-          then pg_catalog.format(' granted by %I', pg_catalog.pg_get_userbyid(m.grantor)) else '' end
+        -- Since 16, each grantor's grant is one of its own.
+        || case when exists (
+            select from pg_catalog.pg_attribute a
+              where a.attrelid = m.tableoid and a.attname = 'inherit_option'
+          )
+          then pg_catalog.format(' granted by %I', pg_catalog.pg_get_userbyid(m.grantor))
+          else ''
+        end
     from pg_catalog.pg_auth_members m
     join pg_catalog.pg_roles r on r.oid = m.member
     join pg_catalog.pg_roles g on g.oid = m.roleid

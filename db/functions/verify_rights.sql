@@ -15,8 +15,8 @@ as $$
 $$;
 
 comment on function baseledger.verify_rights is
-  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open that '
-  'must not be, as after a restore without owners and rights: none = sound. verify of the whole ledger '
-  'includes it. Reads only.';
+  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open '
+  'that must not be, as after a restore without owners and rights: none = sound. verify of the '
+  'whole ledger includes it. Reads only.';
 revoke all on function baseledger.verify_rights from public;
 grant execute on function baseledger.verify_rights to baseledger_auditor;
