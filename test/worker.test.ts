@@ -110,6 +110,35 @@ test("sweeps more than fits one transaction", async () => {
   await untilExpired(sql, 0, IN_EACH);
 });
 
+test("makes progress however little its statement_timeout allows", async () => {
+  await reserveSome(sql, 0, 1);
+  await sql`
+    select count(*) from baseledger.post(${walletId(0)}, (
+      select jsonb_agg(jsonb_build_object(
+          'op', 'reserve', 'amount', 1, 'ttl', 1, 'idempotency_key', 'more ' || n
+        ))
+        from generate_series(1, 399) as n
+    ))`;
+  // 400 together would take four seconds.
+  await sql.unsafe(`
+    create function public.slow() returns trigger language plpgsql as $$
+      begin
+        perform pg_sleep(0.01);
+        return new;
+      end $$;
+    create trigger slow before insert on baseledger.events
+      for each row when (new.event = 'expired') execute function public.slow()`);
+  await until("all are due", async () => {
+    return (await balance(sql, { walletId: walletId(0) })).reserved === 0n;
+  });
+  const troubles: string[] = [];
+  const hurried = `${url}?statement_timeout=1000`;
+  await start({ url: hurried, onTrouble: ({ reason }) => void troubles.push(reason) });
+  await untilExpired(sql, 0, 400);
+  expect(troubles).toContainEqual(expect.stringContaining("statement timeout"));
+  await sql.unsafe("drop trigger slow on baseledger.events");
+});
+
 test("sweeps what came due while no worker ran", async () => {
   await reserveSome(sql, 0, 1);
   await until("the deadline has passed", async () => {

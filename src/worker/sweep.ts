@@ -43,11 +43,10 @@ export function sweepTask(needs: SweepNeeds): Task {
     // The database's clock, which deadlines go by; this machine's may differ.
     const databaseNow = (): number =>
       (job.locked_at?.getTime() ?? Date.now()) + performance.now() - began;
-    const { expired, due } = await sweep().catch((error: unknown) => {
+    const { expired, due } = await sweep((error) => {
       const reason = messageOf(error);
       needs.logger.warn(`sweep failed, trying again: ${reason}`);
       needs.onTrouble({ at: new Date(databaseNow()), reason });
-      return { expired: null, due: null };
     });
     const now = databaseNow();
     needs.onSweep({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
@@ -57,25 +56,33 @@ export function sweepTask(needs: SweepNeeds): Task {
   };
 }
 
+interface Outcome {
+  /** Null if it has failed before it had expired anything. */
+  readonly expired: number | null;
+  /** When there is something to do again; null if that is not known, or nothing is open. */
+  readonly due: Date | null;
+}
+
 /**
  * Sweeps in batches. One that was undone, by a time-out for instance, is tried with less next time,
  * so that there is progress however short the time is.
  */
 function createSweep({ sql, batch, stopping }: SweepNeeds) {
   let limit = batch;
-  return async (): Promise<{ readonly expired: number; readonly due: Date | null }> => {
+  return async (onError: (error: unknown) => void): Promise<Outcome> => {
     let expired = 0;
-    let swept = 0;
-    do {
-      try {
+    try {
+      let swept = 0;
+      do {
         swept = Number(await expireDue(sql, { limit }));
-      } catch (error) {
-        if (classifyError(error) === "undone") limit = Math.ceil(limit / 4);
-        throw error;
-      }
-      expired += swept;
-      limit = Math.min(limit * 2, batch);
-    } while (swept > 0 && !stopping.aborted);
-    return { expired, due: await nextDue(sql) };
+        expired += swept;
+        limit = Math.min(Math.ceil(limit * 1.2), batch);
+      } while (swept > 0 && !stopping.aborted);
+      return { expired, due: await nextDue(sql) };
+    } catch (error) {
+      onError(error);
+      if (classifyError(error) === "undone") limit = Math.ceil(limit / 4);
+      return expired > 0 ? { expired, due: new Date(0) } : { expired: null, due: null };
+    }
   };
 }
