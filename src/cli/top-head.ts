@@ -1,7 +1,7 @@
-import { joined, type Shown, styled, terminalText, text } from "./shown.ts";
+import { joined, type Shown, styled, text } from "./shown.ts";
+import { flow, type Part, part } from "./top-flow.ts";
 import { count, inFull, perMinute, type Screen, some } from "./top-screen.ts";
 import type { Sample, SampledUnit } from "./views.ts";
-import { widthOf } from "./width.ts";
 
 const MOST_UNITS = 4;
 
@@ -35,32 +35,6 @@ export function drawHead(sample: Sample, { columns, stream }: Screen): Shown[] {
       .flatMap((unit) => flow(tellUnit(unit, windowSeconds), ", ", columns)),
     ...(rest > 0 ? [text`and ${count(rest)} more units`] : []),
   ];
-}
-
-/** A part of a line, which is not broken. */
-interface Part {
-  readonly width: number;
-  readonly shown: Shown;
-}
-
-function part(plain: Shown | string, shown = joined([plain])): Part {
-  return { width: widthOf(terminalText(plain)), shown };
-}
-
-/** Puts parts into as many lines as it takes to lose none. */
-function flow(parts: readonly Part[], gap: string, columns: number): Shown[] {
-  const lines: { width: number; shown: Shown }[] = [];
-  for (const { shown, width } of parts) {
-    const line = lines.at(-1);
-    const longer = (line?.width ?? 0) + gap.length + width;
-    if (line && longer <= columns) {
-      line.width = longer;
-      line.shown = joined([line.shown, shown], gap);
-    } else {
-      lines.push({ width, shown });
-    }
-  }
-  return lines.map(({ shown }) => shown);
 }
 
 function tellDue(units: readonly SampledUnit[]): Shown {

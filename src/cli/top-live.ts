@@ -69,8 +69,8 @@ function write(stream: NodeJS.WriteStream, sample: Sample, trouble: string | und
   const foot = trouble
     ? styled("red", text`as of then; since: ${trouble}`, stream)
     : styled("gray", "q ends", stream);
-  const frame = joined([...lines, ours(""), foot], `${CLEAR_LINE}\n`);
-  stream.write(`${HOME}${terminalText(frame)}${CLEAR_LINE}${CLEAR_REST}`);
+  const frame = joined([...lines, ours(""), foot], `\n${CLEAR_LINE}`);
+  stream.write(`${HOME}${CLEAR_LINE}${terminalText(frame)}${CLEAR_REST}`);
 }
 
 /** Takes the whole terminal; gives it back as it was when the result is called. */

@@ -21,10 +21,12 @@ export const rounded: AmountWriter = (amount, scale) => withDecimals(amount, sca
 export const short: AmountWriter = (amount, scale) => {
   const value = Number(amount) / 10 ** scale;
   if (value !== 0 && Math.abs(value) < LEAST_SHORT) return value > 0 ? "~0" : "~-0";
+  if (Math.abs(value) >= MOST_SHORT) return value.toExponential(2).replace("+", "");
   return SHORT.format(value);
 };
 
 const LEAST_SHORT = 0.001;
+const MOST_SHORT = 1e15;
 const SHORT = new Intl.NumberFormat("en-US", {
   notation: "compact",
   maximumSignificantDigits: 3,

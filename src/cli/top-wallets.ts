@@ -1,4 +1,5 @@
 import { joined, ours, type Shown, styled, visible } from "./shown.ts";
+import { flow, part } from "./top-flow.ts";
 import {
   type AmountWriter,
   count,
@@ -11,7 +12,7 @@ import {
 import type { SampledWallet } from "./views.ts";
 import { fitted, widthOf } from "./width.ts";
 
-const NAME = { least: 12, most: 36 };
+const NAME = { least: 12, fair: 20, most: 36 };
 const LEAST_BAR = 10;
 const MOST_BAR = 40;
 
@@ -43,7 +44,7 @@ const COLUMNS: readonly Column[] = [
     tell: ({ due, scale }, write) => (due === "0" ? "" : write(due, scale)),
   },
 ];
-/** What there is less room for, the first to go first; it is said in place of the legend. */
+/** What there is less room for, the first to go first; what is left out is said. */
 const DISPENSABLE = ["EVENTS/S", "OPEN", "SPENT/MIN", "RESERVED", "AVAILABLE", "SPENT"];
 
 /** Numbers laid out: the titles, and the cells of each wallet. */
@@ -61,67 +62,81 @@ export function drawWallets(
   windowSeconds: number,
   { columns, stream }: Screen,
 ): Shown[] {
-  const numbers = fitNumbers(wallets, windowSeconds, columns - NAME.least);
   const names = wallets.map(nameOf);
   const longest = Math.max(NAME.least, ...names.map(widthOf));
+  const fair = columns - Math.min(longest, NAME.fair);
+  const numbers = fitNumbers(wallets, windowSeconds, { fair, most: columns - NAME.least });
   const room = Math.max(columns - numbers.width - 2, NAME.least);
   const name = Math.min(longest, NAME.most, room);
   const bar = Math.min(columns - numbers.width - name - 2, MOST_BAR);
-  const line = (first: string, cells: readonly string[]): Shown =>
-    ours(
-      fitted(first, name) +
-        cells.map((cell, i) => `  ${cell.padStart(numbers.widths[i] ?? 0)}`).join(""),
-    );
-  const { missing } = numbers;
+  const hasBar = bar >= LEAST_BAR;
+  const line = (first: string, cells: readonly string[]): Shown => {
+    const padded = cells.map((cell, i) => cell.padStart(numbers.widths[i] ?? 0));
+    const whole = [fitted(first, name), ...padded].join("  ");
+    return ours(hasBar ? whole : whole.trimEnd());
+  };
   return [
+    ...tellMissing(numbers.missing, columns),
     joined(
       [
         styled("bold", line("WALLET", numbers.titles), stream),
-        ...(bar >= LEAST_BAR ? [drawLegend(bar, stream)] : []),
+        ...(hasBar ? [drawLegend(bar, stream)] : []),
       ],
       "  ",
     ),
     ...wallets.map((wallet, i) => {
       const drawn = line(names[i] ?? "", numbers.rows[i] ?? []);
-      return bar >= LEAST_BAR ? joined([drawn, drawBar(wallet, bar, stream)], "  ") : drawn;
+      return hasBar ? joined([drawn, drawBar(wallet, bar, stream)], "  ") : drawn;
     }),
-    ...(missing.length > 0 ? [ours(`too narrow for ${missing.join(", ")}`)] : []),
   ];
 }
 
-/** Shortens amounts and titles first; leaves out columns only where that is not enough. */
+/** Shortens amounts and titles first, then names; leaves out columns only where nothing else helps. */
 function fitNumbers(
   wallets: readonly SampledWallet[],
   windowSeconds: number,
-  room: number,
+  room: { readonly fair: number; readonly most: number },
 ): Numbers {
-  const attempts = [
-    () => layOut(COLUMNS, false, inFull),
-    () => layOut(COLUMNS, false, rounded),
-    () => layOut(COLUMNS, true, rounded),
-    ...[...DISPENSABLE.keys(), DISPENSABLE.length].map((gone) => () => {
-      const left = COLUMNS.filter(({ title }) => !DISPENSABLE.slice(0, gone).includes(title));
-      return layOut(left, true, short);
-    }),
-  ];
-  for (const attempt of attempts) {
-    const numbers = attempt();
-    if (numbers.width <= room) return numbers;
+  const layOut = (columns: readonly Column[], narrow: boolean, write: AmountWriter) =>
+    layOutNumbers(wallets, windowSeconds, columns, narrow, write);
+  const whole = [
+    layOut(COLUMNS, false, inFull),
+    layOut(COLUMNS, false, rounded),
+    layOut(COLUMNS, true, rounded),
+    layOut(COLUMNS, true, short),
+  ].find(({ width }) => width <= room.fair);
+  if (whole) return whole;
+  let left = COLUMNS;
+  for (const gone of DISPENSABLE) {
+    const numbers = layOut(left, true, short);
+    if (numbers.width <= room.most) return numbers;
+    left = left.filter(({ title }) => title !== gone);
   }
-  return layOut([], true, short);
+  return layOut(left, true, short);
+}
 
-  function layOut(columns: readonly Column[], narrow: boolean, write: AmountWriter): Numbers {
-    const titles = columns.map((column) => (narrow ? column.narrow : column.title));
-    const rows = wallets.map((wallet) =>
-      columns.map(({ tell }) => tell(wallet, write, windowSeconds)),
-    );
-    const widths = titles.map((title, i) =>
-      Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)),
-    );
-    const width = widths.reduce((sum, each) => sum + each + 2, 0);
-    const missing = COLUMNS.filter((column) => !columns.includes(column));
-    return { titles, rows, widths, width, missing: missing.map(({ title }) => title) };
-  }
+function layOutNumbers(
+  wallets: readonly SampledWallet[],
+  windowSeconds: number,
+  columns: readonly Column[],
+  narrow: boolean,
+  write: AmountWriter,
+): Numbers {
+  const titles = columns.map((column) => (narrow ? column.narrow : column.title));
+  const rows = wallets.map((wallet) =>
+    columns.map(({ tell }) => tell(wallet, write, windowSeconds)),
+  );
+  const widths = titles.map((title, i) =>
+    Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)),
+  );
+  const width = widths.reduce((sum, each) => sum + each + 2, 0);
+  const missing = COLUMNS.filter((column) => !columns.includes(column));
+  return { titles, rows, widths, width, missing: missing.map(({ title }) => title) };
+}
+
+function tellMissing(missing: readonly string[], columns: number): Shown[] {
+  const names = missing.map((title) => part(title));
+  return missing.length > 0 ? flow([part("Too narrow for:"), ...names], " ", columns) : [];
 }
 
 function nameOf({ frozen, unit, walletId }: SampledWallet): string {
