@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:1e396b40afbb3aeafe9379bba097d63f55d43fc0
+--! Hash: sha1:0b5a4e12e4c4e8932a144547de82d22c0829c6e7
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -225,9 +225,9 @@ $$;
 revoke all on function baseledger._rights from public;
 --! EndIncluded functions/_rights.sql
 --! Included functions/_rights_differences.sql
--- The rights that are not what they must be: too many (open = true), which may let somebody do what
--- he must not, or too few. cure is the statement that mends it. Reads the catalog only, and what the
--- server shows everybody there.
+-- The rights that are not what they must be: too many (open = true), which may let somebody do
+-- what he must not, or too few. cure is the statement that mends it. Reads only what everybody may
+-- read in the catalog.
 create or replace function baseledger._rights_differences()
 returns setof baseledger._rights_difference
 language sql
@@ -334,7 +334,7 @@ as $$
           = (o.label, r.kind, r.grantee, r.privilege)
     )
   union all
-  -- What the owner makes later: closed to the public, and to everybody.
+  -- What the owner makes later is closed to the public, and to everybody.
   select 'default privileges on functions', 'no EXECUTE for public', 'EXECUTE for public', true,
       'alter default privileges for role baseledger_owner revoke execute on functions from public'
     where not exists (
@@ -347,7 +347,8 @@ as $$
           )
     )
   union all
-  select 'default privileges on ' || t.name, pg_catalog.format('no %s for %s', a.privilege_type, g.name),
+  select 'default privileges on ' || t.name,
+      pg_catalog.format('no %s for %s', a.privilege_type, g.name),
       pg_catalog.format('%s for %s', a.privilege_type, g.name), true,
       pg_catalog.format(
         'alter default privileges for role baseledger_owner %s revoke %s on %s from %s',
@@ -368,7 +369,7 @@ as $$
       and a.grantee <> d.defaclrole
       and not (a.grantee = 0 and d.defaclnamespace = 0 and t.letter = 'f')
   union all
-  -- The roles themselves: nobody logs in as the owner, and none of them can do more than its grants.
+  -- The roles themselves: nobody logs in as the owner, and none of them has more than its grants.
   select 'role ' || r.rolname, 'NOLOGIN', 'LOGIN', true, 'alter role baseledger_owner nologin'
     from pg_catalog.pg_roles r
     where r.rolname = 'baseledger_owner' and r.rolcanlogin
@@ -385,8 +386,14 @@ as $$
   union all
   select 'role ' || r.rolname, 'a member of no role', 'a member of ' || g.rolname, true,
       pg_catalog.format('revoke %I from %I', g.rolname, r.rolname)
-        || case when pg_catalog.current_setting('server_version_num')::integer >= 160000
-          then pg_catalog.format(' granted by %I', pg_catalog.pg_get_userbyid(m.grantor)) else '' end
+        -- Since 16, each grantor's grant is one of its own.
+        || case when exists (
+            select from pg_catalog.pg_attribute a
+              where a.attrelid = m.tableoid and a.attname = 'inherit_option'
+          )
+          then pg_catalog.format(' granted by %I', pg_catalog.pg_get_userbyid(m.grantor))
+          else ''
+        end
     from pg_catalog.pg_auth_members m
     join pg_catalog.pg_roles r on r.oid = m.member
     join pg_catalog.pg_roles g on g.oid = m.roleid
@@ -413,9 +420,9 @@ as $$
 $$;
 
 comment on function baseledger.verify_rights is
-  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open that '
-  'must not be, as after a restore without owners and rights: none = sound. verify of the whole ledger '
-  'includes it. Reads only.';
+  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open '
+  'that must not be, as after a restore without owners and rights: none = sound. verify of the '
+  'whole ledger includes it. Reads only.';
 revoke all on function baseledger.verify_rights from public;
 grant execute on function baseledger.verify_rights to baseledger_auditor;
 --! EndIncluded functions/verify_rights.sql
@@ -487,12 +494,12 @@ revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
 --! EndIncluded functions/verify.sql
 --! Included functions/_require_closed.sql
--- Refuses to run a function that adds funds or loosens limits when others than operators may call it,
--- or when it does not run as the owner: a restore without rights opens every function to the public,
--- and a lost REVOKE must not let an agent credit itself. It asks for the rights of the function and
--- not for those of the caller: the session may be that of an application whose own function, run by an
--- operator, calls this one. Whoever is the public is an agent, too. (current_user is the owner of the
--- security definer function that calls this.)
+-- Refuses to run a function that moves funds in or out when others than operators may call it, or
+-- when it does not run as the owner: a restore without rights opens every function to the public,
+-- and a lost REVOKE must not let an agent credit itself. It looks at the rights of the function
+-- and not at those of the caller: the session may be that of an application whose own function
+-- calls this one as an operator. What the public may do, an agent may do as well. (current_user is
+-- the owner of the security definer function that calls this.)
 create or replace function baseledger._require_closed(p_function regprocedure)
 returns void
 language plpgsql
