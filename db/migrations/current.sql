@@ -50,3 +50,8 @@ comment on column baseledger.events.details is
 --!include views/wallet_balances.sql
 --!include views/open_reservations.sql
 --!include views/reservation_history.sql
+--!include functions/_hides.sql
+--!include functions/_invalid_field.sql
+--!include functions/_make_command.sql
+--!include functions/_argument_detail.sql
+--!include functions/open_wallet.sql
