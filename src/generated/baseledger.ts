@@ -151,6 +151,22 @@ const statementLineRow = call.row<StatementLine>({
   details: ['"details"', read.orNull(read.json)],
 });
 
+/** A wallet whose last event lies ahead of the server's clock. */
+export interface WalletAhead {
+  /** The wallet. */
+  readonly walletId: string;
+  /** When its last event is dated. */
+  readonly lastEventAt: Date;
+  /** By how much that lies ahead of the clock. */
+  readonly aheadBy: string;
+}
+
+const walletAheadRow = call.row<WalletAhead>({
+  walletId: ['"wallet_id"', read.text],
+  lastEventAt: ['to_json("last_event_at")', read.timestamp],
+  aheadBy: ['"ahead_by"', read.text],
+});
+
 /**
  * A wallet's balances at an instant, in its smallest step. A reservation whose deadline has passed
  * counts as returned, whether or not a worker has swept it.
@@ -198,7 +214,8 @@ export interface BalanceArgs {
 
 /**
  * The balances of a wallet now, in its smallest step. Reservations past their deadline count as
- * returned, whether or not a worker has swept them. Refused with LGARG, LGWNF.
+ * returned, whether or not a worker has swept them. On a standby: as of what it has replayed.
+ * Refused with LGARG, LGWNF.
  */
 export async function balance(sql: Queryable, args: BalanceArgs): Promise<WalletBalance> {
   const given = call.list(
@@ -218,7 +235,8 @@ export interface BalanceAtArgs {
 /**
  * The balances of a wallet at an instant (at most now; zero before it was opened), in its smallest
  * step, exactly as balance() would have answered then: reservations past their deadline count as
- * returned. Refused with LGARG, LGWNF.
+ * returned. While the server's clock had been ahead, a wallet's events are dated ahead, and count
+ * from then. Refused with LGARG, LGWNF.
  */
 export async function balanceAt(sql: Queryable, args: BalanceAtArgs): Promise<WalletBalance> {
   const given = call.list(
@@ -689,6 +707,16 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
   );
   const query = `select ${discrepancyRow.columns} from "baseledger"."verify"(${given.sql})`;
   return call.many(sql, discrepancyRow, query, given.values);
+}
+
+/**
+ * The wallets whose last event lies ahead of the server's clock by more than a second, the furthest
+ * first: the clock was ahead when it was written, or is behind now. None of them is wrong:
+ * deadlines count by the clock, and events go on in order.
+ */
+export async function walletsAhead(sql: Queryable): Promise<WalletAhead[]> {
+  const query = `select ${walletAheadRow.columns} from "baseledger"."wallets_ahead"()`;
+  return call.many(sql, walletAheadRow, query, []);
 }
 
 /** Arguments of {@link withdraw}. */

@@ -1,0 +1,1872 @@
+--! Previous: sha1:288de8c08a7628bbf599d8c8633ccd4eb325107c
+--! Hash: sha1:ffc9986fba13236da0057e556df055b3be786a3a
+--! Message: Backlogs, clocks that were ahead, names that show
+
+-- When more is due than a command expires, the rest is a backlog that counts as returned. Deadlines
+-- count by the server's clock, wherever a wallet's time is; on a standby, by what was replayed.
+drop function if exists baseledger._due(text, timestamptz, integer, baseledger._command[]);
+drop function if exists baseledger._next_return(text, baseledger._hold[]);
+drop function if exists baseledger._refusal_detail(
+  text, text, bigint, bigint, bigint, bigint, bigint, baseledger._command, baseledger._hold,
+  baseledger._hold[]
+);
+drop function if exists baseledger.wallets_ahead();
+drop type if exists baseledger.wallet_ahead;
+
+create type baseledger.wallet_ahead as (
+  wallet_id text,
+  last_event_at timestamptz,
+  ahead_by interval
+);
+comment on type baseledger.wallet_ahead is
+  'A wallet whose last event lies ahead of the server''s clock.';
+comment on column baseledger.wallet_ahead.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.wallet_ahead.last_event_at is 'When its last event is dated. @notNull';
+comment on column baseledger.wallet_ahead.ahead_by is
+  'By how much that lies ahead of the clock. @notNull';
+
+comment on column baseledger.events.details is
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}; reserved with '
+  'p_at_least {requested, at_least}; extended with p_amount {hold}; settled in part '
+  '{final: false}, after the deadline {late: true}; frozen, unfrozen {reason}; transferred_out '
+  '{to}, transferred_in {from, from_seq}. Any event: {backlog: true} when more reservations were past '
+  'their deadline than were expired with it; {ahead_us} when it is dated so many microseconds ahead of '
+  'the server''s clock.';
+
+--! Included functions/_clock.sql
+-- The clock for reading: on a standby the time up to which it has replayed its primary, as what the
+-- primary has settled since may not count as returned; null if it has replayed nothing since it was
+-- started. The views do the same. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._clock()
+returns timestamptz
+language sql
+volatile
+as $$
+  select case
+    when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_xact_replay_timestamp()
+    else pg_catalog.clock_timestamp()
+  end
+$$;
+
+revoke all on function baseledger._clock from public;
+--! EndIncluded functions/_clock.sql
+--! Included functions/_clock_slack.sql
+-- How far a wallet's last event may lie ahead of the server's clock and still stand for it: so that a
+-- clock that is coarse, or is set back a little, makes no difference. A SQL function without settings,
+-- so that it is inlined; the view wallet_balances says the same.
+create or replace function baseledger._clock_slack()
+returns interval
+language sql
+immutable
+parallel safe
+as $$
+  select interval '1 second'
+$$;
+
+revoke all on function baseledger._clock_slack from public;
+--! EndIncluded functions/_clock_slack.sql
+--! Included functions/_as_of.sql
+-- The instant by which a wallet's deadlines count when it is read: by the clock, but not before the
+-- last event, unless that lies ahead of it. A SQL function without settings, so that it is inlined;
+-- the view wallet_balances does the same.
+create or replace function baseledger._as_of(p_clock timestamptz, p_last_event_at timestamptz)
+returns timestamptz
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_last_event_at > p_clock + baseledger._clock_slack() then p_clock
+    else greatest(p_clock, p_last_event_at)
+  end
+$$;
+
+revoke all on function baseledger._as_of from public;
+--! EndIncluded functions/_as_of.sql
+--! Included functions/_ahead.sql
+-- What the details of an event say that lies ahead of the server's clock, as its wallet's last one
+-- did: by how many microseconds. Null for any other.
+create or replace function baseledger._ahead(p_at timestamptz)
+returns jsonb
+language plpgsql
+volatile
+as $$
+declare
+  c_clock constant timestamptz := clock_timestamp();
+begin
+  if p_at > c_clock + baseledger._clock_slack() then
+    return jsonb_build_object(
+      'ahead_us', (extract(epoch from p_at - c_clock) * 1000000)::bigint
+    );
+  end if;
+  return null;
+end
+$$;
+
+revoke all on function baseledger._ahead from public;
+--! EndIncluded functions/_ahead.sql
+--! Included functions/_instant.sql
+-- When an event was written by the server's clock, by which deadlines count: as it is dated, or by as
+-- much earlier as its details say. An interval of microseconds only, as a day is not always 24 hours.
+-- A SQL function without settings, so that it is inlined.
+create or replace function baseledger._instant(p_occurred_at timestamptz, p_details jsonb)
+returns timestamptz
+language sql
+stable
+parallel safe
+as $$
+  select case
+    when p_details -> 'ahead_us' between '0' and '1000000000000000'
+      then p_occurred_at
+        - (p_details ->> 'ahead_us')::double precision * interval '1 microsecond'
+    else p_occurred_at
+  end
+$$;
+
+revoke all on function baseledger._instant from public;
+--! EndIncluded functions/_instant.sql
+--! Included functions/_due_chunk.sql
+-- How many expiries a command writes before it when more are due. One costs some 40 microseconds.
+create or replace function baseledger._due_chunk()
+returns integer
+language sql
+immutable
+parallel safe
+as $$
+  select 1000
+$$;
+
+revoke all on function baseledger._due_chunk from public;
+--! EndIncluded functions/_due_chunk.sql
+--! Included functions/_needs.sql
+-- What has to be available on record for a command to be granted in full; null if it takes nothing.
+-- What is due and not expired yet may stand in for it: see _fold.
+create or replace function baseledger._needs(
+  p_command baseledger._command,
+  p_hold baseledger._hold,
+  p_overdraft_limit bigint
+)
+returns bigint
+language sql
+immutable
+as $$
+  select case
+    when p_command.op in ('reserve', 'charge', 'withdraw', 'transfer_out') then p_command.amount
+    when p_command.op = 'extend' then p_command.amount - p_hold.held
+    when p_command.op = 'settle' then
+      greatest(
+        p_command.amount - case when p_hold.status = 'open' then p_hold.held else 0 end, 0
+      ) - p_overdraft_limit
+  end
+$$;
+
+revoke all on function baseledger._needs from public;
+--! EndIncluded functions/_needs.sql
+--! Included functions/_backlog.sql
+-- What a wallet's reservations hold that were due at an instant and have not been expired in the
+-- tables. Reads all of them: a fold asks only when a command lacks funds.
+create or replace function baseledger._backlog(p_wallet_id text, p_since timestamptz)
+returns bigint
+language plpgsql
+stable
+as $$
+declare
+  v_held numeric;
+begin
+  select sum(o.held) into v_held
+    from (
+      -- In the order of the index, for the planner's sake: see _fold.
+      select r.held from baseledger.reservations r
+        where r.wallet_id = p_wallet_id
+          and r.expires_at <= p_since
+          and r.expires_at < 'infinity'
+        order by r.expires_at
+        offset 0
+    ) as o;
+  return coalesce(v_held, 0);
+end
+$$;
+
+revoke all on function baseledger._backlog from public;
+--! EndIncluded functions/_backlog.sql
+--! Included functions/_due.sql
+-- What a wallet has coming due, earliest first: the next chunk of it after what was taken before, as
+-- commands of the system that follow the others, with the reservations they concern. They have no
+-- key, so that they never meet the callers' keys. `more` says whether that was not all.
+--
+-- As each event takes its instant, what comes due while the fold lasts is taken, too: it expires
+-- only if its instant is reached.
+create or replace function baseledger._due(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_commands baseledger._command[],   -- the asked ones, then what was taken before
+  p_asked integer,
+  p_last integer,                     -- position of the last one taken; 0 = none
+  p_limit integer,                    -- null: a chunk
+  out commands baseledger._command[],
+  out holds baseledger._hold[],
+  out more boolean
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  c_limit constant integer := coalesce(p_limit, baseledger._due_chunk());
+  c_total constant integer := cardinality(p_commands);
+  c_until constant timestamptz := p_now + (c_total + c_limit) * interval '1 microsecond';
+  c_after constant timestamptz := coalesce(p_commands[p_last].due_at, '-infinity');
+  c_after_id constant text := coalesce(p_commands[p_last].reservation_id, '');
+  v_asked baseledger._command[];
+begin
+  if p_asked > 0 then
+    v_asked := p_commands[:p_asked];
+  end if;
+  select
+      array_agg(row(
+        'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
+        null, null, c_total + d.n, coalesce(a.hold_at, c_total + d.n)
+      )::baseledger._command order by d.n) filter (where d.n <= c_limit),
+      array_agg(row(
+        d.reservation_id, 'open', d.amount, d.settled, d.held, d.expires_at, true, 0, null, null
+      )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
+      count(*) > c_limit
+    into commands, holds, more
+    from (
+      select r.*, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+        from baseledger.reservations r
+        where r.wallet_id = p_wallet_id
+          and (r.expires_at, r.reservation_id) > (c_after, c_after_id)
+          and r.expires_at <= c_until
+          and r.expires_at < 'infinity'
+        order by r.expires_at, r.reservation_id
+        limit c_limit + 1
+    ) as d
+    -- Those that the asked commands name share what is known of them.
+    left join (
+      select c.reservation_id, min(c.hold_at) as hold_at
+        from unnest(v_asked) as c
+        where c.reservation_id is not null
+        group by c.reservation_id
+    ) as a on a.reservation_id = d.reservation_id;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._due from public;
+--! EndIncluded functions/_due.sql
+--! Included functions/_next_return.sql
+-- The next deadline at which an open reservation gives its hold back: of those in the table that
+-- the fold does not know, and of those that it does. What is due counts as returned already.
+create or replace function baseledger._next_return(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_holds baseledger._hold[]
+)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_stored timestamptz;
+  v_folded timestamptz;
+begin
+  select r.expires_at into v_stored
+    from baseledger.reservations r
+    where r.wallet_id = p_wallet_id
+      and r.expires_at > p_now
+      and r.expires_at < 'infinity'
+      and not exists (
+        select from unnest(p_holds) as h
+          where h.reservation_id = r.reservation_id and h.status <> 'unknown'
+      )
+    order by r.expires_at
+    limit 1;
+  select min(h.expires_at) into v_folded
+    from unnest(p_holds) as h
+    where h.status = 'open';
+  return least(v_stored, v_folded);
+end
+$$;
+
+revoke all on function baseledger._next_return from public;
+--! EndIncluded functions/_next_return.sql
+--! Included functions/_refusal_detail.sql
+-- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step, by
+-- deadline; p_change is what the command would have done to available.
+create or replace function baseledger._refusal_detail(
+  p_code text,
+  p_wallet_id text,
+  p_now timestamptz,
+  p_available bigint,
+  p_reserved bigint,
+  p_spent bigint,
+  p_overdraft_limit bigint,
+  p_change bigint,
+  p_command baseledger._command,
+  p_hold baseledger._hold,
+  p_holds baseledger._hold[]
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_requested bigint := coalesce(p_command.at_least, p_command.amount);
+  v_held boolean;
+begin
+  case p_code
+    when 'LGARG' then
+      return baseledger._argument_detail(baseledger._invalid_field(
+        p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
+        p_command.at_least, p_command.ttl, p_command.metadata, p_command.details
+      ));
+    when 'LGFRZ' then
+      return jsonb_build_object('wallet_id', p_wallet_id);
+    when 'LGRNF', 'LGRID' then
+      return jsonb_build_object('reservation_id', p_command.reservation_id);
+    when 'LGEXP' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'expired_at', p_hold.expires_at
+      );
+    when 'LGEND' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'status', p_hold.status,
+        'ended_at', p_hold.ended_at,
+        'ended_seq', p_hold.ended_seq
+      );
+    when 'LGNSF' then
+      -- Of an extension only the increase is asked for.
+      if p_command.op = 'extend' then
+        v_requested := p_command.amount - p_hold.held;
+      end if;
+      v_held := p_reserved::numeric + p_available >= v_requested;
+      return jsonb_build_object(
+        'requested', v_requested,
+        'available', p_available,
+        'reserved', p_reserved,
+        -- Nothing is short where the funds are past their deadline, only more than one command
+        -- may expire.
+        'shortfall', greatest(v_requested::numeric - p_available, 0),
+        'reason', case when v_held then 'held' else 'exhausted' end,
+        'retry_at', case
+          when p_available >= v_requested then p_now
+          when v_held then baseledger._next_return(p_wallet_id, p_now, p_holds)
+        end
+      );
+    when 'LGRFD' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'requested', p_command.amount,
+        'refundable',
+          p_hold.net + baseledger._refundable(p_wallet_id, p_command.reservation_id)
+      );
+    when 'LGOVD' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'would_be', p_available::numeric + p_change,
+        'overdraft_limit', p_overdraft_limit
+      );
+    when 'LGOVF' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'reserved', p_reserved,
+        'spent', p_spent
+      );
+  end case;
+end
+$$;
+
+revoke all on function baseledger._refusal_detail from public;
+--! EndIncluded functions/_refusal_detail.sql
+--! Included functions/_raise.sql
+-- Raises a refusal: the SQLSTATE, a message for a person, the detail as JSON for a program, and
+-- what to do. The one place for messages and hints; db/ERRORS.md is the catalogue.
+create or replace function baseledger._raise(p_code text, p_detail jsonb)
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  v_message text;
+  v_hint text;
+begin
+  case p_code
+    when 'LGARG' then
+      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_hint := 'Correct the argument; sending the same again will be refused again.';
+    when 'LGWNF' then
+      v_message := format('wallet not found: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Open it with baseledger.open_wallet, or check the id.';
+    when 'LGRNF' then
+      v_message := format('reservation not found: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Check the id; reservation ids belong to their wallet.';
+    when 'LGRID' then
+      v_message := format('reservation id already taken: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Choose another p_reservation_id. To repeat a command, repeat its idempotency key.';
+    when 'LGNSF' then
+      v_message := format(
+        'insufficient funds: %s asked for, %s available, %s reserved',
+        p_detail ->> 'requested', p_detail ->> 'available', p_detail ->> 'reserved'
+      );
+      v_hint := case
+        when p_detail ->> 'shortfall' = '0'
+          then 'More reservations are past their deadline than one command expires. Send it as a '
+            'batch (post, post_funds), which keeps what each try has expired, or let the worker run.'
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        else 'Credit the wallet, or ask for less.'
+      end;
+    when 'LGIDK' then
+      v_message := format(
+        'idempotency key reused with another %s: stored %s, given %s',
+        p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
+        coalesce(p_detail ->> 'given', 'none')
+      );
+      v_hint := 'One key names one command: repeat it unchanged, or use a new key.';
+    when 'LGEND' then
+      v_message := format(
+        'reservation %s already ended: %s', p_detail ->> 'reservation_id', p_detail ->> 'status'
+      );
+      v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
+    when 'LGEXP' then
+      v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve anew.';
+    when 'LGRFD' then
+      v_message := format(
+        'refund of %s exceeds the %s that reservation %s has settled and not had refunded',
+        p_detail ->> 'requested', p_detail ->> 'refundable', p_detail ->> 'reservation_id'
+      );
+      v_hint := 'Refund at most what is refundable.';
+    when 'LGOVD' then
+      v_message := format(
+        'over the overdraft limit: available would be %s, the limit is %s',
+        p_detail ->> 'would_be', p_detail ->> 'overdraft_limit'
+      );
+      v_hint := 'Credit the wallet and settle again.';
+    when 'LGOVF' then
+      v_message := 'balance out of range';
+      v_hint := 'Balances are 64-bit counts of the smallest step: use a smaller scale or amount.';
+    when 'LGFRZ' then
+      v_message := format('wallet is frozen: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Settling, cancelling and crediting go on; unfreeze_wallet ends it.';
+    when 'LGIMM' then
+      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+    when 'LGUNK' then
+      v_message := format('unknown command: %s', p_detail ->> 'op');
+      v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';
+  end case;
+  raise exception using
+    errcode = p_code, message = v_message, detail = p_detail::text, hint = v_hint;
+end
+$$;
+
+revoke all on function baseledger._raise from public;
+--! EndIncluded functions/_raise.sql
+--! Included functions/_fold.sql
+-- The one place where money moves. Folds commands into a wallet, in order:
+--
+--   1. lock the wallet's row, before anything is read (the row is the wallet's lock);
+--   2. find what the commands refer to, as sets: earlier uses of their keys, their reservations,
+--      and the reservations that come due;
+--   3. decide each command in memory, expiries first, each at its own instant;
+--   4. write as sets: events, reservations, and the wallet's row once.
+--
+-- Returns one receipt per command, in order. A refusal is a receipt with `refused` set, or raised
+-- where the caller wants that. A command that was carried out before gets its first receipt with
+-- replayed = true. When nothing was granted, nothing is written: not even the expiries, which
+-- then count by deadline as before.
+--
+-- When more is due than _due_chunk() says, the earliest so many expire first, and the rest is a
+-- backlog: it stays reserved on record, and counts as returned all the same. What a command names
+-- expires before that command; where its funds are in the backlog, more chunks expire, up to 10 in
+-- one fold. Beyond these a settlement is booked all the same, against the funds that the backlog will
+-- return; others are refused. A batch then writes the expiries even if nothing was granted, so that
+-- every try makes progress. Events that leave a backlog behind say so in their details (balance_at needs that).
+--
+-- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
+--
+-- Events are ordered by their own time, deadlines count by the server's clock. The two differ where
+-- the clock was ahead for a while: the wallet's time then goes on from there by microseconds, and
+-- events say in their details by how many they lie ahead (_instant).
+--
+-- PL/pgSQL prepares each expression anew in each transaction, so that a single command costs by
+-- the expressions it meets: few and large ones, none that a branch does not need, and what is
+-- there once is written as it is, not as a set.
+--
+-- Every statement probes by index whatever the statistics say: generic plans without sequential
+-- scans or sorts, so that neither a first call on empty tables nor a hot wallet's history spoils
+-- them. Without JIT: a sort that is off costs 1e10 where there is no way around it, above which any
+-- server would compile the plan, at some 100 ms a call.
+create or replace function baseledger._fold(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  p_limit integer default null,
+  p_raises boolean default false
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_asked constant integer := cardinality(p_commands);
+  v_total integer := v_asked;         -- the asked ones, then the expiries
+  v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
+  v_last baseledger.events;           -- the last event: its balances are the wallet's
+  v_at timestamptz;                   -- when the next event happens
+  v_ahead interval;                   -- by how much that lies ahead of the clock, if anybody looked
+  v_look_due boolean;
+  v_due record;                       -- a chunk of what is due
+  v_next_command integer;
+  v_next_due integer;
+  v_expired integer := 0;
+  v_since timestamptz;                -- when this fold began
+  v_backlog boolean;                  -- more is due than was taken
+  v_bounded boolean;                  -- it was so at first
+  v_rest bigint;                      -- what the backlog holds, as soon as a command needs to know
+  v_note jsonb;                       -- what goes into the details of each event
+
+  -- By key_at and hold_at of the commands: those that share a key or a reservation share the
+  -- position of the first of them.
+  v_done bigint[];                    -- seq of the event that the key stands for
+  v_holds baseledger._hold[];
+
+  v_command baseledger._command;
+  v_seq bigint;                       -- of the event that its key stands for
+  v_hold baseledger._hold;            -- its reservation
+  v_move baseledger._move;
+  v_amount bigint;                    -- of a reservation: what is granted
+  v_available bigint;                 -- what a settlement would do to available
+  v_reserved bigint;                  -- what a settlement or an extension would do to reserved
+  v_stored baseledger.events;
+
+  v_events baseledger.events[];
+  v_receipts baseledger.receipt[];
+  v_gone text[];                      -- reservations whose row is not true any more
+  v_opened timestamptz;               -- first deadline among those left open without a true row
+begin
+  -- 1. Lock.
+  select * into v_wallet from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+    for no key update;
+  if not found then
+    perform baseledger._no_wallet(p_wallet_id);
+  end if;
+  v_last := row(
+    v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+    v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
+  )::baseledger.events;
+  v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
+
+  -- 2. Find. Whatever comes due until the last command has happened is looked for.
+  if v_asked > 1
+    or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
+    or v_at > clock_timestamp() + baseledger._clock_slack()
+  then
+    v_note := baseledger._ahead(v_at);
+    v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
+    v_look_due := v_asked <= 1
+      or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
+    select array_agg(p.done order by c.ordinality),
+        array_agg(row(
+          p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+          null, null
+        )::baseledger._hold order by c.ordinality)
+      into v_done, v_holds
+      from unnest(p_commands) with ordinality as c
+      cross join lateral baseledger._probe(
+        p_wallet_id,
+        case when c.key_at = c.ordinality then c.idempotency_key end,
+        case when c.hold_at = c.ordinality then c.reservation_id end,
+        c.op in ('reserve', 'charge')
+      ) as p;
+    if v_look_due then
+      v_since := v_at - v_ahead;
+      v_due := baseledger._due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
+      p_commands := p_commands || v_due.commands;
+      v_holds := v_holds || v_due.holds;
+      v_total := cardinality(p_commands);
+      v_next_command := 1;
+      v_next_due := v_asked + 1;
+      if v_due.more and v_asked > 0 then
+        v_bounded := true;
+        v_backlog := true;
+        v_note := coalesce(v_note, '{}') || '{"backlog": true}';
+      end if;
+    end if;
+  elsif p_commands[1].op in ('reserve', 'charge') then
+    -- Said as a constant, so that what is not asked for is left out of the plan.
+    select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+        v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+      from baseledger._probe(
+        p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
+      ) as p;
+  else
+    select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+        v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+      from baseledger._probe(
+        p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, false
+      ) as p;
+  end if;
+
+  -- 3. Decide.
+  for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
+    if v_look_due then
+      if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
+        v_i := v_next_due;
+        v_next_due := v_next_due + 1;
+      else
+        exit when v_next_command > v_asked;
+        v_i := v_next_command;
+        v_next_command := v_next_command + 1;
+      end if;
+    end if;
+    v_command := p_commands[v_i];
+    if v_look_due or v_asked > 1 then
+      v_seq := v_done[v_command.key_at];
+      v_hold := v_holds[v_command.hold_at];
+      if v_backlog and v_i <= v_asked then
+        if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
+          -- It names what is in the backlog: that expires first, in the place of the first expiry,
+          -- which nobody needs any more.
+          v_next_command := v_i;
+          v_i := v_asked + 1;
+          v_seq := null;
+          v_command := row(
+            'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
+            v_hold.expires_at, null, null, v_i, v_command.hold_at
+          )::baseledger._command;
+        elsif v_seq is null
+          and v_command.refused is null
+          and v_last.available < baseledger._needs(v_command, v_hold, v_wallet.overdraft_limit)
+        then
+          v_rest := coalesce(v_rest, baseledger._backlog(p_wallet_id, v_since) - (
+            select coalesce(sum(e.amount), 0) from unnest(v_events) as e
+              where e.event = 'expired' and e.expires_at <= v_since
+          ));
+          if v_rest > 0
+            and v_last.available + v_rest >= coalesce(
+              v_command.at_least, baseledger._needs(v_command, v_hold, v_wallet.overdraft_limit)
+            )
+            and v_total < v_asked + 10 * baseledger._due_chunk()
+          then
+            -- Its funds are there: another chunk expires, then it is its turn again.
+            v_next_command := v_i;
+            v_due := baseledger._due(
+              p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
+            );
+            p_commands := p_commands || v_due.commands;
+            v_holds := v_holds || v_due.holds;
+            v_total := cardinality(p_commands);
+            v_backlog := v_due.more;
+            v_note := case
+              when v_backlog then v_note
+              else nullif(v_note - 'backlog', '{}')
+            end;
+            continue;
+          end if;
+        end if;
+      end if;
+    end if;
+
+    if v_seq is not null or v_hold.status = 'unknown' then
+      if v_hold.status = 'unknown' and v_command.reservation_id is not null then
+        v_hold := baseledger._find_hold(p_wallet_id, v_command.reservation_id);
+      end if;
+      -- The key stands for an event already: the same command gets its receipt, another is refused.
+      if v_command.refused is null and v_seq is not null then
+        if v_seq > v_wallet.seq then
+          v_stored := v_events[v_seq - v_wallet.seq];
+        else
+          select * into v_stored from baseledger.events e
+            where e.wallet_id = p_wallet_id and e.seq = v_seq;
+        end if;
+        v_command.detail := baseledger._difference(
+          baseledger._request_of_event(
+            v_stored.event, v_stored.reservation_id, v_stored.amount,
+            v_stored.expires_at - baseledger._instant(v_stored.occurred_at, v_stored.details),
+            v_stored.metadata, v_stored.details
+          ),
+          baseledger._request_of_command(v_command)
+        );
+        if v_command.detail is null then
+          v_receipts[v_i] := row(
+            v_stored.wallet_id, v_stored.seq, v_stored.event, v_stored.reservation_id,
+            v_stored.amount, v_stored.available, v_stored.reserved, v_stored.spent,
+            v_stored.expires_at, v_stored.occurred_at, v_stored.idempotency_key, true, null, null
+          )::baseledger.receipt;
+          continue;
+        end if;
+        v_command.refused := 'LGIDK';
+      end if;
+    end if;
+
+    if v_command.refused is null then
+      case v_command.op
+        when 'reserve' then
+          v_amount := case
+            when v_command.at_least is null then v_command.amount
+            else least(v_command.amount, greatest(v_last.available, v_command.at_least))
+          end;
+          v_command.refused := case
+            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_amount then 'LGNSF'
+          end;
+          v_hold := row(
+            v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+            coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null
+          )::baseledger._hold;
+          v_move := row(
+            'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
+            case when v_command.at_least is not null then jsonb_build_object(
+              'requested', v_command.amount, 'at_least', v_command.at_least
+            ) end
+          )::baseledger._move;
+
+        when 'settle' then
+          -- Late: its hold is back in available, and what was spent comes from there.
+          v_reserved := -case
+            when v_hold.status <> 'open' then 0
+            when v_command.final then v_hold.held
+            else least(v_command.amount, v_hold.held)
+          end;
+          v_available := -v_command.amount - v_reserved;
+          v_command.refused := case
+            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status not in ('open', 'expired') then 'LGEND'
+            when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
+            when v_available < 0 and v_last.available + coalesce(v_rest, 0)
+              < -v_wallet.overdraft_limit - v_available
+              then 'LGOVD'
+            when v_available < 0 and v_last.available < -9223372036854775807 - v_available
+              or v_last.spent > 9223372036854775807 - v_command.amount
+              then 'LGOVF'
+          end;
+          if v_command.refused is null then
+            v_move := row(
+              'settled', v_command.amount, v_available, v_reserved, v_command.amount,
+              case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
+              case
+                when v_hold.status = 'open' and v_command.final then null
+                when v_hold.status = 'open' then '{"final": false}'
+                when v_command.final then '{"late": true}'
+                else '{"late": true, "final": false}'
+              end
+            )::baseledger._move;
+            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_hold := row(
+              v_hold.reservation_id,
+              case when v_command.final then 'settled' else v_hold.status end,
+              v_hold.amount, v_hold.settled + v_command.amount, v_hold.held + v_reserved,
+              v_hold.expires_at, false, v_hold.net + v_command.amount, v_last.seq + 1, v_at
+            )::baseledger._hold;
+          end if;
+
+        when 'expire' then
+          -- Settled, cancelled or extended by a command before it in this fold: not due any more.
+          continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
+          v_expired := v_expired + 1;
+          v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
+          v_move := row(
+            'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
+          )::baseledger._move;
+          v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+          v_hold := row(
+            v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, false,
+            v_hold.net, v_last.seq + 1, v_at
+          )::baseledger._hold;
+
+        when 'cancel' then
+          v_command.refused := case
+            when v_hold.status = 'expired' then 'LGEXP'
+            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status <> 'open' then 'LGEND'
+          end;
+          if v_command.refused is null then
+            v_move := row(
+              'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
+            )::baseledger._move;
+            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_hold := row(
+              v_hold.reservation_id, 'cancelled', null, null, null, null, false, v_hold.net,
+              v_last.seq + 1, v_at
+            )::baseledger._hold;
+          end if;
+
+        when 'extend' then
+          v_reserved := coalesce(v_command.amount - v_hold.held, 0);
+          v_command.refused := case
+            when v_hold.status = 'expired' then 'LGEXP'
+            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status <> 'open' then 'LGEND'
+            when v_reserved <= 0 then null
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_reserved then 'LGNSF'
+            when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
+          end;
+          if v_command.refused is null then
+            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_hold := row(
+              v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
+              v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
+              v_hold.net, null, null
+            )::baseledger._hold;
+            v_move := row(
+              'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
+              case when v_command.amount is not null
+                then jsonb_build_object('hold', v_command.amount)
+              end
+            )::baseledger._move;
+          end if;
+
+        when 'charge' then
+          v_command.refused := case
+            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_command.amount then 'LGNSF'
+            when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
+          end;
+          v_move := row(
+            'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
+          )::baseledger._move;
+          v_hold := row(
+            v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+            v_last.seq + 1, v_at
+          )::baseledger._hold;
+
+        when 'refund' then
+          if v_hold.status in ('new', 'none') then
+            v_command.refused := 'LGRNF';
+          elsif v_hold.net + baseledger._refundable(p_wallet_id, v_hold.reservation_id)
+            < v_command.amount
+          then
+            v_command.refused := 'LGRFD';
+          elsif baseledger._lacks_room(v_last.available, v_last.reserved, v_command.amount) then
+            v_command.refused := 'LGOVF';
+          else
+            v_move := row(
+              'refunded', v_command.amount, v_command.amount, 0, -v_command.amount,
+              case when v_hold.status = 'open' then v_hold.expires_at end, null
+            )::baseledger._move;
+            v_hold.net := v_hold.net - v_command.amount;
+          end if;
+
+        when 'withdraw', 'transfer_out' then
+          v_command.refused := case
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_command.amount then 'LGNSF'
+          end;
+          v_move := row(
+            case v_command.op when 'withdraw' then 'withdrawn'::baseledger.event_type
+              else 'transferred_out' end,
+            v_command.amount, -v_command.amount, 0, 0, null, v_command.details
+          )::baseledger._move;
+
+        when 'credit', 'transfer_in' then
+          if baseledger._lacks_room(v_last.available, v_last.reserved, v_command.amount) then
+            v_command.refused := 'LGOVF';
+          end if;
+          v_move := row(
+            case v_command.op when 'credit' then 'credited'::baseledger.event_type
+              else 'transferred_in' end,
+            v_command.amount, v_command.amount, 0, 0, null, v_command.details
+          )::baseledger._move;
+
+        when 'freeze', 'unfreeze' then
+          v_wallet.frozen := v_command.op = 'freeze';
+          v_move := row(
+            case v_command.op when 'freeze' then 'frozen'::baseledger.event_type
+              else 'unfrozen' end,
+            null, 0, 0, 0, null, v_command.details
+          )::baseledger._move;
+
+        when 'open' then
+          v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
+      end case;
+    end if;
+
+    if v_command.refused is not null then
+      v_command.detail := coalesce(v_command.detail, baseledger._refusal_detail(
+        v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+        v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0), v_last.spent,
+        v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+      ));
+      if p_raises then
+        perform baseledger._raise(v_command.refused, v_command.detail);
+      end if;
+      v_receipts[v_i] := row(
+        p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
+        v_command.idempotency_key, false, v_command.refused, v_command.detail
+      )::baseledger.receipt;
+      continue;
+    end if;
+
+    v_last := row(
+      v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
+      v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
+      v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
+      session_user::text, v_command.metadata,
+      coalesce(v_move.details || v_note, v_note, v_move.details), v_last.hash
+    )::baseledger.events;
+    v_last.hash := sha256(v_last.hash || baseledger._canonical(
+      p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+      v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+      v_last.idempotency_key, v_last.actor, v_last.metadata, v_last.details
+    ));
+    v_receipts[v_i] := row(
+      p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+      v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+      v_last.idempotency_key, false, null, null
+    )::baseledger.receipt;
+    exit when v_total = 1;
+    v_events[v_last.seq - v_wallet.seq] := v_last;
+    v_done[v_command.key_at] := v_last.seq;
+    v_holds[v_command.hold_at] := v_hold;
+    v_at := v_at + interval '1 microsecond';
+  end loop;
+
+  -- 4. Write.
+  if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
+    return v_receipts[:v_asked];
+  end if;
+  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+    -- Below the limit on record is what a backlog will return, or was there before.
+    if v_last.reserved < 0 or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+        and v_last.available < v_wallet.available
+    then
+      perform baseledger._unsound(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+    end if;
+  end if;
+  if v_total = 1 then
+    insert into baseledger.events values (v_last.*);
+    if v_gone is not null then
+      delete from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
+    end if;
+    if v_hold.status = 'open' and not v_hold.stored then
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+        values (
+          p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+          v_hold.expires_at
+        );
+      v_opened := v_hold.expires_at;
+    end if;
+  else
+    insert into baseledger.events select * from unnest(v_events);
+    if v_gone is not null then
+      delete from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_gone);
+    end if;
+    insert into baseledger.reservations
+      (wallet_id, reservation_id, amount, settled, held, expires_at)
+    select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+      from unnest(v_holds) as h
+      where h.status = 'open' and not h.stored;
+    v_opened := (
+      select min(h.expires_at) from unnest(v_holds) as h where h.status = 'open' and not h.stored
+    );
+  end if;
+  if v_look_due then
+    v_wallet.next_deadline := (
+      select r.expires_at from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+        order by r.expires_at
+        limit 1
+    );
+  end if;
+  update baseledger.wallets w
+    set available = v_last.available,
+      reserved = v_last.reserved,
+      spent = v_last.spent,
+      seq = v_last.seq,
+      hash = v_last.hash,
+      frozen = v_wallet.frozen,
+      last_event_at = v_last.occurred_at,
+      next_deadline = least(v_wallet.next_deadline, v_opened)
+    where w.wallet_id = p_wallet_id;
+
+  if v_asked > 0 and v_total > v_asked then
+    return v_receipts[:v_asked];
+  end if;
+  return coalesce(v_receipts, '{}');
+end
+$$;
+
+revoke all on function baseledger._fold from public;
+--! EndIncluded functions/_fold.sql
+--! Included functions/balance.sql
+-- The balances now. Takes no lock; one statement, so that wallet and reservations agree.
+create or replace function baseledger.balance(p_wallet_id text)
+returns baseledger.wallet_balance
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._clock();
+  v_balance baseledger.wallet_balance;
+begin
+  select w.wallet_id, w.unit, w.scale, w.available + d.due, w.reserved - d.due, w.spent,
+      w.overdraft_limit, w.frozen, w.seq, i.instant
+    into v_balance
+    from baseledger.wallets w
+    cross join lateral (select baseledger._as_of(v_clock, w.last_event_at) offset 0) as i(instant)
+    cross join lateral (
+      select coalesce(sum(o.held), 0)::bigint
+        from (
+          -- In the order of the index, for the planner's sake: see _fold.
+          select r.held from baseledger.reservations r
+            where r.wallet_id = p_wallet_id
+              and w.next_deadline <= i.instant
+              and r.expires_at <= i.instant
+              and r.expires_at < 'infinity'
+            order by r.expires_at
+            offset 0
+        ) as o
+    ) as d(due)
+    where w.wallet_id = p_wallet_id;
+  if not found then
+    perform baseledger._no_wallet(p_wallet_id);
+  end if;
+  return v_balance;
+end
+$$;
+
+comment on function baseledger.balance is
+  'The balances of a wallet now, in its smallest step. Reservations past their deadline count as '
+  'returned, whether or not a worker has swept them. On a standby: as of what it has replayed. '
+  'Refused with LGARG, LGWNF.';
+revoke all on function baseledger.balance from public;
+grant execute on function baseledger.balance
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/balance.sql
+--! Included functions/balance_at.sql
+-- The balances at an instant: those after the last event before it, with what had come due by
+-- then and was swept later. That is found without a search: whatever writes to a wallet expires
+-- what is due first, or says in its details that a backlog is left. So the expiries in question
+-- come before the next event that is neither an expiry nor says so; if there is none, the rest is
+-- still in reservations.
+--
+-- Events count by their own time, deadlines by the clock: up to the instant asked for, but no further
+-- than the clock was at the next event, and is now.
+create or replace function baseledger.balance_at(p_wallet_id text, p_at timestamptz)
+returns baseledger.wallet_balance
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._clock();
+  v_at timestamptz;
+  v_as_of timestamptz;
+  v_seq bigint;
+  v_next bigint;
+  v_due bigint;
+  v_balance baseledger.wallet_balance;
+begin
+  if p_at is null then
+    perform baseledger._raise('LGARG', baseledger._argument_detail('at'));
+  end if;
+  -- The future is not known: at most now, which is never before the last event.
+  select least(p_at, greatest(v_clock, w.last_event_at)) into v_at
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  v_seq := baseledger._seq_before(p_wallet_id, v_at + interval '1 microsecond');
+  select least(
+      v_at,
+      baseledger._as_of(v_clock, w.last_event_at),
+      baseledger._instant(e.occurred_at, e.details)
+    ) into v_as_of
+    from baseledger.wallets w
+    left join baseledger.events e on e.wallet_id = w.wallet_id and e.seq = v_seq + 1
+    where w.wallet_id = p_wallet_id;
+
+  select e.seq into v_next
+    from baseledger.events e
+    where e.wallet_id = p_wallet_id
+      and e.seq > v_seq
+      and e.event <> 'expired'
+      and e.details -> 'backlog' is null
+    order by e.seq
+    limit 1;
+  select coalesce(sum(x.amount), 0) into v_due
+    from (
+      select e.amount
+        from baseledger.events e
+        where e.wallet_id = p_wallet_id
+          and e.seq > v_seq
+          and (e.seq < v_next or v_next is null)
+          and e.event = 'expired'
+          and e.expires_at <= v_as_of
+      union all
+      select o.held
+        from (
+          -- In the order of the index, for the planner's sake: see _fold.
+          select r.held from baseledger.reservations r
+            where r.wallet_id = p_wallet_id
+              and v_next is null
+              and r.expires_at <= v_as_of
+              and r.expires_at < 'infinity'
+            order by r.expires_at
+            offset 0
+        ) as o
+    ) as x;
+
+  select w.wallet_id, w.unit, w.scale, coalesce(e.available, 0) + v_due,
+      coalesce(e.reserved, 0) - v_due, coalesce(e.spent, 0), w.overdraft_limit,
+      coalesce((
+        select f.event = 'frozen'
+          from baseledger.events f
+          where f.wallet_id = p_wallet_id
+            and f.seq <= v_seq
+            and f.event in ('frozen', 'unfrozen')
+          order by f.seq desc
+          limit 1
+      ), false),
+      v_seq, v_as_of
+    into v_balance
+    from baseledger.wallets w
+    left join baseledger.events e on e.wallet_id = w.wallet_id and e.seq = v_seq
+    where w.wallet_id = p_wallet_id;
+  return v_balance;
+end
+$$;
+
+comment on function baseledger.balance_at is
+  'The balances of a wallet at an instant (at most now; zero before it was opened), in its '
+  'smallest step, exactly as balance() would have answered then: reservations past their deadline '
+  'count as returned. While the server''s clock had been ahead, a wallet''s events are dated ahead, and '
+  'count from then. Refused with LGARG, LGWNF.';
+revoke all on function baseledger.balance_at from public;
+grant execute on function baseledger.balance_at to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/balance_at.sql
+--! Included functions/_verify_events.sql
+-- The events of wallets p_first to p_last (null: to the end), each against the one before it in
+-- its wallet and the one before it of its reservation. Three passes: the chain's order, the
+-- reservation's order, the verdicts. Each reservation's life is one window: another, or a wider row
+-- in it, costs as much as the hash.
+create or replace function baseledger._verify_events(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language sql
+stable
+as $$
+  with chained as (
+    select e.*,
+        pg_catalog.lag(e.seq, 1, 0::bigint) over chain as before_seq,
+        pg_catalog.lag(e.occurred_at) over chain as before_at,
+        pg_catalog.lag(e.hash, 1, pg_catalog.decode(pg_catalog.repeat('00', 32), 'hex'))
+          over chain as before_hash,
+        pg_catalog.lag(e.available, 1, 0::bigint) over chain as before_available,
+        pg_catalog.lag(e.reserved, 1, 0::bigint) over chain as before_reserved,
+        pg_catalog.lag(e.spent, 1, 0::bigint) over chain as before_spent
+      from baseledger.events e
+      where e.wallet_id >= p_first
+        and e.wallet_id <= coalesce(p_last, e.wallet_id)
+      window chain as (partition by e.wallet_id order by e.seq)
+  ),
+  -- Hashed here, so that what is only hashed need not be sorted.
+  hashed as (
+    select c.wallet_id, c.seq, c.event, c.reservation_id, c.amount, c.available, c.reserved,
+        c.spent, c.expires_at, c.occurred_at, c.details, c.before_seq, c.before_at,
+        c.before_available, c.before_reserved, c.before_spent,
+        baseledger._change(c.before_available, c.available) as available_by,
+        baseledger._change(c.before_reserved, c.reserved) as reserved_by,
+        baseledger._change(c.before_spent, c.spent) as spent_by,
+        -- To sort by: a number is compared faster than a text.
+        pg_catalog.hashtextextended(c.reservation_id, 0) as reservation_hash,
+        nullif(pg_catalog.sha256(c.before_hash || baseledger._canonical(
+          c.wallet_id, c.seq, c.event, c.reservation_id, c.amount, c.available, c.reserved,
+          c.spent, c.expires_at, c.occurred_at, c.idempotency_key, c.actor, c.metadata, c.details
+        )), c.hash) as other_hash
+      from chained c
+  ),
+  lived as (
+    select c.*,
+        pg_catalog.lag(c.event) over life as life_event,
+        pg_catalog.lag(c.expires_at) over life as life_deadline,
+        pg_catalog.lag(c.details) over life as life_details,
+        coalesce(pg_catalog.sum(c.reserved_by) over life, 0) as held,
+        coalesce(pg_catalog.sum(c.spent_by) over life, 0) as refundable
+      from hashed c
+      window life as (
+        partition by c.wallet_id, c.reservation_hash, c.reservation_id order by c.seq
+        rows between unbounded preceding and 1 preceding
+      )
+  ),
+  judged as (
+    select l.*,
+        coalesce((l.details ->> 'late')::boolean, false) as late,
+        coalesce((l.details ->> 'final')::boolean, true) as final,
+        baseledger._instant(l.occurred_at, l.details) as instant,
+        -- An event that leaves its reservation open carries the deadline in force.
+        l.life_deadline is not null and l.life_event <> 'expired' as was_open
+      from lived l
+  ),
+  expected as (
+    select j.*, m.available_due, m.reserved_due, m.spent_due,
+        j.seq = j.before_seq + 1 as seq_holds,
+        j.before_at is null or j.occurred_at > j.before_at as time_holds,
+        j.other_hash is null as hash_holds,
+        j.available_by is not distinct from m.available_due
+          and j.reserved_by is not distinct from m.reserved_due
+          and j.spent_by is not distinct from m.spent_due as balances_hold,
+        -- Nothing but a settlement takes available below zero.
+        j.available >= 0 or j.available_by >= 0 or j.event = 'settled' as funds_hold,
+        coalesce(case j.event
+          when 'reserved' then j.life_event is null and j.expires_at > j.instant
+          when 'charged' then j.life_event is null
+          when 'extended' then j.was_open and j.life_deadline > j.instant
+            and j.expires_at > j.instant
+          when 'cancelled' then j.was_open and j.life_deadline > j.instant
+            and j.amount = j.held
+          when 'expired' then j.was_open and j.expires_at = j.life_deadline
+            and j.expires_at <= j.instant and j.amount = j.held
+          when 'settled' then
+            case when j.late
+              then not j.was_open and (
+                j.life_event in ('expired', 'refunded')
+                or j.life_details @> '{"late": true, "final": false}'
+              )
+              else j.was_open and j.life_deadline > j.instant
+                and j.final = (j.expires_at is null)
+            end
+          when 'refunded' then j.refundable >= j.amount
+          else j.reservation_id is null
+        end, false) as life_holds
+      from judged j
+      cross join lateral (
+        select
+          case
+            when j.event in ('credited', 'transferred_in', 'refunded') then j.amount
+            when j.event in ('withdrawn', 'transferred_out', 'reserved', 'charged', 'extended')
+              then -j.amount
+            when j.event in ('cancelled', 'expired') then j.held
+            when j.event <> 'settled' then 0
+            when j.late then -j.amount
+            when j.final then j.held - j.amount
+            else -greatest(j.amount - j.held, 0)
+          end,
+          case
+            when j.event in ('reserved', 'extended') then j.amount
+            when j.event in ('cancelled', 'expired') then -j.held
+            when j.event <> 'settled' or j.late then 0
+            when j.final then -j.held
+            else -least(j.amount, j.held)
+          end,
+          case
+            when j.event in ('settled', 'charged') then j.amount
+            when j.event = 'refunded' then -j.amount
+            else 0
+          end
+      ) as m(available_due, reserved_due, spent_due)
+  )
+  select x.wallet_id, x.seq, f.name, f.expected, f.found
+    from expected x
+    cross join lateral (
+      values
+        ('seq', x.seq_holds, (x.before_seq + 1)::text, x.seq::text),
+        ('time', x.time_holds, 'after ' || x.before_at::text, x.occurred_at::text),
+        ('hash', x.hash_holds,
+          pg_catalog.encode(x.other_hash, 'hex'), (
+            select pg_catalog.encode(e.hash, 'hex') from baseledger.events e
+              where e.wallet_id = x.wallet_id and e.seq = x.seq
+          )),
+        ('balances', x.balances_hold,
+          pg_catalog.format('available %s, reserved %s, spent %s',
+            x.before_available + x.available_due,
+            x.before_reserved + x.reserved_due,
+            x.before_spent::numeric + x.spent_due),
+          pg_catalog.format('available %s, reserved %s, spent %s',
+            x.available, x.reserved, x.spent)),
+        ('reservation', x.life_holds, 'an event that may follow ' || coalesce(
+            x.life_event::text || coalesce(' (deadline ' || x.life_deadline::text || ')', ''),
+            'nothing'
+          ),
+          x.event::text || ' at ' || x.occurred_at::text),
+        ('funds', x.funds_hold, 'available of at least 0', x.available::text)
+    ) as f(name, holds, expected, found)
+    where not (
+      x.seq_holds and x.time_holds and x.hash_holds and x.balances_hold and x.life_holds
+      and x.funds_hold
+    )
+    and f.holds is not true
+    order by x.wallet_id, x.seq
+$$;
+
+revoke all on function baseledger._verify_events from public;
+--! EndIncluded functions/_verify_events.sql
+--! Included functions/_verify_wallets.sql
+-- Wallets p_first to p_last (null: to the end) against the end of their journals, their open
+-- reservations, and the other side of their transfers.
+create or replace function baseledger._verify_wallets(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language sql
+stable
+as $$
+  with w as materialized (
+    select * from baseledger.wallets l
+      where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+  ),
+  -- What the journal says is open: reserved, and not ended by an event that leaves no deadline.
+  lived as (
+    select e.wallet_id, e.reservation_id
+      from baseledger.events e
+      where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+        and e.event = 'reserved'
+        and not exists (
+          select from baseledger.events d
+            where d.wallet_id >= p_first and d.wallet_id <= coalesce(p_last, d.wallet_id)
+              and d.wallet_id = e.wallet_id
+              and d.reservation_id = e.reservation_id
+              and (
+                d.event in ('cancelled', 'expired')
+                or d.event = 'settled' and d.expires_at is null
+              )
+        )
+  ),
+  -- Few are open at a time: what they hold, and until when, is looked up one by one.
+  open as (
+    select l.*, h.seq, h.amount, h.settled, h.held, h.expires_at
+      from lived l
+      cross join lateral (
+        select
+            pg_catalog.max(e.seq) as seq,
+            pg_catalog.sum(e.amount) filter (where e.event in ('reserved', 'extended')) as amount,
+            pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled,
+            pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0)) as held,
+            (pg_catalog.array_agg(e.expires_at order by e.seq desc))[1] as expires_at
+          from baseledger.events e
+          left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+          where e.wallet_id = l.wallet_id and e.reservation_id = l.reservation_id
+      ) as h
+  ),
+  r as (
+    select * from baseledger.reservations s
+      where s.wallet_id >= p_first and s.wallet_id <= coalesce(p_last, s.wallet_id)
+  )
+  -- Each wallet's row is its last event.
+  select w.wallet_id, w.seq, 'wallet',
+      pg_catalog.format('seq %s, available %s, reserved %s, spent %s, at %s, hash %s',
+        e.seq, e.available, e.reserved, e.spent, e.occurred_at, pg_catalog.encode(e.hash, 'hex')),
+      pg_catalog.format('seq %s, available %s, reserved %s, spent %s, at %s, hash %s',
+        w.seq, w.available, w.reserved, w.spent, w.last_event_at, pg_catalog.encode(w.hash, 'hex'))
+    from w
+    left join lateral (
+      select * from baseledger.events l where l.wallet_id = w.wallet_id order by l.seq desc limit 1
+    ) as e on true
+    where (w.seq, w.available, w.reserved, w.spent, w.last_event_at, w.hash)
+      is distinct from (e.seq, e.available, e.reserved, e.spent, e.occurred_at, e.hash)
+  union all
+  -- Its terms are those it was opened on.
+  select w.wallet_id, 1::bigint, 'terms', e.details::text,
+      pg_catalog.jsonb_build_object(
+        'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
+      )::text
+    from w
+    left join lateral (
+      select l.details from baseledger.events l
+        where l.wallet_id = w.wallet_id and l.seq = 1 and l.event = 'opened'
+        limit 1
+    ) as e on true
+    where e.details is distinct from pg_catalog.jsonb_build_object(
+      'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
+    )
+  union all
+  select w.wallet_id, f.seq, 'frozen', coalesce(f.event = 'frozen', false)::text, w.frozen::text
+    from w
+    left join lateral (
+      select l.seq, l.event from baseledger.events l
+        where l.wallet_id = w.wallet_id and l.event in ('frozen', 'unfrozen')
+        order by l.seq desc limit 1
+    ) as f on true
+    where w.frozen is distinct from coalesce(f.event = 'frozen', false)
+  union all
+  -- Every event has a wallet.
+  select e.wallet_id, pg_catalog.min(e.seq), 'orphan', 'a wallet', 'none'
+    from baseledger.events e
+    where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+      and not exists (select from w where w.wallet_id = e.wallet_id)
+    group by e.wallet_id
+  union all
+  -- The open reservations are those that the journal left open, with what they hold.
+  select coalesce(o.wallet_id, r.wallet_id), o.seq, 'open reservation',
+      case when o.wallet_id is not null then pg_catalog.format(
+        '%s: amount %s, settled %s, held %s, until %s', o.reservation_id, o.amount,
+        coalesce(o.settled, 0), o.held, o.expires_at
+      ) end,
+      case when r.wallet_id is not null then pg_catalog.format(
+        '%s: amount %s, settled %s, held %s, until %s', r.reservation_id, r.amount, r.settled,
+        r.held, r.expires_at
+      ) end
+    from open o
+    full join r on r.wallet_id = o.wallet_id and r.reservation_id = o.reservation_id
+    where (o.amount, coalesce(o.settled, 0), o.held, o.expires_at)
+      is distinct from (r.amount::numeric, r.settled::numeric, r.held::numeric, r.expires_at)
+  union all
+  select w.wallet_id, w.seq, 'reserved', coalesce(h.held, 0)::text, w.reserved::text
+    from w
+    left join (
+      select r.wallet_id, pg_catalog.sum(r.held) as held from r group by r.wallet_id
+    ) as h on h.wallet_id = w.wallet_id
+    where w.reserved <> coalesce(h.held, 0)
+  union all
+  select w.wallet_id, null, 'next deadline', 'not after ' || d.first::text,
+      coalesce(w.next_deadline::text, 'none')
+    from w
+    join (
+      select r.wallet_id, pg_catalog.min(r.expires_at) as first from r group by r.wallet_id
+    ) as d on d.wallet_id = w.wallet_id
+    where coalesce(w.next_deadline > d.first, true)
+  union all
+  -- A transfer has two sides.
+  select t.wallet_id, t.seq, 'transfer', 'transferred_in to ' || (t.details ->> 'to'), 'none'
+    from baseledger.events t
+    where t.wallet_id >= p_first and t.wallet_id <= coalesce(p_last, t.wallet_id)
+      and t.event = 'transferred_out'
+      and not exists (
+        select from baseledger.events i
+          where i.wallet_id = t.details ->> 'to'
+            and i.event = 'transferred_in'
+            and i.details @> pg_catalog.jsonb_build_object('from', t.wallet_id, 'from_seq', t.seq)
+            and i.amount = t.amount
+      )
+  union all
+  select t.wallet_id, t.seq, 'transfer', 'transferred_out from ' || (t.details ->> 'from'), 'none'
+    from baseledger.events t
+    where t.wallet_id >= p_first and t.wallet_id <= coalesce(p_last, t.wallet_id)
+      and t.event = 'transferred_in'
+      and not exists (
+        select from baseledger.events o
+          where o.wallet_id = t.details ->> 'from'
+            and o.seq = (t.details ->> 'from_seq')::bigint
+            and o.event = 'transferred_out'
+            and o.details ->> 'to' = t.wallet_id
+            and o.amount = t.amount
+      )
+$$;
+
+revoke all on function baseledger._verify_wallets from public;
+--! EndIncluded functions/_verify_wallets.sql
+--! Included functions/wallets_ahead.sql
+-- Reads all wallets: there is no index for what should never be.
+create or replace function baseledger.wallets_ahead()
+returns setof baseledger.wallet_ahead
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._clock();
+begin
+  return query
+    select w.wallet_id, w.last_event_at, w.last_event_at - v_clock
+      from baseledger.wallets w
+      where w.last_event_at > v_clock + baseledger._clock_slack()
+      order by w.last_event_at desc, w.wallet_id;
+end
+$$;
+
+comment on function baseledger.wallets_ahead is
+  'The wallets whose last event lies ahead of the server''s clock by more than a second, the furthest '
+  'first: the clock was ahead when it was written, or is behind now. None of them is wrong: deadlines '
+  'count by the clock, and events go on in order.';
+revoke all on function baseledger.wallets_ahead from public;
+grant execute on function baseledger.wallets_ahead
+  to baseledger_operator, baseledger_auditor, baseledger_worker;
+--! EndIncluded functions/wallets_ahead.sql
+--! Included views/wallet_balances.sql
+-- Every wallet with its balances by deadline, as baseledger.balance() answers.
+create or replace view baseledger.wallet_balances as
+select
+  w.wallet_id,
+  w.unit,
+  w.scale,
+  w.available + d.due as available,
+  w.reserved - d.due as reserved,
+  w.spent,
+  w.overdraft_limit,
+  w.frozen,
+  w.seq,
+  w.last_event_at,
+  case when w.last_event_at > c.clock + interval '1 second'
+    then w.last_event_at - c.clock
+  end as ahead_by
+from baseledger.wallets w
+-- As in _clock and _as_of, which those who read a view may not call.
+cross join (
+  select case
+    when pg_is_in_recovery() then pg_last_xact_replay_timestamp()
+    else statement_timestamp()
+  end
+) as c(clock)
+cross join lateral (
+  select case
+    when w.last_event_at > c.clock + interval '1 second' then c.clock
+    else greatest(c.clock, w.last_event_at)
+  end
+) as i(instant)
+cross join lateral (
+  select coalesce(sum(r.held), 0)::bigint
+  from baseledger.reservations r
+  where r.wallet_id = w.wallet_id
+    and w.next_deadline <= i.instant
+    and r.expires_at <= i.instant
+    and r.expires_at < 'infinity'
+) as d(due);
+
+comment on view baseledger.wallet_balances is
+  'Every wallet with its balances now, in its smallest step; reservations past their deadline '
+  'count as returned.';
+comment on column baseledger.wallet_balances.ahead_by is
+  'By how much the last event lies ahead of the server''s clock, if by more than a second: the clock '
+  'was ahead when it was written, or is behind now. Deadlines count by the clock all the same.';
+revoke all on baseledger.wallet_balances from public;
+grant select on baseledger.wallet_balances to baseledger_auditor;
+--! EndIncluded views/wallet_balances.sql
+--! Included views/open_reservations.sql
+-- What is held, and for how long. Not those past their deadline: they count as returned.
+create or replace view baseledger.open_reservations as
+select
+  r.wallet_id,
+  r.reservation_id,
+  r.amount,
+  r.settled,
+  r.held,
+  r.expires_at,
+  r.expires_at - c.clock as time_left
+from baseledger.reservations r
+-- As in _clock, which those who read a view may not call.
+cross join (
+  select case
+    when pg_is_in_recovery()
+      then coalesce(pg_last_xact_replay_timestamp(), '-infinity')
+    else statement_timestamp()
+  end
+) as c(clock)
+where r.expires_at > c.clock;
+
+comment on view baseledger.open_reservations is
+  'Reservations that hold funds now: granted in all, settled so far, still held (the wallet''s '
+  'smallest step), and the time left until the deadline.';
+revoke all on baseledger.open_reservations from public;
+grant select on baseledger.open_reservations to baseledger_auditor;
+--! EndIncluded views/open_reservations.sql
+--! Included views/reservation_history.sql
+-- The life of each reservation, told from the journal. What it held is read off the wallet's
+-- reserved balance before and after each of its events.
+create or replace view baseledger.reservation_history as
+select
+  h.wallet_id,
+  h.reservation_id,
+  case
+    when h.ended is null then 'open'
+    when h.late > 0 then 'settled late'
+    when h.ended = 'charged' then 'settled'
+    else h.ended::text
+  end as status,
+  h.opened_at,
+  h.amount,
+  h.settled,
+  h.settlements,
+  h.amount - h.held - h.released as used,
+  h.settled - (h.amount - h.held - h.released) as overage,
+  h.released,
+  h.refunded,
+  h.held,
+  h.expires_at,
+  h.ended_at
+from (
+  select
+    e.wallet_id,
+    e.reservation_id,
+    min(e.occurred_at) as opened_at,
+    coalesce(sum(e.amount) filter (where e.event in ('reserved', 'extended', 'charged')), 0)
+      as amount,
+    coalesce(sum(e.amount) filter (where e.event in ('settled', 'charged')), 0) as settled,
+    count(*) filter (where e.event in ('settled', 'charged')) as settlements,
+    count(*) filter (where e.event = 'settled' and e.details @> '{"late": true}') as late,
+    coalesce(sum(
+      case
+        when e.event in ('cancelled', 'expired') then e.amount
+        when e.event = 'settled' and e.expires_at is null
+          then greatest(b.reserved - e.reserved - e.amount, 0)
+      end
+    ), 0) as released,
+    coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded,
+    sum(e.reserved - coalesce(b.reserved, 0)) as held,
+    (array_agg(e.expires_at order by e.seq desc) filter (where e.expires_at is not null))[1]
+      as expires_at,
+    -- An event that leaves its reservation open carries the deadline in force.
+    min(e.event) filter (
+      where e.event in ('cancelled', 'expired', 'charged')
+        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
+    ) as ended,
+    min(e.occurred_at) filter (
+      where e.event in ('cancelled', 'expired', 'charged')
+        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
+    ) as ended_at
+  from baseledger.events e
+  left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+  where e.reservation_id is not null
+  group by e.wallet_id, e.reservation_id
+) as h;
+
+comment on view baseledger.reservation_history is
+  'One row for each reservation there ever was: how it stands or ended (open, settled, settled '
+  'late, cancelled, expired), what was granted in all, settled (in how many parts; used is what '
+  'came out of the hold, overage what came on top), released, refunded and is still held, in the '
+  'wallet''s smallest step. As the journal has it: one past its deadline stays open here until the '
+  'sweep, or the next command of its wallet, has written its expiry.';
+revoke all on baseledger.reservation_history from public;
+grant select on baseledger.reservation_history to baseledger_auditor;
+--! EndIncluded views/reservation_history.sql
+--! Included functions/_hides.sql
+-- Whether a name does not show where it begins and ends, and so looks like another one, or like
+-- nothing: it is empty, or its first or last character is white space, a control character, or one
+-- without width or ink. By code points, as what a server takes for a blank depends on its locale. Two
+-- spellings of one letter (composed and decomposed) stay two names, as bytes decide.
+--
+-- The usual name begins and ends with a printable ASCII character, which comparisons of bytes tell
+-- without the regular expression. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._hides(p_name text)
+returns boolean
+language sql
+immutable
+parallel safe
+as $$
+  select not (
+      p_name collate "C" >= '!'
+      and p_name collate "C" < E'\x7f'
+      and pg_catalog.right(p_name, 1) collate "C" >= '!'
+      and pg_catalog.right(p_name, 1) collate "C" < E'\x7f'
+    )
+    and p_name collate "C" ~ pg_catalog.replace(
+      '^$|^[-]|[-]$',
+      '-',
+      E'\\u0001-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5'
+        '\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164'
+        '\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\U0001bca0-\\U0001bca3'
+        '\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff'
+    )
+$$;
+
+revoke all on function baseledger._hides from public;
+--! EndIncluded functions/_hides.sql
+--! Included functions/_invalid_field.sql
+-- The first field of a command that is not as it must be, or null: the one place for the limits
+-- of arguments. What a command gives a name to must show where it begins and ends (_hides); what it
+-- looks up may have been named before that was a rule. A SQL function without settings, so that it is
+-- inlined into the fold.
+create or replace function baseledger._invalid_field(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text,
+  p_amount bigint,
+  p_at_least bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_idempotency_key is null
+        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
+      or baseledger._hides(p_idempotency_key)
+      or pg_catalog.length(p_idempotency_key) > 255
+      then 'idempotency_key'
+    when p_reservation_id is null
+      and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
+      or case when p_op in ('reserve', 'charge')
+        then baseledger._hides(p_reservation_id)
+        else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      end
+      or pg_catalog.length(p_reservation_id) > 255
+      then 'reservation_id'
+    when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
+      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
+      then 'amount'
+    when p_at_least < 1 or p_at_least > p_amount
+      then 'at_least'
+    when p_op in ('reserve', 'extend') and (
+      p_ttl is null
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
+    )
+      then 'ttl'
+    when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
+      or pg_catalog.octet_length(p_metadata::text) > 16384
+      then 'metadata'
+    when p_op in ('freeze', 'unfreeze') and (
+      p_details ->> 'reason' is null
+      or pg_catalog.btrim(p_details ->> 'reason', E' \t\r\n') = ''
+      or pg_catalog.length(p_details ->> 'reason') > 1000
+    )
+      then 'reason'
+  end
+$$;
+
+revoke all on function baseledger._invalid_field from public;
+--! EndIncluded functions/_invalid_field.sql
+--! Included functions/_make_command.sql
+-- A single command as the fold takes it, with LGARG if a value is not allowed. A SQL function
+-- without settings, so that it is inlined, and what is constant in its caller is decided there.
+create or replace function baseledger._make_command(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_amount bigint default null,
+  p_at_least bigint default null,
+  p_ttl interval default null,
+  p_final boolean default null,
+  p_metadata jsonb default '{}',
+  p_details jsonb default null
+)
+returns baseledger._command
+language sql
+immutable
+as $$
+  select row(
+    p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl, p_final,
+    coalesce(p_metadata, '{}'), p_details, null,
+    case when baseledger._invalid_field(
+      p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
+      p_metadata, p_details
+    ) is not null then 'LGARG' end,
+    null, 1, 1
+  )::baseledger._command
+$$;
+
+revoke all on function baseledger._make_command from public;
+--! EndIncluded functions/_make_command.sql
+--! Included functions/_argument_detail.sql
+-- The detail of LGARG: the field, and what it must be.
+create or replace function baseledger._argument_detail(p_field text)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
+    when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
+      then 'must be 1 to 255 characters, the first and the last of them visible'
+    when p_field = 'amount' then 'must be a whole number above 0 (for settle, 0 is allowed), '
+      'in the wallet''s smallest step, up to 9223372036854775807'
+    when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
+    when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
+    when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
+    when p_field = 'reason' then 'must be 1 to 1000 characters and not blank'
+    when p_field = 'scale' then 'must be from 0 to 18'
+    when p_field = 'overdraft_limit' then 'must be null or a whole number of at least 0'
+    when p_field = 'final' then 'must be true or false'
+    when p_field = 'op' then 'must be a string'
+    when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
+    when p_field = 'at' then 'must be a time'
+    when p_field = 'limit' then 'must be from 1 to 100,000'
+    else 'is not a field of this command'
+  end)
+$$;
+
+revoke all on function baseledger._argument_detail from public;
+--! EndIncluded functions/_argument_detail.sql
+--! Included functions/open_wallet.sql
+-- Opens a wallet. A second opening finds the first and compares the terms.
+create or replace function baseledger.open_wallet(
+  p_wallet_id text,
+  p_unit text default 'USD',
+  p_scale integer default 9,
+  p_overdraft_limit bigint default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_terms jsonb := jsonb_build_object(
+    'unit', p_unit, 'scale', p_scale, 'overdraft_limit', p_overdraft_limit
+  );
+  v_event baseledger.events;
+  v_difference jsonb;
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('unit', p_unit);
+  if p_scale is null or p_scale not between 0 and 18 then
+    perform baseledger._raise('LGARG', baseledger._argument_detail('scale'));
+  end if;
+  if p_overdraft_limit < 0 then
+    perform baseledger._raise('LGARG', baseledger._argument_detail('overdraft_limit'));
+  end if;
+
+  if baseledger._invalid_field(
+    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null
+  ) is not null then
+    perform baseledger._raise('LGARG', baseledger._argument_detail('metadata'));
+  end if;
+
+  insert into baseledger.wallets (wallet_id, unit, scale, overdraft_limit, hash, last_event_at)
+    values (
+      p_wallet_id, p_unit, p_scale, p_overdraft_limit, decode(repeat('00', 32), 'hex'), '-infinity'
+    )
+    on conflict (wallet_id) do nothing;
+  if found then
+    -- One that was opened before this was a rule can be opened again.
+    if baseledger._hides(p_wallet_id) or baseledger._hides(p_unit) then
+      perform baseledger._raise('LGARG', baseledger._argument_detail(
+        case when baseledger._hides(p_wallet_id) then 'wallet_id' else 'unit' end
+      ));
+    end if;
+    return baseledger._single(p_wallet_id, baseledger._make_command(
+      'open', null, p_metadata => p_metadata, p_details => v_terms
+    ));
+  end if;
+
+  select * into v_event from baseledger.events e where e.wallet_id = p_wallet_id and e.seq = 1;
+  v_difference := baseledger._difference(v_event.details, v_terms);
+  if v_difference is not null then
+    perform baseledger._raise('LGIDK', v_difference);
+  end if;
+  return row(
+    v_event.wallet_id, v_event.seq, v_event.event, null, v_event.amount, v_event.available,
+    v_event.reserved, v_event.spent, null, v_event.occurred_at, null, true, null, null
+  )::baseledger.receipt;
+end
+$$;
+
+comment on function baseledger.open_wallet is
+  'Opens a wallet for amounts counted in the smallest step of p_unit: p_scale (0 to 18) decimal '
+  'digits, so 9 for USD means nano-dollars. Settlements may take available down to '
+  '-p_overdraft_limit; null = without limit, 0 = never below zero. Idempotent by id: opened again '
+  'on the same terms, it returns the first receipt with replayed = true (metadata stays as it '
+  'was). Refused with LGARG, and LGIDK when unit, scale or overdraft limit differ.';
+revoke all on function baseledger.open_wallet from public;
+grant execute on function baseledger.open_wallet to baseledger_operator;
+--! EndIncluded functions/open_wallet.sql
