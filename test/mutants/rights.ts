@@ -245,8 +245,8 @@ const closed: Mutant[] = [
   {
     about: "the list of rights lacks one",
     file: "functions/_rights.sql",
-    search: "{expire_due,next_due}",
-    replace: "{expire_due}",
+    search: "{expire_due,next_due,sweep_status,wallets_ahead}",
+    replace: "{expire_due,sweep_status,wallets_ahead}",
     tests: found,
   },
 ];
