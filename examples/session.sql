@@ -18,13 +18,13 @@ select event, amount, available, reserved, spent
 select * from baseledger.reserve('acme', 99000000000, 'call-2');
 
 -- Or take what is there, and lower the output limit of the call accordingly.
-select amount, available from baseledger.reserve('acme', 99000000000, 'call-2', p_at_least => 1);
-select event, amount, available from baseledger.cancel('acme', 'call-2', 'call-2-cancel');
+select amount, available from baseledger.reserve('acme', 99000000000, 'call-3', p_at_least => 1);
+select event, amount, available from baseledger.cancel('acme', 'call-3', 'call-3-cancel');
 
 -- Many commands in one round trip: one lock, one commit; each is granted or refused by itself.
 select seq, event, reservation_id, amount, available, refused from baseledger.post('acme', '[
-  {"op": "reserve", "idempotency_key": "call-3", "amount": 400000000, "ttl": 120},
-  {"op": "settle", "idempotency_key": "call-3-cost", "reservation_id": "call-3", "amount": 350000000},
+  {"op": "reserve", "idempotency_key": "call-4", "amount": 400000000, "ttl": 120},
+  {"op": "settle", "idempotency_key": "call-4-cost", "reservation_id": "call-4", "amount": 350000000},
   {"op": "cancel", "idempotency_key": "call-1-cancel", "reservation_id": "call-1"}
 ]');
 

@@ -1,15 +1,14 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ROOT, readRepositoryFile as read, readBlocks } from "./support/markdown.ts";
 import { transcript } from "./support/psql.ts";
+import { findPython } from "./support/python.ts";
 import { createDatabase, type TestDatabase } from "./support/server.ts";
 
 const run = promisify(execFile);
-const root = join(import.meta.dirname, "..");
-const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
 /** The examples in TypeScript. */
 const PROGRAMS = ["commit-then-call", "guard", "stream", "wrappers"];
@@ -24,22 +23,12 @@ const PYTHON = [
   ["with_psycopg2", "psycopg2"],
 ] as const;
 
-/** A Python that has a package: that of Debian's packages is in /usr/bin. */
-async function findPython(module: string): Promise<string | undefined> {
-  for (const python of ["python3", "/usr/bin/python3"]) {
-    const found = await run(python, ["-c", `import ${module}`]).catch(() => undefined);
-    if (found) return python;
-  }
-  return undefined;
-}
-
 /** Those that the README shows. */
-const SHOWN = ["guard", "wrappers"];
+const SHOWN = ["guard", "stream", "wrappers"];
 
 /** The fenced blocks of a language in a Markdown file. */
 function blocks(markdown: string, language: string): string[] {
-  const fences = markdown.matchAll(/^```(\w*)\n(.*?)^```$/gms);
-  return [...fences].filter(([, found]) => found === language).map(([, , block]) => block ?? "");
+  return readBlocks(markdown).flatMap((block) => (block.language === language ? block.text : []));
 }
 
 let database: TestDatabase;
@@ -58,7 +47,7 @@ afterAll(async () => {
 describe("examples", () => {
   test("the psql session prints what it is committed with", async () => {
     const printed = await transcript(sql, read("examples/session.sql"));
-    await expect(printed).toMatchFileSnapshot(join(root, "examples/session.out"));
+    await expect(printed).toMatchFileSnapshot(join(ROOT, "examples/session.out"));
   });
 
   /** What a program prints, which is the same when it is run again on that database. */
@@ -72,16 +61,16 @@ describe("examples", () => {
   }
 
   test.each(PROGRAMS)("%s prints what it is committed with, also a second time", async (name) => {
-    const file = join(root, `examples/${name}.ts`);
+    const file = join(ROOT, `examples/${name}.ts`);
     const printed = await twice(process.execPath, ...OLDER, file);
-    await expect(printed).toMatchFileSnapshot(join(root, `examples/${name}.out`));
+    await expect(printed).toMatchFileSnapshot(join(ROOT, `examples/${name}.out`));
   });
 
   test.for(PYTHON)("%s prints the same with %s", async ([name, module], { skip }) => {
     const python = await findPython(module);
     if (!python) return skip(`there is no python3 with ${module}`);
-    const printed = await twice(python, join(root, `examples/python/${name}.py`));
-    await expect(printed).toMatchFileSnapshot(join(root, `examples/python/${name}.out`));
+    const printed = await twice(python, join(ROOT, `examples/python/${name}.py`));
+    await expect(printed).toMatchFileSnapshot(join(ROOT, `examples/python/${name}.out`));
   });
 
   test("the chain can be checked by hand, as its documentation says, by an auditor", async () => {

@@ -24,7 +24,7 @@ beforeEach(async () => {
   directory = fs.mkdtempSync(join(tmpdir(), "migrate-locks-"));
   options = releaseOnTop(directory, [ALTER]);
   ledger = await createLedger();
-  await openWallet(ledger, "w", 1000n);
+  await openWallet(ledger, "w", 1_000_000_000n);
   const [row] = await ledger.admin<{ port: number }[]>`
     select current_setting('port')::int as port`;
   const { host, user, pass } = ledger.admin.options;

@@ -49,10 +49,8 @@ async function restore(installed: Installed, folder: string): Promise<void> {
     const name = `restored${restorer ? "_by_another" : ""}`;
     await admin.unsafe(`create database ${name} template template0`);
     if (restorer) await admin.unsafe(`grant create on database ${name} to ${restorer}`);
-    const flags = ["--no-owner", "--no-privileges", "--exit-on-error", "-n", "baseledger"];
+    const flags = ["--no-owner", "--no-privileges", "--exit-on-error"];
     const schema = connect(address(name, restorer));
-    // With -n, pg_restore leaves making the schema to us; it would belong to whoever restores.
-    await schema`create schema baseledger`;
     await installed.tool("pg_restore", ["-d", address(name, restorer), ...flags, dump]);
     await schema.unsafe(`
       grant usage on schema baseledger to baseledger_agent;

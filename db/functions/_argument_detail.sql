@@ -6,7 +6,7 @@ immutable
 as $$
   select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
     when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
-      then 'must be 1 to 255 characters and not blank'
+      then 'must be 1 to 255 characters, the first and the last of them visible'
     when p_field = 'amount' then 'must be a whole number above 0 (for settle, 0 is allowed), '
       'in the wallet''s smallest step, up to 9223372036854775807'
     when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'

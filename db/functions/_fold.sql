@@ -52,7 +52,7 @@ declare
   v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
-  v_ahead interval := '0';            -- by how much that lies ahead of the clock
+  v_ahead interval;                   -- by how much that lies ahead of the clock, if anybody looked
   v_look_due boolean;
   v_due record;                       -- a chunk of what is due
   v_next_command integer;
@@ -252,8 +252,8 @@ begin
             when v_last.available < v_amount then 'LGNSF'
           end;
           v_hold := row(
-            v_hold.reservation_id, 'open', v_amount, 0, v_amount, v_at - v_ahead + v_command.ttl,
-            false, v_hold.net, null, null
+            v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+            coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null
           )::baseledger._hold;
           v_move := row(
             'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
@@ -347,7 +347,7 @@ begin
             v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
-              v_hold.held + v_reserved, v_at - v_ahead + v_command.ttl, false,
+              v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
               v_hold.net, null, null
             )::baseledger._hold;
             v_move := row(
@@ -426,9 +426,9 @@ begin
 
     if v_command.refused is not null then
       v_command.detail := coalesce(v_command.detail, baseledger._refusal_detail(
-        v_command.refused, p_wallet_id, v_at - v_ahead, v_last.available + coalesce(v_rest, 0),
-        v_last.reserved - coalesce(v_rest, 0), v_last.spent, v_wallet.overdraft_limit, v_available,
-        v_command, v_hold, v_holds
+        v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+        v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0), v_last.spent,
+        v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
       ));
       if p_raises then
         perform baseledger._raise(v_command.refused, v_command.detail);
@@ -468,11 +468,14 @@ begin
   if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
     return v_receipts[:v_asked];
   end if;
-  if v_last.reserved < 0 or v_last.spent < 0
-    or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
-      and v_last.available < v_wallet.available
-  then
-    perform baseledger._unsound(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+    -- Below the limit on record is what a backlog will return, or was there before.
+    if v_last.reserved < 0 or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+        and v_last.available < v_wallet.available
+    then
+      perform baseledger._unsound(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+    end if;
   end if;
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);

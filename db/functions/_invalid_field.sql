@@ -1,5 +1,7 @@
 -- The first field of a command that is not as it must be, or null: the one place for the limits
--- of arguments. A SQL function without settings, so that it is inlined into the fold.
+-- of arguments. What a command gives a name to must show where it begins and ends (_hides); what it
+-- looks up may have been named before that was a rule. A SQL function without settings, so that it is
+-- inlined into the fold.
 create or replace function baseledger._invalid_field(
   p_op text,
   p_idempotency_key text,
@@ -18,12 +20,15 @@ as $$
   select case
     when p_idempotency_key is null
         and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
-      or pg_catalog.btrim(p_idempotency_key, E' \t\r\n') = ''
+      or baseledger._hides(p_idempotency_key)
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
       and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
-      or pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      or case when p_op in ('reserve', 'charge')
+        then baseledger._hides(p_reservation_id)
+        else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      end
       or pg_catalog.length(p_reservation_id) > 255
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
@@ -37,8 +42,7 @@ as $$
       or p_ttl > interval '720 hours'
     )
       then 'ttl'
-    when p_metadata is null
-      or pg_catalog.jsonb_typeof(p_metadata) <> 'object'
+    when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
       or pg_catalog.octet_length(p_metadata::text) > 16384
       then 'metadata'
     when p_op in ('freeze', 'unfreeze') and (

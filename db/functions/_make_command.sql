@@ -20,7 +20,7 @@ as $$
     coalesce(p_metadata, '{}'), p_details, null,
     case when baseledger._invalid_field(
       p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
-      coalesce(p_metadata, '{}'), p_details
+      p_metadata, p_details
     ) is not null then 'LGARG' end,
     null, 1, 1
   )::baseledger._command

@@ -42,6 +42,12 @@ begin
     )
     on conflict (wallet_id) do nothing;
   if found then
+    -- One that was opened before this was a rule can be opened again.
+    if baseledger._hides(p_wallet_id) or baseledger._hides(p_unit) then
+      perform baseledger._raise('LGARG', baseledger._argument_detail(
+        case when baseledger._hides(p_wallet_id) then 'wallet_id' else 'unit' end
+      ));
+    end if;
     return baseledger._single(p_wallet_id, baseledger._make_command(
       'open', null, p_metadata => p_metadata, p_details => v_terms
     ));

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { generate } from "../generate/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { EXIT, UsageError } from "./failure.ts";
+import { asCheck, EXIT, UsageError } from "./failure.ts";
 import { printLine } from "./output.ts";
 
 const SCHEMA = "baseledger";
@@ -18,7 +18,10 @@ export function generateCommand(): Command {
   const command = new Command("generate")
     .argument("<file>", "the TypeScript module to write", moduleName)
     .option("--schema <name>", "the schema that has the functions", SCHEMA)
-    .option("--check", "write nothing; exit 1 if the file is not what would be written")
+    .option(
+      "--check",
+      "write nothing; exit 1 if the file is not what would be written, 4 if that is not known",
+    )
     .addHelpText(
       "after",
       "\nThe package has the wrappers of its own functions. This is for functions of yours, and for a" +
@@ -35,7 +38,8 @@ export function generateCommand(): Command {
 
 async function runGenerate(file: string, options: Options): Promise<void> {
   const { check, schema } = options;
-  const wanted = await withConnection(options, (sql) => generate(sql, { schema }));
+  const make = () => withConnection(options, (sql) => generate(sql, { schema }));
+  const wanted = await (check ? asCheck(make) : make());
   if (existsSync(file) && readFileSync(file, "utf8") === wanted) {
     printLine(`${file} is up to date`);
   } else if (check) {

@@ -29,6 +29,7 @@ beforeAll(async () => {
     reservationId: "call-1",
     amount: 181_500_000n,
     idempotencyKey: "cost",
+    metadata: { model: "x" },
   });
   settledAt = settled.occurredAt?.toISOString() ?? "";
   await withdraw(sql, { walletId, amount: 2_000_000_000n, idempotencyKey: "payback" });
@@ -87,6 +88,13 @@ test("as CSV has plain amounts, and no name that a spreadsheet would run", async
     reserved: "1.00",
     available: "1009.3185",
   });
+});
+
+test("as CSV has what was spent, until when it is held, why, and the metadata", async () => {
+  const rows = read((await baseledger(["statement", walletId, "--csv"], env)).stdout);
+  expect(rows[4]).toMatchObject({ event: "settled", spent: "0.1815", metadata: '{"model":"x"}' });
+  expect(rows[6]).toMatchObject({ event: "reserved", expires_at: expect.stringMatching(/Z$/) });
+  expect(rows[7]).toMatchObject({ reason: "audit", details: '{"reason":"audit"}' });
 });
 
 test("as CSV of a time without events has two equal balances", async () => {

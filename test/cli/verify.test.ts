@@ -78,6 +78,7 @@ describe("verify", () => {
         delete from baseledger.wallets where wallet_id = 'beta'`);
     const { code, stdout } = await baseledger(["verify", "--json"], env);
     expect(code).toBe(1);
+    expect(stdout).not.toContain("null");
     expect(JSON.parse(stdout)).toMatchObject([
       { walletId: "beta", check: "orphan", expected: "a wallet", found: "none" },
     ]);

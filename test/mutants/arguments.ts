@@ -87,8 +87,38 @@ export const argumentsOf: readonly Mutant[] = [
   {
     about: "keys may be blank",
     file: INVALID,
-    search: "      or pg_catalog.btrim(p_idempotency_key, E' \\t\\r\\n') = ''\n",
+    search: "      or baseledger._hides(p_idempotency_key)\n",
     replace: "",
+  },
+  {
+    about: "a reservation may begin or end with what does not show",
+    file: INVALID,
+    search: "then baseledger._hides(p_reservation_id)",
+    replace: "then pg_catalog.btrim(p_reservation_id, E' \\t\\r\\n') = ''",
+  },
+  {
+    about: "a reservation of before cannot be settled under its name",
+    file: INVALID,
+    search: "case when p_op in ('reserve', 'charge')\n",
+    replace: "case when true\n",
+  },
+  {
+    about: "a wallet may begin or end with what does not show",
+    file: "functions/open_wallet.sql",
+    search: "if baseledger._hides(p_wallet_id) or",
+    replace: "if",
+  },
+  {
+    about: "a name may end with what does not show",
+    file: "functions/_hides.sql",
+    search: "'^$|^[-]|[-]$'",
+    replace: "'^$|^[-]'",
+  },
+  {
+    about: "only the first character of a name is looked at",
+    file: "functions/_hides.sql",
+    search: "and pg_catalog.right(p_name, 1) collate \"C\" >= '!'",
+    replace: "and true",
   },
   {
     about: "keys may have 256 characters",
@@ -111,7 +141,7 @@ export const argumentsOf: readonly Mutant[] = [
   {
     about: "metadata may be anything",
     file: INVALID,
-    search: "      or pg_catalog.jsonb_typeof(p_metadata) <> 'object'\n",
+    search: "pg_catalog.jsonb_typeof(p_metadata) <> 'object'\n      or ",
     replace: "",
   },
   {

@@ -82,28 +82,27 @@ const time: Mutant[] = [
   {
     about: "a reservation is still open at its deadline",
     file: FOLD,
-    search: "p_commands[v_next_due].due_at <= v_at then",
-    replace: "p_commands[v_next_due].due_at < v_at then",
+    search: "p_commands[v_next_due].due_at <= v_at - v_ahead then",
+    replace: "p_commands[v_next_due].due_at < v_at - v_ahead then",
     tests: ["test/concurrency/deadline.test.ts"],
   },
   {
     about: "expires nothing at its very deadline",
     file: FOLD,
-    search: "continue when v_hold.status <> 'open' or v_hold.expires_at > v_at;",
-    replace: "continue when v_hold.status <> 'open' or v_hold.expires_at >= v_at;",
+    search: "continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;",
+    replace: "continue when v_hold.status <> 'open' or v_hold.expires_at >= v_at - v_ahead;",
   },
   {
     about: "what a command before it has extended expires all the same",
     file: FOLD,
-    search: "continue when v_hold.status <> 'open' or v_hold.expires_at > v_at;",
+    search: "continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;",
     replace: "continue when v_hold.status <> 'open';",
   },
   {
     about: "commands do not expire what is due",
     file: FOLD,
-    search:
-      "if v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond' then\n    v_look_due",
-    replace: "if v_asked = 0 then\n    v_look_due",
+    search: "    if v_look_due then\n      v_since",
+    replace: "    if v_asked = 0 then\n      v_since",
   },
   {
     about: "the next deadline is that of the newest reservation",
@@ -114,14 +113,14 @@ const time: Mutant[] = [
   {
     about: "what comes due is looked for too early",
     file: "functions/_due.sql",
-    search: "and r.expires_at <= p_until",
-    replace: "and r.expires_at < p_until - interval '1 minute'",
+    search: "and r.expires_at <= c_until",
+    replace: "and r.expires_at < c_until - interval '1 minute'",
   },
   {
     about: "the sweep of a wallet knows no limit",
     file: "functions/_due.sql",
-    search: "        limit p_limit\n",
-    replace: "",
+    search: "filter (where d.n <= c_limit),\n      array_agg(row(\n        d.reservation_id",
+    replace: ",\n      array_agg(row(\n        d.reservation_id",
     tests: ["expire_due.sql", "test/concurrency/sweep.test.ts"],
   },
   {
@@ -229,7 +228,7 @@ const reserving: Mutant[] = [
   {
     about: "extend keeps the old deadline",
     file: FOLD,
-    search: "v_hold.held + v_reserved, v_at + v_command.ttl, false,",
+    search: "v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,",
     replace: "v_hold.held + v_reserved, v_hold.expires_at, false,",
   },
   {
@@ -300,13 +299,14 @@ const settling: Mutant[] = [
   {
     about: "the overdraft limit has the wrong sign",
     file: FOLD,
-    search: "v_last.available < -v_wallet.overdraft_limit - v_available",
-    replace: "v_last.available < v_wallet.overdraft_limit - v_available",
+    search: "              < -v_wallet.overdraft_limit - v_available",
+    replace: "              < v_wallet.overdraft_limit - v_available",
   },
   {
     about: "there is no overdraft limit",
     file: FOLD,
-    search: "when v_available < 0 and v_last.available < -v_wallet.overdraft_limit - v_available",
+    search:
+      "when v_available < 0 and v_last.available + coalesce(v_rest, 0)\n              < -v_wallet.overdraft_limit - v_available",
     replace: "when false",
   },
   {
@@ -385,8 +385,8 @@ const writing: Mutant[] = [
   {
     about: "a refusal writes the expiries it has met",
     file: FOLD,
-    search: "if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired then",
-    replace: "if v_asked > 0 and v_last.seq = v_wallet.seq then",
+    search: "if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then",
+    replace: "if v_asked > 0 and v_last.seq = v_wallet.seq and v_bounded is null then",
   },
   {
     about: "the hash does not cover the one before",
@@ -419,6 +419,120 @@ const writing: Mutant[] = [
     file: FOLD,
     search: "v_command.refused, v_command.detail\n      )::baseledger.receipt;\n      continue;",
     replace: "v_command.refused, v_command.detail\n      )::baseledger.receipt;\n      exit;",
+  },
+];
+
+const STORM = concurrency("storm");
+const NAMED = "if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then";
+
+const storms: Mutant[] = [
+  {
+    about: "a command expires all that is due, however much",
+    file: "functions/_due_chunk.sql",
+    search: "select 1000",
+    replace: "select 1000000",
+    tests: STORM,
+  },
+  {
+    about: "a backlog is not told",
+    file: FOLD,
+    search: `v_note := coalesce(v_note, '{}') || '{"backlog": true}';`,
+    replace: "",
+    tests: STORM,
+  },
+  {
+    about: "what a command names in the backlog is open",
+    file: FOLD,
+    search: NAMED,
+    replace: "if false then",
+    tests: STORM,
+  },
+  {
+    about: "what is due and not expired gives no funds",
+    file: FOLD,
+    search: "          if v_rest > 0\n",
+    replace: "          if false\n",
+    tests: STORM,
+  },
+  {
+    about: "a fold knows no end of expiries",
+    file: FOLD,
+    search: "v_asked + 10 * baseledger._due_chunk()",
+    replace: "v_asked + 1000 * baseledger._due_chunk()",
+    tests: STORM,
+  },
+  {
+    about: "a refused batch forgets what it has expired, however much is due",
+    file: FOLD,
+    search: " + v_expired and v_bounded is null then",
+    replace: " + v_expired then",
+    tests: STORM,
+  },
+  {
+    about: "a settlement waits for what is due to expire",
+    file: FOLD,
+    search: "v_available < 0 and v_last.available + coalesce(v_rest, 0)",
+    replace: "v_available < 0 and v_last.available",
+    tests: STORM,
+  },
+  {
+    about: "a refusal tells what is available on record",
+    file: FOLD,
+    search: "v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0)",
+    replace: "v_last.available, v_last.reserved",
+    tests: STORM,
+  },
+  {
+    about: "the past does not know of a backlog",
+    file: "functions/balance_at.sql",
+    search: "      and e.details -> 'backlog' is null\n",
+    replace: "",
+    tests: STORM,
+  },
+];
+
+const clocks: Mutant[] = [
+  {
+    about: "deadlines count by a wallet's own time",
+    file: "functions/_ahead.sql",
+    search: "if p_at > c_clock + baseledger._clock_slack() then",
+    replace: "if false then",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "a single command does not look where the clock is",
+    file: FOLD,
+    search: "    or v_at > clock_timestamp() + baseledger._clock_slack()\n",
+    replace: "",
+    tests: ["wallets_ahead.sql", "journal.sql"],
+  },
+  {
+    about: "a repeated key is compared by when its event is dated",
+    file: FOLD,
+    search: "v_stored.expires_at - baseledger._instant(v_stored.occurred_at, v_stored.details)",
+    replace: "v_stored.expires_at - v_stored.occurred_at",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "a balance counts by a last event that lies ahead",
+    file: "functions/_as_of.sql",
+    search: "when p_last_event_at > p_clock + baseledger._clock_slack() then p_clock",
+    replace: "when false then p_clock",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "verify counts deadlines by when an event is dated",
+    file: "functions/_verify_events.sql",
+    search: "baseledger._instant(l.occurred_at, l.details) as instant",
+    replace: "l.occurred_at as instant",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "a standby counts by its own clock",
+    file: "functions/_clock.sql",
+    search: "when pg_catalog.pg_is_in_recovery() then",
+    replace: "when false then",
+    tests: ["test/standby.test.ts"],
   },
 ];
 
@@ -494,5 +608,7 @@ export const fold: readonly Mutant[] = [
   ...settling,
   ...charging,
   ...writing,
+  ...storms,
+  ...clocks,
   ...reading,
 ];

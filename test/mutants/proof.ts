@@ -75,14 +75,14 @@ export const proof: readonly Mutant[] = [
   {
     about: "verify lets a reservation be cancelled after its deadline",
     file: EVENTS,
-    search: "when 'cancelled' then j.was_open and j.life_deadline > j.occurred_at\n",
+    search: "when 'cancelled' then j.was_open and j.life_deadline > j.instant\n",
     replace: "when 'cancelled' then j.was_open\n",
     tests,
   },
   {
     about: "verify lets a settled reservation be settled again",
     file: EVENTS,
-    search: "else j.was_open and j.life_deadline > j.occurred_at\n                and j.final",
+    search: "else j.was_open and j.life_deadline > j.instant\n                and j.final",
     replace: "else true\n                and j.final",
     tests,
   },

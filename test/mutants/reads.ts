@@ -17,14 +17,14 @@ export const reads: readonly Mutant[] = [
   {
     about: "balance trusts a clock that stepped back",
     file: "functions/balance.sql",
-    search: "greatest(clock_timestamp(), w.last_event_at)",
-    replace: "clock_timestamp()",
+    search: "baseledger._as_of(v_clock, w.last_event_at)",
+    replace: "v_clock",
   },
   {
     about: "balance is as of the start of the transaction",
     file: "functions/balance.sql",
-    search: "greatest(clock_timestamp(), w.last_event_at)",
-    replace: "greatest(now(), w.last_event_at)",
+    search: "v_clock constant timestamptz := baseledger._clock();",
+    replace: "v_clock constant timestamptz := now();",
     tests: ["balance.sql", "test/concurrency/deadline.test.ts"],
   },
   {
@@ -42,14 +42,14 @@ export const reads: readonly Mutant[] = [
   {
     about: "balance_at does not count what is due and not swept",
     file: "functions/balance_at.sql",
-    search: "and r.expires_at <= v_at and",
-    replace: "and false and",
+    search: "              and r.expires_at <= v_as_of\n",
+    replace: "              and false\n",
   },
   {
     about: "balance_at returns a reservation only after its deadline",
     file: "functions/balance_at.sql",
-    search: "and e.expires_at <= v_at",
-    replace: "and e.expires_at < v_at",
+    search: "and e.expires_at <= v_as_of",
+    replace: "and e.expires_at < v_as_of",
   },
   {
     about: "balance_at does not know of a freeze at that very instant",
@@ -60,14 +60,14 @@ export const reads: readonly Mutant[] = [
   {
     about: "balance_at knows the future",
     file: "functions/balance_at.sql",
-    search: "select least(p_at, greatest(clock_timestamp(), w.last_event_at)) into v_at",
-    replace: "select p_at into v_at",
+    search: "      v_at,\n      baseledger._as_of(v_clock, w.last_event_at),\n",
+    replace: "      v_at,\n",
   },
   {
     about: "balance_at takes the start of the transaction for now",
     file: "functions/balance_at.sql",
-    search: "greatest(clock_timestamp(), w.last_event_at)) into v_at",
-    replace: "greatest(now(), w.last_event_at)) into v_at",
+    search: "v_clock constant timestamptz := baseledger._clock();",
+    replace: "v_clock constant timestamptz := now();",
     tests: ["test/concurrency/deadline.test.ts"],
   },
   {
@@ -91,7 +91,7 @@ export const reads: readonly Mutant[] = [
   {
     about: "the view of open reservations shows those past their deadline",
     file: "views/open_reservations.sql",
-    search: "where r.expires_at > statement_timestamp()",
+    search: "where r.expires_at > c.clock",
     replace: "where true",
   },
   {

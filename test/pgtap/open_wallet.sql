@@ -80,10 +80,10 @@ select is(
     tap.brief(baseledger.open_wallet('W')),
     tap.brief(baseledger.open_wallet(repeat('🙂', 255), repeat('₿', 255), 18,
       9223372036854775807, tap.metadata(16384))),
-    tap.brief(baseledger.open_wallet(' w '))
+    tap.brief(baseledger.open_wallet('w  w'))
   ],
   array['#1 opened: 0/0/0', '#1 opened: 0/0/0', '#1 opened: 0/0/0'],
-  'ids are taken as they are: case, blanks around, 255 characters of any script'
+  'ids are taken as they are: case, blanks inside, 255 characters of any script'
 );
 select is(
   (baseledger.balance(repeat('🙂', 255))).overdraft_limit, 9223372036854775807,

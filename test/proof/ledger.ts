@@ -19,6 +19,7 @@ import {
   findInvalid,
   invalid,
   isId,
+  isName,
   type Op,
   type Refusal,
   readCommand,
@@ -213,6 +214,8 @@ function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: C
   const id = walletId as string;
   const known = ledger.get(id);
   if (!known) {
+    if (!isName(id)) return invalid("wallet_id");
+    if (!isName(terms.unit)) return invalid("unit");
     const opened = fold(emptyWallet(id, terms), [command], clock(id), undefined, PROOF_SLACK);
     ledger.set(id, opened.wallet);
     return opened.receipts;

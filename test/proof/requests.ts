@@ -86,6 +86,51 @@ export function isId(id: string | null, longest = 255): boolean {
   return id !== null && /[^ \t\r\n]/.test(id) && [...id].length <= longest;
 }
 
+/** Code points that do not show: white space, controls, and what has no width or ink. */
+const HIDDEN: readonly (readonly [number, number])[] = [
+  ...([
+    [0, 0x20],
+    [0x7f, 0xa0],
+    [0xad, 0xad],
+    [0x34f, 0x34f],
+    [0x61c, 0x61c],
+  ] as const),
+  ...([
+    [0x115f, 0x1160],
+    [0x1680, 0x1680],
+    [0x17b4, 0x17b5],
+    [0x180b, 0x180f],
+  ] as const),
+  ...([
+    [0x2000, 0x200f],
+    [0x2028, 0x202f],
+    [0x205f, 0x206f],
+    [0x2800, 0x2800],
+  ] as const),
+  ...([
+    [0x3000, 0x3000],
+    [0x3164, 0x3164],
+    [0xfe00, 0xfe0f],
+    [0xfeff, 0xfeff],
+  ] as const),
+  ...([
+    [0xffa0, 0xffa0],
+    [0xfff0, 0xfffb],
+    [0x1bca0, 0x1bca3],
+    [0x1d173, 0x1d17a],
+  ] as const),
+  [0xe0000, 0xe0fff],
+];
+
+/** Whether a new thing may have this name: it shows where it begins and where it ends. */
+export function isName(name: string | null): boolean {
+  const points = [...(name ?? "")].map((character) => character.codePointAt(0) ?? 0);
+  const shows = (at: number) =>
+    points.length > 0 &&
+    !HIDDEN.some(([from, to]) => (points.at(at) ?? 0) >= from && (points.at(at) ?? 0) <= to);
+  return isId(name) && shows(0) && shows(-1);
+}
+
 const KEYLESS: readonly Op[] = ["freeze", "unfreeze", "transfer_in", "open"];
 const NAMING: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge", "refund"];
 const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze", "open"];
@@ -96,8 +141,10 @@ const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze",
  */
 export function findInvalid(command: Command): Refusal | undefined {
   const { op, idempotency_key: key, reservation_id: id, amount, at_least, ttl } = command;
-  if (key === null ? !KEYLESS.includes(op) : !isId(key)) return invalid("idempotency_key");
-  if (id === null ? NAMING.includes(op) : !isId(id)) return invalid("reservation_id");
+  if (key === null ? !KEYLESS.includes(op) : !isName(key)) return invalid("idempotency_key");
+  // What is looked up may have had its name before that was a rule.
+  const fits = op === "reserve" || op === "charge" ? isName : isId;
+  if (id === null ? NAMING.includes(op) : !fits(id)) return invalid("reservation_id");
   const smallest = op === "settle" ? 0n : 1n;
   if (amount === null ? !WITHOUT_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
   if (at_least !== null && (at_least < 1n || at_least > (amount ?? 0n))) return invalid("at_least");

@@ -12,17 +12,21 @@ export function statements(script: string): string[] {
 export async function transcript(sql: postgres.Sql, script: string): Promise<string> {
   const parts: string[] = [];
   for (const statement of statements(script)) {
-    parts.push(`${statement};`, await answer(sql, statement));
+    parts.push(`${statement};`, (await answerOf(sql, statement)).text);
   }
   return `${parts.join("\n")}\n`;
 }
 
-async function answer(sql: postgres.Sql, statement: string): Promise<string> {
+/** What psql would print for a statement, and the SQLSTATE if it failed. */
+export async function answerOf(
+  sql: postgres.Sql,
+  statement: string,
+): Promise<{ readonly text: string; readonly code?: string }> {
   try {
-    return table((await sql.unsafe(statement).values()) as unknown as Result);
+    return { text: table((await sql.unsafe(statement).values()) as unknown as Result) };
   } catch (error) {
     const { message, detail, hint, code } = error as postgres.PostgresError;
-    return `ERROR:  ${code}: ${message}\nDETAIL:  ${detail}\nHINT:  ${hint}\n`;
+    return { text: `ERROR:  ${code}: ${message}\nDETAIL:  ${detail}\nHINT:  ${hint}\n`, code };
   }
 }
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:0b5a4e12e4c4e8932a144547de82d22c0829c6e7
+--! Hash: sha1:eef28fff291fc63404429c688ef275d8776cfd27
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -146,6 +146,157 @@ comment on schema baseledger is
   'p_at: The instant; after now means now.\n'
   'p_limit: How many at most, 1 to 100,000.';
 
+--! Included functions/_hides.sql
+-- Whether a name does not show where it begins and ends, and so looks like another one, or like
+-- nothing: it is empty, or its first or last character is white space, a control character, or one
+-- without width or ink. By code points, as what a server takes for a blank depends on its locale. Two
+-- spellings of one letter (composed and decomposed) stay two names, as bytes decide.
+--
+-- The usual name begins and ends with a printable ASCII character, which comparisons of bytes tell
+-- without the regular expression. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._hides(p_name text)
+returns boolean
+language sql
+immutable
+parallel safe
+as $$
+  select not (
+      p_name collate "C" >= '!'
+      and p_name collate "C" < E'\x7f'
+      and pg_catalog.right(p_name, 1) collate "C" >= '!'
+      and pg_catalog.right(p_name, 1) collate "C" < E'\x7f'
+    )
+    and p_name collate "C" ~ pg_catalog.replace(
+      '^$|^[-]|[-]$',
+      '-',
+      E'\\u0001-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5'
+        '\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164'
+        '\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\U0001bca0-\\U0001bca3'
+        '\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff'
+    )
+$$;
+
+revoke all on function baseledger._hides from public;
+--! EndIncluded functions/_hides.sql
+--! Included functions/_invalid_field.sql
+-- The first field of a command that is not as it must be, or null: the one place for the limits
+-- of arguments. What a command gives a name to must show where it begins and ends (_hides); what it
+-- looks up may have been named before that was a rule. A SQL function without settings, so that it is
+-- inlined into the fold.
+create or replace function baseledger._invalid_field(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text,
+  p_amount bigint,
+  p_at_least bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_idempotency_key is null
+        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
+      or baseledger._hides(p_idempotency_key)
+      or pg_catalog.length(p_idempotency_key) > 255
+      then 'idempotency_key'
+    when p_reservation_id is null
+      and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
+      or case when p_op in ('reserve', 'charge')
+        then baseledger._hides(p_reservation_id)
+        else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      end
+      or pg_catalog.length(p_reservation_id) > 255
+      then 'reservation_id'
+    when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
+      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
+      then 'amount'
+    when p_at_least < 1 or p_at_least > p_amount
+      then 'at_least'
+    when p_op in ('reserve', 'extend') and (
+      p_ttl is null
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
+    )
+      then 'ttl'
+    when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
+      or pg_catalog.octet_length(p_metadata::text) > 16384
+      then 'metadata'
+    when p_op in ('freeze', 'unfreeze') and (
+      p_details ->> 'reason' is null
+      or pg_catalog.btrim(p_details ->> 'reason', E' \t\r\n') = ''
+      or pg_catalog.length(p_details ->> 'reason') > 1000
+    )
+      then 'reason'
+  end
+$$;
+
+revoke all on function baseledger._invalid_field from public;
+--! EndIncluded functions/_invalid_field.sql
+--! Included functions/_make_command.sql
+-- A single command as the fold takes it, with LGARG if a value is not allowed. A SQL function
+-- without settings, so that it is inlined, and what is constant in its caller is decided there.
+create or replace function baseledger._make_command(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_amount bigint default null,
+  p_at_least bigint default null,
+  p_ttl interval default null,
+  p_final boolean default null,
+  p_metadata jsonb default '{}',
+  p_details jsonb default null
+)
+returns baseledger._command
+language sql
+immutable
+as $$
+  select row(
+    p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl, p_final,
+    coalesce(p_metadata, '{}'), p_details, null,
+    case when baseledger._invalid_field(
+      p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
+      p_metadata, p_details
+    ) is not null then 'LGARG' end,
+    null, 1, 1
+  )::baseledger._command
+$$;
+
+revoke all on function baseledger._make_command from public;
+--! EndIncluded functions/_make_command.sql
+--! Included functions/_argument_detail.sql
+-- The detail of LGARG: the field, and what it must be.
+create or replace function baseledger._argument_detail(p_field text)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
+    when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
+      then 'must be 1 to 255 characters, the first and the last of them visible'
+    when p_field = 'amount' then 'must be a whole number above 0 (for settle, 0 is allowed), '
+      'in the wallet''s smallest step, up to 9223372036854775807'
+    when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
+    when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
+    when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
+    when p_field = 'reason' then 'must be 1 to 1000 characters and not blank'
+    when p_field = 'scale' then 'must be from 0 to 18'
+    when p_field = 'overdraft_limit' then 'must be null or a whole number of at least 0'
+    when p_field = 'final' then 'must be true or false'
+    when p_field = 'op' then 'must be a string'
+    when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
+    when p_field = 'at' then 'must be a time'
+    when p_field = 'limit' then 'must be from 1 to 100,000'
+    else 'is not a field of this command'
+  end)
+$$;
+
+revoke all on function baseledger._argument_detail from public;
+--! EndIncluded functions/_argument_detail.sql
 --! Included functions/_clock_slack.sql
 -- How far a wallet's last event may lie ahead of the server's clock and still stand for it: so that a
 -- clock that is coarse, or is set back a little, makes no difference. A SQL function without settings,
@@ -629,6 +780,12 @@ begin
     )
     on conflict (wallet_id) do nothing;
   if found then
+    -- One that was opened before this was a rule can be opened again.
+    if baseledger._hides(p_wallet_id) or baseledger._hides(p_unit) then
+      perform baseledger._raise('LGARG', baseledger._argument_detail(
+        case when baseledger._hides(p_wallet_id) then 'wallet_id' else 'unit' end
+      ));
+    end if;
     return baseledger._single(p_wallet_id, baseledger._make_command(
       'open', null, p_metadata => p_metadata, p_details => v_terms
     ));
@@ -1327,7 +1484,7 @@ declare
   v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
-  v_ahead interval := '0';            -- by how much that lies ahead of the clock
+  v_ahead interval;                   -- by how much that lies ahead of the clock, if anybody looked
   v_look_due boolean;
   v_due record;                       -- a chunk of what is due
   v_next_command integer;
@@ -1527,8 +1684,8 @@ begin
             when v_last.available < v_amount then 'LGNSF'
           end;
           v_hold := row(
-            v_hold.reservation_id, 'open', v_amount, 0, v_amount, v_at - v_ahead + v_command.ttl,
-            false, v_hold.net, null, null
+            v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+            coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null
           )::baseledger._hold;
           v_move := row(
             'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
@@ -1622,7 +1779,7 @@ begin
             v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
-              v_hold.held + v_reserved, v_at - v_ahead + v_command.ttl, false,
+              v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
               v_hold.net, null, null
             )::baseledger._hold;
             v_move := row(
@@ -1701,9 +1858,9 @@ begin
 
     if v_command.refused is not null then
       v_command.detail := coalesce(v_command.detail, baseledger._refusal_detail(
-        v_command.refused, p_wallet_id, v_at - v_ahead, v_last.available + coalesce(v_rest, 0),
-        v_last.reserved - coalesce(v_rest, 0), v_last.spent, v_wallet.overdraft_limit, v_available,
-        v_command, v_hold, v_holds
+        v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+        v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0), v_last.spent,
+        v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
       ));
       if p_raises then
         perform baseledger._raise(v_command.refused, v_command.detail);
@@ -1743,11 +1900,14 @@ begin
   if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
     return v_receipts[:v_asked];
   end if;
-  if v_last.reserved < 0 or v_last.spent < 0
-    or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
-      and v_last.available < v_wallet.available
-  then
-    perform baseledger._unsound(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+    -- Below the limit on record is what a backlog will return, or was there before.
+    if v_last.reserved < 0 or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+        and v_last.available < v_wallet.available
+    then
+      perform baseledger._unsound(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+    end if;
   end if;
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
