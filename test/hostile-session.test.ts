@@ -183,6 +183,7 @@ const calls: [Role, string][] = [
   ["auditor", "baseledger.statement('$')"],
   ["auditor", "baseledger.verify('$')"],
   ["auditor", "baseledger.verify()"],
+  ["auditor", "baseledger.wallets_ahead()"],
 ];
 
 /** What a call gives, less the times. */
