@@ -132,7 +132,7 @@ select is(
   tap.posted('refer', '[
     {"op": "charge", "amount": 1, "idempotency_key": "Key"},
     {"op": "charge", "amount": 1, "idempotency_key": "key"},
-    {"op": "charge", "amount": 1, "idempotency_key": "key "},
+    {"op": "charge", "amount": 1, "idempotency_key": "k\u200bey"},
     {"op": "charge", "amount": 1, "idempotency_key": "ké"},
     {"op": "charge", "amount": 1, "idempotency_key": "ke\u0301"},
     {"op": "charge", "amount": 2, "idempotency_key": "ke\u0301"},
