@@ -35,8 +35,10 @@ begin
         'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
         null, null, c_total + d.n, coalesce(a.hold_at, c_total + d.n)
       )::baseledger._command order by d.n) filter (where d.n <= c_limit),
+      -- What the asked commands name stands at their place already: here it has no status.
       array_agg(row(
-        d.reservation_id, 'open', d.amount, d.settled, d.held, d.expires_at, true, 0, null, null
+        d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
+        d.expires_at, true, 0, null, null
       )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
       count(*) > c_limit
     into commands, holds, more

@@ -26,7 +26,7 @@ begin
     limit 1;
   select min(h.expires_at) into v_folded
     from unnest(p_holds) as h
-    where h.status = 'open';
+    where h.status = 'open' and h.expires_at > p_now;
   return least(v_stored, v_folded);
 end
 $$;

@@ -1,6 +1,6 @@
 -- post: commands of a batch that meet each other, and what comes due meanwhile.
 begin;
-select plan(22);
+select plan(23);
 
 -- Commands that refer to each other -------------------------------------------------------------
 
@@ -209,6 +209,28 @@ select is(
   ]') as r where r.refused is not null),
   array[to_jsonb((baseledger.reserve('ended', 90, 'b', '1 hour')).expires_at)],
   'not one that has ended'
+);
+
+-- What has come due is no return to wait for, whether or not another command of the batch names it.
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('waits', 100);
+  perform baseledger.reserve('waits', 30, 'a', '1 hour');
+  perform baseledger.reserve('waits', 70, 'b', '3 hours');
+  perform tap.travel_back('waits', '2 hours');
+end
+$$;
+set local role baseledger_agent;
+select is(
+  (
+    select r.detail ->> 'retry_at' from baseledger.post('waits', '[
+      {"op": "settle", "reservation_id": "a", "amount": 1, "idempotency_key": "1"},
+      {"op": "charge", "amount": 90, "idempotency_key": "2"}
+    ]') as r where r.refused = 'LGNSF'
+  ),
+  to_jsonb((baseledger.reserve('waits', 70, 'b', '3 hours')).expires_at) #>> '{}',
+  'a hold that is past its deadline, and named in the batch, is nothing to wait for'
 );
 
 -- By deadline

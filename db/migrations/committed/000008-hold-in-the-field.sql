@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:eef28fff291fc63404429c688ef275d8776cfd27
+--! Hash: sha1:36a39d405d131179155e52ad6549e85939756d1e
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -1188,8 +1188,10 @@ begin
         'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
         null, null, c_total + d.n, coalesce(a.hold_at, c_total + d.n)
       )::baseledger._command order by d.n) filter (where d.n <= c_limit),
+      -- What the asked commands name stands at their place already: here it has no status.
       array_agg(row(
-        d.reservation_id, 'open', d.amount, d.settled, d.held, d.expires_at, true, 0, null, null
+        d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
+        d.expires_at, true, 0, null, null
       )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
       count(*) > c_limit
     into commands, holds, more
@@ -1245,7 +1247,7 @@ begin
     limit 1;
   select min(h.expires_at) into v_folded
     from unnest(p_holds) as h
-    where h.status = 'open';
+    where h.status = 'open' and h.expires_at > p_now;
   return least(v_stored, v_folded);
 end
 $$;
