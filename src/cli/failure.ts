@@ -175,6 +175,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   "3F000": NOT_INSTALLED,
   "42883": NOT_INSTALLED,
   "42P01": NOT_INSTALLED,
+  "42703": "the schema may be older than this program; run: baseledger migrate",
   "42501":
     "grant the login baseledger_agent, _operator, _auditor or _worker; to install needs CREATEROLE " +
     "and create on the database, the first start of a worker create on the database",

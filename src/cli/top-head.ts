@@ -2,11 +2,13 @@ import { joined, type Shown, styled, text } from "./shown.ts";
 import { flow, type Part, part } from "./top-flow.ts";
 import { count, inFull, perMinute, type Screen, some } from "./top-screen.ts";
 import type { Sample, SampledUnit } from "./views.ts";
+import { shortened } from "./width.ts";
 
 const MOST_UNITS = 4;
+const MOST_NAME = 30;
 
 /** The most lines of a head that is not short of room. */
-export const HEAD_LINES = 2 + MOST_UNITS;
+export const HEAD_LINES = 3 + MOST_UNITS;
 
 /** Draws what is told of all wallets together. */
 export function drawHead(sample: Sample, { columns, stream }: Screen): Shown[] {
@@ -30,11 +32,36 @@ export function drawHead(sample: Sample, { columns, stream }: Screen): Shown[] {
       "   ",
       columns,
     ),
+    ...flow(tellAhead(sample, stream), ", ", columns),
     ...units
       .slice(0, MOST_UNITS)
       .flatMap((unit) => flow(tellUnit(unit, windowSeconds), ", ", columns)),
     ...(rest > 0 ? [text`and ${count(rest)} more units`] : []),
   ];
+}
+
+/** Wallets whose time stands still until the clock has caught up with their last event. */
+function tellAhead({ ahead, walletsAhead }: Sample, stream: NodeJS.WriteStream): Part[] {
+  if (walletsAhead === 0) return [];
+  const title = `${some(walletsAhead, "wallet")} ahead of the clock`;
+  const names = ahead.map(({ bySeconds, walletId }) => {
+    return part(text`${shortened(walletId, MOST_NAME)} by ${lasting(bySeconds)}`);
+  });
+  const unnamed = walletsAhead - ahead.length;
+  return [
+    part(title, styled("yellow", title, stream)),
+    ...names,
+    ...(unnamed > 0 ? [part(`and ${count(unnamed)} more`)] : []),
+  ];
+}
+
+function lasting(seconds: number): string {
+  const [size, unit] = [
+    [86_400, "d"],
+    [3_600, "h"],
+    [60, "min"],
+  ].find(([least]) => seconds >= Number(least)) ?? [1, "s"];
+  return `${(seconds / Number(size)).toFixed(1)} ${unit}`;
 }
 
 function tellDue(units: readonly SampledUnit[]): Shown {

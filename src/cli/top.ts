@@ -36,7 +36,8 @@ export function topCommand(): Command {
     .addHelpText(
       "after",
       "\nq or Ctrl-C ends it. DUE is held by reservations past their deadline that no sweep has" +
-        "\nbooked yet; it counts as available all the same." +
+        "\nbooked yet; it counts as available all the same. Wallets are named whose last event lies" +
+        "\nahead of the server's clock, as that was ahead when it was written, or is behind now." +
         "\n\nNeeds baseledger_auditor. A frame reads a row for each wallet and the events of the" +
         "\nwindow, never the whole journal, and top works for a tenth of the time at most: where a" +
         "\nframe takes long, the next one comes later. Above 20,000 wallets, what is due is looked" +

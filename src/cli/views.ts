@@ -137,6 +137,10 @@ export interface Sample {
   readonly open: number;
   /** The longest that an expiry booked in the window came after its deadline; null without one. */
   readonly sweepLagSeconds: number | null;
+  /** How many wallets have a last event that lies ahead of the clock. */
+  readonly walletsAhead: number;
+  /** Those of them that are furthest. */
+  readonly ahead: readonly { readonly walletId: string; readonly bySeconds: number }[];
   readonly units: readonly SampledUnit[];
   /** Those that spent most in the window. */
   readonly top: readonly SampledWallet[];
@@ -163,6 +167,7 @@ export async function sample(
     with sampled as materialized (
       select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.frozen, b.seq,
           b.last_event_at,
+          extract('epoch' from b.ahead_by) as ahead,
           l.reserved - b.reserved as due,
           case when b.last_event_at > w.since then b.spent - coalesce(k.spent, 0) else 0 end
             as spending,
@@ -208,6 +213,17 @@ export async function sample(
       'events', (select coalesce(sum(seq), 0) from sampled),
       'open', (select count(*) from baseledger.open_reservations),
       'sweepLagSeconds', (select extract('epoch' from max(lag)) from sampled),
+      'walletsAhead', (select count(ahead) from sampled),
+      'ahead', coalesce((
+        select json_agg(a order by a."bySeconds" desc, a."walletId")
+          from (
+            select wallet_id as "walletId", ahead as "bySeconds"
+              from sampled
+              where ahead is not null
+              order by ahead desc, wallet_id
+              limit 3
+          ) as a
+      ), '[]'),
       'units', coalesce((
         select json_agg(u order by u.wallets desc, u.unit, u.scale)
           from (

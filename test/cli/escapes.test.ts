@@ -7,8 +7,8 @@ import { baseledger, MAIN } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 
 // Erases the line and goes to its beginning, rings, begins another line, turns the direction
-// around, and has nothing to see at its end.
-const NASTY = "x\u001b[2K\r\u0007\n   9  \u009b31m\u202eevil\u2066\u200b\ufeff\u2028";
+// around, and has characters in which there is nothing to see.
+const NASTY = "x\u001b[2K\r\u0007\n   9  \u009b31m\u202eevil\u2066\u200b\ufeff\u2028.";
 const walletId = `wallet ${NASTY}`;
 
 let database: TestDatabase;

@@ -34,6 +34,12 @@ const sample: Sample = {
   events: 1_234_567,
   open: 48,
   sweepLagSeconds: 1.25,
+  walletsAhead: 4,
+  ahead: [
+    { walletId: "customer-of-the-north", bySeconds: 93_600 },
+    { walletId: "evil\u001b[2K", bySeconds: 5_400 },
+    { walletId: "c", bySeconds: 1.25 },
+  ],
   units: [{ ...sums, wallets: 3, due, dueWallets: 3 }],
   top,
 };
@@ -68,6 +74,13 @@ test.each([36, 40, 50, 60, 70, 80, 100, 132, 200])(
     }
   },
 );
+
+test("wallets ahead of the clock are named", () => {
+  expect(draw(132)).toContain(
+    "4 wallets ahead of the clock, customer-of-the-north by 1.1 d, " +
+      String.raw`evil\x1b[2K by 1.5 h, c by 1.3 s, and 1 more`,
+  );
+});
 
 describe("where there is less room", () => {
   test("amounts are short", () => {

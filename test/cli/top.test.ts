@@ -81,6 +81,8 @@ test("--json gives exact amounts, and implies one frame", async () => {
     events: 12,
     open: 1,
     sweepLagSeconds: null,
+    walletsAhead: 0,
+    ahead: [],
     units: [
       {
         unit: "USD",
@@ -140,4 +142,14 @@ test("of an empty ledger is a frame, too", async () => {
   const { code, stdout } = await baseledger(["top", "--once"], { DATABASE_URL: empty.url });
   expect(code).toBe(0);
   expect(stdout).toContain("0 wallets   0 events");
+});
+
+test("a wallet whose last event lies ahead of the clock is named", async () => {
+  await using skewed = await createDatabase();
+  const owner = postgres(skewed.url, { max: 1, onnotice: () => undefined });
+  await openWallet(owner, { walletId: "tomorrow" });
+  await owner`update baseledger.wallets set last_event_at = last_event_at + interval '26 hours'`;
+  await owner.end();
+  const { stdout } = await baseledger(["top", "--once"], { DATABASE_URL: skewed.url });
+  expect(stdout).toContain("1 wallet ahead of the clock, tomorrow by 1.1 d\n");
 });
