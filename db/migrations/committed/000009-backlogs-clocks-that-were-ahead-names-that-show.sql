@@ -1,5 +1,5 @@
 --! Previous: sha1:288de8c08a7628bbf599d8c8633ccd4eb325107c
---! Hash: sha1:ffc9986fba13236da0057e556df055b3be786a3a
+--! Hash: sha1:e0a834e9f22450262ab544b1ddb3fb2580b4e55b
 --! Message: Backlogs, clocks that were ahead, names that show
 
 -- When more is due than a command expires, the rest is a backlog that counts as returned. Deadlines
@@ -72,7 +72,7 @@ revoke all on function baseledger._clock_slack from public;
 create or replace function baseledger._as_of(p_clock timestamptz, p_last_event_at timestamptz)
 returns timestamptz
 language sql
-immutable
+stable
 parallel safe
 as $$
   select case
