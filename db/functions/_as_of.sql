@@ -4,7 +4,7 @@
 create or replace function baseledger._as_of(p_clock timestamptz, p_last_event_at timestamptz)
 returns timestamptz
 language sql
-immutable
+stable
 parallel safe
 as $$
   select case

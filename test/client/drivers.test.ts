@@ -130,7 +130,7 @@ describe.each(["pg", "Kysely", "Drizzle"])("a transaction of %s", (name) => {
   });
 
   test("brings lists, nulls and every character through", async () => {
-    const key = `${name} , ( ) "quoted" \\back\\ 'x' $1 ünïcødé 🙂\n`;
+    const key = `${name} , ( ) "quoted" \\back\\ 'x' $1 ünïcødé\n🙂`;
     const metadata: Json = { "a,b": ['"', "\\", "", null, 2n ** 62n + 1n, { c: "(d)" }] };
     await run(async (connection) => {
       const own = ledger.with(connection);

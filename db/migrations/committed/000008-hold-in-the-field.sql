@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:36a39d405d131179155e52ad6549e85939756d1e
+--! Hash: sha1:63911d922af0f5e1c3945e3a851e48babab4b7b0
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -1033,7 +1033,7 @@ revoke all on function baseledger._clock from public;
 create or replace function baseledger._as_of(p_clock timestamptz, p_last_event_at timestamptz)
 returns timestamptz
 language sql
-immutable
+stable
 parallel safe
 as $$
   select case
