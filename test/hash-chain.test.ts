@@ -96,7 +96,7 @@ describe("the chain, computed anew by another program", () => {
     "ünïcödé ♥ 世界 🪙",
     "ﬀ e\u0301 é",
     'line\nbreak\tand "quotes" \'n \\ {}',
-    "\u200b x",
+    "x \u200b x",
   ];
   const settings: [string, Record<string, string>][] = [
     ["ordinary settings", {}],

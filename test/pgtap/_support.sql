@@ -308,8 +308,9 @@ $$;
 
 -- Moves a wallet into the future (if it is not there yet), and the deadline of a reservation so
 -- near that it is reached by the event after the next p_events events: each takes a microsecond, and
--- deadlines count by these times, as the clock is given slack in this transaction. With 0 the next event happens exactly at the deadline, with 1 a microsecond before it, and with
--- -1 the last one has happened at it.
+-- deadlines count by these times, as the clock is given slack in this transaction. With 0 the next
+-- event happens exactly at the deadline, with 1 a microsecond before it, and with -1 the last one has
+-- happened at it.
 create or replace function tap.due_after(
   p_wallet_id text,
   p_reservation_id text,
@@ -326,7 +327,7 @@ declare
   v_due timestamptz;
 begin
   create or replace function baseledger._clock_slack()
-    returns interval language sql immutable as 'select interval ''2 days''';
+    returns interval language sql stable as 'select interval ''2 days''';
   select w.last_event_at into v_last from baseledger.wallets w where w.wallet_id = p_wallet_id;
   if v_last < pg_catalog.clock_timestamp() + interval '1 hour' then
     perform tap.travel_back(p_wallet_id, interval '-1 day');

@@ -21,7 +21,7 @@ alter table baseledger.events disable trigger events_append_only;
 create or replace function baseledger._clock_slack()
 returns interval
 language sql
-immutable
+stable
 as $$ select interval '12 hours' $$;
 
 -- Makes the hash chain of a wallet good again from an event on; or not, if nobody will verify it.

@@ -409,7 +409,7 @@ export async function travelBack(
 export async function giveSlack(ledger: TestLedger, interval: string): Promise<void> {
   await ledger.admin.unsafe(`
     create or replace function baseledger._clock_slack()
-      returns interval language sql immutable as 'select interval ''${interval}'''`);
+      returns interval language sql stable as 'select interval ''${interval}'''`);
 }
 
 /** Everything that does not hold by the database's own proof. */

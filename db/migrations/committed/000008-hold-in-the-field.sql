@@ -1,5 +1,5 @@
 --! Previous: sha1:13c56da2223036fb637346cee46b5f53815b5316
---! Hash: sha1:63911d922af0f5e1c3945e3a851e48babab4b7b0
+--! Hash: sha1:07c792d3980fa84a877e778b3337b93fc599e195
 --! Message: Hold in the field
 
 -- What the field needs: rights that are compared, no JIT, a bounded number of expiries a command, deadlines
@@ -300,11 +300,12 @@ revoke all on function baseledger._argument_detail from public;
 --! Included functions/_clock_slack.sql
 -- How far a wallet's last event may lie ahead of the server's clock and still stand for it: so that a
 -- clock that is coarse, or is set back a little, makes no difference. A SQL function without settings,
--- so that it is inlined; the view wallet_balances says the same.
+-- so that it is inlined; stable, so that a plan knows that it depends on it. The view wallet_balances
+-- says the same.
 create or replace function baseledger._clock_slack()
 returns interval
 language sql
-immutable
+stable
 parallel safe
 as $$
   select interval '1 second'
