@@ -1,7 +1,7 @@
 -- wallets_ahead: which wallets' last events lie ahead of the clock; and what becomes of a wallet whose
 -- events do. Its time goes on from there, its deadlines count by the clock.
 begin;
-select plan(29);
+select plan(30);
 
 set local role baseledger_operator;
 do $$
@@ -116,7 +116,6 @@ select is(
   'what was reserved while the clock was wrong can be settled'
 );
 
--- Of two that one sweep after the other expires, the past before them knows the first alone.
 do $$
 begin
   perform tap.travel_back('other', '-26 hours');
@@ -124,6 +123,19 @@ begin
   perform baseledger.reserve('other', 2, 'second', '90 seconds');
 end
 $$;
+select refuses(
+  $$reserve('other', 8, 'all')$$, 'LGNSF',
+  (
+    select jsonb_build_object(
+        'requested', 8, 'available', 7, 'reserved', 3, 'shortfall', 1, 'reason', 'held',
+        'retry_at', expires_at
+      )
+      from baseledger.statement('other') where seq = 3
+  ),
+  'a refusal waits for a deadline by the clock'
+);
+
+-- Of two that one sweep after the other expires, the past before them knows the first alone.
 set local role baseledger_worker;
 do $$
 begin
