@@ -114,21 +114,26 @@ async function notice(
   mutant: Mutant,
 ): Promise<string | undefined> {
   const { tests = [], file } = mutant;
+  const mistake = changes.get(mutant) ?? "";
   const likely = tests.filter((each) => each.endsWith(".ts"));
   // a test that is named is asked before all that is not
   const taps = tests.filter((each) => each.endsWith(".sql"));
   if (likely.length === 0 || taps.length > 0) taps.push(basename(file));
   return (
     (await firstRed(admin, url, taps)) ??
-    (await firstRedOfVitest(url, template, likely)) ??
+    (await firstRedOfVitest(url, template, mistake, likely)) ??
     (await firstRed(admin, url)) ??
-    (await firstRedOfStages(url, template))
+    (await firstRedOfStages(url, template, mistake))
   );
 }
 
-async function firstRedOfStages(url: string, template: string): Promise<string | undefined> {
+async function firstRedOfStages(
+  url: string,
+  template: string,
+  mistake: string,
+): Promise<string | undefined> {
   for (const files of STAGES) {
-    const red = await firstRedOfVitest(url, template, files);
+    const red = await firstRedOfVitest(url, template, mistake, files);
     if (red) return red;
   }
   return undefined;
@@ -161,16 +166,20 @@ async function firstRed(
   }
 }
 
-/** Runs files of vitest with copies of a database, and makes sure that the mistake was the cause. */
+/**
+ * Runs files of vitest with copies of a database that has the mistake (or with a server of their
+ * own, where they make it), and makes sure that it was the cause.
+ */
 async function firstRedOfVitest(
   url: string,
   template: string,
+  mistake: string,
   files: readonly string[],
 ): Promise<string | undefined> {
   if (files.length === 0) return undefined;
-  const red = await vitest(url, files);
+  const red = await vitest(url, files, mistake);
   if (red === undefined || green.has(red.file)) return red && `${red.file}, ${red.name}`;
-  const without = await vitest(template, [red.file]);
+  const without = await vitest(template, [red.file], "");
   if (without) throw new Error(`without any mistake, ${without.file}, ${without.name}`);
   green.add(red.file);
   return `${red.file}, ${red.name}`;
@@ -191,12 +200,17 @@ interface Report {
   }[];
 }
 
-async function vitest(url: string, files: readonly string[]): Promise<Red | undefined> {
+async function vitest(
+  url: string,
+  files: readonly string[],
+  mistake: string,
+): Promise<Red | undefined> {
   const folder = await mkdtemp(join(tmpdir(), "mutant-"));
   const outputFile = join(folder, "report.json");
   const args = ["--bail", "1", "--reporter", "json", "--outputFile", outputFile];
   try {
-    const said = await program("vitest", ["run", ...files, ...args], { TEST_TEMPLATE: url });
+    const env = { TEST_TEMPLATE: url, TEST_MISTAKE: mistake };
+    const said = await program("vitest", ["run", ...files, ...args], env);
     const text = await readFile(outputFile, "utf8").catch(() => undefined);
     if (!text) throw new Error(`vitest did not report:\n${said}`);
     const { testResults } = JSON.parse(text) as Report;

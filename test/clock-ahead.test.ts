@@ -62,16 +62,20 @@ describe("a clock that jumps ahead and back", () => {
     expect(viewed?.said).toBe(row?.said);
     return row?.said;
   };
+  const ahead = async () => {
+    const [row] = await sql<{ wallets: number; wallet_id: string | null; hours: number | null }[]>`
+      select wallets::int, wallet_id,
+          round(extract('epoch' from last_event_at - as_of) / 3600)::int as hours
+        from baseledger.wallets_ahead()`;
+    return row;
+  };
 
   test("holds nothing longer than was asked for, and keeps order", async () => {
     await moveClock("+26h", 26);
     await sql`select baseledger.reserve('w', 30, 'then', '1 hour')`;
     await moveClock("+0", 0);
     expect(await balance()).toBe("70/30/0");
-    const ahead = await sql<{ wallet_id: string; hours: number }[]>`
-      select wallet_id, round(extract('epoch' from ahead_by) / 3600)::int as hours
-        from baseledger.wallets_ahead()`;
-    expect([...ahead]).toEqual([{ wallet_id: "w", hours: 26 }]);
+    expect(await ahead()).toEqual({ wallets: 1, wallet_id: "w", hours: 26 });
 
     const [held] = await sql<{ ttl: number; after: boolean }[]>`
       select extract('epoch' from r.expires_at - clock_timestamp())::float8 as ttl,
@@ -96,7 +100,7 @@ describe("a clock that jumps ahead and back", () => {
     expect(await balance()).toBe("70/30/0");
     await moveClock("+28h", 28);
     expect(await balance()).toBe("100/0/0");
-    expect([...(await sql`select * from baseledger.wallets_ahead()`)]).toEqual([]);
+    expect(await ahead()).toMatchObject({ wallets: 0 });
     await sql`select baseledger.reserve('w', 100, 'later', '10 seconds')`;
 
     const events = await sql<{ event: string; ahead: boolean; ordered: boolean }[]>`

@@ -1,9 +1,9 @@
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { credit, expireDue, openWallet, reserve, statement } from "../src/generated/baseledger.ts";
-import { migrate } from "../src/migrate.ts";
 import { startWorker, type Worker } from "../src/worker.ts";
 import { type ClockedServer, skipped, startClocked } from "./support/faketime.ts";
+import { install } from "./support/template.ts";
 import { until } from "./support/until.ts";
 
 const A_DAY_AND_MORE = 26 * 3600;
@@ -16,7 +16,7 @@ describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
 
   beforeEach(async () => {
     clocked = await startClocked();
-    await migrate(clocked.server.url);
+    await install(clocked.server.url);
     sql = postgres(clocked.server.url, { max: 3, onnotice: () => undefined });
     worker = undefined;
     sweeps = 0;

@@ -159,25 +159,53 @@ test("what needs funds gets them from what is due, chunk by chunk", async () => 
   expect(await command(ledger.agent, "reserve", some)).toMatchObject({ available: 500n });
   expect(await expiries(id)).toBe(4 * CHUNK);
   expect(await now(id)).toBe("2500/3500/0");
+  const wider = { ...w, reservation_id: "some", ttl: "1 hour", amount: 4100n };
+  await command(ledger.agent, "extend", { ...wider, idempotency_key: "wider" });
+  expect(await expiries(id)).toBe(5 * CHUNK);
+  expect(await now(id)).toBe("1900/4100/0");
 
   // What is not there even so is refused at once, and told by deadline.
   const detail = await expectRefusal(
     "LGNSF",
     command(ledger.agent, "reserve", { ...w, amount: 6001n, idempotency_key: "much" }),
   );
-  expect(detail).toMatchObject({ available: 2500, reserved: 3500, shortfall: 3501 });
+  expect(detail).toMatchObject({ available: 1900, reserved: 4100, shortfall: 4101 });
   expect(detail).toMatchObject({ reason: "exhausted", retry_at: null });
   const held = await expectRefusal(
     "LGNSF",
-    command(ledger.agent, "charge", { ...w, amount: 2501n, idempotency_key: "more" }),
+    command(ledger.agent, "charge", { ...w, amount: 1901n, idempotency_key: "more" }),
   );
   const [open] = await ledger.auditor<{ expires_at: string }[]>`
     select to_jsonb(expires_at) #>> '{}' as expires_at from baseledger.open_reservations
       where wallet_id = ${id}`;
   expect(held).toMatchObject({ shortfall: 1, reason: "held", retry_at: open?.expires_at });
   const least = { ...w, amount: 9000n, at_least: 1n, idempotency_key: "rest" };
-  expect(await command(ledger.agent, "reserve", least)).toMatchObject({ amount: 2500n });
+  expect(await command(ledger.agent, "reserve", least)).toMatchObject({ amount: 1900n });
   expect(await now(id)).toBe("0/6000/0");
+});
+
+test("where a wallet's events lie ahead of the clock, what is due goes by the clock", async () => {
+  const id = "ahead";
+  await openWallet(ledger, id, BigInt(2 * CHUNK + 10));
+  await travelBack(ledger, id, "-26 hours");
+  const w = { wallet_id: id };
+  await command(ledger.agent, "reserve", {
+    ...w,
+    amount: 10n,
+    ttl: "1 hour",
+    idempotency_key: "a",
+  });
+  const commands = Array.from({ length: 2 * CHUNK }, (_, i) => ({
+    op: "reserve",
+    amount: 1,
+    ttl: 60,
+    idempotency_key: `r${i}`,
+  }));
+  await post(ledger.agent, id, commands);
+  await travelBack(ledger, id, "2 minutes");
+  expect(await now(id)).toBe("2000/10/0");
+  const much = command(ledger.agent, "reserve", { ...w, amount: 2005n, idempotency_key: "much" });
+  expect(await expectRefusal("LGNSF", much)).toMatchObject({ available: 2000, reserved: 10 });
 });
 
 test("beyond what one may expire, a batch makes progress even where it is refused", async () => {

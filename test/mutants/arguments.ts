@@ -2,6 +2,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const INVALID = "functions/_invalid_field.sql";
+const HIDES = "functions/_hides.sql";
 
 export const argumentsOf: readonly Mutant[] = [
   {
@@ -110,15 +111,48 @@ export const argumentsOf: readonly Mutant[] = [
   },
   {
     about: "a name may end with what does not show",
-    file: "functions/_hides.sql",
+    file: HIDES,
     search: "'^$|^[-]|[-]$'",
     replace: "'^$|^[-]'",
+    tests: ["names.sql"],
+  },
+  {
+    about: "a name may begin with a blank",
+    file: HIDES,
+    search: "      p_name collate \"C\" >= '!'\n      and ",
+    replace: "      ",
+    tests: ["names.sql"],
+  },
+  {
+    about: "a name may begin with what does not show",
+    file: HIDES,
+    search: "'^$|^[-]|[-]$'",
+    replace: "'^$|[-]$'",
+    tests: ["names.sql"],
+  },
+  {
+    about: "a name may be empty",
+    file: HIDES,
+    search: "'^$|^[-]|[-]$'",
+    replace: "'^[-]|[-]$'",
+    tests: ["names.sql"],
+  },
+  {
+    about: "a name may begin and end with what does not show and is not ASCII",
+    file: HIDES,
+    search: String.raw`\\u0001-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c\\u115f\\u1160\\u1680\\u17b4\\u17b5'
+        '\\u180b-\\u180f\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u2800\\u3000\\u3164'
+        '\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\U0001bca0-\\U0001bca3'
+        '\\U0001d173-\\U0001d17a\\U000e0000-\\U000e0fff'`,
+    replace: String.raw`\\u0001-\\u0020\\u007f'`,
+    tests: ["names.sql"],
   },
   {
     about: "only the first character of a name is looked at",
-    file: "functions/_hides.sql",
+    file: HIDES,
     search: "and pg_catalog.right(p_name, 1) collate \"C\" >= '!'",
     replace: "and true",
+    tests: ["names.sql"],
   },
   {
     about: "keys may have 256 characters",

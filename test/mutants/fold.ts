@@ -119,8 +119,8 @@ const time: Mutant[] = [
   {
     about: "the sweep of a wallet knows no limit",
     file: "functions/_due.sql",
-    search: "filter (where d.n <= c_limit),\n      array_agg(row(\n        d.reservation_id",
-    replace: ",\n      array_agg(row(\n        d.reservation_id",
+    search: "::baseledger._command order by d.n) filter (where d.n <= c_limit),",
+    replace: "::baseledger._command order by d.n),",
     tests: ["expire_due.sql", "test/concurrency/sweep.test.ts"],
   },
   {
@@ -489,9 +489,153 @@ const storms: Mutant[] = [
     replace: "",
     tests: STORM,
   },
+  {
+    about: "a settlement asks for nothing of what is due",
+    file: "functions/_needs.sql",
+    search: "when p_command.op = 'settle' then",
+    replace: "when false then",
+    tests: STORM,
+  },
+  {
+    about: "an extension asks for nothing of what is due",
+    file: "functions/_needs.sql",
+    search: "    when p_command.op = 'extend' then p_command.amount - p_hold.held\n",
+    replace: "",
+    tests: STORM,
+  },
+  {
+    about: "p_at_least is not granted from what is due",
+    file: FOLD,
+    search: `coalesce(
+              v_command.at_least, baseledger._needs(v_command, v_hold, v_wallet.overdraft_limit)
+            )`,
+    replace: "baseledger._needs(v_command, v_hold, v_wallet.overdraft_limit)",
+    tests: STORM,
+  },
+  {
+    about: "what a fold has expired counts as due once more",
+    file: FOLD,
+    search: "select coalesce(sum(e.amount), 0) from unnest(v_events) as e",
+    replace: "select coalesce(sum(0), 0) from unnest(v_events) as e",
+    tests: STORM,
+  },
+  {
+    about: "what a fold expires on the way still counts as due",
+    file: FOLD,
+    search:
+      "v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;",
+    replace: "",
+    tests: STORM,
+  },
+  {
+    about: "what will be returned is unsound until it is",
+    file: FOLD,
+    search: "v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)",
+    replace: "v_last.available < -v_wallet.overdraft_limit",
+    tests: STORM,
+  },
+  {
+    about: "what was below the limit before is unsound",
+    file: FOLD,
+    search: "\n        and v_last.available < v_wallet.available\n",
+    replace: "\n",
+    tests: STORM,
+  },
+  {
+    about: "a refusal waits for what is due",
+    file: "functions/_next_return.sql",
+    search: "      and r.expires_at > p_now\n",
+    replace: "",
+    tests: STORM,
+  },
+  {
+    about: "a refusal waits for a deadline where the funds are past theirs",
+    file: "functions/_refusal_detail.sql",
+    search: "          when p_available >= v_requested then p_now\n",
+    replace: "",
+    tests: STORM,
+  },
+  {
+    about: "less than nothing is short",
+    file: "functions/_refusal_detail.sql",
+    search: "greatest(v_requested::numeric - p_available, 0)",
+    replace: "v_requested::numeric - p_available",
+    tests: STORM,
+  },
+  {
+    about: "the backlog is what is due by a wallet's own time",
+    file: FOLD,
+    search: "v_since := v_at - v_ahead;",
+    replace: "v_since := v_at;",
+    tests: STORM,
+  },
 ];
 
 const clocks: Mutant[] = [
+  {
+    about: "a reservation lives from when its event is dated",
+    file: FOLD,
+    search: "coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net",
+    replace: "v_at + v_command.ttl, false, v_hold.net",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "an extension lasts from when its event is dated",
+    file: FOLD,
+    search: "v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,",
+    replace: "v_hold.held + v_reserved, v_at + v_command.ttl, false,",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "what is due expires by when an event is dated",
+    file: FOLD,
+    search:
+      "v_note := baseledger._ahead(v_at);\n    v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0)",
+    replace: "v_note := baseledger._ahead(v_at);\n    v_ahead := 0",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "an event does not say by how much it lies ahead",
+    file: FOLD,
+    search: "coalesce(v_move.details || v_note, v_note, v_move.details), v_last.hash",
+    replace: "v_move.details, v_last.hash",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "what an event says of itself is lost when it lies ahead",
+    file: FOLD,
+    search: "coalesce(v_move.details || v_note, v_note, v_move.details), v_last.hash",
+    replace: "coalesce(v_note, v_move.details), v_last.hash",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "a refusal waits by when an event is dated",
+    file: FOLD,
+    search: "v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),",
+    replace: "v_command.refused, p_wallet_id, v_at,",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "what was swept in the past is told by when its event is dated",
+    file: "functions/balance_at.sql",
+    search: "baseledger._instant(e.occurred_at, e.details)",
+    replace: "e.occurred_at",
+    tests: ["wallets_ahead.sql"],
+  },
+  {
+    about: "the view of balances counts by a last event that lies ahead",
+    file: "views/wallet_balances.sql",
+    search: "then c.clock\n",
+    replace: "then w.last_event_at\n",
+    tests: ["wallet_balances.sql", "test/clock-ahead.test.ts"],
+  },
+  {
+    about: "the wallet that is the least ahead is named",
+    file: "functions/wallets_ahead.sql",
+    search: "order by w.last_event_at desc, w.wallet_id",
+    replace: "order by w.last_event_at, w.wallet_id",
+    tests: ["wallets_ahead.sql"],
+  },
   {
     about: "deadlines count by a wallet's own time",
     file: "functions/_ahead.sql",
@@ -595,8 +739,8 @@ const reading: Mutant[] = [
   {
     about: "the time to retry is that of an ended reservation",
     file: "functions/_next_return.sql",
-    search: "    where h.status = 'open';",
-    replace: "    where true;",
+    search: "where h.status = 'open'",
+    replace: "where true",
   },
 ];
 

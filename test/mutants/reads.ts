@@ -28,6 +28,13 @@ export const reads: readonly Mutant[] = [
     tests: ["balance.sql", "test/concurrency/deadline.test.ts"],
   },
   {
+    about: "the server may compile what balance runs",
+    file: "functions/balance.sql",
+    search: "set enable_sort = off\nset jit = off\n",
+    replace: "set enable_sort = off\n",
+    tests: ["test/jit.test.ts"],
+  },
+  {
     about: "balance_at leaves out the event of that very instant",
     file: "functions/balance_at.sql",
     search: "v_at + interval '1 microsecond'",

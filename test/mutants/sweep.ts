@@ -155,4 +155,11 @@ export const sweep: readonly Mutant[] = [
     replace: "where s.looked_at = p_now",
     tests: leap,
   },
+  {
+    about: "the sweep keeps what it has expired after a leap",
+    file: "functions/expire_due.sql",
+    search: "if clock_timestamp() > v_now + c_longest then",
+    replace: "if false then",
+    tests: ["test/worker-clock.test.ts"],
+  },
 ];

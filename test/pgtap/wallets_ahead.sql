@@ -1,7 +1,7 @@
 -- wallets_ahead: which wallets' last events lie ahead of the clock; and what becomes of a wallet whose
 -- events do. Its time goes on from there, its deadlines count by the clock.
 begin;
-select plan(27);
+select plan(30);
 
 set local role baseledger_operator;
 do $$
@@ -115,6 +115,45 @@ select is(
   tap.brief(baseledger.settle('w', 'before', 100, 'end')), '#11 settled 100: 875/0/125',
   'what was reserved while the clock was wrong can be settled'
 );
+
+do $$
+begin
+  perform tap.travel_back('other', '-26 hours');
+  perform baseledger.reserve('other', 1, 'first', '30 seconds');
+  perform baseledger.reserve('other', 2, 'second', '90 seconds');
+end
+$$;
+select refuses(
+  $$reserve('other', 8, 'all')$$, 'LGNSF',
+  (
+    select jsonb_build_object(
+        'requested', 8, 'available', 7, 'reserved', 3, 'shortfall', 1, 'reason', 'held',
+        'retry_at', expires_at
+      )
+      from baseledger.statement('other') where seq = 3
+  ),
+  'a refusal waits for a deadline by the clock'
+);
+
+-- Of two that one sweep after the other expires, the past before them knows the first alone.
+set local role baseledger_worker;
+do $$
+begin
+  perform tap.travel_back('other', '1 minute');
+  perform baseledger.expire_due();
+  perform tap.travel_back('other', '1 minute');
+  perform baseledger.expire_due();
+end
+$$;
+set local role baseledger_operator;
+select is(
+  (b.available, b.reserved, b.seq)::text, '(8,2,4)',
+  'what is told of the past goes by the clock of then'
+) from (select occurred_at from baseledger.statement('other') where seq = 4) as e,
+  baseledger.balance_at('other', e.occurred_at) as b;
+select is(
+  (a.wallets, a.wallet_id)::text, '(2,other)', 'of several that are ahead, the furthest is named'
+) from baseledger.wallets_ahead() as a;
 
 set local role baseledger_auditor;
 select is(

@@ -89,11 +89,15 @@ async function asAdmin(serverUrl: string, statement: string): Promise<void> {
   }
 }
 
-/** Installs the ledger, with what is being written and not committed yet. */
+/**
+ * Installs the ledger, with what is being written and not committed yet. `TEST_MISTAKE` may be a
+ * mistake in its SQL, which `npm run mutants` makes for the tests that have a server of their own.
+ */
 export async function install(url: string): Promise<void> {
   await migrate(url);
   const sql = postgres(url, { max: 1, onnotice: () => undefined });
   await runAsOwner(sql, await currentMigration());
+  await runAsOwner(sql, process.env.TEST_MISTAKE ?? "");
   await sql.end();
 }
 
