@@ -101,7 +101,7 @@ function command({ access, pending }: DirectParts, wrapper: Wrapper, args: Args)
 
 /** A transfer waits for two wallets. */
 function subjectOf({ walletId, from, to }: Args): unknown {
-  return walletId ?? `${from} ${to}`;
+  return walletId ?? `${String(from)} ${String(to)}`;
 }
 
 function nameOf({ walletId, from, commands, idempotencyKey }: Args) {

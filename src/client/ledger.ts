@@ -180,9 +180,12 @@ export function createLedger(
   const end = closeOnce(pending, room, close);
   return {
     ...methods,
-    reserve: async ({ wait, ...args }) => {
-      const idempotencyKey = args.idempotencyKey ?? createKey();
-      return room.reserve({ ...args, idempotencyKey }, { wait });
+    reserve: async (args) => {
+      // What is no object is refused like any other bad argument.
+      if (typeof args !== "object" || args === null) return methods.reserve(args);
+      const { wait, ...asked } = args;
+      const idempotencyKey = asked.idempotencyKey ?? createKey();
+      return room.reserve({ ...asked, idempotencyKey }, { wait });
     },
     with(connection) {
       const own = options.prepare === true ? connection : checked(connection);
