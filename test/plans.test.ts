@@ -18,7 +18,7 @@ import {
 const EVENTS = 50_000;
 const OPEN = 2_000;
 /** Of a single command: its wallet, its key, its reservation, and what comes due next. */
-const FEW = 20;
+const FEW = 16;
 /**
  * What a batch that ends reservations may read on top, in one case: PostgreSQL 15 and 16 read all
  * that are open, index entries and rows, as long as no statistics tell of any reservation.
