@@ -5,17 +5,22 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
+import { startWatchdog } from "../../src/embedded/watchdog.ts";
 import { until } from "./until.ts";
 
 const PROGRAM = "/usr/sbin/pgbouncer";
 const isRoot = process.getuid?.() === 0;
 
+/** Why there is no pooler here, if there is none. */
+export const NO_POOLER = existsSync(PROGRAM) ? undefined : `there is no ${PROGRAM}`;
+
 /** Why tests with a pooler are left out, to stand behind their names; empty where there is one. */
-export const skipped = existsSync(PROGRAM) ? "" : ` (skipped: there is no ${PROGRAM})`;
+export const skipped = NO_POOLER === undefined ? "" : ` (skipped: ${NO_POOLER})`;
 
 /** A pooler in front of a test's database, with few connections behind it. */
 export interface Pooler extends AsyncDisposable {
   readonly url: string;
+  /** `kill -9`. */
   kill(): Promise<void>;
   /** Starts it again after {@link Pooler.kill}, in another mode if one is given. */
   start(mode?: PoolMode): Promise<void>;
@@ -24,10 +29,19 @@ export interface Pooler extends AsyncDisposable {
 /** How a pooler hands out the connections behind it. */
 export type PoolMode = "transaction" | "session";
 
-/** Starts PgBouncer in front of a database, for one login. */
+/** Options of {@link startPooler}. */
+export interface PoolerOptions {
+  readonly mode?: PoolMode;
+  /** Connections behind it. */
+  readonly size?: number;
+  /** Milliseconds to wait for its first answer. */
+  readonly patience?: number;
+}
+
+/** Starts PgBouncer in front of a database, for one login. It ends with this program. */
 export async function startPooler(
   target: string,
-  { mode = "transaction", size = 3 }: { mode?: PoolMode; size?: number } = {},
+  { mode = "transaction", size = 3, patience }: PoolerOptions = {},
 ): Promise<Pooler> {
   const { hostname, port: targetPort, username, password, pathname } = new URL(target);
   const folder = mkdtempSync(join(tmpdir(), "pgbouncer-test-"));
@@ -36,6 +50,8 @@ export async function startPooler(
   const users = join(folder, "users.txt");
   const config = join(folder, "pgbouncer.ini");
   writeFileSync(users, `"${username}" "${password}"\n`);
+  // The program may be killed before it can stop the pooler.
+  const watchdog = startWatchdog(folder);
   let child: ChildProcess;
   const url = `postgres://${username}:${password}@127.0.0.1:${port}${pathname}`;
 
@@ -59,16 +75,14 @@ export async function startPooler(
     );
     // It refuses to run as root.
     child = spawn(PROGRAM, isRoot ? ["-u", "nobody", config] : [config], { stdio: "ignore" });
-    await until("the pooler answers", async () => {
-      const sql = postgres(url, { max: 1, prepare: false, fetch_types: false });
-      const answer = await sql`select 1 as one`.catch(() => undefined);
-      await sql.end({ timeout: 0 });
-      return answer !== undefined;
-    });
+    watchdog.watch(child, "SIGKILL");
+    await until("the pooler answers", () => answers(url), patience);
   }
   async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
     child.kill("SIGKILL");
-    await once(child, "exit");
+    await gone;
   }
 
   await start();
@@ -78,9 +92,17 @@ export async function startPooler(
     kill,
     async [Symbol.asyncDispose]() {
       await kill();
-      rmSync(folder, { recursive: true });
+      await watchdog.dismiss();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function answers(url: string): Promise<boolean> {
+  const sql = postgres(url, { max: 1, prepare: false, fetch_types: false });
+  const answer = await sql`select 1 as one`.catch(() => undefined);
+  await sql.end({ timeout: 0 });
+  return answer !== undefined;
 }
 
 /** A port that is free just now. */

@@ -1,6 +1,7 @@
 import { until } from "../../support/until.ts";
 
-const PATIENCE_MS = 120_000;
+/** How long a machine that may be very busy is waited for. */
+export const PATIENCE_MS = 120_000;
 
 /** Waits for a condition, on a machine that may be very busy. */
 export function waitUntil<T>(

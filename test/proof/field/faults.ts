@@ -3,6 +3,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { migrate } from "../../../src/migrate.ts";
+import { NO_POOLER } from "../../support/pooler.ts";
 import { readHeads } from "../faults/journal.ts";
 import { killWhole, untilBack } from "../faults/kills.ts";
 import { connectSql } from "../faults/send.ts";
@@ -10,7 +11,6 @@ import { type Stage, stageOn } from "../faults/stage.ts";
 import { waitUntil } from "../faults/wait.ts";
 import type { Wave } from "../faults/wave.ts";
 import { addMigration } from "./migration.ts";
-import { NO_POOLER } from "./pooler.ts";
 import { CONNECTIONS, type FieldScene } from "./scene.ts";
 import { startStandby } from "./standby.ts";
 

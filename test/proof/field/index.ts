@@ -1,5 +1,6 @@
 // The field: what servers, poolers, upgrades and clocks do to callers who go on meanwhile.
 import { createRandom, type Random } from "../../../src/demo/random.ts";
+import { NO_POOLER } from "../../support/pooler.ts";
 import { createCounts } from "../faults/counts.ts";
 import { verify } from "../faults/wave.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
@@ -7,7 +8,6 @@ import { CLOCK_JUMP, jumpAhead } from "./clock-jump.ts";
 import { FIELD_FAULTS, type FieldFault } from "./faults.ts";
 import { createFolder } from "./folder.ts";
 import { playFault } from "./play.ts";
-import { NO_POOLER } from "./pooler.ts";
 import { openField } from "./scene.ts";
 
 const MEASURED =

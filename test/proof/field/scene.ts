@@ -3,12 +3,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createLedger } from "../../../src/client/ledger.ts";
 import type { Random } from "../../../src/demo/random.ts";
 import type { ServerOptions } from "../../../src/embedded.ts";
+import { NO_POOLER, type Pooler, startPooler } from "../../support/pooler.ts";
 import { startWorkerProcess } from "../faults/processes.ts";
 import { createStage, LOGIN, type Stage } from "../faults/stage.ts";
+import { PATIENCE_MS } from "../faults/wait.ts";
 import type { Wave } from "../faults/wave.ts";
 import type { Client } from "./callers.ts";
 import { createMeasure, type Measure } from "./measure.ts";
-import { type Pooler, startPooler } from "./pooler.ts";
 import { openRoute, type Route } from "./route.ts";
 
 /** What there is to be spoilt, and stays from one fault to the next. */
@@ -66,7 +67,7 @@ export async function openField(
   const url = route.through(stage.url);
   const hurried = new URL(url);
   hurried.username = HURRIED;
-  const pooler = await startPooler(url);
+  const pooler = NO_POOLER ? undefined : await startPooler(url, { size: 4, patience: PATIENCE_MS });
   if (pooler) clearing.use(pooler);
   const worker = await startWorkerProcess(url);
   clearing.defer(async () => void (await worker.kill()));
