@@ -6,12 +6,12 @@ declare
   v_role text := current_setting('role');
   v_difference record;
 begin
-  if to_regprocedure('baseledger._rights_differences()') is null then
+  if to_regprocedure('baseledger._find_rights_differences()') is null then
     return;
   end if;
   set local role baseledger_owner;
   for v_difference in
-    select d.object, d.found, d.cure from baseledger._rights_differences() d
+    select d.object, d.found, d.cure from baseledger._find_rights_differences() d
   loop
     begin
       perform set_config(

@@ -71,7 +71,7 @@ begin
       );
   end if;
 
-  -- schema.sql gives what is installed to the owner, if it belongs to somebody else.
+  -- install.sql gives what is installed to the owner, if it belongs to somebody else.
   select format('%I', pg_get_userbyid(o.owner)) into v_stranger
     from (
       select n.nspowner as owner from pg_namespace n where n.nspname = 'baseledger'

@@ -19,7 +19,7 @@ const interrupt = new AbortController();
 process.once("SIGINT", () => interrupt.abort());
 
 await using server = await startPostgres();
-const [roles, schema] = await Promise.all([read("roles.sql"), read("schema.sql")]);
+const [roles, schema] = await Promise.all([read("roles.sql"), read("install.sql")]);
 await execute(server.url, roles, "create database authoring owner baseledger_owner");
 await execute(address("authoring"), schema);
 process.stderr.write(`The database is ${address("authoring")}\n`);
@@ -34,8 +34,8 @@ if (process.exitCode === 0) {
 /** graphile-migrate's own watching follows the link `fixtures` in circles. */
 async function watchSources(): Promise<void> {
   let changed: PromiseWithResolvers<void>;
-  const watchers = ["functions", "views", "migrations"].map((folder) =>
-    watch(join(packaged, folder), () => changed.resolve()),
+  const watchers = ["schema", "functions", "views", "migrations/current.sql"].map((path) =>
+    watch(join(packaged, path), { recursive: true }, () => changed.resolve()),
   );
   interrupt.signal.addEventListener("abort", () => changed.resolve());
   while (!interrupt.signal.aborted) {

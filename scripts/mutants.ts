@@ -4,7 +4,7 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
 import { type Mutant, mutants } from "../test/mutants/index.ts";
@@ -34,21 +34,21 @@ const { values } = parseArgs({
   options: { list: { type: "boolean" }, only: { type: "string", multiple: true } },
   allowPositionals: false,
 });
-const chosen = mutants.filter(({ about, file }) =>
-  (values.only ?? [""]).some((text) => `${about} ${file}`.includes(text)),
+const chosen = mutants.filter(({ about, of }) =>
+  (values.only ?? [""]).some((text) => `${about} ${of}`.includes(text)),
 );
-const changes = await tellAll();
+const changes = readMutants();
 if (values.list) {
-  for (const { about, file } of chosen) say(`${about} (db/${file})`);
+  for (const { about, of } of chosen) say(`${about} (${of})`);
 } else process.exitCode = (await tryAll()) ? 0 : 1;
 
-/** All mistakes as SQL; those that do not fit the sources any more are told together. */
-async function tellAll(): Promise<Map<Mutant, string>> {
-  const told = new Map<Mutant, string>();
+/** All mistakes as SQL; those that do not fit the sources any more are reported together. */
+function readMutants(): Map<Mutant, string> {
+  const read = new Map<Mutant, string>();
   const stale: string[] = [];
   for (const mutant of chosen) {
     try {
-      told.set(mutant, await mutate(mutant));
+      read.set(mutant, mutate(mutant));
     } catch (error) {
       stale.push((error as Error).message);
     }
@@ -56,7 +56,7 @@ async function tellAll(): Promise<Map<Mutant, string>> {
   if (stale.length > 0) {
     throw new Error(`these do not fit the SQL any more:\n\n${stale.join("\n\n")}`);
   }
-  return told;
+  return read;
 }
 
 async function tryAll(): Promise<boolean> {
@@ -113,12 +113,12 @@ async function notice(
   template: string,
   mutant: Mutant,
 ): Promise<string | undefined> {
-  const { tests = [], file } = mutant;
+  const { tests = [], of } = mutant;
   const mistake = changes.get(mutant) ?? "";
   const likely = tests.filter((each) => each.endsWith(".ts"));
   // a test that is named is asked before all that is not
   const taps = tests.filter((each) => each.endsWith(".sql"));
-  if (likely.length === 0 || taps.length > 0) taps.push(basename(file));
+  if (likely.length === 0 || taps.length > 0) taps.push(`${of}.sql`);
   return (
     (await firstRed(admin, url, taps)) ??
     (await firstRedOfVitest(url, template, mistake, likely)) ??

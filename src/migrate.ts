@@ -18,7 +18,7 @@ export { BlockedError, type Waiting } from "./migrate/turn.ts";
 
 /** Options of {@link installSql}. */
 export interface InstallOptions {
-  /** The folder with `roles.sql`, `schema.sql` and `migrations/committed`; by default ours. */
+  /** The folder with `roles.sql`, `install.sql` and `migrations/committed`; by default ours. */
   readonly directory?: string;
 }
 
@@ -122,11 +122,11 @@ async function prepare(exclusively: Exclusively, source: Source): Promise<void> 
   }
 }
 
-async function makeSchema(tx: Transaction, { roles, schema, migrations }: Source): Promise<void> {
+async function makeSchema(tx: Transaction, { roles, install, migrations }: Source): Promise<void> {
   await tx.run(roles);
   // What is given to the owner is ours, and not a schema of that name of somebody else's.
   await aside(tx, async () => firstMissing(tx, await readState(tx), migrations));
-  await tx.run(schema);
+  await tx.run(install);
 }
 
 function isRace(error: unknown): boolean {

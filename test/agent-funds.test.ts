@@ -41,19 +41,19 @@ describe("an agent cannot add funds to its budget", () => {
     ["post_funds", `select baseledger.post_funds('w', '[{"op":"credit","amount":9}]')`],
     ["expire_due", "select baseledger.expire_due()"],
     // by the helpers
-    ["_fold", `select baseledger._fold('w', array[${credit}])`],
-    ["_batch", `select baseledger._batch('w', array[${credit}])`],
-    ["_single", `select baseledger._single('w', ${credit})`],
-    ["_sweep", "select baseledger._sweep(array['w'], 10)"],
+    ["_execute", `select baseledger._execute('w', array[${credit}])`],
+    ["_execute_batch", `select baseledger._execute_batch('w', array[${credit}])`],
+    ["_execute_single", `select baseledger._execute_single('w', ${credit})`],
+    ["_sweep_wallets", "select baseledger._sweep_wallets(array['w'], 10)"],
     [
       "a helper as an aggregate",
       `create aggregate public.folding(jsonb) (
-      sfunc = baseledger._difference, stype = jsonb)`,
+      sfunc = baseledger._compare_requests, stype = jsonb)`,
     ],
     [
       "a helper as an operator",
       `create operator public.@@@ (
-      leftarg = jsonb, rightarg = jsonb, function = baseledger._difference)`,
+      leftarg = jsonb, rightarg = jsonb, function = baseledger._compare_requests)`,
     ],
     [
       "a helper as a trigger",
@@ -95,11 +95,11 @@ describe("an agent cannot add funds to its budget", () => {
     ],
     [
       "overload a function",
-      `create function baseledger._fold(text) returns text
+      `create function baseledger._execute(text) returns text
       language sql as 'select null'`,
     ],
     ["alter a function", "alter function baseledger.reserve set search_path = public"],
-    ["own a function", `alter function baseledger._fold owner to ${loginOf("agent")}`],
+    ["own a function", `alter function baseledger._execute owner to ${loginOf("agent")}`],
     [
       "drop a constraint",
       `alter table baseledger.wallets
@@ -226,7 +226,7 @@ describe("an agent cannot add funds to its budget", () => {
   const unknown = [
     ...["credit", "withdraw", "refund", "transfer", "transfer_in", "transfer_out", "open"],
     ...["open_wallet", "expire", "freeze", "unfreeze", "credited", "opened", "post", "post_funds"],
-    ...["Reserve", "reserve ", "", "null", "_fold"],
+    ...["Reserve", "reserve ", "", "null", "_execute"],
   ];
   test.each(unknown)("post with the op %j", async (op) => {
     const commands = [

@@ -57,7 +57,7 @@ describe("an agent cannot free a frozen wallet", () => {
     "select baseledger.withdraw('frozen', 10, 'k')",
     "delete from baseledger.events where event = 'frozen'",
     "insert into baseledger.events select * from baseledger.events where event = 'frozen'",
-    "select baseledger._fold('frozen', array[null::baseledger._command])",
+    "select baseledger._execute('frozen', array[null::baseledger._command])",
   ];
   test.each(statements)("%s", async (statement) => {
     // of a view that it cannot be written to, whoever asks
@@ -111,8 +111,16 @@ const greedy: [string, ...string[]][] = [
   ["a prepared statement", "prepare p as update baseledger.wallets set seq = 1", "execute p"],
   ["a cursor", "declare c cursor for select * from baseledger.events for update"],
   ["explain analyze", "explain analyze update baseledger.wallets set available = 1"],
-  ["a default", "create table public.t (x bigint default baseledger._whole('1'))", insert("t")],
-  ["a check", "create table public.t (x jsonb check (baseledger._whole(x) > 0))", insert("t")],
+  [
+    "a default",
+    "create table public.t (x bigint default baseledger._parse_bigint('1'))",
+    insert("t"),
+  ],
+  [
+    "a check",
+    "create table public.t (x jsonb check (baseledger._parse_bigint(x) > 0))",
+    insert("t"),
+  ],
   // reading where they may not
   ["copy from a table", "copy baseledger.wallets to stdout"],
   ["copy from a query", "copy (select * from baseledger.reservations) to stdout"],

@@ -107,9 +107,9 @@ test("rights that are open are wrong", async () => {
   await expectToNotice(
     "rights",
     "wrong",
-    /1 that differ, the first: .*_fold/,
-    () => ledger.admin`grant execute on function baseledger._fold to public`,
-    () => ledger.admin`revoke execute on function baseledger._fold from public`,
+    /1 that differ, the first: .*_execute/,
+    () => ledger.admin`grant execute on function baseledger._execute to public`,
+    () => ledger.admin`revoke execute on function baseledger._execute from public`,
   );
 });
 
@@ -289,14 +289,14 @@ describe("on servers of their own", () => {
     const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
     const [llvm] = await sql<{ found: boolean }[]>`select pg_jit_available() as found`;
     await sql.unsafe("alter database postgres set jit_above_cost = 10");
-    await sql.unsafe("alter function baseledger._fold set jit = off");
+    await sql.unsafe("alter function baseledger._execute set jit = off");
     const fresh = postgres(server.url, { max: 1, onnotice: () => undefined });
     expect(await lookAt(fresh, "jit")).toMatchObject(
       llvm?.found
         ? { status: "warning", found: "on above a cost of 10; off in commands" }
         : { status: "fine", found: "off" },
     );
-    await sql.unsafe("alter function baseledger._fold reset jit");
+    await sql.unsafe("alter function baseledger._execute reset jit");
     expect((await lookAt(fresh, "jit"))?.status).toBe(llvm?.found ? "wrong" : "fine");
     await sql.end();
     await fresh.end();

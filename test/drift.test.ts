@@ -1,104 +1,82 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { packaged } from "../src/migrate/files.ts";
+import { loadMigrations, packaged } from "../src/migrate/files.ts";
 import { migrate } from "../src/migrate.ts";
-import { type Catalog, readCatalog } from "./support/catalog.ts";
+import { readCatalog } from "./support/catalog.ts";
+import { dbSources } from "./support/db-sources.ts";
 import { createDatabase, type TestDatabase } from "./support/server.ts";
+import { runAsOwner } from "./support/template.ts";
 
-let database: TestDatabase;
+let migrated: TestDatabase;
+let built: TestDatabase;
 let sql: postgres.Sql;
 
 beforeAll(async () => {
-  database = await createDatabase("empty");
-  await migrate(database.url);
-  sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  [migrated, built] = await Promise.all([createDatabase("empty"), createDatabase("empty")]);
+  await migrate(migrated.url);
+  sql = postgres(migrated.url, { max: 1, onnotice: () => undefined });
 });
 
 afterAll(async () => {
   await sql.end();
-  await database.drop();
+  await Promise.all([migrated.drop(), built.drop()]);
 });
 
-function sources(folder: string): string[] {
-  return readdirSync(join(packaged, folder)).map((file) => join(packaged, folder, file));
-}
+/** Types before the functions that take them, functions before the triggers and views that call them. */
+const FOLDERS = ["schema/privileges.sql", "schema/types", "functions", "schema/tables", "views"];
+const BY_NEED = ["event_type", "_unit", "_scale", "_overdraft_limit"];
 
-function names(folder: string): string[] {
-  return sources(folder).map((file) => basename(file, ".sql"));
-}
-
-/** Takes away what `create or replace` would leave: grants and comments. */
-const strip = `
-  do $$
-  declare
-    v_object record;
-  begin
-    for v_object in
-      select 'function' as kind, oid::regprocedure::text as name
-        from pg_proc where pronamespace = 'baseledger'::regnamespace
-      union all
-      select 'view', oid::regclass::text
-        from pg_class where relnamespace = 'baseledger'::regnamespace and relkind = 'v'
-    loop
-      execute format('comment on %s %s is null', v_object.kind, v_object.name);
-      execute format(
-        'revoke all on %s %s from public, baseledger_agent, baseledger_operator, '
-          'baseledger_auditor, baseledger_worker',
-        case v_object.kind when 'view' then 'table' else v_object.kind end, v_object.name
-      );
-    end loop;
-    for v_object in
-      select format('%s.%I', c.oid::regclass, a.attname) as name
-        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
-        where c.relnamespace = 'baseledger'::regnamespace and c.relkind = 'v'
-    loop
-      execute format('comment on column %s is null', v_object.name);
-    end loop;
-  end
-  $$`;
-
-/** The catalog as it would be if every file were run over the migrated database, as it is now. */
-async function afterRunning(files: readonly string[]): Promise<Catalog> {
-  let catalog: Catalog = {};
-  const undo = new Error("undo");
-  await sql
-    .begin(async (tx) => {
-      await tx.unsafe(
-        "set local role baseledger_owner; set local search_path = pg_catalog, pg_temp",
-      );
-      await tx.unsafe(strip);
-      for (const file of files) {
-        await tx.unsafe(readFileSync(file, "utf8")).catch((error) => {
-          throw new Error(`${basename(file)}: ${error.message}`, { cause: error });
-        });
-      }
-      catalog = await readCatalog(tx);
-      throw undo;
-    })
-    .catch((error) => {
-      if (error !== undo) throw error;
+async function build(to: postgres.Sql): Promise<void> {
+  const { install } = await loadMigrations(packaged);
+  await to.unsafe(install);
+  const all = dbSources("schema", "functions", "views");
+  const needed = (name: string) => (BY_NEED.includes(name) ? 0 : 1);
+  const run = async (text: string, path: string) => {
+    // names in function bodies are checked in the second pass, when everything is there
+    await runAsOwner(to, `set local plpgsql.extra_errors = 'all'; ${text}`).catch((error) => {
+      throw new Error(`${path}: ${error.message}`, { cause: error });
     });
-  return catalog;
+  };
+  for (const folder of FOLDERS) {
+    const sources = all.filter(({ path }) => path.startsWith(folder));
+    for (const { path, text } of sources.sort((a, b) => needed(a.name) - needed(b.name))) {
+      await run(`set local check_function_bodies = off; ${text}`, path);
+    }
+  }
+  for (const { path, text } of dbSources("functions")) await run(text, path);
 }
 
-test("the migrations and the files of db/functions and db/views build the same", async () => {
-  const migrated = await readCatalog(sql);
-  const run = await afterRunning([...sources("functions"), ...sources("views")]);
-  expect(run).toEqual(migrated);
-  expect(await readCatalog(sql)).toEqual(migrated);
+test("the migrations build what the files of db/schema, db/functions and db/views say", async () => {
+  const to = postgres(built.url, { max: 1, onnotice: () => undefined });
+  try {
+    await build(to);
+    expect(await readCatalog(to)).toEqual(await readCatalog(sql));
+  } finally {
+    await to.end();
+  }
 });
 
-test("every function has its file, and every file its function", async () => {
-  const rows = await sql`
-    select distinct proname from pg_proc where pronamespace = 'baseledger'::regnamespace`;
-  expect(rows.map(({ proname }) => proname).sort()).toEqual(names("functions").sort());
-});
-
-test("every view has its file, and every file its view", async () => {
-  const rows = await sql`
+const OBJECTS: Record<string, string> = {
+  "schema/types": `
+    select typname from pg_type t left join pg_class c on c.oid = t.typrelid
+    where typnamespace = 'baseledger'::regnamespace and (typtype in ('e', 'd') or relkind = 'c')`,
+  // the record of the migrations is older than the first of them: db/install.sql makes it
+  "schema/tables": `
     select relname from pg_class
-    where relnamespace = 'baseledger'::regnamespace and relkind in ('v', 'm')`;
-  expect(rows.map(({ relname }) => relname).sort()).toEqual(names("views").sort());
-});
+    where relnamespace = 'baseledger'::regnamespace and relkind in ('r', 'p')
+      and relname <> 'migrations'`,
+  functions: `
+    select distinct proname from pg_proc where pronamespace = 'baseledger'::regnamespace`,
+  views: `
+    select relname from pg_class
+    where relnamespace = 'baseledger'::regnamespace and relkind in ('v', 'm')`,
+};
+
+test.each(Object.keys(OBJECTS))(
+  "db/%s: every object has its file, every file its object",
+  async (folder) => {
+    const rows = await sql.unsafe(OBJECTS[folder] ?? "").values();
+    const names = dbSources(folder).map(({ name }) => name);
+    expect(rows.flat().sort()).toEqual(names.sort());
+  },
+);

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as errors from "../src/errors.ts";
 import * as ledger from "../src/generated/baseledger.ts";
+import { dbSources } from "./support/db-sources.ts";
 import { createDatabase, type TestDatabase } from "./support/server.ts";
 
 const db = join(import.meta.dirname, "..", "db");
@@ -182,8 +183,7 @@ describe("the catalogue", () => {
   });
 
   test("is the one of the SQL functions", () => {
-    const folder = join(db, "functions");
-    const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), "utf8"));
+    const sources = dbSources("functions").map(({ text }) => text);
     const code = sources.join("\n").replace(/--.*$/gm, "");
     const raised = new Set([...code.matchAll(/'(LG[A-Z]{3})'/g)].map(([, code]) => code));
     expect([...raised].sort()).toEqual([...ERROR_CODES]);

@@ -45,7 +45,7 @@ function sayRight({ kind, name, grantee, privilege }: Record<string, string>): s
 }
 
 async function differences(): Promise<RightsDifference[]> {
-  return ledger.admin<RightsDifference[]>`select * from baseledger._rights_differences()`;
+  return ledger.admin<RightsDifference[]>`select * from baseledger._find_rights_differences()`;
 }
 
 /** Migrates as the superuser, and gives what was mended. */
@@ -74,7 +74,9 @@ async function restoreWithoutRights(): Promise<void> {
 
 describe("the list of rights", () => {
   test("is what a new installation has: no more, no less", async () => {
-    const listed = await ledger.admin<Record<string, string>[]>`select * from baseledger._rights()`;
+    const listed = await ledger.admin<
+      Record<string, string>[]
+    >`select * from baseledger._expected_rights()`;
     expect(listed.map(sayRight).sort()).toEqual(await granted());
     expect(await differences()).toEqual([]);
     expect(await verify(ledger.auditor)).toEqual([]);
@@ -84,7 +86,7 @@ describe("the list of rights", () => {
 describe("migrate, with nothing to apply,", () => {
   const changes: [string, string, boolean][] = [
     ["a function", "grant execute on function baseledger.credit to public", true],
-    ["a helper", "grant execute on function baseledger._fold to ledger_test_outsider", true],
+    ["a helper", "grant execute on function baseledger._execute to ledger_test_outsider", true],
     ["all functions", "grant execute on all functions in schema baseledger to public", true],
     ["all tables", "grant all on all tables in schema baseledger to baseledger_agent", true],
     ["a column", "grant update (available) on baseledger.wallets to ledger_test_agent", true],
@@ -99,7 +101,7 @@ describe("migrate, with nothing to apply,", () => {
       "alter default privileges for role baseledger_owner grant execute on functions to public",
       true,
     ],
-    ["the owner of a function", "alter function baseledger._fold owner to postgres", true],
+    ["the owner of a function", "alter function baseledger._execute owner to postgres", true],
     ["the owner of a table", "alter table baseledger.events owner to postgres", true],
     ["the owner of a type", "alter type baseledger.receipt owner to postgres", true],
     ["the owner of a domain", "alter domain baseledger._unit owner to postgres", true],
@@ -167,7 +169,7 @@ describe("after a restore without owners and rights", () => {
       }
       const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null,
         1, 1)`;
-      const fold = `select baseledger._fold('w', array[${credit}::baseledger._command])`;
+      const fold = `select baseledger._execute('w', array[${credit}::baseledger._command])`;
       expect(await attempt(ledger, role, fold)).toBe(DENIED);
     }
     const [held, ended] = await post(ledger.agent, "w", [
@@ -199,9 +201,9 @@ async function fundFunctions(): Promise<string[]> {
       where p.pronamespace = 'baseledger'::regnamespace
         and p.provolatile = 'v'
         and p.proname in (
-          select r.name from baseledger._rights() r where r.grantee = 'baseledger_operator'
+          select r.name from baseledger._expected_rights() r where r.grantee = 'baseledger_operator'
           except
-          select r.name from baseledger._rights() r where r.grantee = 'baseledger_agent'
+          select r.name from baseledger._expected_rights() r where r.grantee = 'baseledger_agent'
         )
       group by p.oid, p.proname
       order by 1`;

@@ -9,7 +9,7 @@ select
   r.expires_at,
   r.expires_at - c.clock as time_left
 from baseledger.reservations r
--- As in _clock, which those who read a view may not call.
+-- As in _read_clock, which those who read a view may not call.
 cross join (
   select case
     when pg_is_in_recovery()

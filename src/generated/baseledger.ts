@@ -559,7 +559,7 @@ export type ReserveCommand = {
   readonly ttl?: string | number | null | undefined;
   /** Name of the reservation in its wallet. Default: the idempotency key. */
   readonly reservation_id?: string | null | undefined;
-  /** The least to be content with, if `amount` is not there. Default: `amount`. */
+  /** The smallest amount to grant if `amount` is not available. Default: `amount`. */
   readonly at_least?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
@@ -801,7 +801,7 @@ export interface ReserveArgs {
   readonly ttl?: string | number | null | undefined;
   /** Name of the reservation in its wallet. Default: the idempotency key. */
   readonly reservationId?: string | null | undefined;
-  /** The least to be content with, if `amount` is not there. Default: `amount`. */
+  /** The smallest amount to grant if `amount` is not available. Default: `amount`. */
   readonly atLeast?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;

@@ -19,7 +19,7 @@ export interface Source {
   /** Makes the roles. */
   readonly roles: string;
   /** Makes the schema and the record of migrations, and gives all of it to the owner. */
-  readonly schema: string;
+  readonly install: string;
   /** Mends the rights that are not what they must be, after the migrations. */
   readonly rights: string;
   /** In their order. */
@@ -45,7 +45,7 @@ export async function loadMigrations(directory: string): Promise<Source> {
   if (migrations.length === 0) throw new Error(`there are no migrations in ${committed}`);
   return {
     roles: await readFile(join(directory, "roles.sql"), "utf8"),
-    schema: await readFile(join(directory, "schema.sql"), "utf8"),
+    install: await readFile(join(directory, "install.sql"), "utf8"),
     rights: await readFile(join(directory, "rights.sql"), "utf8"),
     migrations,
   };

@@ -54,8 +54,8 @@ function readDifferences(tx: Transaction): Promise<readonly RightsDifference[]> 
     await tx.run(asOwner);
     // Older versions know nothing of it.
     const [row] = await tx.run<{ known: boolean }>(
-      "select to_regprocedure('baseledger._rights_differences()') is not null as known",
+      "select to_regprocedure('baseledger._find_rights_differences()') is not null as known",
     );
-    return row?.known ? tx.run("select * from baseledger._rights_differences()") : [];
+    return row?.known ? tx.run("select * from baseledger._find_rights_differences()") : [];
   });
 }

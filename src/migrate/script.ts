@@ -51,7 +51,7 @@ export function record({ id, name, hash }: Migration): string {
  * The whole installation as one statement. A block, because it is atomic wherever it runs, and
  * can look first; each text in it runs by itself, so that it may use what the one before made.
  */
-export function installation({ roles, schema, rights, migrations }: Source): string {
+export function installation({ roles, install, rights, migrations }: Source): string {
   const last = migrations.at(-1);
   const body = `
 declare
@@ -84,7 +84,7 @@ ${migrations.map(check).join("")}  if cardinality(v_applied) > ${migrations.leng
   end if;
   if cardinality(v_applied) < ${migrations.length} or not v_owned then
     execute v_roles;
-    execute ${quoted("baseledger_schema", schema)};
+    execute ${quoted("baseledger_install", install)};
     ${asOwner}
 ${migrations.map(step).join("")}    perform set_config('role', v_role, true);
   end if;

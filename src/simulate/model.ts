@@ -15,7 +15,7 @@ export interface Settlement {
 
 /**
  * A wallet as the ledger keeps it, without database, journal and clock: the rules of
- * `db/functions/_fold.sql` for reserve, settle and the deadline, and nothing else. A test compares
+ * `db/functions/_execute.sql` for reserve, settle and the deadline, and nothing else. A test compares
  * the two.
  */
 export interface Model {

@@ -8,7 +8,7 @@ import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { migrate } from "../../src/migrate.ts";
-import { releaseOnTop } from "../support/release.ts";
+import { earlierRelease, releaseOnTop } from "../support/release.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 import { until } from "../support/until.ts";
 import { compare, startLoad } from "./load.ts";
@@ -117,11 +117,11 @@ describe.each(upgrades)("an upgrade that %s", (_, change) => {
 });
 
 test("an upgrade from the first migration to the last is not seen by callers under load", async () => {
-  await install(releaseOnTop(directory, [], 1));
+  await install(earlierRelease(directory, 1));
   await using ledger = createLedger(url, { connections: 4 });
   const load = startLoad(ledger, WALLETS, 12);
   await until("there is load", () => load.told.size > 100);
-  await migrate(database.url);
+  await migrate(database.url, earlierRelease(directory));
   const before = load.told.size;
   await until("the load goes on", () => load.told.size > before + 100);
   await load.stop();

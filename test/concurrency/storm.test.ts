@@ -25,7 +25,7 @@ let ledger: TestLedger;
 
 beforeAll(async () => {
   ledger = await createLedger();
-  const [row] = await ledger.admin`select baseledger._due_chunk() as chunk`;
+  const [row] = await ledger.admin`select baseledger._due_chunk_size() as chunk`;
   expect(row).toEqual({ chunk: CHUNK });
 });
 afterAll(async () => {

@@ -2,8 +2,8 @@
 export interface Mutant {
   /** What goes wrong, in a few words; also its name. */
   readonly about: string;
-  /** Where, below `db/`. */
-  readonly file: string;
+  /** The function, view or table that has it; its file is found by this name. */
+  readonly of: string;
   /** Text that is in the file exactly once. */
   readonly search: string;
   /** What stands there instead. */

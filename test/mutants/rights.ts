@@ -1,17 +1,15 @@
 // Mistakes in who may do what, and in what protects the owner's rights and the tables.
 import type { Mutant } from "./mutant.ts";
 
-const MIGRATION = "migrations/committed/000001-the-ledger.sql";
 const PATH = "set search_path = pg_catalog, pg_temp\n";
 const privileges = ["test/privileges.test.ts", "test/agent-funds.test.ts"];
 
 /** A grant to one role more. */
 function grant(what: string, name: string, to: string, also: string): Mutant {
-  const [kind, folder] =
-    what === "view" ? ["select on", "views"] : ["execute on function", "functions"];
+  const kind = what === "view" ? "select on" : "execute on function";
   return {
     about: `${name} is open to ${also}, too`,
-    file: `${folder}/${name}.sql`,
+    of: name,
     search: `grant ${kind} baseledger.${name} to ${to};`,
     replace: `grant ${kind} baseledger.${name} to ${to}, ${also};`,
     tests: privileges,
@@ -28,21 +26,21 @@ const rights: Mutant[] = [
   grant("view", "wallet_balances", "baseledger_auditor", "public"),
   {
     about: "anybody may read balances",
-    file: "functions/balance.sql",
+    of: "balance",
     search: "revoke all on function baseledger.balance from public;",
     replace: "grant execute on function baseledger.balance to public;",
     tests: privileges,
   },
   {
     about: "an auditor may write to a view",
-    file: "views/journal.sql",
+    of: "journal",
     search: "grant select on baseledger.journal to",
     replace: "grant all on baseledger.journal to",
     tests: privileges,
   },
   {
     about: "a batch of an agent may credit",
-    file: "functions/post.sql",
+    of: "post",
     search: "'{reserve,settle,cancel,extend,charge}'",
     replace: "'{reserve,settle,cancel,extend,charge,credit}'",
     tests: ["post.sql", ...privileges],
@@ -52,28 +50,28 @@ const rights: Mutant[] = [
 const owner: Mutant[] = [
   {
     about: "post looks where its caller says",
-    file: "functions/post.sql",
+    of: "post",
     search: PATH,
     replace: "",
     tests: ["test/hostile-session.test.ts"],
   },
   {
     about: "statement looks in public first",
-    file: "functions/statement.sql",
+    of: "statement",
     search: PATH,
     replace: "set search_path = public, pg_catalog, pg_temp\n",
     tests: ["test/hostile-session.test.ts"],
   },
   {
     about: "verify has an empty search path, and so finds the caller's types",
-    file: "functions/verify.sql",
+    of: "verify",
     search: PATH,
     replace: "set search_path = ''\n",
     tests: ["test/hostile-session.test.ts"],
   },
   {
     about: "a helper runs with the owner's rights by itself",
-    file: "functions/_sweep.sql",
+    of: "_sweep_wallets",
     search: "volatile\n",
     replace: `volatile\nsecurity definer\n${PATH}`,
     tests: privileges,
@@ -83,7 +81,7 @@ const owner: Mutant[] = [
 const tables: Mutant[] = [
   {
     about: "the journal can be truncated",
-    file: MIGRATION,
+    of: "events",
     search: "create trigger events_no_truncate before truncate on baseledger.events",
     replace: "",
     sql: "drop trigger events_no_truncate on baseledger.events",
@@ -91,7 +89,7 @@ const tables: Mutant[] = [
   },
   {
     about: "events can be deleted",
-    file: MIGRATION,
+    of: "events",
     search: "create trigger events_append_only before update or delete on baseledger.events",
     replace: "create trigger events_append_only before update on baseledger.events",
     sql: `drop trigger events_append_only on baseledger.events;
@@ -102,7 +100,7 @@ const tables: Mutant[] = [
   },
   {
     about: "the journal can be changed by who plays a replica",
-    file: MIGRATION,
+    of: "events",
     search: "alter table baseledger.events enable always trigger events_append_only;",
     replace: "",
     sql: "alter table baseledger.events enable trigger events_append_only",
@@ -110,7 +108,7 @@ const tables: Mutant[] = [
   },
   {
     about: "the journal can be truncated by who plays a replica",
-    file: MIGRATION,
+    of: "events",
     search: "alter table baseledger.events enable always trigger events_no_truncate;",
     replace: "",
     sql: "alter table baseledger.events enable trigger events_no_truncate",
@@ -118,7 +116,7 @@ const tables: Mutant[] = [
   },
   {
     about: "a key may be stored twice",
-    file: MIGRATION,
+    of: "events",
     search: "create unique index events_idempotency_key_idx on baseledger.events",
     replace: "create index events_idempotency_key_idx on baseledger.events",
     sql: `drop index baseledger.events_idempotency_key_idx;
@@ -128,7 +126,7 @@ const tables: Mutant[] = [
   },
   {
     about: "reservations have no index by id in the journal",
-    file: MIGRATION,
+    of: "events",
     search: "create index events_reservation_id_idx on baseledger.events",
     replace: "",
     sql: "drop index baseledger.events_reservation_id_idx",
@@ -136,7 +134,7 @@ const tables: Mutant[] = [
   },
   {
     about: "what is made later is open to the public",
-    file: MIGRATION,
+    of: "privileges",
     search: "alter default privileges revoke execute on functions from public;",
     replace: "",
     sql: "alter default privileges grant execute on functions to public",
@@ -144,8 +142,8 @@ const tables: Mutant[] = [
   },
 ];
 
-const CLOSED = "functions/_require_closed.sql";
-const DIFFERENCES = "functions/_rights_differences.sql";
+const CLOSED = "_require_operators_only";
+const DIFFERENCES = "_find_rights_differences";
 const restored = ["test/rights.test.ts"];
 const found = ["verify_rights.sql"];
 
@@ -153,8 +151,8 @@ const found = ["verify_rights.sql"];
 function careless(name: string, parameters: string): Mutant {
   return {
     about: `${name} runs for whoever a restore has let in`,
-    file: `functions/${name}.sql`,
-    search: `  perform baseledger._require_closed('baseledger.${name}(${parameters})');\n`,
+    of: name,
+    search: `  perform baseledger._require_operators_only('baseledger.${name}(${parameters})');\n`,
     replace: "",
     tests: restored,
   };
@@ -167,84 +165,84 @@ const closed: Mutant[] = [
   careless("transfer", "text,text,bigint,text,jsonb"),
   {
     about: "functions that add funds run as any owner",
-    file: CLOSED,
+    of: CLOSED,
     search: "current_user <> 'baseledger_owner'\n    or ",
     replace: "",
     tests: restored,
   },
   {
     about: "functions that add funds may be open to agents",
-    file: CLOSED,
+    of: CLOSED,
     search: "has_function_privilege('baseledger_agent', p_function, 'execute')\n    or ",
     replace: "",
     tests: restored,
   },
   {
     about: "functions that add funds may be open to workers",
-    file: CLOSED,
+    of: CLOSED,
     search: "\n    or has_function_privilege('baseledger_worker', p_function, 'execute')",
     replace: "",
     tests: restored,
   },
   {
     about: "verify does not look at rights",
-    file: "functions/verify.sql",
+    of: "verify",
     search: "  return query select * from baseledger.verify_rights();\n",
     replace: "",
     tests: found,
   },
   {
     about: "verify calls it unsound when somebody lacks a right",
-    file: "functions/verify_rights.sql",
+    of: "verify_rights",
     search: "    where d.open\n",
     replace: "",
     tests: found,
   },
   {
     about: "a host may grant tables and helpers to its roles",
-    file: DIFFERENCES,
+    of: DIFFERENCES,
     search: "        g.private or g.grantee",
     replace: "        g.grantee",
     tests: found,
   },
   {
     about: "nobody looks at the rights on columns",
-    file: DIFFERENCES,
+    of: DIFFERENCES,
     search: "where n.nspname = 'baseledger' and a.grantee <> c.relowner",
     replace: "where false",
     tests: found,
   },
   {
     about: "anybody may be allowed to create in the schema",
-    file: DIFFERENCES,
+    of: DIFFERENCES,
     search: "\n        or g.kind = 'schema' and g.privilege <> 'USAGE'",
     replace: "",
     tests: found,
   },
   {
     about: "operators may grant on what they may do",
-    file: DIFFERENCES,
+    of: DIFFERENCES,
     search: "where g.is_grantable",
     replace: "where false",
     tests: found,
   },
   {
     about: "objects may belong to anybody",
-    file: DIFFERENCES,
+    of: DIFFERENCES,
     search: "where pg_catalog.pg_get_userbyid(o.owner) <> 'baseledger_owner'",
     replace: "where false",
     tests: found,
   },
   {
     about: "the owner may log in",
-    file: DIFFERENCES,
+    of: DIFFERENCES,
     search: "where r.rolname = 'baseledger_owner' and r.rolcanlogin",
     replace: "where false",
     tests: found,
   },
   {
     about: "the list of rights lacks one",
-    file: "functions/_rights.sql",
+    of: "_expected_rights",
     search: "{expire_due,next_due,sweep_status,wallets_ahead}",
     replace: "{expire_due,sweep_status,wallets_ahead}",
     tests: found,

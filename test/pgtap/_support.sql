@@ -264,7 +264,7 @@ begin
   for v_event in
     select * from baseledger.events e where e.wallet_id = p_wallet_id order by e.seq
   loop
-    v_hash := pg_catalog.sha256(v_hash || baseledger._canonical(
+    v_hash := pg_catalog.sha256(v_hash || baseledger._encode_event(
       v_event.wallet_id, v_event.seq, v_event.event, v_event.reservation_id, v_event.amount,
       v_event.available, v_event.reserved, v_event.spent, v_event.expires_at,
       v_event.occurred_at, v_event.idempotency_key, v_event.actor, v_event.metadata,

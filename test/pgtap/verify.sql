@@ -468,7 +468,7 @@ select lives_ok($$
         from generate_series(1, 45000) as s(n)
     ),
     hashed as (
-      select *, sha256(decode(repeat(''00'', 32), ''hex'') || baseledger._canonical(
+      select *, sha256(decode(repeat(''00'', 32), ''hex'') || baseledger._encode_event(
             id, 1, ''opened'', null, null, 0, 0, 0, null, at, null, ''postgres'', ''{}'', terms
           )) as hash
         from opened

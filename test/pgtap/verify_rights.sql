@@ -73,8 +73,8 @@ select pg_temp.opens(
   'function baseledger.balance(text)', 'EXECUTE', 'public'
 );
 select pg_temp.opens(
-  format('grant execute on function baseledger._whole to %s', r),
-  'function baseledger._whole(jsonb)', 'EXECUTE', r
+  format('grant execute on function baseledger._parse_bigint to %s', r),
+  'function baseledger._parse_bigint(jsonb)', 'EXECUTE', r
 ) from unnest('{public,baseledger_operator,somebody}'::text[]) r;
 select pg_temp.opens(
   'grant execute on function baseledger.credit to baseledger_operator with grant option',

@@ -43,7 +43,7 @@ begin
     select * from baseledger.events e
       where e.wallet_id = p_wallet_id and e.seq >= p_seq order by e.seq
   loop
-    v_hash := sha256(v_hash || baseledger._canonical(
+    v_hash := sha256(v_hash || baseledger._encode_event(
       v_event.wallet_id, v_event.seq, v_event.event, v_event.reservation_id, v_event.amount,
       v_event.available, v_event.reserved, v_event.spent, v_event.expires_at,
       v_event.occurred_at, v_event.idempotency_key, v_event.actor, v_event.metadata,
@@ -189,7 +189,7 @@ as $$
     'wallets', (
       select json_agg(x) from (
         select w.wallet_id, w.available, w.reserved, w.spent, w.frozen, w.seq, w.last_event_at,
-            baseledger._instant(e.occurred_at, e.details) as last_instant
+            baseledger._event_clock(e.occurred_at, e.details) as last_instant
           from baseledger.wallets w
           left join baseledger.events e on e.wallet_id = w.wallet_id and e.seq = w.seq
           order by w.wallet_id

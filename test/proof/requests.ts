@@ -137,7 +137,7 @@ const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze",
 
 /**
  * The first field that is not as it must be. Which of several is named first is in no contract:
- * it is as the SQL has it (_invalid_field).
+ * it is as the SQL has it (_find_invalid_field).
  */
 export function findInvalid(command: Command): Refusal | undefined {
   const { op, idempotency_key: key, reservation_id: id, amount, at_least, ttl } = command;
@@ -170,7 +170,7 @@ export function findDifference(stored: Command, given: Command): Refusal | undef
   };
 }
 
-// In the order in which the SQL names them (_difference).
+// In the order in which the SQL names them (_compare_requests).
 function request(command: Command): Record<string, Json> {
   const { op, reservation_id, amount, at_least, ttl, final, to, reason, metadata } = command;
   const seconds = ttl === null ? null : Number(ttl) / 1e6;

@@ -329,7 +329,7 @@ export async function queueUp<T>(
   return ended;
 }
 
-const asHash = `baseledger._canonical(
+const asHash = `baseledger._encode_event(
   e.wallet_id, e.seq, e.event, e.reservation_id, e.amount, e.available, e.reserved, e.spent,
   e.expires_at, e.occurred_at, e.idempotency_key, e.actor, e.metadata, e.details
 )`;

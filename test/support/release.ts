@@ -30,9 +30,23 @@ export function release(directory: string, ...bodies: string[]): { directory: st
   return { directory };
 }
 
-/** A package of ours with all migrations that there are, or the first ones of them, and these on top. */
-export function releaseOnTop(
+/** A package of ours with all its migrations, and these on top. */
+export function releaseOnTop(directory: string, bodies: readonly string[]): { directory: string } {
+  return releaseFrom(directory, join(packaged, "migrations", "committed"), bodies);
+}
+
+/**
+ * A package from before the first release: the first so many of the eight migrations that were made
+ * into one then. They upgrade a real schema in real steps; nothing else of it is in use.
+ */
+export function earlierRelease(directory: string, count = 8): { directory: string } {
+  const source = join(import.meta.dirname, "..", "fixtures", "migrations", "committed");
+  return releaseFrom(directory, source, [], count);
+}
+
+function releaseFrom(
   directory: string,
+  source: string,
   bodies: readonly string[],
   first = Number.POSITIVE_INFINITY,
 ): { directory: string } {
@@ -41,7 +55,6 @@ export function releaseOnTop(
   const committed = join(folder, "committed");
   fs.rmSync(committed, { recursive: true, force: true });
   fs.mkdirSync(committed, { recursive: true });
-  const source = join(packaged, "migrations", "committed");
   const files = fs.readdirSync(source).sort().slice(0, first);
   for (const file of files) fs.copyFileSync(join(source, file), join(committed, file));
   const last = fs.readFileSync(join(committed, files.at(-1) ?? ""), "utf8");
@@ -65,7 +78,7 @@ function append(
 }
 
 function copyFrame(directory: string): void {
-  for (const file of ["roles.sql", "schema.sql", "rights.sql"]) {
+  for (const file of ["roles.sql", "install.sql", "rights.sql"]) {
     fs.copyFileSync(join(packaged, file), join(directory, file));
   }
 }

@@ -1,0 +1,32 @@
+-- What each role may do: the one list of all rights there are. Nobody has any other right on an object
+-- of the schema, but for the owner, and whom the host grants a view or a public function. Each file
+-- grants what stands here; _find_rights_differences compares, and `baseledger migrate` mends.
+create or replace function baseledger._expected_rights()
+returns setof baseledger._right
+language sql
+immutable
+as $$
+  select r.kind, n.name, r.grantee, r.privilege
+    from (
+      values
+        ('schema', 'USAGE', 'baseledger_agent', '{baseledger}'::text[]),
+        ('schema', 'USAGE', 'baseledger_operator', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
+        ('function', 'EXECUTE', 'baseledger_agent',
+          '{balance,cancel,charge,extend,post,reserve,settle}'),
+        ('function', 'EXECUTE', 'baseledger_operator',
+          '{balance,cancel,charge,extend,post,reserve,settle,
+            balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
+            unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_worker',
+          '{expire_due,next_due,sweep_status,wallets_ahead}'),
+        ('view', 'SELECT', 'baseledger_auditor',
+          '{journal,open_reservations,postings,reservation_history,wallet_balances}')
+    ) as r (kind, privilege, grantee, names)
+    cross join lateral pg_catalog.unnest(r.names) as n (name)
+$$;
+
+revoke all on function baseledger._expected_rights from public;

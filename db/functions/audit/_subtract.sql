@@ -1,0 +1,16 @@
+-- By how much a balance has changed; null if that is more than any event moves, which a journal that
+-- was tampered with may say. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._subtract(p_from bigint, p_to bigint)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when (p_from < 0) = (p_to < 0) then p_to - p_from
+    when p_to::numeric - p_from between -9223372036854775807 and 9223372036854775807
+      then p_to - p_from
+  end
+$$;
+
+revoke all on function baseledger._subtract from public;

@@ -1,0 +1,23 @@
+-- Folds a batch. Without commands there is nothing to do but to say so of an unknown wallet:
+-- _execute without commands would be the sweep.
+create or replace function baseledger._execute_batch(
+  p_wallet_id text,
+  p_commands baseledger._command[]
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+as $$
+begin
+  if cardinality(p_commands) > 0 then
+    return baseledger._execute(p_wallet_id, p_commands);
+  end if;
+  perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return '{}'::baseledger.receipt[];
+end
+$$;
+
+revoke all on function baseledger._execute_batch from public;

@@ -1,0 +1,94 @@
+-- Reads the commands of a batch, strictly: what is not an array of at most 10,000 objects is
+-- refused as a whole; an unknown command, an unknown field or a value of the wrong type refuses
+-- that command alone, as does a value that is not allowed. A field that is null counts as absent.
+--
+-- The usual forms of amounts and times are read right here; only others go through _parse_bigint and
+-- _parse_ttl, which cost more.
+create or replace function baseledger._parse_commands(p_commands jsonb, p_ops text[])
+returns baseledger._command[]
+language plpgsql
+stable
+as $$
+declare
+  v_commands baseledger._command[];
+begin
+  if jsonb_typeof(p_commands) is distinct from 'array'
+    or jsonb_array_length(p_commands) > 10000
+    or exists (select from jsonb_array_elements(p_commands) e where jsonb_typeof(e) <> 'object')
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('commands'));
+  end if;
+
+  select array_agg(row(
+      r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
+      null, null,
+      case
+        when r.problem is not null then r.problem ->> 'code'
+        when baseledger._find_invalid_field(
+          r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata, null
+        ) is not null then 'LGARG'
+      end,
+      r.problem -> 'detail',
+      r.key_at, r.hold_at
+    )::baseledger._command order by r.n)
+    into v_commands
+    from (
+      select t.*,
+          min(t.n) over (partition by t.idempotency_key collate "C") as key_at,
+          min(t.n) over (partition by t.reservation_id collate "C") as hold_at
+        from (
+          select v.n, v.op, v.idempotency_key, v.amount, v.at_least,
+              coalesce(
+                v.reservation_id,
+                case when v.op in ('reserve', 'charge') then v.idempotency_key end
+              ) as reservation_id,
+              case when v.op = 'reserve' then baseledger._default_ttl(v.ttl) else v.ttl end as ttl,
+              v.final is distinct from 'false' as final,
+              coalesce(v.metadata, '{}') as metadata,
+              case when v.op is null
+                or v.op <> all (p_ops)
+                or v.c - baseledger._command_fields(v.op) <> '{}'
+                or jsonb_typeof(v.c -> 'op') <> 'string'
+                or jsonb_typeof(v.c -> 'idempotency_key') not in ('string', 'null')
+                or jsonb_typeof(v.c -> 'reservation_id') not in ('string', 'null')
+                or v.amount is null and v.given_amount is not null
+                or v.at_least is null and v.given_at_least is not null
+                or v.ttl is null and v.given_ttl is not null
+                or v.final is not null and jsonb_typeof(v.c -> 'final') <> 'boolean'
+              then baseledger._explain_parse_error(v.c, v.op, p_ops) end as problem
+            from (
+              select e.c, e.n, e.op, e.idempotency_key, e.reservation_id, e.final, e.metadata,
+                  e.amount as given_amount,
+                  case when ltrim(e.amount, '0123456789') = ''
+                      and length(e.amount) between 1 and 18
+                      then e.amount::bigint
+                    when e.amount is not null then baseledger._parse_bigint(e.c -> 'amount')
+                  end as amount,
+                  e.at_least as given_at_least,
+                  case when e.at_least is not null then baseledger._parse_bigint(e.c -> 'at_least')
+                  end as at_least,
+                  e.ttl as given_ttl,
+                  case when ltrim(e.ttl, '0123456789') = '' and length(e.ttl) between 1 and 8
+                      then make_interval(secs => e.ttl::integer)
+                    when e.ttl is not null then baseledger._parse_ttl(e.c -> 'ttl')
+                  end as ttl
+                from rows from (
+                  jsonb_array_elements(p_commands),
+                  jsonb_to_recordset(p_commands) as (
+                    op text, idempotency_key text, reservation_id text, amount text, at_least text,
+                    ttl text, final text, metadata jsonb
+                  )
+                ) with ordinality as e(
+                  c, op, idempotency_key, reservation_id, amount, at_least, ttl, final, metadata, n
+                )
+                -- each value is computed once, however often it is named
+                offset 0
+            ) as v
+            offset 0
+        ) as t
+    ) as r;
+  return coalesce(v_commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._parse_commands from public;

@@ -1,0 +1,20 @@
+-- What the details of an event say that lies ahead of the server's clock, as its wallet's last one
+-- did: by how many microseconds. Null for any other.
+create or replace function baseledger._describe_ahead(p_at timestamptz)
+returns jsonb
+language plpgsql
+volatile
+as $$
+declare
+  c_clock constant timestamptz := clock_timestamp();
+begin
+  if p_at > c_clock + baseledger._clock_slack() then
+    return jsonb_build_object(
+      'ahead_us', (extract(epoch from p_at - c_clock) * 1000000)::bigint
+    );
+  end if;
+  return null;
+end
+$$;
+
+revoke all on function baseledger._describe_ahead from public;

@@ -1,0 +1,536 @@
+-- The one place where money moves. Folds commands into a wallet, in order:
+--
+--   1. lock the wallet's row, before anything is read (the row is the wallet's lock);
+--   2. find what the commands refer to, as sets: earlier uses of their keys, their reservations,
+--      and the reservations that come due;
+--   3. decide each command in memory, expiries first, each at its own instant;
+--   4. write as sets: events, reservations, and the wallet's row once.
+--
+-- Returns one receipt per command, in order. A refusal is a receipt with `refused` set, or raised
+-- where the caller wants that. A command that was carried out before gets its first receipt with
+-- replayed = true. When nothing was granted, nothing is written: not even the expiries, which
+-- then count by deadline as before.
+--
+-- When more is due than _due_chunk_size() says, the earliest so many expire first, and the rest is a
+-- backlog: it stays reserved on record, and counts as returned all the same. What a command names
+-- expires before that command; where its funds are in the backlog, more chunks expire, up to 10 in
+-- one fold. Beyond these a settlement is booked all the same, against the funds that the backlog will
+-- return; others are refused. A batch then writes the expiries even if nothing was granted, so that
+-- every try makes progress. Events that leave a backlog behind say so in their details (balance_at needs that).
+--
+-- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
+--
+-- Events are ordered by their own time, deadlines count by the server's clock. The two differ where
+-- the clock was ahead for a while: the wallet's time then goes on from there by microseconds, and
+-- events say in their details by how many they lie ahead (_event_clock).
+--
+-- PL/pgSQL prepares each expression anew in each transaction, so that a single command costs by
+-- the expressions it meets: few and large ones, none that a branch does not need, and what is
+-- there once is written as it is, not as a set.
+--
+-- Every statement probes by index whatever the statistics say: generic plans without sequential
+-- scans or sorts, so that neither a first call on empty tables nor a hot wallet's history spoils
+-- them. Without JIT: a sort that is off costs 1e10 where there is no way around it, above which any
+-- server would compile the plan, at some 100 ms a call.
+create or replace function baseledger._execute(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  p_limit integer default null,
+  p_raises boolean default false
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_asked constant integer := cardinality(p_commands);
+  v_total integer := v_asked;         -- the asked ones, then the expiries
+  v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
+  v_last baseledger.events;           -- the last event: its balances are the wallet's
+  v_at timestamptz;                   -- when the next event happens
+  v_ahead interval;                   -- by how much that lies ahead of the clock, if anybody looked
+  v_look_due boolean;
+  v_due record;                       -- a chunk of what is due
+  v_next_command integer;
+  v_next_due integer;
+  v_expired integer := 0;
+  v_since timestamptz;                -- when this fold began
+  v_backlog boolean;                  -- more is due than was taken
+  v_bounded boolean;                  -- it was so at first
+  v_rest bigint;                      -- what the backlog holds, as soon as a command needs to know
+  v_note jsonb;                       -- what goes into the details of each event
+
+  -- By key_at and hold_at of the commands: those that share a key or a reservation share the
+  -- position of the first of them.
+  v_done bigint[];                    -- seq of the event that the key stands for
+  v_holds baseledger._hold[];
+
+  v_command baseledger._command;
+  v_seq bigint;                       -- of the event that its key stands for
+  v_hold baseledger._hold;            -- its reservation
+  v_move baseledger._move;
+  v_amount bigint;                    -- of a reservation: what is granted
+  v_available bigint;                 -- what a settlement would do to available
+  v_reserved bigint;                  -- what a settlement or an extension would do to reserved
+  v_stored baseledger.events;
+
+  v_events baseledger.events[];
+  v_receipts baseledger.receipt[];
+  v_gone text[];                      -- reservations whose row is not true any more
+  v_opened timestamptz;               -- first deadline among those left open without a true row
+begin
+  -- 1. Lock.
+  select * into v_wallet from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+    for no key update;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  v_last := row(
+    v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+    v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
+  )::baseledger.events;
+  v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
+
+  -- 2. Find. Whatever comes due until the last command has happened is looked for.
+  if v_asked > 1
+    or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
+    or v_at > clock_timestamp() + baseledger._clock_slack()
+  then
+    v_note := baseledger._describe_ahead(v_at);
+    v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
+    v_look_due := v_asked <= 1
+      or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
+    select array_agg(p.done order by c.ordinality),
+        array_agg(row(
+          p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+          null, null
+        )::baseledger._hold order by c.ordinality)
+      into v_done, v_holds
+      from unnest(p_commands) with ordinality as c
+      cross join lateral baseledger._look_up(
+        p_wallet_id,
+        case when c.key_at = c.ordinality then c.idempotency_key end,
+        case when c.hold_at = c.ordinality then c.reservation_id end,
+        c.op in ('reserve', 'charge')
+      ) as p;
+    if v_look_due then
+      v_since := v_at - v_ahead;
+      v_due := baseledger._find_due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
+      p_commands := p_commands || v_due.commands;
+      v_holds := v_holds || v_due.holds;
+      v_total := cardinality(p_commands);
+      v_next_command := 1;
+      v_next_due := v_asked + 1;
+      if v_due.more and v_asked > 0 then
+        v_bounded := true;
+        v_backlog := true;
+        v_note := coalesce(v_note, '{}') || '{"backlog": true}';
+      end if;
+    end if;
+  elsif p_commands[1].op in ('reserve', 'charge') then
+    -- Said as a constant, so that what is not asked for is left out of the plan.
+    select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+        v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+      from baseledger._look_up(
+        p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
+      ) as p;
+  else
+    select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+        v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+      from baseledger._look_up(
+        p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, false
+      ) as p;
+  end if;
+
+  -- 3. Decide.
+  for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
+    if v_look_due then
+      if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
+        v_i := v_next_due;
+        v_next_due := v_next_due + 1;
+      else
+        exit when v_next_command > v_asked;
+        v_i := v_next_command;
+        v_next_command := v_next_command + 1;
+      end if;
+    end if;
+    v_command := p_commands[v_i];
+    if v_look_due or v_asked > 1 then
+      v_seq := v_done[v_command.key_at];
+      v_hold := v_holds[v_command.hold_at];
+      if v_backlog and v_i <= v_asked then
+        if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
+          -- It names what is in the backlog: that expires first, in the place of the first expiry,
+          -- which nobody needs any more.
+          v_next_command := v_i;
+          v_i := v_asked + 1;
+          v_seq := null;
+          v_command := row(
+            'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
+            v_hold.expires_at, null, null, v_i, v_command.hold_at
+          )::baseledger._command;
+        elsif v_seq is null
+          and v_command.refused is null
+          and v_last.available < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+        then
+          v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
+            select coalesce(sum(e.amount), 0) from unnest(v_events) as e
+              where e.event = 'expired' and e.expires_at <= v_since
+          ));
+          if v_rest > 0
+            and v_last.available + v_rest >= coalesce(
+              v_command.at_least, baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+            )
+            and v_total < v_asked + 10 * baseledger._due_chunk_size()
+          then
+            -- Its funds are there: another chunk expires, then it is its turn again.
+            v_next_command := v_i;
+            v_due := baseledger._find_due(
+              p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
+            );
+            p_commands := p_commands || v_due.commands;
+            v_holds := v_holds || v_due.holds;
+            v_total := cardinality(p_commands);
+            v_backlog := v_due.more;
+            v_note := case
+              when v_backlog then v_note
+              else nullif(v_note - 'backlog', '{}')
+            end;
+            continue;
+          end if;
+        end if;
+      end if;
+    end if;
+
+    if v_seq is not null or v_hold.status = 'unknown' then
+      if v_hold.status = 'unknown' and v_command.reservation_id is not null then
+        v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
+      end if;
+      -- The key stands for an event already: the same command gets its receipt, another is refused.
+      if v_command.refused is null and v_seq is not null then
+        if v_seq > v_wallet.seq then
+          v_stored := v_events[v_seq - v_wallet.seq];
+        else
+          select * into v_stored from baseledger.events e
+            where e.wallet_id = p_wallet_id and e.seq = v_seq;
+        end if;
+        v_command.detail := baseledger._compare_requests(
+          baseledger._request_from_event(
+            v_stored.event, v_stored.reservation_id, v_stored.amount,
+            v_stored.expires_at - baseledger._event_clock(v_stored.occurred_at, v_stored.details),
+            v_stored.metadata, v_stored.details
+          ),
+          baseledger._request_from_command(v_command)
+        );
+        if v_command.detail is null then
+          v_receipts[v_i] := row(
+            v_stored.wallet_id, v_stored.seq, v_stored.event, v_stored.reservation_id,
+            v_stored.amount, v_stored.available, v_stored.reserved, v_stored.spent,
+            v_stored.expires_at, v_stored.occurred_at, v_stored.idempotency_key, true, null, null
+          )::baseledger.receipt;
+          continue;
+        end if;
+        v_command.refused := 'LGIDK';
+      end if;
+    end if;
+
+    if v_command.refused is null then
+      case v_command.op
+        when 'reserve' then
+          v_amount := case
+            when v_command.at_least is null then v_command.amount
+            else least(v_command.amount, greatest(v_last.available, v_command.at_least))
+          end;
+          v_command.refused := case
+            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_amount then 'LGNSF'
+          end;
+          v_hold := row(
+            v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+            coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null
+          )::baseledger._hold;
+          v_move := row(
+            'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
+            case when v_command.at_least is not null then jsonb_build_object(
+              'requested', v_command.amount, 'at_least', v_command.at_least
+            ) end
+          )::baseledger._move;
+
+        when 'settle' then
+          -- Late: its hold is back in available, and what was spent comes from there.
+          v_reserved := -case
+            when v_hold.status <> 'open' then 0
+            when v_command.final then v_hold.held
+            else least(v_command.amount, v_hold.held)
+          end;
+          v_available := -v_command.amount - v_reserved;
+          v_command.refused := case
+            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status not in ('open', 'expired') then 'LGEND'
+            when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
+            when v_available < 0 and v_last.available + coalesce(v_rest, 0)
+              < -v_wallet.overdraft_limit - v_available
+              then 'LGOVD'
+            when v_available < 0 and v_last.available < -9223372036854775807 - v_available
+              or v_last.spent > 9223372036854775807 - v_command.amount
+              then 'LGOVF'
+          end;
+          if v_command.refused is null then
+            v_move := row(
+              'settled', v_command.amount, v_available, v_reserved, v_command.amount,
+              case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
+              case
+                when v_hold.status = 'open' and v_command.final then null
+                when v_hold.status = 'open' then '{"final": false}'
+                when v_command.final then '{"late": true}'
+                else '{"late": true, "final": false}'
+              end
+            )::baseledger._move;
+            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_hold := row(
+              v_hold.reservation_id,
+              case when v_command.final then 'settled' else v_hold.status end,
+              v_hold.amount, v_hold.settled + v_command.amount, v_hold.held + v_reserved,
+              v_hold.expires_at, false, v_hold.net + v_command.amount, v_last.seq + 1, v_at
+            )::baseledger._hold;
+          end if;
+
+        when 'expire' then
+          -- Settled, cancelled or extended by a command before it in this fold: not due any more.
+          continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
+          v_expired := v_expired + 1;
+          v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
+          v_move := row(
+            'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
+          )::baseledger._move;
+          v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+          v_hold := row(
+            v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, false,
+            v_hold.net, v_last.seq + 1, v_at
+          )::baseledger._hold;
+
+        when 'cancel' then
+          v_command.refused := case
+            when v_hold.status = 'expired' then 'LGEXP'
+            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status <> 'open' then 'LGEND'
+          end;
+          if v_command.refused is null then
+            v_move := row(
+              'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
+            )::baseledger._move;
+            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_hold := row(
+              v_hold.reservation_id, 'cancelled', null, null, null, null, false, v_hold.net,
+              v_last.seq + 1, v_at
+            )::baseledger._hold;
+          end if;
+
+        when 'extend' then
+          v_reserved := coalesce(v_command.amount - v_hold.held, 0);
+          v_command.refused := case
+            when v_hold.status = 'expired' then 'LGEXP'
+            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status <> 'open' then 'LGEND'
+            when v_reserved <= 0 then null
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_reserved then 'LGNSF'
+            when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
+          end;
+          if v_command.refused is null then
+            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_hold := row(
+              v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
+              v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
+              v_hold.net, null, null
+            )::baseledger._hold;
+            v_move := row(
+              'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
+              case when v_command.amount is not null
+                then jsonb_build_object('hold', v_command.amount)
+              end
+            )::baseledger._move;
+          end if;
+
+        when 'charge' then
+          v_command.refused := case
+            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_command.amount then 'LGNSF'
+            when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
+          end;
+          v_move := row(
+            'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
+          )::baseledger._move;
+          v_hold := row(
+            v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+            v_last.seq + 1, v_at
+          )::baseledger._hold;
+
+        when 'refund' then
+          if v_hold.status in ('new', 'none') then
+            v_command.refused := 'LGRNF';
+          elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
+            < v_command.amount
+          then
+            v_command.refused := 'LGRFD';
+          elsif baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+            v_command.refused := 'LGOVF';
+          else
+            v_move := row(
+              'refunded', v_command.amount, v_command.amount, 0, -v_command.amount,
+              case when v_hold.status = 'open' then v_hold.expires_at end, null
+            )::baseledger._move;
+            v_hold.net := v_hold.net - v_command.amount;
+          end if;
+
+        when 'withdraw', 'transfer_out' then
+          v_command.refused := case
+            when v_wallet.frozen then 'LGFRZ'
+            when v_last.available < v_command.amount then 'LGNSF'
+          end;
+          v_move := row(
+            case v_command.op when 'withdraw' then 'withdrawn'::baseledger.event_type
+              else 'transferred_out' end,
+            v_command.amount, -v_command.amount, 0, 0, null, v_command.details
+          )::baseledger._move;
+
+        when 'credit', 'transfer_in' then
+          if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+            v_command.refused := 'LGOVF';
+          end if;
+          v_move := row(
+            case v_command.op when 'credit' then 'credited'::baseledger.event_type
+              else 'transferred_in' end,
+            v_command.amount, v_command.amount, 0, 0, null, v_command.details
+          )::baseledger._move;
+
+        when 'freeze', 'unfreeze' then
+          v_wallet.frozen := v_command.op = 'freeze';
+          v_move := row(
+            case v_command.op when 'freeze' then 'frozen'::baseledger.event_type
+              else 'unfrozen' end,
+            null, 0, 0, 0, null, v_command.details
+          )::baseledger._move;
+
+        when 'open' then
+          v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
+      end case;
+    end if;
+
+    if v_command.refused is not null then
+      v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
+        v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+        v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0), v_last.spent,
+        v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+      ));
+      if p_raises then
+        perform baseledger._raise(v_command.refused, v_command.detail);
+      end if;
+      v_receipts[v_i] := row(
+        p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
+        v_command.idempotency_key, false, v_command.refused, v_command.detail
+      )::baseledger.receipt;
+      continue;
+    end if;
+
+    v_last := row(
+      v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
+      v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
+      v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
+      session_user::text, v_command.metadata,
+      coalesce(v_move.details || v_note, v_note, v_move.details), v_last.hash
+    )::baseledger.events;
+    v_last.hash := sha256(v_last.hash || baseledger._encode_event(
+      p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+      v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+      v_last.idempotency_key, v_last.actor, v_last.metadata, v_last.details
+    ));
+    v_receipts[v_i] := row(
+      p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+      v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+      v_last.idempotency_key, false, null, null
+    )::baseledger.receipt;
+    exit when v_total = 1;
+    v_events[v_last.seq - v_wallet.seq] := v_last;
+    v_done[v_command.key_at] := v_last.seq;
+    v_holds[v_command.hold_at] := v_hold;
+    v_at := v_at + interval '1 microsecond';
+  end loop;
+
+  -- 4. Write.
+  if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
+    return v_receipts[:v_asked];
+  end if;
+  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+    -- Below the limit on record is what a backlog will return, or was there before.
+    if v_last.reserved < 0 or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+        and v_last.available < v_wallet.available
+    then
+      perform baseledger._raise_corrupted(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+    end if;
+  end if;
+  if v_total = 1 then
+    insert into baseledger.events values (v_last.*);
+    if v_gone is not null then
+      delete from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
+    end if;
+    if v_hold.status = 'open' and not v_hold.stored then
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+        values (
+          p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+          v_hold.expires_at
+        );
+      v_opened := v_hold.expires_at;
+    end if;
+  else
+    insert into baseledger.events select * from unnest(v_events);
+    if v_gone is not null then
+      delete from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_gone);
+    end if;
+    insert into baseledger.reservations
+      (wallet_id, reservation_id, amount, settled, held, expires_at)
+    select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+      from unnest(v_holds) as h
+      where h.status = 'open' and not h.stored;
+    v_opened := (
+      select min(h.expires_at) from unnest(v_holds) as h where h.status = 'open' and not h.stored
+    );
+  end if;
+  if v_look_due then
+    v_wallet.next_deadline := (
+      select r.expires_at from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+        order by r.expires_at
+        limit 1
+    );
+  end if;
+  update baseledger.wallets w
+    set available = v_last.available,
+      reserved = v_last.reserved,
+      spent = v_last.spent,
+      seq = v_last.seq,
+      hash = v_last.hash,
+      frozen = v_wallet.frozen,
+      last_event_at = v_last.occurred_at,
+      next_deadline = least(v_wallet.next_deadline, v_opened)
+    where w.wallet_id = p_wallet_id;
+
+  if v_asked > 0 and v_total > v_asked then
+    return v_receipts[:v_asked];
+  end if;
+  return coalesce(v_receipts, '{}');
+end
+$$;
+
+revoke all on function baseledger._execute from public;

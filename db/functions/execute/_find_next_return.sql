@@ -1,0 +1,34 @@
+-- The next deadline at which an open reservation gives its hold back: of those in the table that
+-- the fold does not know, and of those that it does. What is due counts as returned already.
+create or replace function baseledger._find_next_return(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_holds baseledger._hold[]
+)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_stored timestamptz;
+  v_folded timestamptz;
+begin
+  select r.expires_at into v_stored
+    from baseledger.reservations r
+    where r.wallet_id = p_wallet_id
+      and r.expires_at > p_now
+      and r.expires_at < 'infinity'
+      and not exists (
+        select from unnest(p_holds) as h
+          where h.reservation_id = r.reservation_id and h.status <> 'unknown'
+      )
+    order by r.expires_at
+    limit 1;
+  select min(h.expires_at) into v_folded
+    from unnest(p_holds) as h
+    where h.status = 'open' and h.expires_at > p_now;
+  return least(v_stored, v_folded);
+end
+$$;
+
+revoke all on function baseledger._find_next_return from public;

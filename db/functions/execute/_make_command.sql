@@ -1,0 +1,29 @@
+-- A single command as the fold takes it, with LGARG if a value is not allowed. A SQL function
+-- without settings, so that it is inlined, and what is constant in its caller is decided there.
+create or replace function baseledger._make_command(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_amount bigint default null,
+  p_at_least bigint default null,
+  p_ttl interval default null,
+  p_final boolean default null,
+  p_metadata jsonb default '{}',
+  p_details jsonb default null
+)
+returns baseledger._command
+language sql
+immutable
+as $$
+  select row(
+    p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl, p_final,
+    coalesce(p_metadata, '{}'), p_details, null,
+    case when baseledger._find_invalid_field(
+      p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
+      p_metadata, p_details
+    ) is not null then 'LGARG' end,
+    null, 1, 1
+  )::baseledger._command
+$$;
+
+revoke all on function baseledger._make_command from public;

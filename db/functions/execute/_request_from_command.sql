@@ -1,0 +1,21 @@
+-- A command's parameters in one form, so that a key's second use can be compared with its first.
+create or replace function baseledger._request_from_command(p_command baseledger._command)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object(
+    'op', p_command.op,
+    'reservation_id', p_command.reservation_id,
+    'amount', case when p_command.op <> 'cancel' then p_command.amount end,
+    'at_least', p_command.at_least,
+    'ttl', case when p_command.op in ('reserve', 'extend')
+      then pg_catalog.extract('epoch', p_command.ttl) end,
+    'final', case when p_command.op = 'settle' then p_command.final end,
+    'to', p_command.details ->> 'to',
+    'reason', p_command.details ->> 'reason',
+    'metadata', p_command.metadata
+  )
+$$;
+
+revoke all on function baseledger._request_from_command from public;

@@ -1,0 +1,47 @@
+-- The parameters of the command that an event was written for, in the form of
+-- _request_from_command: what it was granted is the amount, unless details say what it asked for.
+create or replace function baseledger._request_from_event(
+  p_event baseledger.event_type,
+  p_reservation_id text,
+  p_amount bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object(
+    'op', case p_event
+      when 'opened' then 'open'
+      when 'credited' then 'credit'
+      when 'withdrawn' then 'withdraw'
+      when 'reserved' then 'reserve'
+      when 'settled' then 'settle'
+      when 'cancelled' then 'cancel'
+      when 'extended' then 'extend'
+      when 'charged' then 'charge'
+      when 'refunded' then 'refund'
+      when 'transferred_out' then 'transfer_out'
+      when 'frozen' then 'freeze'
+      when 'unfrozen' then 'unfreeze'
+    end,
+    'reservation_id', p_reservation_id,
+    'amount', case p_event
+      when 'cancelled' then null
+      when 'extended' then (p_details ->> 'hold')::bigint
+      else coalesce((p_details ->> 'requested')::bigint, p_amount)
+    end,
+    'at_least', (p_details ->> 'at_least')::bigint,
+    'ttl', case when p_event in ('reserved', 'extended')
+      then pg_catalog.extract('epoch', p_ttl) end,
+    'final', case when p_event = 'settled'
+      then coalesce((p_details ->> 'final')::boolean, true) end,
+    'to', p_details ->> 'to',
+    'reason', p_details ->> 'reason',
+    'metadata', p_metadata
+  )
+$$;
+
+revoke all on function baseledger._request_from_event from public;

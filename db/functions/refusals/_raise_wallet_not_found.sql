@@ -1,0 +1,13 @@
+-- Refuses a wallet id that no wallet has: as an invalid argument if none can have it.
+create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._raise('LGWNF', jsonb_build_object('wallet_id', p_wallet_id));
+end
+$$;
+
+revoke all on function baseledger._raise_wallet_not_found from public;

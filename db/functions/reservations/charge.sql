@@ -1,0 +1,30 @@
+-- Spends at once. Locks the wallet's row.
+create or replace function baseledger.charge(
+  p_wallet_id text,
+  p_amount bigint,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
+    p_metadata => p_metadata
+  ));
+end
+$$;
+
+comment on function baseledger.charge is
+  e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
+  'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
+  'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRID, LGFRZ, LGNSF, LGOVF.'
+  '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.';
+revoke all on function baseledger.charge from public;
+grant execute on function baseledger.charge to baseledger_agent, baseledger_operator;

@@ -1,0 +1,30 @@
+-- Ends the kill switch. Locks the wallet's row.
+create or replace function baseledger.unfreeze_wallet(
+  p_wallet_id text,
+  p_reason text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  perform baseledger._require_operators_only('baseledger.unfreeze_wallet(text,text,text,jsonb)');
+  return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'unfreeze', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('reason', p_reason)
+  ));
+end
+$$;
+
+comment on function baseledger.unfreeze_wallet is
+  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
+  'The key is optional: each call without one is an event, the wallet just stays open. Refused '
+  'with LGARG, LGWNF, LGIDK.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.unfreeze_wallet from public;
+grant execute on function baseledger.unfreeze_wallet to baseledger_operator;
