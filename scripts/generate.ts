@@ -1,14 +1,14 @@
-// Writes src/generated/baseledger.ts: the typed wrappers of the SQL functions, made from the
+// Writes src/generated/index.ts: the typed wrappers of the SQL functions, made from the
 // database that the migrations build. `--check` writes nothing, and fails when the file is stale.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
-import { startPostgres } from "../src/embedded.ts";
-import { generate } from "../src/generate/index.ts";
-import { migrate } from "../src/migrate.ts";
+import { generate } from "../src/codegen/index.ts";
+import { startPostgres } from "../src/embedded/index.ts";
+import { migrate } from "../src/migrate/index.ts";
 
-const file = join(import.meta.dirname, "..", "src", "generated", "baseledger.ts");
+const file = join(import.meta.dirname, "..", "src", "generated", "index.ts");
 const name = relative(process.cwd(), file);
 
 async function fromMigrations(): Promise<string> {

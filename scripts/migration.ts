@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
-import { startPostgres } from "../src/embedded.ts";
+import { startPostgres } from "../src/embedded/index.ts";
 import { packaged } from "../src/migrate/files.ts";
 
 const require = createRequire(import.meta.url);

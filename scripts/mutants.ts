@@ -20,10 +20,14 @@ import {
 
 /** What comes after the pgTAP tests, the likelier and the quicker first. */
 const STAGES = [
-  ["test/tamper.test.ts", "test/hash-chain.test.ts"],
-  ["test/privileges.test.ts", "test/agent-funds.test.ts", "test/rights.test.ts"],
-  ["test/input/", "test/hostile-session.test.ts", "test/sharding.test.ts"],
-  ["test/plans.test.ts"],
+  ["test/db/tamper.test.ts", "test/db/hash-chain.test.ts"],
+  [
+    "test/security/privileges.test.ts",
+    "test/security/agent-funds.test.ts",
+    "test/security/rights.test.ts",
+  ],
+  ["test/input/", "test/security/hostile-session.test.ts", "test/db/sharding.test.ts"],
+  ["test/db/plans.test.ts"],
   ["test/concurrency/"],
 ];
 

@@ -1,4 +1,4 @@
-import { startWorker } from "../worker.ts";
+import { startWorker } from "../worker/index.ts";
 import type { Bench } from "./bench.ts";
 import { measure, type Operation, type Sample, warmUp } from "./measure.ts";
 import type { MixedResult } from "./results.ts";

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { createLedger, type Ledger } from "../client/ledger.ts";
-import { startPostgres } from "../embedded.ts";
-import { migrate } from "../migrate.ts";
+import { startPostgres } from "../embedded/index.ts";
+import { migrate } from "../migrate/index.ts";
 import { makeNaiveTables } from "./statements.ts";
 
 /** The clients that send statements one by one; each has a connection of its own. */

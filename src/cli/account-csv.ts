@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { stringify } from "csv-stringify";
 import { formatAmount } from "../client/amounts.ts";
-import { type Json, stringifyJson } from "../json.ts";
+import { type Json, stringifyJson } from "../wire/json.ts";
 import type { Account, Entry } from "./account.ts";
 import { csvText } from "./csv.ts";
 import { printAll } from "./output.ts";

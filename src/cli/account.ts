@@ -1,4 +1,4 @@
-import type { StatementLine } from "../generated/baseledger.ts";
+import type { StatementLine } from "../generated/index.ts";
 import type { Denomination } from "./receipt.ts";
 
 /** A line of an account: what came into the wallet, or went out of it, and what is there then. */

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { formatAmount } from "../client/amounts.ts";
-import { balance } from "../generated/baseledger.ts";
+import { balance } from "../generated/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { printJson, printTable } from "./output.ts";
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { cancel } from "../generated/baseledger.ts";
+import { cancel } from "../generated/index.ts";
 import { sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 const HELP = `

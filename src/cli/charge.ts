@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { charge } from "../generated/baseledger.ts";
+import { charge } from "../generated/index.ts";
 import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 const HELP = `

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { credit } from "../generated/baseledger.ts";
+import { credit } from "../generated/index.ts";
 import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 const HELP = `

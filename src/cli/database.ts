@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import postgres from "postgres";
-import { openEmbedded, startPostgres } from "../embedded.ts";
+import { openEmbedded, startPostgres } from "../embedded/index.ts";
 import { cannotConnect, UnreachableError, UsageError } from "./failure.ts";
 import { addressOfEnvironment } from "./libpq.ts";
 import { ping } from "./views.ts";

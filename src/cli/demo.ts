@@ -6,7 +6,7 @@ import { createRandom } from "../demo/random.ts";
 import { introduce, report } from "../demo/report.ts";
 import { runDemo } from "../demo/run.ts";
 import { readTrace, type TracedCall } from "../demo/trace.ts";
-import { migrate } from "../migrate.ts";
+import { migrate } from "../migrate/index.ts";
 import { isEmbedded, open } from "./database.ts";
 import { type DemoOptions, demoOptions } from "./demo-options.ts";
 import { EXIT } from "./failure.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { migrate } from "../migrate.ts";
-import { startWorker } from "../worker.ts";
+import { migrate } from "../migrate/index.ts";
+import { startWorker } from "../worker/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
 import { printLine } from "./output.ts";
 import { joined, type Shown, text } from "./shown.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type postgres from "postgres";
-import { type Diagnosis, doctor } from "../generated/baseledger.ts";
+import { type Diagnosis, doctor } from "../generated/index.ts";
 import { loadMigrations, packaged } from "../migrate/files.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { asCheck, EXIT } from "./failure.ts";

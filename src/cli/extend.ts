@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { extend } from "../generated/baseledger.ts";
+import { extend } from "../generated/index.ts";
 import { DURATIONS, duration } from "./duration.ts";
 import { sendsToWallet, walletCommand } from "./wallet-command.ts";
 

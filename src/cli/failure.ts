@@ -1,7 +1,7 @@
 import { CommanderError, InvalidArgumentError } from "commander";
-import { classifyError } from "../classify-error.ts";
 import { TraceError } from "../demo/trace.ts";
-import { LedgerError } from "../errors.ts";
+import { classifyError } from "../errors/classify.ts";
+import { LedgerError } from "../errors/index.ts";
 import { type Denomination, tellRefusal } from "./refusal.ts";
 
 /** What the programs of BaseLedger exit with. */

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { freezeWallet, unfreezeWallet } from "../generated/baseledger.ts";
+import { freezeWallet, unfreezeWallet } from "../generated/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { denominationOf, printReceipt } from "./receipt.ts";
 import { attempt } from "./send.ts";

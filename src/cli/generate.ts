@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { generate } from "../generate/index.ts";
+import { generate } from "../codegen/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { asCheck, EXIT, UsageError } from "./failure.ts";
 import { printLine } from "./output.ts";

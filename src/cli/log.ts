@@ -1,4 +1,4 @@
-import type { WorkerLogger } from "../worker.ts";
+import type { WorkerLogger } from "../worker/index.ts";
 import { printError } from "./output.ts";
 import { ours, printableJson, styled, text } from "./shown.ts";
 

@@ -6,7 +6,7 @@ import {
   sayDifference,
   sayDuration,
   type Waiting,
-} from "../migrate.ts";
+} from "../migrate/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
 import { UncheckedError } from "./failure.ts";
 import { wholeNumber } from "./numbers.ts";

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { isAlive } from "../embedded/dataDir.ts";
+import { isAlive } from "../embedded/data-dir.ts";
 
 const LOOK_EVERY_MS = 500;
 

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { parseAmount } from "../client/amounts.ts";
-import { openWallet } from "../generated/baseledger.ts";
-import type { Json } from "../json.ts";
+import { openWallet } from "../generated/index.ts";
+import type { Json } from "../wire/json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { parsedBy, UsageError } from "./failure.ts";
 import { metadataOption, printReceipt } from "./receipt.ts";

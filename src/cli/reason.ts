@@ -1,4 +1,4 @@
-import type { StatementLine } from "../generated/baseledger.ts";
+import type { StatementLine } from "../generated/index.ts";
 
 /** Why it was done, if whoever did it said so. */
 export function reasonOf({ details }: Pick<StatementLine, "details">): string | undefined {

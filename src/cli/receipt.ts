@@ -1,8 +1,8 @@
 import { Option } from "commander";
 import { formatAmount } from "../client/amounts.ts";
-import { balance, type Receipt } from "../generated/baseledger.ts";
-import { type Json, parseJson } from "../json.ts";
+import { balance, type Receipt } from "../generated/index.ts";
 import type { Queryable } from "../wire/call.ts";
+import { type Json, parseJson } from "../wire/json.ts";
 import { parsedBy } from "./failure.ts";
 import { decimalsFor, printJson, printLine } from "./output.ts";
 import type { Denomination } from "./refusal.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { refund } from "../generated/baseledger.ts";
+import { refund } from "../generated/index.ts";
 import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 const HELP = `

@@ -5,7 +5,7 @@ import {
   type LedgerError,
   OverdraftLimitError,
   RefundExceedsSettledError,
-} from "../errors.ts";
+} from "../errors/index.ts";
 
 /** What the amounts of a wallet count. */
 export interface Denomination {

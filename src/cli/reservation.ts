@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { formatAmount } from "../client/amounts.ts";
-import { ReservationNotFoundError } from "../errors.ts";
+import { ReservationNotFoundError } from "../errors/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { decimalsFor, printJson, printLine, printTable } from "./output.ts";
 import { type Denomination, denominationOf } from "./receipt.ts";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { reserve } from "../generated/baseledger.ts";
+import { reserve } from "../generated/index.ts";
 import { DURATIONS, duration } from "./duration.ts";
 import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
 

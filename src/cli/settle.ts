@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { settle } from "../generated/baseledger.ts";
+import { settle } from "../generated/index.ts";
 import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 const HELP = `

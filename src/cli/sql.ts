@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { installSql } from "../migrate.ts";
+import { installSql } from "../migrate/index.ts";
 import { printAll } from "./output.ts";
 
 /** `baseledger sql`: the install script, for people with another migration tool. */

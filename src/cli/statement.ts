@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { statement } from "../generated/baseledger.ts";
+import { statement } from "../generated/index.ts";
 import { toAccount } from "./account.ts";
 import { printCsv } from "./account-csv.ts";
 import { printJsonArray } from "./account-json.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { transfer } from "../generated/baseledger.ts";
+import { transfer } from "../generated/index.ts";
 import { AMOUNT, sendsToWallet } from "./wallet-command.ts";
 
 const HELP = `

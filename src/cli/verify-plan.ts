@@ -1,7 +1,7 @@
 import pRetry from "p-retry";
 import type postgres from "postgres";
-import { classifyError } from "../classify-error.ts";
-import { type Discrepancy, verify, verifyRights } from "../generated/baseledger.ts";
+import { classifyError } from "../errors/classify.ts";
+import { type Discrepancy, verify, verifyRights } from "../generated/index.ts";
 import { type KnownWallet, knownWallets, type LedgerSize, ledgerSize } from "./views.ts";
 
 /** Told how far a verification is. */

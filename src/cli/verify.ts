@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Discrepancy } from "../generated/baseledger.ts";
+import type { Discrepancy } from "../generated/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { asCheck, EXIT } from "./failure.ts";
 import { printedAll, printJson, printLine } from "./output.ts";

@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import type postgres from "postgres";
 import { parseAmount } from "../client/amounts.ts";
-import type { Receipt } from "../generated/baseledger.ts";
-import type { Json } from "../json.ts";
+import type { Receipt } from "../generated/index.ts";
+import type { Json } from "../wire/json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { UsageError } from "./failure.ts";
 import { denominationOf, metadataOption, printReceipt } from "./receipt.ts";

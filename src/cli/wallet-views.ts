@@ -2,7 +2,7 @@
  * What the command line asks the auditor's views about wallets and reservations; as in views.ts,
  * its own SQL, for which the right to select from them is enough.
  */
-import type { EventType } from "../generated/baseledger.ts";
+import type { EventType } from "../generated/index.ts";
 import { call, type Json, type Queryable, read } from "../wire/index.ts";
 
 /** A wallet in a list; amounts are in its smallest step. */

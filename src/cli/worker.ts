@@ -1,9 +1,9 @@
 import { Command, Option } from "commander";
 import postgres from "postgres";
-import { sweepStatus, walletsAhead } from "../generated/baseledger.ts";
+import { sweepStatus, walletsAhead } from "../generated/index.ts";
 import { type HealthServer, serveHealth } from "../worker/http.ts";
+import { PoolerError, startWorker, type Worker, type WorkerLogger } from "../worker/index.ts";
 import { createMonitor, type Monitor } from "../worker/monitor.ts";
-import { PoolerError, startWorker, type Worker, type WorkerLogger } from "../worker.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
 import { parsedBy, UsageError } from "./failure.ts";
 import { createLogger, type LogFormat } from "./log.ts";

@@ -1,4 +1,4 @@
-import { isUnprepared } from "../classify-error.ts";
+import { isUnprepared } from "../errors/classify.ts";
 import type { Queryable } from "../wire/call.ts";
 import { createHolders, type Holders } from "./holders.ts";
 import { createPlaces, type Places } from "./places.ts";

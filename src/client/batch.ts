@@ -1,4 +1,4 @@
-import type { Receipt } from "../generated/baseledger.ts";
+import type { Receipt } from "../generated/index.ts";
 import type { Pending } from "./pending.ts";
 import type { Place, Places } from "./places.ts";
 

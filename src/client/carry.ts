@@ -1,5 +1,5 @@
-import { refusalToError } from "../errors.ts";
-import { post, type Receipt } from "../generated/baseledger.ts";
+import { refusalToError } from "../errors/index.ts";
+import { post, type Receipt } from "../generated/index.ts";
 import type { Queryable } from "../wire/call.ts";
 import type { Access } from "./access.ts";
 import type { Batched, Carry } from "./batch.ts";

@@ -4,7 +4,7 @@ import type {
   ExtendArgs,
   ReserveArgs,
   SettleArgs,
-} from "../generated/baseledger.ts";
+} from "../generated/index.ts";
 import * as write from "../wire/write.ts";
 
 /** The commands that travel in batches, with their arguments. */

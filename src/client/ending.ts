@@ -1,4 +1,4 @@
-import type { Receipt } from "../generated/baseledger.ts";
+import type { Receipt } from "../generated/index.ts";
 import { AlreadyEndedError } from "./errors.ts";
 
 /** How a reservation ends through its handle. */

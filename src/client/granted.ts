@@ -1,4 +1,4 @@
-import type { Receipt } from "../generated/baseledger.ts";
+import type { Receipt } from "../generated/index.ts";
 
 type Always = "seq" | "event" | "available" | "reserved" | "spent" | "occurredAt";
 type Refusal = "refused" | "detail";

@@ -1,5 +1,5 @@
-import { InsufficientFundsError } from "../errors.ts";
-import type { Receipt, ReserveArgs } from "../generated/baseledger.ts";
+import { InsufficientFundsError } from "../errors/index.ts";
+import type { Receipt, ReserveArgs } from "../generated/index.ts";
 import type { Queryable } from "../wire/call.ts";
 import { createAccess } from "./access.ts";
 import { createBatcher } from "./batch.ts";

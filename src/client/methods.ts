@@ -1,4 +1,4 @@
-import * as generated from "../generated/baseledger.ts";
+import * as generated from "../generated/index.ts";
 import type { Queryable } from "../wire/call.ts";
 import type { Receipts } from "./granted.ts";
 import { createKey } from "./keys.ts";

@@ -1,4 +1,4 @@
-import { LedgerError } from "../errors.ts";
+import { LedgerError } from "../errors/index.ts";
 import {
   type CommandName,
   LedgerClosedError,

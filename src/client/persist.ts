@@ -6,7 +6,7 @@ import {
   isLastWord,
   isReadOnly,
   mayComeBack,
-} from "../classify-error.ts";
+} from "../errors/classify.ts";
 import type { Queryable } from "../wire/call.ts";
 import type { Access } from "./access.ts";
 import { endBackends, type Observed, observe } from "./backends.ts";

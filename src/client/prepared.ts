@@ -1,4 +1,4 @@
-import { isUnprepared } from "../classify-error.ts";
+import { isUnprepared } from "../errors/classify.ts";
 import type { Queryable } from "../wire/call.ts";
 import { PreparedStatementLostError } from "./errors.ts";
 

@@ -1,4 +1,4 @@
-import type { Receipt } from "../generated/baseledger.ts";
+import type { Receipt } from "../generated/index.ts";
 import { keepAlive, type LifeParts } from "./alive.ts";
 import type { BatchedArgs, BatchedOp } from "./commands.ts";
 import { createEnding, type End } from "./ending.ts";

@@ -1,4 +1,4 @@
-import type { Json } from "../json.ts";
+import type { Json } from "../wire/json.ts";
 
 /** Something to go on record with an event. */
 export type Metadata = { readonly [key: string]: Json };

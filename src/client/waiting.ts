@@ -1,5 +1,5 @@
-import { InsufficientFundsError } from "../errors.ts";
-import type { ReserveArgs } from "../generated/baseledger.ts";
+import { InsufficientFundsError } from "../errors/index.ts";
+import type { ReserveArgs } from "../generated/index.ts";
 import { LedgerClosedError, QueueFullError } from "./errors.ts";
 import type { Held } from "./granted.ts";
 

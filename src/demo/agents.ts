@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { cancel, type Receipt, reserve, settle } from "../generated/baseledger.ts";
+import { cancel, type Receipt, reserve, settle } from "../generated/index.ts";
 import { type Deliver, isReceipt } from "./delivery.ts";
 import type { PlannedCall } from "./plan.ts";
 import type { Tally } from "./tally.ts";

@@ -1,4 +1,4 @@
-import type { WalletBalance } from "../generated/baseledger.ts";
+import type { WalletBalance } from "../generated/index.ts";
 import type { Journal } from "./journal.ts";
 import { expectedEvents, type Tally } from "./tally.ts";
 

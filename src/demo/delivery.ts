@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { InsufficientFundsError } from "../errors.ts";
-import type { Receipt } from "../generated/baseledger.ts";
+import { InsufficientFundsError } from "../errors/index.ts";
+import type { Receipt } from "../generated/index.ts";
 import type { Connections, Line, Sql } from "./connections.ts";
 import type { LostAnswer } from "./plan.ts";
 import type { Tally } from "./tally.ts";

@@ -1,4 +1,4 @@
-import type { StatementLine } from "../generated/baseledger.ts";
+import type { StatementLine } from "../generated/index.ts";
 import type { NanoDollars } from "./pricing.ts";
 
 /** The events of one wallet, counted, and its balances worked out from them alone. */

@@ -1,4 +1,4 @@
-import type { Discrepancy, WalletBalance } from "../generated/baseledger.ts";
+import type { Discrepancy, WalletBalance } from "../generated/index.ts";
 import type { Journal } from "./journal.ts";
 import type { NanoDollars } from "./pricing.ts";
 import type { Tally } from "./tally.ts";

@@ -7,8 +7,8 @@ import {
   openWallet,
   statement,
   verify,
-} from "../generated/baseledger.ts";
-import { startWorker, type WorkerLogger } from "../worker.ts";
+} from "../generated/index.ts";
+import { startWorker, type WorkerLogger } from "../worker/index.ts";
 import { runAgents } from "./agents.ts";
 import { checkCustomer } from "./check.ts";
 import type { Connections } from "./connections.ts";

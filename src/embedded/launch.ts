@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Account, Binaries } from "./binaries.ts";
-import { isAlive, type Postmaster, runningPostmaster, serverEnv } from "./dataDir.ts";
+import { isAlive, type Postmaster, runningPostmaster, serverEnv } from "./data-dir.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** How long somebody else may take to come up or to go away, in milliseconds. */

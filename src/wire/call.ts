@@ -1,4 +1,4 @@
-import { toLedgerError } from "../errors.ts";
+import { toLedgerError } from "../errors/index.ts";
 import { withoutHoles } from "./holes.ts";
 import type { Reader } from "./read.ts";
 

@@ -2,8 +2,9 @@
  * `baseledger/wire`: what generated modules are made of. A module belongs to the version of the
  * package that generated it: after an upgrade, generate it again.
  */
-export type { Json } from "../json.ts";
+
 export type { Queryable } from "./call.ts";
 export * as call from "./call.ts";
+export type { Json } from "./json.ts";
 export * as read from "./read.ts";
 export * as write from "./write.ts";

@@ -1,5 +1,5 @@
-import { InvalidArgumentError } from "../errors.ts";
-import { type Json, stringifyJson } from "../json.ts";
+import { InvalidArgumentError } from "../errors/index.ts";
+import { type Json, stringifyJson } from "./json.ts";
 
 /** Makes the text the server is sent from an argument; a value it cannot say is refused. */
 export type Writer<T> = (value: T, field: string) => string;

@@ -1,4 +1,4 @@
-import type { SweepStatus } from "../generated/baseledger.ts";
+import type { SweepStatus } from "../generated/index.ts";
 import type { Swept } from "./sweep.ts";
 
 /** What keeps a worker from its work, and when that was. */

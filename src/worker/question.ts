@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { SweepStatus, WalletsAhead } from "../generated/baseledger.ts";
+import type { SweepStatus, WalletsAhead } from "../generated/index.ts";
 
 /** What a worker asks the database for when somebody looks after it. */
 export interface Sources {

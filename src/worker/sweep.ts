@@ -1,7 +1,7 @@
 import type { Task } from "graphile-worker";
 import type postgres from "postgres";
-import { classifyError } from "../classify-error.ts";
-import { expireDue, nextDue } from "../generated/baseledger.ts";
+import { classifyError } from "../errors/classify.ts";
+import { expireDue, nextDue } from "../generated/index.ts";
 import type { Trouble } from "./health.ts";
 import { messageOf, type WorkerLogger } from "./logger.ts";
 

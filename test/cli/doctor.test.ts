@@ -1,8 +1,8 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, startPostgres } from "../../src/embedded.ts";
-import type { Diagnosis } from "../../src/generated/baseledger.ts";
-import { migrate } from "../../src/migrate.ts";
+import { type Server, startPostgres } from "../../src/embedded/index.ts";
+import type { Diagnosis } from "../../src/generated/index.ts";
+import { migrate } from "../../src/migrate/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { skipped as clockSkipped, startClocked } from "../support/faketime.ts";
 import { skipped as poolerSkipped, startPooler } from "../support/pooler.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openWallet } from "../../src/generated/baseledger.ts";
+import { openWallet } from "../../src/generated/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { credit, freezeWallet, openWallet, reserve } from "../../src/generated/baseledger.ts";
+import { credit, freezeWallet, openWallet, reserve } from "../../src/generated/index.ts";
 import { baseledger, MAIN } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 

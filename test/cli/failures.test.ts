@@ -2,14 +2,7 @@ import { execFile } from "node:child_process";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CommandError, failureOf } from "../../src/cli/failure.ts";
-import {
-  charge,
-  credit,
-  openWallet,
-  refund,
-  reserve,
-  settle,
-} from "../../src/generated/baseledger.ts";
+import { charge, credit, openWallet, refund, reserve, settle } from "../../src/generated/index.ts";
 import { baseledger, type Ended, MAIN, start } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 import { until } from "../support/until.ts";

@@ -1,7 +1,7 @@
 // What people do by hand, with the logins that they have.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { duration } from "../../src/cli/duration.ts";
-import { credit, openWallet, reserve, settle } from "../../src/generated/baseledger.ts";
+import { credit, openWallet, reserve, settle } from "../../src/generated/index.ts";
 import { baseledger, type Ended, start } from "../support/cli.ts";
 import { createLedger, type Role, type TestLedger, travelBack } from "../support/ledger.ts";
 import { until } from "../support/until.ts";

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { credit, openWallet } from "../../src/generated/baseledger.ts";
+import { credit, openWallet } from "../../src/generated/index.ts";
 import { baseledger, type Ended } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 

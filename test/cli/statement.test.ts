@@ -8,7 +8,7 @@ import {
   reserve,
   settle,
   withdraw,
-} from "../../src/generated/baseledger.ts";
+} from "../../src/generated/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 

@@ -1,12 +1,6 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  charge,
-  credit,
-  freezeWallet,
-  openWallet,
-  reserve,
-} from "../../src/generated/baseledger.ts";
+import { charge, credit, freezeWallet, openWallet, reserve } from "../../src/generated/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 import { until } from "../support/until.ts";

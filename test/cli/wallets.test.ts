@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { balance, openWallet, statement } from "../../src/generated/baseledger.ts";
+import { balance, openWallet, statement } from "../../src/generated/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 

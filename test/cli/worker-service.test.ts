@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { credit, openWallet, reserve } from "../../src/generated/baseledger.ts";
+import { credit, openWallet, reserve } from "../../src/generated/index.ts";
 import type { Health } from "../../src/worker/health.ts";
 import { baseledger, type Started, start } from "../support/cli.ts";
 import { skipped, startPooler } from "../support/pooler.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { QueueFullError } from "../../src/client/errors.ts";
 import { createLedger } from "../../src/client/ledger.ts";
-import { InsufficientFundsError, ReservationNotFoundError } from "../../src/errors.ts";
+import { InsufficientFundsError, ReservationNotFoundError } from "../../src/errors/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger as createTestLedger,

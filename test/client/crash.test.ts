@@ -3,9 +3,9 @@
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { createLedger } from "../../src/client/ledger.ts";
-import { startPostgres } from "../../src/embedded.ts";
-import * as functions from "../../src/generated/baseledger.ts";
-import { migrate } from "../../src/migrate.ts";
+import { startPostgres } from "../../src/embedded/index.ts";
+import * as functions from "../../src/generated/index.ts";
+import { migrate } from "../../src/migrate/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import { createLedger as createTestLedger, openWallet } from "../support/ledger.ts";
 import { until } from "../support/until.ts";

@@ -5,9 +5,9 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { fromPg, queryable } from "../../src/client/queryable.ts";
-import { InsufficientFundsError } from "../../src/errors.ts";
-import type { Json } from "../../src/json.ts";
+import { InsufficientFundsError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
+import type { Json } from "../../src/wire/json.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger as createTestLedger,

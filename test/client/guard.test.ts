@@ -16,7 +16,7 @@ import {
   OverdraftLimitError,
   ReservationEndedError,
   ReservationExpiredError,
-} from "../../src/errors.ts";
+} from "../../src/errors/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   balance,

@@ -8,8 +8,8 @@ import {
   InsufficientFundsError,
   ReservationNotFoundError,
   WalletNotFoundError,
-} from "../../src/errors.ts";
-import * as generated from "../../src/generated/baseledger.ts";
+} from "../../src/errors/index.ts";
+import * as generated from "../../src/generated/index.ts";
 import type { Granted } from "../../src/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { fromPg } from "../../src/client/queryable.ts";
-import { InsufficientFundsError } from "../../src/errors.ts";
+import { InsufficientFundsError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {

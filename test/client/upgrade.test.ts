@@ -7,7 +7,7 @@ import pg from "pg";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { migrate } from "../../src/migrate.ts";
+import { migrate } from "../../src/migrate/index.ts";
 import { earlierRelease, releaseOnTop } from "../support/release.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 import { until } from "../support/until.ts";

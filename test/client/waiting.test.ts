@@ -4,7 +4,7 @@ import { LedgerClosedError, QueueFullError } from "../../src/client/errors.ts";
 import type { Held } from "../../src/client/granted.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { createWaitingRoom, type WaitingRoom } from "../../src/client/waiting.ts";
-import { InsufficientFundsError, WalletFrozenError } from "../../src/errors.ts";
+import { InsufficientFundsError, WalletFrozenError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {

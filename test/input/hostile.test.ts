@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLedger as createClient, type Ledger } from "../../src/client/ledger.ts";
-import { InvalidArgumentError } from "../../src/errors.ts";
+import { InvalidArgumentError } from "../../src/errors/index.ts";
 import { urlOf } from "../client/support.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {

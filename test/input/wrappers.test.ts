@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import { describe, expect, test } from "vitest";
-import * as errors from "../../src/errors.ts";
-import * as wrappers from "../../src/generated/baseledger.ts";
+import * as errors from "../../src/errors/index.ts";
+import * as wrappers from "../../src/generated/index.ts";
 import { type Arguments, failure } from "../support/ledger.ts";
 import { granted, MAX, withBadArguments } from "./arguments.ts";
 import { useLedger } from "./ledger.ts";

@@ -48,14 +48,14 @@ const locking: Mutant[] = [
     of: FOLD,
     search: "set enable_sort = off\nset jit = off\n",
     replace: "set enable_sort = off\n",
-    tests: ["test/jit.test.ts"],
+    tests: ["test/field/jit.test.ts"],
   },
   {
     about: "the fold is open to agents",
     of: FOLD,
     search: "revoke all on function baseledger._execute from public;",
     replace: "grant execute on function baseledger._execute to baseledger_agent;",
-    tests: ["test/privileges.test.ts"],
+    tests: ["test/security/privileges.test.ts"],
   },
 ];
 
@@ -627,7 +627,7 @@ const clocks: Mutant[] = [
     of: "wallet_balances",
     search: "then c.clock\n",
     replace: "then w.last_event_at\n",
-    tests: ["wallet_balances.sql", "test/clock-ahead.test.ts"],
+    tests: ["wallet_balances.sql", "test/field/clock-ahead.test.ts"],
   },
   {
     about: "the wallet that is the least ahead is named",
@@ -676,7 +676,7 @@ const clocks: Mutant[] = [
     of: "_read_clock",
     search: "when pg_catalog.pg_is_in_recovery() then",
     replace: "when false then",
-    tests: ["test/standby.test.ts"],
+    tests: ["test/field/standby.test.ts"],
   },
 ];
 

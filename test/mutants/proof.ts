@@ -3,7 +3,7 @@ import type { Mutant } from "./mutant.ts";
 
 const EVENTS = "_verify_events";
 const WALLETS = "_verify_wallets";
-const tests = ["verify.sql", "test/tamper.test.ts", "test/hash-chain.test.ts"];
+const tests = ["verify.sql", "test/db/tamper.test.ts", "test/db/hash-chain.test.ts"];
 
 export const proof: readonly Mutant[] = [
   {

@@ -32,7 +32,7 @@ export const reads: readonly Mutant[] = [
     of: "balance",
     search: "set enable_sort = off\nset jit = off\n",
     replace: "set enable_sort = off\n",
-    tests: ["test/jit.test.ts"],
+    tests: ["test/field/jit.test.ts"],
   },
   {
     about: "balance_at leaves out the event of that very instant",

@@ -2,7 +2,7 @@
 import type { Mutant } from "./mutant.ts";
 
 const PATH = "set search_path = pg_catalog, pg_temp\n";
-const privileges = ["test/privileges.test.ts", "test/agent-funds.test.ts"];
+const privileges = ["test/security/privileges.test.ts", "test/security/agent-funds.test.ts"];
 
 /** A grant to one role more. */
 function grant(what: string, name: string, to: string, also: string): Mutant {
@@ -53,21 +53,21 @@ const owner: Mutant[] = [
     of: "post",
     search: PATH,
     replace: "",
-    tests: ["test/hostile-session.test.ts"],
+    tests: ["test/security/hostile-session.test.ts"],
   },
   {
     about: "statement looks in public first",
     of: "statement",
     search: PATH,
     replace: "set search_path = public, pg_catalog, pg_temp\n",
-    tests: ["test/hostile-session.test.ts"],
+    tests: ["test/security/hostile-session.test.ts"],
   },
   {
     about: "verify has an empty search path, and so finds the caller's types",
     of: "verify",
     search: PATH,
     replace: "set search_path = ''\n",
-    tests: ["test/hostile-session.test.ts"],
+    tests: ["test/security/hostile-session.test.ts"],
   },
   {
     about: "a helper runs with the owner's rights by itself",
@@ -104,7 +104,7 @@ const tables: Mutant[] = [
     search: "alter table baseledger.events enable always trigger events_append_only;",
     replace: "",
     sql: "alter table baseledger.events enable trigger events_append_only",
-    tests: ["test/tamper.test.ts"],
+    tests: ["test/db/tamper.test.ts"],
   },
   {
     about: "the journal can be truncated by who plays a replica",
@@ -112,7 +112,7 @@ const tables: Mutant[] = [
     search: "alter table baseledger.events enable always trigger events_no_truncate;",
     replace: "",
     sql: "alter table baseledger.events enable trigger events_no_truncate",
-    tests: ["test/tamper.test.ts"],
+    tests: ["test/db/tamper.test.ts"],
   },
   {
     about: "a key may be stored twice",
@@ -122,7 +122,7 @@ const tables: Mutant[] = [
     sql: `drop index baseledger.events_idempotency_key_idx;
       create index events_idempotency_key_idx on baseledger.events (wallet_id, idempotency_key)
         where idempotency_key is not null`,
-    tests: ["test/sharding.test.ts", "test/tamper.test.ts"],
+    tests: ["test/db/sharding.test.ts", "test/db/tamper.test.ts"],
   },
   {
     about: "reservations have no index by id in the journal",
@@ -130,7 +130,7 @@ const tables: Mutant[] = [
     search: "create index events_reservation_id_idx on baseledger.events",
     replace: "",
     sql: "drop index baseledger.events_reservation_id_idx",
-    tests: ["test/plans.test.ts"],
+    tests: ["test/db/plans.test.ts"],
   },
   {
     about: "what is made later is open to the public",
@@ -144,7 +144,7 @@ const tables: Mutant[] = [
 
 const CLOSED = "_require_operators_only";
 const DIFFERENCES = "_find_rights_differences";
-const restored = ["test/rights.test.ts"];
+const restored = ["test/security/rights.test.ts"];
 const found = ["verify_rights.sql"];
 
 /** A function that does not look at its own rights. */

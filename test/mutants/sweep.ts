@@ -160,6 +160,6 @@ export const sweep: readonly Mutant[] = [
     of: "expire_due",
     search: "if clock_timestamp() > v_now + c_longest then",
     replace: "if false then",
-    tests: ["test/worker-clock.test.ts"],
+    tests: ["test/worker/clock.test.ts"],
   },
 ];

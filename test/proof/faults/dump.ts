@@ -1,7 +1,7 @@
 // A dump under load, restored into an empty server: a moment of the ledger, which goes on from there.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Server } from "../../../src/embedded.ts";
+import type { Server } from "../../../src/embedded/index.ts";
 import { startServer } from "../servers.ts";
 import type { Sent } from "./history.ts";
 import type { Installed } from "./installed.ts";

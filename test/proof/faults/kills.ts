@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Random } from "../../../src/demo/random.ts";
-import type { Server } from "../../../src/embedded.ts";
+import type { Server } from "../../../src/embedded/index.ts";
 import type { Network } from "../../client/network.ts";
 import {
   type ClientProcess,

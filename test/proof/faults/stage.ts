@@ -1,7 +1,7 @@
 // A server of its own, small and quick to start again, with the ledger in it.
 import type postgres from "postgres";
-import type { Server, ServerOptions } from "../../../src/embedded.ts";
-import { migrate } from "../../../src/migrate.ts";
+import type { Server, ServerOptions } from "../../../src/embedded/index.ts";
+import { migrate } from "../../../src/migrate/index.ts";
 import { startServer } from "../servers.ts";
 import { connectSql } from "./send.ts";
 

@@ -2,7 +2,7 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { migrate } from "../../../src/migrate.ts";
+import { migrate } from "../../../src/migrate/index.ts";
 import { NO_POOLER } from "../../support/pooler.ts";
 import { readHeads } from "../faults/journal.ts";
 import { killWhole, untilBack } from "../faults/kills.ts";

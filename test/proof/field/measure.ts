@@ -1,5 +1,5 @@
 // What callers of the client meet: how long they wait, and errors that none of them should get.
-import { LedgerError } from "../../../src/errors.ts";
+import { LedgerError } from "../../../src/errors/index.ts";
 
 /** Who calls: of wallets that nobody locks, or of those that a fault may lock. */
 export type Group = "free" | "shut";

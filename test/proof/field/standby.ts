@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Server, ServerOptions } from "../../../src/embedded.ts";
+import type { Server, ServerOptions } from "../../../src/embedded/index.ts";
 import { killNow } from "../faults/processes.ts";
 import { connectSql } from "../faults/send.ts";
 import type { Stage } from "../faults/stage.ts";

@@ -1,0 +1,338 @@
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { startPostgres } from "../../src/embedded/index.ts";
+import { migrate } from "../../src/migrate/index.ts";
+import { findInstalled } from "../proof/faults/installed.ts";
+import {
+  call,
+  createLedger,
+  failure,
+  holdLock,
+  loginOf,
+  openWallet,
+  post,
+  type TestLedger,
+  travelBack,
+  untilCrowd,
+} from "../support/ledger.ts";
+import { freePort } from "../support/pooler.ts";
+import { until } from "../support/until.ts";
+
+interface Diagnosis {
+  readonly check: string;
+  readonly status: string;
+  readonly found: string;
+  readonly expected: string | null;
+  readonly advice: string | null;
+}
+
+let ledger: TestLedger;
+
+beforeEach(async () => {
+  ledger = await createLedger();
+});
+afterEach(async () => {
+  await ledger[Symbol.asyncDispose]();
+});
+
+/** What an auditor who connects now is told of one thing. */
+async function look(check: string): Promise<Diagnosis> {
+  await using auditor = await ledger.session("auditor");
+  const rows = await call<Diagnosis>(auditor.sql, "doctor", {});
+  const found = rows.find((row) => row.check === check);
+  if (!found) throw new Error(`the doctor says nothing of ${check}`);
+  return found;
+}
+
+/** A check is fine, then it is not, for a reason that it tells, and then it is fine again. */
+async function expectToNotice(
+  check: string,
+  status: string,
+  found: RegExp,
+  spoil: () => Promise<unknown>,
+  mend: () => Promise<unknown>,
+): Promise<void> {
+  expect(await look(check)).toMatchObject({ status: "fine", advice: null });
+  await spoil();
+  expect(await look(check)).toMatchObject({
+    status,
+    found: expect.stringMatching(found),
+    expected: expect.any(String),
+    advice: expect.any(String),
+  });
+  await mend();
+  expect(await look(check)).toMatchObject({ status: "fine", advice: null });
+}
+
+/** In this database only, as the server is shared with other tests. */
+async function alter(what: string, action: string): Promise<void> {
+  const scope =
+    what === "all" ? `database ${ledger.name}` : `role ${what} in database ${ledger.name}`;
+  await ledger.admin.unsafe(`alter ${scope} ${action}`);
+}
+
+test("each check is one row, and an operator may ask as well", async () => {
+  const rows = await call<Diagnosis>(ledger.operator, "doctor", {});
+  expect(rows.map(({ check }) => check)).toEqual([
+    "schema",
+    "rights",
+    "server",
+    "jit",
+    "planner",
+    "durability",
+    "autovacuum",
+    "time-outs",
+    "worker",
+    "sweep lag",
+    "wallets ahead",
+    "replication",
+    "dead rows",
+    "open transactions",
+    "prepared transactions",
+  ]);
+  for (const { status, advice } of rows) {
+    expect(["fine", "warning", "wrong"]).toContain(status);
+    if (status === "fine") expect(advice).toBeNull();
+  }
+  expect((await look("server")).status).toBe("fine");
+  for (const role of [ledger.agent, ledger.worker, ledger.outsider]) {
+    expect((await failure(call(role, "doctor", {}))).code).toBe("42501");
+  }
+});
+
+test("rights that are open are wrong", async () => {
+  await expectToNotice(
+    "rights",
+    "wrong",
+    /1 that differ, the first: .*_execute/,
+    () => ledger.admin`grant execute on function baseledger._execute to public`,
+    () => ledger.admin`revoke execute on function baseledger._execute from public`,
+  );
+});
+
+test("rights that are missing are told", async () => {
+  await expectToNotice(
+    "rights",
+    "warning",
+    /1 that differ, the first: .*settle/,
+    () => ledger.admin`revoke execute on function baseledger.settle from baseledger_agent`,
+    () => ledger.admin`grant execute on function baseledger.settle to baseledger_agent`,
+  );
+});
+
+test("settings of the planner, of the database and of a login", async () => {
+  await expectToNotice(
+    "planner",
+    "warning",
+    new RegExp(`^enable_indexscan = off for ${loginOf("agent")}, enable_sort = off for all roles$`),
+    async () => {
+      await alter("all", "set enable_sort = off");
+      await alter(loginOf("agent"), "set enable_indexscan = no");
+    },
+    async () => {
+      await alter("all", "reset enable_sort");
+      await alter(loginOf("agent"), "reset enable_indexscan");
+    },
+  );
+});
+
+test("settings that lose what was acknowledged", async () => {
+  // The server of the tests is a quick one.
+  const { status, found } = await look("durability");
+  expect([status, found]).toEqual(["wrong", "fsync = off, full_page_writes = off"]);
+  await alter(loginOf("agent"), "set synchronous_commit = off");
+  expect((await look("durability")).found).toContain(
+    `synchronous_commit = off for ${loginOf("agent")}`,
+  );
+  await alter(loginOf("agent"), "reset synchronous_commit");
+});
+
+test("autovacuum that is off for a table", async () => {
+  await expectToNotice(
+    "autovacuum",
+    "warning",
+    /^autovacuum_enabled = off of reservations$/,
+    () => ledger.admin`alter table baseledger.reservations set (autovacuum_enabled = off)`,
+    () => ledger.admin`alter table baseledger.reservations reset (autovacuum_enabled)`,
+  );
+});
+
+test("time-outs that are too short for a sweep, and those that are not the worker's", async () => {
+  await alter(loginOf("agent"), "set statement_timeout = '1s'");
+  await expectToNotice(
+    "time-outs",
+    "warning",
+    new RegExp(`^statement_timeout = 2s for ${loginOf("worker")}$`),
+    () => alter(loginOf("worker"), "set statement_timeout = '2s'"),
+    () => alter(loginOf("worker"), "set statement_timeout = 30000"),
+  );
+});
+
+test("a worker that has never swept, or not for a while", async () => {
+  expect(await look("worker")).toMatchObject({
+    status: "warning",
+    found: "no sweep ever; 0 connections of workers",
+  });
+  await call(ledger.worker, "expire_due", {});
+  await expectToNotice(
+    "worker",
+    "warning",
+    /^last sweep 4\d s ago/,
+    () => ledger.admin`update baseledger.sweeps set looked_at = looked_at - interval '40 seconds'`,
+    () => call(ledger.worker, "expire_due", {}),
+  );
+});
+
+test("a deadline that passed long ago", async () => {
+  await openWallet(ledger, "w", 10n);
+  await expectToNotice(
+    "sweep lag",
+    "warning",
+    /^59 min$/,
+    async () => {
+      await post(ledger.agent, "w", [{ op: "reserve", amount: 1, ttl: 60, idempotency_key: "r" }]);
+      await travelBack(ledger, "w", "1 hour");
+    },
+    () => call(ledger.worker, "expire_due", {}),
+  );
+});
+
+test("wallets whose time lies ahead", async () => {
+  await openWallet(ledger, "w", 10n);
+  await expectToNotice(
+    "wallets ahead",
+    "warning",
+    /^1; w by 26 h$/,
+    () => travelBack(ledger, "w", "-26 hours"),
+    () => travelBack(ledger, "w", "26 hours"),
+  );
+});
+
+test("dead rows that nobody removes", async () => {
+  await expectToNotice(
+    "dead rows",
+    "warning",
+    /^sweeps: 2\d{4} dead, 0 live, last vacuum never$/,
+    async () => {
+      await ledger.admin`alter table baseledger.sweeps set (autovacuum_enabled = off)`;
+      await ledger.admin.begin(async (tx) => {
+        await tx`insert into baseledger.sweeps
+          select now() - n * interval '1 second' from generate_series(1, 20000) n`;
+        await tx`delete from baseledger.sweeps`;
+        await tx`select pg_stat_force_next_flush()`;
+      });
+      await until("the statistics know", async () => {
+        const [row] = await ledger.admin<{ dead: string }[]>`
+          select n_dead_tup as dead from pg_stat_all_tables
+            where schemaname = 'baseledger' and relname = 'sweeps'`;
+        return Number(row?.dead) >= 20_000;
+      });
+    },
+    () => ledger.admin`vacuum baseledger.sweeps`,
+  );
+});
+
+test("a transaction that stays open on a wallet, and who waits for it", async () => {
+  await openWallet(ledger, "w", 10n);
+  let letGo = async (): Promise<void> => undefined;
+  let waiting: Promise<unknown> = Promise.resolve();
+  await expectToNotice(
+    "open transactions",
+    "warning",
+    /^pid \d+, login postgres, application admin, since when is hidden, 1 waiting$/,
+    async () => {
+      letGo = await holdLock(ledger, "w");
+      waiting = post(ledger.agent, "w", [{ op: "charge", amount: 1, idempotency_key: "c" }]);
+      await untilCrowd(ledger, "agent", 1);
+    },
+    async () => {
+      await letGo();
+      await waiting;
+    },
+  );
+});
+
+describe("on servers of their own", () => {
+  const folder = mkdtempSync(join(tmpdir(), "doctor-test-"));
+  const installed = findInstalled(folder);
+  beforeAll(() => chmodSync(folder, 0o755));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function lookAt(sql: postgres.Sql, check: string): Promise<Diagnosis | undefined> {
+    return (await call<Diagnosis>(sql, "doctor", {})).find((row) => row.check === check);
+  }
+
+  test("a prepared transaction that holds a wallet", async () => {
+    await using server = await startPostgres({ settings: { max_prepared_transactions: "2" } });
+    await migrate(server.url);
+    const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
+    await sql`select baseledger.open_wallet('w')`;
+    await sql.unsafe(
+      "begin; select baseledger.credit('w', 1, 'c'); prepare transaction 'forgotten'",
+    );
+    const check = "prepared transactions";
+    await until("it is noticed", async () => (await lookAt(sql, check))?.status === "warning");
+    expect((await lookAt(sql, check))?.found).toMatch(/^forgotten by postgres, since /);
+    await sql.unsafe("commit prepared 'forgotten'");
+    expect((await lookAt(sql, check))?.status).toBe("fine");
+    await sql.end();
+  });
+
+  const none = installed ? "" : " (skipped: no PostgreSQL is installed here with its tools)";
+
+  test.skipIf(none)(`a server that compiles cheap plans${none}`, async () => {
+    await using server = await startPostgres({ package: installed?.package ?? "" });
+    await migrate(server.url);
+    const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
+    const [llvm] = await sql<{ found: boolean }[]>`select pg_jit_available() as found`;
+    await sql.unsafe("alter database postgres set jit_above_cost = 10");
+    await sql.unsafe("alter function baseledger._execute set jit = off");
+    const fresh = postgres(server.url, { max: 1, onnotice: () => undefined });
+    expect(await lookAt(fresh, "jit")).toMatchObject(
+      llvm?.found
+        ? { status: "warning", found: "on above a cost of 10; off in commands" }
+        : { status: "fine", found: "off" },
+    );
+    await sql.unsafe("alter function baseledger._execute reset jit");
+    expect((await lookAt(fresh, "jit"))?.status).toBe(llvm?.found ? "wrong" : "fine");
+    await sql.end();
+    await fresh.end();
+  });
+
+  test.skipIf(none)(`a standby that has lost its primary${none}`, async () => {
+    if (!installed) return;
+    const settings = { wal_level: "replica", max_wal_senders: "4" };
+    await using primary = await startPostgres({ package: installed.package, settings });
+    await migrate(primary.url);
+    const { uid, gid } = statSync(primary.dataDir);
+    const home = join(folder, "standby");
+    mkdirSync(home, { mode: 0o700 });
+    chownSync(home, uid, gid);
+    const dataDir = join(home, "data");
+    const backup = ["-d", primary.url, "-D", dataDir, "-R", "-X", "stream", "-c", "fast"];
+    await installed.tool("pg_basebackup", backup, { uid, gid });
+    const port = await freePort();
+    const options = [
+      `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off`,
+      "-c max_connections=200",
+    ].join(" ");
+    const control = (...args: string[]) =>
+      installed.tool("pg_ctl", ["-D", dataDir, ...args], { uid, gid });
+    await control("-o", options, "-l", join(home, "log"), "-w", "start");
+    try {
+      const url = Object.assign(new URL(primary.url), { port: String(port) }).href;
+      const sql = postgres(url, { max: 1, onnotice: () => undefined });
+      const found = async () => (await lookAt(sql, "replication"))?.found;
+      await until("it follows", async () => (await found()) === "a standby that is 0 s behind");
+      await primary.kill("SIGINT");
+      await until("it has noticed", async () => /without its primary/.test((await found()) ?? ""));
+      expect((await lookAt(sql, "replication"))?.status).toBe("warning");
+      await sql.end();
+    } finally {
+      await control("-m", "immediate", "stop");
+    }
+  });
+});

@@ -1,0 +1,214 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createLedger, expectRefusal, type TestLedger } from "../support/ledger.ts";
+
+// The rules that keep the schema ready for Citus, as far as the catalogue can tell.
+
+/** Over several wallets, or over none. */
+const ACROSS = [
+  "transfer",
+  "expire_due",
+  "next_due",
+  "sweep_status",
+  "wallets_ahead",
+  "doctor",
+  "verify_rights",
+  "tg_events__append_only",
+];
+
+let ledger: TestLedger;
+let sources: { name: string; source: string }[];
+
+beforeAll(async () => {
+  ledger = await createLedger();
+  sources = await ledger.admin<{ name: string; source: string }[]>`
+    select proname as name, regexp_replace(prosrc, '--[^\n]*', '', 'g') as source
+      from pg_proc where pronamespace = 'baseledger'::regnamespace`;
+});
+afterAll(async () => {
+  await ledger[Symbol.asyncDispose]();
+});
+
+describe("tables", () => {
+  test("have a primary key, which like every unique one begins with wallet_id", async () => {
+    const rows = await ledger.admin`
+      select c.relname, i.indexrelid::regclass::text as name
+        from pg_class c
+        left join pg_index i on i.indrelid = c.oid and i.indisunique
+        left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+        where c.relnamespace = 'baseledger'::regnamespace
+          and c.relkind = 'r'
+          -- the records of what the migrations and the sweep have done are no part of the ledger
+          and c.relname not in ('migrations', 'sweeps')
+          and (
+            not exists (select from pg_index p where p.indrelid = c.oid and p.indisprimary)
+            or a.attname is distinct from 'wallet_id'
+          )`;
+    expect(rows).toEqual([]);
+  });
+
+  test("name the wallet in plain text that is compared bytewise", async () => {
+    const rows = await ledger.admin<{ name: string }[]>`
+      select c.relname as name
+        from pg_class c
+        join pg_attribute a on a.attrelid = c.oid and a.attname = 'wallet_id'
+        where c.relnamespace = 'baseledger'::regnamespace
+          and c.relkind = 'r'
+          and a.atttypid = 'text'::regtype
+          and a.attnotnull
+          and a.attcollation = '"C"'::regcollation
+        order by 1`;
+    expect(rows.map(({ name }) => name)).toEqual(["events", "reservations", "wallets"]);
+  });
+
+  test("have no foreign keys, sequences, identities or computed defaults", async () => {
+    const rows = await ledger.admin`
+      select conname from pg_constraint
+        where connamespace = 'baseledger'::regnamespace and contype = 'f'
+      union all
+      select relname from pg_class
+        where relnamespace = 'baseledger'::regnamespace and relkind = 'S'
+      union all
+      select a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+        where c.relnamespace = 'baseledger'::regnamespace and a.attidentity <> ''
+      union all
+      select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d join pg_class c on c.oid = d.adrelid
+        where c.relnamespace = 'baseledger'::regnamespace
+          and c.relname <> 'migrations'
+          and pg_get_expr(d.adbin, d.adrelid) ~ '[(]'`;
+    expect(rows).toEqual([]);
+  });
+});
+
+describe("functions", () => {
+  test("of one wallet take p_wallet_id first, the others are known", async () => {
+    const rows = await ledger.admin<{ name: string }[]>`
+      select proname as name from pg_proc
+        where pronamespace = 'baseledger'::regnamespace
+          and proname not like E'\\\\_%'
+          and (proargnames[1] is distinct from 'p_wallet_id' or proargtypes[0] <> 'text'::regtype)`;
+    expect(rows.map(({ name }) => name).sort()).toEqual(ACROSS.toSorted());
+  });
+
+  test("are the only ones of their name", async () => {
+    const rows = await ledger.admin`
+      select proname from pg_proc where pronamespace = 'baseledger'::regnamespace
+        group by proname having count(*) > 1`;
+    expect(rows).toEqual([]);
+  });
+
+  test("have no default that calls a function", async () => {
+    const rows = await ledger.admin`
+      select proname from pg_proc
+        where pronamespace = 'baseledger'::regnamespace
+          and pg_get_expr(proargdefaults, 0) ~ '[a-z_]+[(]|current_|session_user|localtime'`;
+    expect(rows).toEqual([]);
+  });
+
+  test("have no row type of a table or view in their signatures", async () => {
+    const rows = await ledger.admin`
+      select p.proname, t.typname
+        from pg_proc p
+        cross join lateral unnest(
+          p.proargtypes::oid[] || coalesce(p.proallargtypes, '{}') || p.prorettype
+        ) as used(type)
+        join pg_type u on u.oid = used.type
+        join pg_type t on t.oid in (u.oid, u.typelem)
+        join pg_class c on c.oid = t.typrelid
+        where p.pronamespace = 'baseledger'::regnamespace and c.relkind <> 'c'`;
+    expect(rows).toEqual([]);
+  });
+
+  test("keep their bodies as text", async () => {
+    const rows = await ledger.admin`
+      select proname from pg_proc
+        where pronamespace = 'baseledger'::regnamespace and prosqlbody is not null`;
+    expect(rows).toEqual([]);
+  });
+
+  // What may not be there, and an example that the pattern would find.
+  test.each([
+    ["advisory locks", /advisory/, "perform pg_advisory_xact_lock(1)"],
+    ["notifications", /\bnotify\b|pg_notify|\blisten\b/, "perform pg_notify('a', 'b')"],
+    [
+      "settings of the session",
+      /current_setting(?!\('server_version_num')|set_config|\bset\s+local\b/,
+      "set local x = 1",
+    ],
+    ["isolation levels", /isolation\s+level/, "set transaction isolation level serializable"],
+    ["names of constraints", /constraint_name|on constraint/, "on conflict on constraint x_pkey"],
+    [
+      "data-modifying CTEs",
+      /\bas\s+((not\s+)?materialized\s+)?\(\s*(insert|update|delete|merge)\b/,
+      "with x as (insert into baseledger.events",
+    ],
+    [
+      "a clock or chance in an update",
+      /update\s+baseledger\.[^;]*(_timestamp\b|\bnow\(|random)/,
+      "update baseledger.wallets w set last_event_at = clock_timestamp()",
+    ],
+    ["sequences", /nextval|currval/, "nextval('s')"],
+    ["transaction ids", /\btxid_|\bxid8?\b|pg_current_/, "pg_current_xact_id()"],
+    [
+      "dynamic statements",
+      /(;|\b(begin|then|else|loop|in|for|query))\s+execute\b/,
+      "begin execute format('x')",
+    ],
+  ])("do without %s", (_what, pattern, example) => {
+    expect(example).toMatch(pattern);
+    const found = sources.filter(({ source }) => pattern.test(source)).map(({ name }) => name);
+    expect(found).toEqual([]);
+  });
+
+  test("of one wallet name it for every table of every statement", async () => {
+    const ofOne = await ledger.admin<{ name: string }[]>`
+      select proname as name from pg_proc
+        where pronamespace = 'baseledger'::regnamespace
+          and proargnames[1] = 'p_wallet_id'
+          and proname <> 'verify'`;
+    const names = new Set(ofOne.map(({ name }) => name));
+    const loose = (statement: string): boolean => {
+      const tables =
+        statement.match(/\b(from|join|update)\s+baseledger\.(wall|event|reserv)/g) ?? [];
+      const bound = statement.match(/\bwallet_id = (p_wallet_id|\w+\.wallet_id)/g) ?? [];
+      return bound.length < tables.length;
+    };
+    expect(loose("delete from baseledger.events e where e.seq = 1")).toBe(true);
+    expect(loose("update baseledger.wallets w set seq = 1 where w.seq = 2")).toBe(true);
+    const statements = sources
+      .filter(({ name }) => names.has(name))
+      .flatMap(({ source }) => source.split(";"));
+    expect(statements.filter((each) => each.includes(" baseledger.events e"))).not.toEqual([]);
+    expect(statements.filter(loose)).toEqual([]);
+  });
+
+  test("lock several wallets in bytewise order, one statement each", () => {
+    const transfer = sources.find(({ name }) => name === "transfer")?.source ?? "";
+    expect(transfer).toMatch(/least\(p_from collate "C", p_to collate "C"\)/);
+    expect(transfer.match(/for no key update/g)).toHaveLength(1);
+  });
+
+  test("look at their own row only, if they are triggers", () => {
+    const triggers = sources.filter(({ name }) => name.startsWith("tg_"));
+    expect(triggers).toHaveLength(1);
+    expect(triggers.filter(({ source }) => /\b(from|into|update)\s/.test(source))).toEqual([]);
+  });
+
+  test("refuse a wallet id that is null", async () => {
+    const rows = await ledger.admin<{ name: string; call: string }[]>`
+      select p.proname as name,
+          'select * from baseledger.' || p.proname || '(' || (
+            select string_agg('null::' || format_type(t, null), ', ' order by n)
+              from unnest(p.proargtypes::oid[]) with ordinality as a(t, n)
+          ) || ')' as call
+        from pg_proc p
+        where p.pronamespace = 'baseledger'::regnamespace
+          and p.prosecdef
+          and p.proargnames[1] in ('p_wallet_id', 'p_from')
+          -- null is the whole ledger there
+          and p.proname <> 'verify'`;
+    expect(rows).toHaveLength(17);
+    for (const { call } of rows) {
+      await expectRefusal("LGARG", ledger.admin.unsafe(call));
+    }
+  });
+});

@@ -1,0 +1,549 @@
+import type postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createFullJournal } from "../support/full-journal.ts";
+import { checkInvariants } from "../support/invariants.ts";
+import {
+  digest,
+  expectRefusal,
+  rehash,
+  type TestLedger,
+  withoutTriggers,
+} from "../support/ledger.ts";
+
+let ledger: TestLedger;
+let before: string;
+
+beforeAll(async () => {
+  ledger = await createFullJournal();
+  await checkInvariants(ledger);
+  before = await digest(ledger);
+});
+afterAll(async () => {
+  expect(await digest(ledger)).toBe(before);
+  await checkInvariants(ledger);
+  await ledger[Symbol.asyncDispose]();
+});
+
+const undo = new Error("undone on purpose");
+
+/** What verify finds after a change that no trigger saw: wallet, event and check. All is undone. */
+async function found(
+  change: string | ((tx: postgres.TransactionSql) => Promise<unknown>),
+  walletId?: string,
+): Promise<string[]> {
+  const told: string[] = [];
+  const attempt = withoutTriggers(ledger.admin, async (tx) => {
+    if (typeof change === "string") {
+      // a statement that changes nothing would prove nothing
+      for (const statement of change.split(";")) {
+        expect((await tx.unsafe(statement)).count).toBeGreaterThan(0);
+      }
+    } else await change(tx);
+    const rows = await tx<{ wallet_id: string; seq: bigint | null; check: string }[]>`
+      select * from baseledger.verify(${walletId ?? null})`;
+    told.push(
+      ...rows.map(({ wallet_id, seq, check }) => `${wallet_id} ${seq ?? "-"} ${check}`).sort(),
+    );
+    throw undo;
+  });
+  await expect(attempt).rejects.toBe(undo);
+  return told;
+}
+
+/** The number of the event with a key in wallet `a`. */
+async function seqOf(key: string): Promise<bigint> {
+  const [row] = await ledger.admin<{ seq: bigint }[]>`
+    select seq from baseledger.events where wallet_id = 'a' and idempotency_key = ${key}`;
+  return row?.seq ?? 0n;
+}
+
+const events = "baseledger.events";
+const ofA = "wallet_id = 'a'";
+const last = `(select max(seq) from ${events} where ${ofA})`;
+
+/** Gives all events from a number on the next number each. */
+async function moveOn(tx: postgres.TransactionSql, from: bigint): Promise<void> {
+  await tx.unsafe(`update ${events} set seq = seq + 1000 where ${ofA} and seq >= ${from}`);
+  await tx.unsafe(`update ${events} set seq = seq - 999 where ${ofA} and seq > 1000`);
+}
+
+test("the journal has every kind of event, and verify finds nothing", async () => {
+  const [row] = await ledger.admin<{ missing: string | null }[]>`
+    select string_agg(v::text, ', ') as missing
+      from unnest(enum_range(null::baseledger.event_type)) v
+      where v not in (select event from baseledger.events where wallet_id = 'a')`;
+  expect(row?.missing).toBeNull();
+  expect(await found(async () => undefined)).toEqual([]);
+  expect(await found(async () => undefined, "a")).toEqual([]);
+});
+
+describe("an edited event", () => {
+  const edits: [string, string][] = [
+    ["amount", "amount + 1"],
+    ["available", "available + 1"],
+    ["reserved", "reserved + 1"],
+    ["spent", "spent + 1"],
+    ["occurred_at", "occurred_at + interval '1 microsecond'"],
+    ["expires_at", "coalesce(expires_at, occurred_at) + interval '1 microsecond'"],
+    ["event", "case event when 'opened' then 'frozen' else 'opened' end::baseledger.event_type"],
+    ["reservation_id", "coalesce(reservation_id, '') || 'x'"],
+    ["idempotency_key", "coalesce(idempotency_key, '') || 'x'"],
+    ["actor", "actor || 'x'"],
+    ["metadata", `metadata || '{"x": 1}'`],
+    ["details", `coalesce(details, '{}') || '{"x": 1}'`],
+    ["hash", "sha256(hash)"],
+  ];
+
+  test.each(edits)("%s, of whichever event", async (column, value) => {
+    const [row] = await ledger.admin<{ seq: bigint }[]>`
+      select max(seq) as seq from baseledger.events where wallet_id = 'a'`;
+    for (let seq = 1n; seq <= (row?.seq ?? 0n); seq++) {
+      const change = `update ${events} set ${column} = ${value} where ${ofA} and seq = ${seq}`;
+      const changes = await ledger.admin.unsafe<{ differs: boolean }[]>(
+        `select (${value}) is distinct from ${column} as differs
+          from ${events} where ${ofA} and seq = ${seq}`,
+      );
+      if (!changes[0]?.differs) continue;
+      // An event's edit shows at that event, one of the hash at the next, too.
+      expect(await found(change)).toContain(`a ${seq} hash`);
+      expect(await found(change, "a")).toContain(`a ${seq} hash`);
+    }
+  });
+
+  test("null where there was something", async () => {
+    for (const column of ["expires_at", "reservation_id", "idempotency_key", "details"]) {
+      const [row] = await ledger.admin<{ seq: bigint }[]>`
+        select min(seq) as seq from baseledger.events
+          where wallet_id = 'a' and ${ledger.admin(column)} is not null`;
+      const change = `update ${events} set ${column} = null where ${ofA} and seq = ${row?.seq}`;
+      expect(await found(change)).toContain(`a ${row?.seq} hash`);
+    }
+  });
+
+  test("metadata that means the same is still another", async () => {
+    const change = `update ${events} set metadata = '{"a": 1.0}' where ${ofA} and seq = 1`;
+    expect(await found(change)).toEqual(["a 1 hash"]);
+  });
+});
+
+describe("with the chain written anew, what is in it still has to be right", () => {
+  /** Edits, and then forges all hashes, and the head in the wallet's row. */
+  const forged = (change: string) => async (tx: postgres.TransactionSql) => {
+    expect((await tx.unsafe(change)).count).toBeGreaterThan(0);
+    await rehash(tx, "a");
+  };
+  const set = (values: string, key: string) =>
+    forged(`update ${events} set ${values} where ${ofA} and idempotency_key = '${key}'`);
+
+  test.each([
+    ["a credit that was larger", "amount = amount + 1", "funds", "balances"],
+    ["a settlement that was smaller", "amount = amount - 1", "s2", "balances"],
+    ["a reservation that was smaller", "amount = amount - 1", "r1", "balances"],
+    ["more available than there was", "available = available + 1", "s1", "balances"],
+    ["less reserved than there was", "reserved = reserved - 1", "open", "balances"],
+    ["less spent than there was", "spent = spent - 1", "s1", "balances"],
+    ["a settlement of another reservation", "reservation_id = 'r2'", "s2", "reservation"],
+    ["a cancellation of none", "reservation_id = 'none'", "c2", "reservation"],
+    ["a credit of a reservation", "reservation_id = 'r1'", "last", "reservation"],
+    ["a deadline before the reservation", "expires_at = occurred_at", "r1", "reservation"],
+    ["a late settlement that was in time", `details = '{"late": true}'`, "s2", "reservation"],
+    ["a refund of more than was settled", "amount = 500", "rf", "reservation"],
+    ["a cancellation after the deadline", "occurred_at = 'infinity'", "c2", "reservation"],
+    ["an earlier time", "occurred_at = 'epoch'", "w", "time"],
+    ["the time of the one before", "occurred_at = '-infinity'", "funds", "time"],
+    ["a refund that was a credit", "event = 'credited'", "rf", "reservation"],
+    ["a charge that was a credit", "event = 'credited'", "ch", "balances"],
+  ])("%s", async (_what, values, key, check) => {
+    expect(await found(set(values, key))).toContain(`a ${await seqOf(key)} ${check}`);
+  });
+
+  test("a gap in the numbers", async () => {
+    const from = await seqOf("ch");
+    const gap = async (tx: postgres.TransactionSql) => {
+      await moveOn(tx, from);
+      await tx.unsafe(`update baseledger.wallets set seq = seq + 1 where ${ofA}`);
+    };
+    expect(await found(gap)).toContain(`a ${from + 1n} seq`);
+  });
+
+  test("funds that were not there", async () => {
+    // Of 1000, 1010 are charged, and the balances add up.
+    const id = "c";
+    const overdrawn = async (tx: postgres.TransactionSql) => {
+      await tx`select baseledger.charge(${id}, 1000, 'k')`;
+      await tx`
+        update baseledger.events set amount = 1010, available = -10, spent = 1010
+          where wallet_id = ${id} and seq = 3`;
+      await tx`update baseledger.wallets set available = -10, spent = 1010 where wallet_id = ${id}`;
+      await rehash(tx, id);
+    };
+    expect(await found(overdrawn)).toEqual(["c 3 funds"]);
+  });
+});
+
+describe("a deleted event", () => {
+  test("the first", async () => {
+    expect(await found(`delete from ${events} where ${ofA} and seq = 1`)).toEqual(
+      expect.arrayContaining(["a 2 seq", "a 2 hash"]),
+    );
+  });
+
+  test("any in the middle", async () => {
+    for (let seq = 2n; seq < (await seqOf("last")); seq++) {
+      const told = await found(`delete from ${events} where ${ofA} and seq = ${seq}`);
+      expect(told).toEqual(expect.arrayContaining([`a ${seq + 1n} seq`, `a ${seq + 1n} hash`]));
+    }
+  });
+
+  test("the last", async () => {
+    const told = await found(`delete from ${events} where ${ofA} and seq = ${last}`);
+    expect(told).toEqual([`a ${await seqOf("last")} wallet`]);
+  });
+
+  test("all of a wallet", async () => {
+    expect(await found(`delete from ${events} where ${ofA}`)).toEqual(
+      expect.arrayContaining([`a ${await seqOf("last")} wallet`, "a 1 terms"]),
+    );
+  });
+
+  test("all of a wallet, and its row, but not the other side of its transfers", async () => {
+    const change = `delete from ${events} where ${ofA};
+      delete from baseledger.wallets where ${ofA};
+      delete from baseledger.reservations where ${ofA}`;
+    expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
+  });
+});
+
+describe("a cut tail", () => {
+  const cut = (from: string) => `delete from ${events} where ${ofA} and seq > ${from}`;
+
+  test("alone", async () => {
+    for (let seq = 0n; seq < (await seqOf("last")); seq++) {
+      expect(await found(cut(`${seq}`))).toContain(`a ${await seqOf("last")} wallet`);
+    }
+  });
+
+  /** The row of the wallet as the end of the journal has it. */
+  const adjust = `update baseledger.wallets w
+    set (seq, available, reserved, spent, hash, last_event_at) = (
+      select seq, available, reserved, spent, hash, occurred_at from ${events}
+        where ${ofA} order by seq desc limit 1)
+    where ${ofA}`;
+
+  test("with the wallet's row adjusted: its reservations say so", async () => {
+    const told = await found(`${cut(`${(await seqOf("open")) - 1n}`)}; ${adjust}`);
+    expect(told).toEqual(
+      expect.arrayContaining(["a - open reservation", `a ${(await seqOf("open")) - 1n} reserved`]),
+    );
+  });
+
+  test("with the wallet's row and its reservations adjusted: its transfers say so", async () => {
+    const change = `${cut("2")}; ${adjust}; delete from baseledger.reservations where ${ofA}`;
+    expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
+  });
+
+  test("with everything adjusted: whoever has noted the head of the chain", async () => {
+    // No proof within the database can find this: the journal is as if it had ended there. What
+    // finds it is a head that was kept elsewhere, and that has to be in the journal for ever.
+    const [head] = await ledger.auditor<{ seq: bigint; hash: string }[]>`
+      select seq, encode(hash, 'hex') as hash from baseledger.journal
+        where wallet_id = 'a' order by seq desc limit 1`;
+    const stillThere = async (tx: postgres.Sql | postgres.TransactionSql) => {
+      const rows = await (tx as postgres.Sql)`
+        select from baseledger.journal
+          where wallet_id = 'a' and seq = ${`${head?.seq}`}::text::bigint
+            and hash = decode(${head?.hash ?? ""}, 'hex')`;
+      return rows.length === 1;
+    };
+    expect(await stillThere(ledger.auditor)).toBe(true);
+    const change = async (tx: postgres.TransactionSql) => {
+      await tx.unsafe(cut(`${(await seqOf("last")) - 1n}`));
+      await tx.unsafe(adjust);
+      expect(await stillThere(tx)).toBe(false);
+    };
+    expect(await found(change)).toEqual([]);
+  });
+});
+
+describe("an inserted event", () => {
+  const copy = (from: string, values: string) => `
+    insert into ${events} select ${values} from ${events} where ${ofA} and seq = ${from}`;
+  const columns = (seq: string, key: string) => `${seq}, amount, available + amount, reserved,
+    spent, occurred_at, expires_at, event, wallet_id, reservation_id, '${key}', actor, metadata,
+    details, hash`;
+
+  test("at the end", async () => {
+    const told = await found(copy(last, columns("seq + 1", "gift")));
+    const next = (await seqOf("last")) + 1n;
+    expect(told).toEqual(
+      expect.arrayContaining([`a ${next} hash`, `a ${next} time`, `a ${next - 1n} wallet`]),
+    );
+  });
+
+  test("at the end, with its hash and the wallet's row forged: the time", async () => {
+    const gift = async (tx: postgres.TransactionSql) => {
+      await tx.unsafe(copy(last, columns("seq + 1", "gift")));
+      await tx.unsafe(`update baseledger.wallets set seq = seq + 1, available = available + 1
+        where ${ofA}`);
+      await rehash(tx, "a");
+    };
+    expect(await found(gift)).toEqual([`a ${(await seqOf("last")) + 1n} time`]);
+  });
+
+  test("in the middle, the rest moved on", async () => {
+    const at = await seqOf("ch");
+    const insert = async (tx: postgres.TransactionSql) => {
+      await moveOn(tx, at);
+      await tx.unsafe(copy("2", columns(`${at}`, "gift")));
+    };
+    expect(await found(insert)).toEqual(
+      expect.arrayContaining([`a ${at} hash`, `a ${at} balances`, `a ${at + 1n} hash`]),
+    );
+  });
+
+  test("of a wallet that there is not", async () => {
+    for (const id of ["", "aa", "zz"]) {
+      const orphan = copy("2", columns("1", "k").replace("wallet_id", `'${id}'`));
+      expect(await found(orphan)).toContain(`${id} 1 orphan`);
+    }
+  });
+});
+
+describe("events in another order", () => {
+  const swap =
+    (x: bigint, y: bigint, values = "seq") =>
+    async (tx: postgres.TransactionSql) => {
+      const rows = await tx.unsafe(`
+      create temp table swapped on commit drop as
+        select * from ${events} where ${ofA} and seq in (${x}, ${y})`);
+      expect(rows.count).toBe(2);
+      await tx.unsafe(`delete from ${events} where ${ofA} and seq in (${x}, ${y})`);
+      await tx.unsafe(`update swapped set seq = ${x} + ${y} - seq`);
+      if (values === "hashes stay") {
+        await tx.unsafe(`update swapped s set hash = o.hash, occurred_at = o.occurred_at
+        from swapped o where o.seq = ${x} + ${y} - s.seq`);
+      }
+      await tx.unsafe(`insert into ${events} select * from swapped`);
+    };
+
+  test("two neighbours", async () => {
+    const seq = await seqOf("r1");
+    expect(await found(swap(seq, seq + 1n))).toEqual(
+      expect.arrayContaining([`a ${seq} hash`, `a ${seq + 1n} hash`, `a ${seq + 1n} time`]),
+    );
+  });
+
+  test("two that are far apart, with the times and hashes of their places", async () => {
+    const [x, y] = [await seqOf("funds"), await seqOf("last")];
+    expect(await found(swap(x, y, "hashes stay"))).toEqual(
+      expect.arrayContaining([`a ${x} hash`, `a ${y} hash`]),
+    );
+  });
+});
+
+describe("an event moved to another wallet", () => {
+  test("from the end of one to the end of the other", async () => {
+    const seq = await seqOf("last");
+    const move = `update ${events} set wallet_id = 'c', seq = 3 where ${ofA} and seq = ${seq}`;
+    const told = await found(move);
+    expect(told).toEqual(expect.arrayContaining([`a ${seq} wallet`, "c 3 hash", "c 2 wallet"]));
+  });
+
+  test("its twin, as the chains do not share their first hash's content", async () => {
+    // Both wallets were opened and funded alike; only the id in what is hashed tells them apart.
+    const swap = `update ${events} set wallet_id = 'x' where wallet_id = 'c';
+      update ${events} set wallet_id = 'c' where wallet_id = 'b' and seq <= 2;
+      update ${events} set wallet_id = 'b' where wallet_id = 'x'`;
+    expect(await found(swap)).toEqual(expect.arrayContaining(["b 1 hash", "c 1 hash"]));
+  });
+});
+
+describe("one side of a transfer", () => {
+  const side = (where: string, id: string) => async (tx: postgres.TransactionSql) => {
+    expect((await tx.unsafe(`update ${events} set ${where}`)).count).toBe(1);
+    await rehash(tx, id);
+  };
+
+  test("another amount", async () => {
+    const change = "amount = amount + 1 where wallet_id = 'b' and event = 'transferred_in'";
+    expect(await found(side(change, "b"))).toEqual(
+      expect.arrayContaining(["b 3 transfer", "b 3 balances", `a ${await seqOf("t")} transfer`]),
+    );
+  });
+
+  test("another sender", async () => {
+    const details = `details = '{"from": "c", "from_seq": 2}'`;
+    const change = `${details} where wallet_id = 'b' and event = 'transferred_in'`;
+    expect(await found(side(change, "b"))).toEqual([
+      `a ${await seqOf("t")} transfer`,
+      "b 3 transfer",
+    ]);
+  });
+
+  test("another receiver", async () => {
+    const change = `details = '{"to": "c"}' where ${ofA} and event = 'transferred_out'`;
+    expect(await found(side(change, "a"))).toEqual([
+      `a ${await seqOf("t")} transfer`,
+      "b 3 transfer",
+    ]);
+  });
+
+  test("the receiver is asked for alone, and the sender's is missing", async () => {
+    const change = `event = 'withdrawn', details = null
+      where ${ofA} and event = 'transferred_out'`;
+    expect(await found(side(change, "a"), "b")).toEqual(["b 3 transfer"]);
+  });
+});
+
+describe("the wallet's row", () => {
+  test.each([
+    ["available = available + 1", "wallet"],
+    ["reserved = reserved + 1", "wallet"],
+    ["reserved = reserved + 1", "reserved"],
+    ["spent = spent + 1", "wallet"],
+    ["seq = seq + 1", "wallet"],
+    ["seq = seq - 1", "wallet"],
+    ["hash = sha256(hash)", "wallet"],
+    ["last_event_at = last_event_at + interval '1 microsecond'", "wallet"],
+    ["unit = 'EUR'", "terms"],
+    ["scale = 6", "terms"],
+    ["overdraft_limit = 501", "terms"],
+    ["overdraft_limit = null", "terms"],
+    ["frozen = true", "frozen"],
+  ])("%s: %s", async (change, check) => {
+    const update = `update baseledger.wallets set ${change} where ${ofA}`;
+    for (const walletId of [undefined, "a"]) {
+      const told = await found(update, walletId);
+      expect(told.map((each) => each.replace(/^a [-\d]+ /, ""))).toContain(check);
+      expect(told.filter((each) => !each.startsWith("a "))).toEqual([]);
+    }
+  });
+
+  test.each([
+    "null",
+    "'infinity'",
+    "(select min(expires_at) + interval '1 microsecond' from baseledger.reservations)",
+  ])("a next deadline of %s, past which nothing would be swept", async (value) => {
+    const change = `update baseledger.wallets set next_deadline = ${value} where ${ofA}`;
+    expect(await found(change)).toEqual(["a - next deadline"]);
+  });
+
+  test("a next deadline that is too early is none the worse", async () => {
+    const change = `update baseledger.wallets set next_deadline = 'epoch' where ${ofA}`;
+    expect(await found(change)).toEqual([]);
+  });
+
+  test("deleted", async () => {
+    expect(await found(`delete from baseledger.wallets where ${ofA}`)).toEqual(["a 1 orphan"]);
+  });
+
+  test("one that nothing was written for", async () => {
+    const change = `insert into baseledger.wallets
+      select 'd', unit, scale, overdraft_limit, false, 5, 0, 0, 0, hash, last_event_at, null
+        from baseledger.wallets where ${ofA}`;
+    expect(await found(change)).toEqual(expect.arrayContaining(["d 0 wallet", "d 1 terms"]));
+  });
+
+  test("a freeze that is not on record any more", async () => {
+    const change = `update ${events} set event = 'frozen' where ${ofA} and event = 'unfrozen'`;
+    expect(await found(change)).toContain(`a ${(await seqOf("t")) - 1n} frozen`);
+  });
+});
+
+describe("an open reservation", () => {
+  const of = `${ofA} and reservation_id = 'open'`;
+  test.each([
+    ["set held = held + 1, amount = amount + 1", `where ${of}`],
+    ["set held = held - 1, settled = settled + 1", `where ${of}`],
+    ["set settled = settled + 1", `where ${of}`],
+    ["set expires_at = expires_at + interval '1 microsecond'", `where ${of}`],
+    ["set expires_at = 'infinity'", `where ${of}`],
+    ["set reservation_id = 'other'", `where ${of}`],
+    ["set wallet_id = 'c'", `where ${of}`],
+  ])("%s", async (set, where) => {
+    const told = await found(`update baseledger.reservations ${set} ${where}`);
+    expect(told).toContain(`a ${await seqOf("p")} open reservation`);
+  });
+
+  test("deleted", async () => {
+    const told = await found(`delete from baseledger.reservations where ${of}`);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        `a ${await seqOf("p")} open reservation`,
+        `a ${await seqOf("last")} reserved`,
+      ]),
+    );
+  });
+
+  test("one that has ended, again", async () => {
+    const change = `insert into baseledger.reservations values ('a', 'r1', 30, 0, 30, 'infinity')`;
+    expect(await found(change)).toEqual(
+      expect.arrayContaining(["a - open reservation", `a ${await seqOf("last")} reserved`]),
+    );
+  });
+
+  test("one that holds nothing, and that there never was", async () => {
+    const change = `insert into baseledger.reservations values ('a', 'x', 1, 1, 0, 'infinity')`;
+    expect(await found(change)).toEqual(["a - open reservation"]);
+  });
+
+  test("two that trade their holds, so that the sum stays", async () => {
+    const change = `update baseledger.reservations
+      set held = held + case reservation_id when 'open' then 1 else -1 end,
+        amount = amount + case reservation_id when 'open' then 1 else -1 end
+      where ${ofA}`;
+    expect((await found(change)).filter((each) => each.endsWith("open reservation"))).toHaveLength(
+      2,
+    );
+  });
+});
+
+test("verify of one wallet is not troubled by another, verify of all finds every one", async () => {
+  const change = `update ${events} set amount = 7 where seq = 2`;
+  expect(await found(change, "b")).toEqual(["b 2 balances", "b 2 hash"]);
+  expect(await found(change)).toEqual(
+    ["a", "b", "c"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
+  );
+});
+
+test("a key is in the journal once, whoever writes it", async () => {
+  const again = `insert into ${events}
+    select seq + 1000, amount, available, reserved, spent, occurred_at, expires_at, event, wallet_id,
+        reservation_id, idempotency_key, actor, metadata, details, hash
+      from ${events} where ${ofA} and idempotency_key = 'last'`;
+  await expect(ledger.admin.unsafe(again)).rejects.toMatchObject({ code: "23505" });
+});
+
+describe("the journal is append-only", () => {
+  const statements = [
+    "update baseledger.events set amount = amount + 1",
+    "update baseledger.events set amount = amount + 1 where wallet_id = 'a' and seq = 2",
+    "delete from baseledger.events where wallet_id = 'a' and seq = 2",
+    "delete from baseledger.events",
+    "truncate baseledger.events",
+    "truncate baseledger.wallets, baseledger.events, baseledger.reservations",
+    "update baseledger.journal set amount = 1",
+    "delete from baseledger.journal",
+    `insert into baseledger.events select * from baseledger.events where seq = 1
+      on conflict (wallet_id, seq) do update set amount = 9`,
+    `merge into baseledger.events e using (select 1) s on e.seq = 2
+      when matched then update set amount = 9`,
+    `with gone as (delete from baseledger.events returning *) select count(*) from gone`,
+  ];
+  const actors: [string, string][] = [
+    ["the owner", "set local role baseledger_owner"],
+    ["a superuser", "set local role none"],
+    ["a superuser that plays a replica", "set local session_replication_role = replica"],
+    ["a superuser that plays local", "set local session_replication_role = local"],
+  ];
+  describe.each(actors)("for %s", (_who, become) => {
+    test.each(statements)("%s", async (statement) => {
+      const attempt = ledger.admin.begin(async (tx) => {
+        await tx.unsafe(become);
+        await tx.unsafe(statement);
+      });
+      const detail = await expectRefusal("LGIMM", attempt);
+      expect(detail.operation).toMatch(/^(UPDATE|DELETE|TRUNCATE)$/);
+    });
+  });
+});

@@ -1,0 +1,305 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkCustomer } from "../../src/demo/check.ts";
+import { generateTrace } from "../../src/demo/generate-trace.ts";
+import { type Journal, readJournal } from "../../src/demo/journal.ts";
+import { creditOf, type PlannedCall, planCalls } from "../../src/demo/plan.ts";
+import { createRandom } from "../../src/demo/random.ts";
+import { emptyTally, type Tally } from "../../src/demo/tally.ts";
+import type { StatementLine } from "../../src/generated/index.ts";
+import { baseledger, type Ended } from "../support/cli.ts";
+import { createDatabase, type TestDatabase } from "../support/server.ts";
+
+const SMALL = ["demo", "--json", "--calls", "400", "--customers", "3", "--seed", "7"];
+
+interface Counts {
+  readonly calls: number;
+  readonly granted: number;
+  readonly refused: number;
+  readonly settled: number;
+  readonly cancelled: number;
+  readonly sentTwice: number;
+  readonly duplicatesAbsorbed: number;
+  readonly lostAnswers: number;
+  readonly expired: number;
+  readonly expiredByJob: number | null;
+  readonly over: number;
+  readonly late: number;
+  readonly credited: string;
+  readonly spent: string;
+  readonly reserved: string;
+  readonly available: string;
+  readonly events: string;
+}
+
+interface Result {
+  readonly sound: boolean;
+  readonly seed: number;
+  readonly customers: readonly (Counts & { readonly walletId: string })[];
+  readonly total: Counts;
+  readonly discrepancies: readonly unknown[];
+  readonly problems: readonly string[];
+}
+
+function expectConsistent({ customers, total }: Result): void {
+  for (const one of [...customers, total]) {
+    expect(one.granted + one.refused).toBe(one.calls);
+    // Those who died: granted, and neither settled nor cancelled.
+    const died = one.granted - one.settled - one.cancelled;
+    expect(one.expired).toBe(died + one.late);
+    expect(one.reserved).toBe("0");
+    expect(BigInt(one.available)).toBe(BigInt(one.credited) - BigInt(one.spent));
+  }
+  for (const one of customers) {
+    const commands = one.granted + one.settled + one.cancelled;
+    expect(one.events).toBe(String(2 + commands + one.expired));
+  }
+  expect(total.calls).toBe(customers.reduce((sum, { calls }) => sum + calls, 0));
+}
+
+describe("a small run on a server of its own", () => {
+  let ended: Ended;
+  let result: Result;
+  beforeAll(async () => {
+    ended = await baseledger(SMALL);
+    result = JSON.parse(ended.stdout);
+  });
+
+  test("ends well, and says nothing but JSON", () => {
+    expect(ended.stderr).toBe("");
+    expect(ended.code).toBe(0);
+    expect(result).toMatchObject({ sound: true, seed: 7, discrepancies: [], problems: [] });
+  });
+
+  test("has counts that add up", () => expectConsistent(result));
+
+  test("has seen all that goes wrong in life", () => {
+    const { total } = result;
+    const counts = [total.sentTwice, total.duplicatesAbsorbed, total.lostAnswers, total.expired];
+    for (const count of [...counts, total.refused, total.cancelled, total.over, total.late]) {
+      expect(count).toBeGreaterThan(0);
+    }
+    expect(total.calls).toBe(400);
+    expect(total.expiredByJob).not.toBeNull();
+  });
+});
+
+test("a person sees a table, and no colours where they did not ask for any", async () => {
+  const args = ["demo", "--calls", "60", "--customers", "2", "--seed", "3", "--speed", "1000"];
+  const { code, stdout, stderr } = await baseledger(args, { NO_COLOR: "1" });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toMatch(/customer-1 +customer-2 +total/);
+  expect(stdout).toMatch(/duplicates absorbed/);
+  expect(stdout).toMatch(/Sound, in .* Again with --seed 3\.\n$/);
+  expect(stdout).not.toContain("\x1b");
+});
+
+describe("on somebody else's server", () => {
+  let database: TestDatabase;
+  let sql: postgres.Sql;
+  let there: readonly string[];
+  beforeAll(async () => {
+    database = await createDatabase();
+    there = ["--url", database.url];
+    sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  });
+  afterAll(async () => {
+    await sql.end();
+    await database.drop();
+  });
+
+  test("two runs at once do not meet, and make no login", async () => {
+    const runs = await Promise.all([1, 2].map(() => baseledger([...SMALL, ...there])));
+    const results = runs.map(({ stdout }) => JSON.parse(stdout) as Result);
+    expect(runs.map(({ code }) => code)).toEqual([0, 0]);
+    results.forEach(expectConsistent);
+    const wallets = results.flatMap(({ customers }) => customers.map((one) => one.walletId));
+    expect(new Set(wallets).size).toBe(6);
+    expect(await sql`select from pg_roles where rolname like 'baseledger_demo%'`).toHaveLength(0);
+  });
+
+  test("nothing is done that --url has not asked for", async () => {
+    const before = await sql`select from baseledger.wallet_balances`;
+    const { code } = await baseledger([...SMALL, "--calls", "20"], { DATABASE_URL: database.url });
+    expect(code).toBe(0);
+    expect(await sql`select from baseledger.wallet_balances`).toHaveLength(before.length);
+  });
+
+  test("a ledger that books a settlement twice is found out: exit 1, and in words", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "demo-"));
+    const trace = join(dir, "trace.csv");
+    const row = "2024-01-01 00:00:00.000,100,10";
+    writeFileSync(trace, `TIMESTAMP,ContextTokens,GeneratedTokens\r\n${`${row}\r\n`.repeat(30)}`);
+    await sql`alter function baseledger.settle rename to honest_settle`;
+    await sql.unsafe(`
+      create function baseledger.settle(
+        p_wallet_id text, p_reservation_id text, p_amount bigint, p_idempotency_key text,
+        p_final boolean default true, p_metadata jsonb default '{}'
+      ) returns baseledger.receipt language plpgsql security definer as $$
+      declare v_receipt baseledger.receipt;
+      begin
+        v_receipt := baseledger.honest_settle(
+          p_wallet_id, p_reservation_id, p_amount, p_idempotency_key
+        );
+        if not v_receipt.replayed then
+          perform baseledger.charge(p_wallet_id, p_amount, p_idempotency_key || ' again');
+        end if;
+        return v_receipt;
+      end $$`);
+    const args = ["demo", "--trace", trace, "--credit", "1", "--seed", "1"];
+    const { code, stdout } = await baseledger([...args, ...there]);
+    await sql`drop function baseledger.settle`;
+    await sql`alter function baseledger.honest_settle rename to settle`;
+    rmSync(dir, { recursive: true });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/customer-1: spent: the demo knows of \d+, the ledger says \d+/);
+    expect(stdout).toMatch(/customer-1: event \d+ \(charged\): available is/);
+    expect(stdout).toMatch(/NOT SOUND/);
+  });
+});
+
+describe("the check", () => {
+  const tally: Tally = {
+    ...emptyTally("w", "w"),
+    granted: 1,
+    settled: 1,
+    credited: 100n,
+    spent: 40n,
+  };
+  const at = { occurredAt: new Date(0), expiresAt: null, idempotencyKey: null, actor: "x" };
+  const rest = { ...at, metadata: {}, details: null };
+  const line = (
+    seq: bigint,
+    event: StatementLine["event"],
+    amount: bigint | null,
+    [available, reserved, spent]: readonly [bigint, bigint, bigint],
+  ): StatementLine => {
+    const reservationId = event === "reserved" || event === "settled" ? "r" : null;
+    return { ...rest, seq, event, amount, available, reserved, spent, reservationId };
+  };
+  const lines = [
+    line(1n, "opened", null, [0n, 0n, 0n]),
+    line(2n, "credited", 100n, [100n, 0n, 0n]),
+    line(3n, "reserved", 60n, [40n, 60n, 0n]),
+    line(4n, "settled", 40n, [60n, 0n, 40n]),
+  ];
+  const balance = { available: 60n, reserved: 0n, spent: 40n };
+  const check = (found = balance, journal = lines, sent = tally): string[] =>
+    checkCustomer(sent, found, readJournal(journal, undefined));
+
+  test("finds nothing where all is well", () => {
+    expect(check()).toEqual([]);
+  });
+
+  test.each([
+    ["spent", { ...balance, spent: 41n }, "w: spent: the demo knows of 40, the ledger says 41"],
+    ["available", { ...balance, available: 61n }, "w: available: the demo knows of 60, .* 61"],
+    ["reserved", { ...balance, reserved: 1n }, "w: still reserved: the demo knows of 0, .* 1"],
+  ])("finds a wrong balance: %s", (_what, found, problem) => {
+    expect(check(found)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  test("finds what was spent beyond credit and booked overage", () => {
+    const sent = { ...tally, credited: 30n };
+    expect(check(balance, lines, sent)).toContainEqual(
+      "w: spent 10 more than it had, of which 0 is booked overage",
+    );
+  });
+
+  test.each<[string, keyof Tally, string]>([
+    ["granted", "granted", "granted: the demo knows of 2"],
+    ["settled", "settled", "settled: the demo knows of 2"],
+    ["cancelled", "cancelled", "cancelled: the demo knows of 1"],
+    ["died", "died", "expired: the demo knows of 1"],
+    ["over", "over", "over: the demo knows of 1"],
+    ["late", "late", "late: the demo knows of 1"],
+  ])("finds a count that the journal does not have: %s", (_what, field, problem) => {
+    const sent = { ...tally, [field]: (tally[field] as number) + 1 };
+    expect(check(balance, lines, sent).join("\n")).toContain(problem);
+  });
+
+  const tampered: [string, StatementLine[], RegExp][] = [
+    ["a gap", lines.filter(({ seq }) => seq !== 2n), /event 3 .* stands where 2 belongs/],
+    [
+      "a wrong amount",
+      [...lines.slice(0, 3), { ...lines[3], amount: 41n } as StatementLine],
+      /replay/,
+    ],
+    [
+      "a grant beyond the funds",
+      [...lines.slice(0, 2), line(3n, "reserved", 101n, [-1n, 101n, 0n])],
+      /granted beyond the funds, -1 left/,
+    ],
+  ];
+  test.each(tampered)("finds %s in a journal", (_what, journal, problem) => {
+    expect(check(balance, journal).join("\n")).toMatch(problem);
+  });
+});
+
+describe("the plan", () => {
+  const trace = [...generateTrace(createRandom(1), 20_000)];
+  const price = { input: 2_500n, output: 10_000n };
+  const options = { price, customers: 5, maxOutput: 1_000, speed: 100 };
+  const plan = planCalls(trace, options, createRandom(1));
+  const share = (is: (call: PlannedCall) => unknown): number =>
+    plan.filter(is).length / plan.length;
+
+  test("is the same for the same seed", () => {
+    expect(planCalls(trace, options, createRandom(1))).toEqual(plan);
+    expect(planCalls(trace, options, createRandom(2))).not.toEqual(plan);
+  });
+
+  test("reserves the worst case, but for those who go over", () => {
+    for (const { fate, hold, cost } of plan) {
+      expect(hold >= cost).toBe(fate !== "over");
+    }
+  });
+
+  test("has each thing that goes wrong about as often as it says", () => {
+    expect(share(({ fate }) => fate === "over")).toBeCloseTo(0.03, 2);
+    expect(share(({ fate }) => fate === "late")).toBeCloseTo(0.02, 2);
+    expect(share(({ fate }) => fate === "dies")).toBeCloseTo(0.02, 2);
+    expect(share(({ fate }) => fate === "cancels")).toBeCloseTo(0.03, 2);
+    expect(share((call) => call.losesReserve)).toBeCloseTo(0.04, 2);
+    expect(share((call) => call.losesEnd?.how === "cut")).toBeCloseTo(0.02, 2);
+  });
+
+  test("gives customers less than their calls cost, and each another part of it", () => {
+    const credits = creditOf({ percent: 70 }, plan, 5);
+    const parts = credits.map((credit, customer) => {
+      const costs = plan.filter((call) => call.customer === customer).map(({ cost }) => cost);
+      return Number(credit) / Number(costs.reduce((sum, cost) => sum + cost, 0n));
+    });
+    for (const [index, part] of [0.42, 0.56, 0.7, 0.84, 0.98].entries()) {
+      expect(parts[index]).toBeCloseTo(part, 2);
+    }
+    expect(creditOf({ each: 7n }, plan, 2)).toEqual([7n, 7n]);
+  });
+});
+
+test("a journal tells what the expiry job swept from what others found due", () => {
+  const base: Omit<StatementLine, "seq" | "event" | "amount" | "actor"> = {
+    occurredAt: new Date(0),
+    reservationId: "r",
+    available: 0n,
+    reserved: 0n,
+    spent: 0n,
+    expiresAt: null,
+    idempotencyKey: null,
+    metadata: {},
+    details: null,
+  };
+  const lines: StatementLine[] = [
+    { ...base, seq: 1n, event: "expired", amount: 1n, actor: "job" },
+    { ...base, seq: 2n, event: "expired", amount: 1n, actor: "agent" },
+  ];
+  const count = (login: string | undefined): Pick<Journal, "expired" | "expiredByJob"> => {
+    const { expired, expiredByJob } = readJournal(lines, login);
+    return { expired, expiredByJob };
+  };
+  expect(count("job")).toEqual({ expired: 2, expiredByJob: 1 });
+  expect(count(undefined)).toEqual({ expired: 2, expiredByJob: null });
+});

@@ -1,0 +1,145 @@
+// The README as somebody types it: every block, one after the other, twice, on one database.
+import { execFile, execFileSync } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Server, startPostgres } from "../../src/embedded/index.ts";
+import { migrate } from "../../src/migrate/index.ts";
+import { start } from "../support/cli.ts";
+import { type Block, ROOT, readBlocks, readRepositoryFile } from "../support/markdown.ts";
+import { answerOf, statements } from "../support/psql.ts";
+import { findPython } from "../support/python.ts";
+import { until } from "../support/until.ts";
+
+const run = promisify(execFile);
+const blocks = readBlocks(readRepositoryFile("README.md"));
+const python = await findPython("psycopg");
+
+/** Commands that are tests of their own (test/demo/demo.test.ts), or this one, or need an engine. */
+const ELSEWHERE = /^(npm ci|npm cit|npm run demo|docker )/;
+/** Commands that go on until they are told to end, with what they say when they are ready. */
+const GOING_ON: readonly (readonly [RegExp, RegExp])[] = [
+  [/^npx baseledger dev\b/, /DATABASE_URL/],
+  [/^npx baseledger worker\b/, /expiry job started/],
+];
+/** What the session in SQL is refused, on purpose. */
+const REFUSED = ["LGNSF"];
+
+let database: Server;
+let folder: string;
+
+beforeAll(async () => {
+  // As users have it: the doctor finds fault with the servers of the other tests.
+  database = await startPostgres({ settings: { fsync: "on", full_page_writes: "on" } });
+  await migrate(database.url);
+  folder = mkdtempSync(join(tmpdir(), "baseledger-readme-"));
+  await mkdir(join(folder, "node_modules", "baseledger"), { recursive: true });
+  // As installed, but from the sources: a link, as Node runs no TypeScript below node_modules.
+  const own = join(folder, "node_modules", "baseledger");
+  symlinkSync(join(ROOT, "src"), join(own, "src"));
+  const exports = { ".": "./src/index.ts" };
+  writeFileSync(join(own, "package.json"), JSON.stringify({ type: "module", exports }));
+  symlinkSync(join(ROOT, "node_modules", "postgres"), join(folder, "node_modules", "postgres"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+  const npx = `#!/bin/sh\nshift\nexec "${process.execPath}" "${ROOT}/src/cli/main.ts" "$@"\n`;
+  await mkdir(join(folder, "bin"));
+  writeFileSync(join(folder, "bin", "npx"), npx);
+  chmodSync(join(folder, "bin", "npx"), 0o755);
+});
+
+afterAll(async () => {
+  await database.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** What a block needs in its environment, and nothing that this machine has by chance. */
+function environment(): Record<string, string> {
+  const path = `${join(folder, "bin")}:${process.env.PATH}`;
+  return { PATH: path, HOME: folder, DATABASE_URL: database.url };
+}
+
+async function inFolder(program: string, ...args: string[]): Promise<void> {
+  const options = { cwd: folder, env: environment(), timeout: 60_000 };
+  await run(program, args, options);
+}
+
+async function runSql(text: string): Promise<void> {
+  const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+  const refused: string[] = [];
+  for (const statement of statements(text)) {
+    const { code } = await answerOf(sql, statement);
+    if (code !== undefined) refused.push(code);
+  }
+  await sql.end();
+  expect(refused).toEqual(REFUSED.slice(0, refused.length));
+}
+
+async function runFile(program: string, name: string, text: string): Promise<void> {
+  writeFileSync(join(folder, name), text);
+  await inFolder(program, join(folder, name));
+}
+
+async function runShell(text: string): Promise<void> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const [first = ""] = lines;
+  if (ELSEWHERE.test(first)) return;
+  const goesOn = GOING_ON.find(([command]) => command.test(first));
+  if (!goesOn) return inFolder("bash", "--norc", "-euo", "pipefail", "-c", text);
+  expect(lines, "a command that goes on stands alone").toHaveLength(1);
+  await runUntilReady(first, goesOn[1]);
+}
+
+async function runUntilReady(line: string, ready: RegExp): Promise<void> {
+  const args = line
+    .replace(/\s+#.*$/, "")
+    .split(/\s+/)
+    .slice(2);
+  const { child, said, ended } = start(args, environment());
+  await until(`${line} is ready`, () => ready.test(said()));
+  child.kill("SIGTERM");
+  expect((await ended).code, said()).toBe(0);
+}
+
+const RUNNERS: Readonly<Record<string, (text: string) => Promise<void>>> = {
+  sh: runShell,
+  sql: runSql,
+  ts: (text) => runFile(process.execPath, "block.ts", text),
+  js: (text) => runFile(process.execPath, "block.mjs", text),
+  python: (text) => runFile(python ?? "", "block.py", text),
+  text: async () => undefined,
+};
+
+function title({ language, line }: Block): string {
+  return `line ${line}, ${language}`;
+}
+
+describe.each(["first", "second"])("README, run for the %s time", () => {
+  test.each(blocks.map((block) => [title(block), block] as const))("%s", async (_title, block) => {
+    if (block.language === "python" && python === undefined) {
+      console.warn("skipped: no Python with psycopg 3 on this machine");
+      return;
+    }
+    const runner = RUNNERS[block.language];
+    expect(runner, `nothing runs blocks of "${block.language}"`).toBeDefined();
+    await runner?.(block.text);
+  });
+});
+
+test("psql hides the helpers as the README says", () => {
+  const pattern = /\\df\+ (baseledger\.\S+?)`/.exec(readRepositoryFile("README.md"))?.[1] ?? "";
+  let listed: string;
+  try {
+    const options = { encoding: "utf8", stdio: "pipe" } as const;
+    listed = execFileSync("psql", [database.url, "-XAtc", `\\df ${pattern}`], options);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    console.warn("skipped: no psql on this machine");
+    return;
+  }
+  expect(listed).toContain("|reserve|");
+  expect(listed).not.toMatch(/\|_/);
+});

@@ -1,0 +1,138 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startPostgres } from "../../src/embedded/index.ts";
+import { findInstalled } from "../proof/faults/installed.ts";
+import { createDatabase } from "../support/server.ts";
+import { install } from "../support/template.ts";
+
+// To compile a plan takes some 100 ms, a command less than one: no statement of ours may be
+// compiled, however expensive the planner takes it for. auto_explain tells of each statement that a
+// function runs with which settings it was planned, and what was compiled of it.
+
+const folder = mkdtempSync(join(tmpdir(), "baseledger-jit-"));
+// The server may run as another user.
+chmodSync(folder, 0o755);
+const installed = findInstalled(folder);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Every public function, each in the ways that make it run other statements. */
+const CALLS = [
+  "open_wallet('w')",
+  "open_wallet('w')",
+  "open_wallet('v')",
+  "credit('w', 1000, 'c')",
+  "reserve('w', 5, 'r1')",
+  "reserve('w', 5, 'r2', '1 hour', 'id', 1)",
+  "reserve('w', 5, 'r1')",
+  "extend('w', 'r1', '1 hour', 'e1', 9)",
+  "settle('w', 'r1', 3, 's1', false)",
+  "settle('w', 'r1', 3, 's2')",
+  "refund('w', 'r1', 1, 'f1')",
+  "cancel('w', 'id', 'x1')",
+  "charge('w', 5, 'h1')",
+  "withdraw('w', 5, 'wd')",
+  "transfer('w', 'v', 5, 't1')",
+  "freeze_wallet('w', 'stop')",
+  "unfreeze_wallet('w', 'go')",
+  `post('w', '[{"op": "reserve", "amount": 1, "idempotency_key": "b1", "ttl": 60},
+    {"op": "reserve", "amount": 1, "idempotency_key": "b2", "ttl": 1},
+    {"op": "reserve", "amount": 5000, "idempotency_key": "b3"},
+    {"op": "cancel", "reservation_id": "r1", "idempotency_key": "b4"},
+    {"op": "settle", "reservation_id": "b1", "amount": 1, "idempotency_key": "b5"}]')`,
+  "post('w', '[]')",
+  `post_funds('w', '[{"op": "credit", "amount": 1, "idempotency_key": "b6"},
+    {"op": "refund", "reservation_id": "h1", "amount": 1, "idempotency_key": "b7"}]')`,
+  "expire_due()",
+  "next_due()",
+  "sweep_status()",
+  "balance('w')",
+  "balance_at('w', clock_timestamp())",
+  "balance_at('w', '2020-01-01')",
+  "statement('w')",
+  "verify()",
+  "verify('w')",
+  "verify_rights()",
+  "wallets_ahead()",
+  "doctor()",
+];
+
+/** The server of the tests has no LLVM; Debian's has. */
+const servers = [
+  { server: "the server of the tests", start: ours },
+  { server: "an installed server", start: installed && (() => another(installed.package)) },
+];
+
+describe.each(servers)("on $server", ({ start }) => {
+  if (!start) {
+    test.skip("no PostgreSQL of 15 or later is installed here with its tools");
+    return;
+  }
+  const notices: string[] = [];
+  let sql: postgres.Sql;
+  let stop: () => Promise<void>;
+
+  beforeAll(async () => {
+    const server = await start();
+    sql = postgres(server.url, { max: 1, onnotice: ({ message = "" }) => notices.push(message) });
+    stop = async () => {
+      await sql.end();
+      await server.stop();
+    };
+    await sql.unsafe(`
+      load 'auto_explain';
+      set auto_explain.log_min_duration = 0;
+      set auto_explain.log_nested_statements = on;
+      set auto_explain.log_settings = on;
+      set auto_explain.log_level = notice;
+      set jit = on;
+      set jit_above_cost = 0;`);
+  });
+  afterAll(() => stop());
+
+  test("nothing that a function runs is compiled", async () => {
+    const compiles = "select count(n * 2) from generate_series(1, 3) n where n > 1";
+    const [llvm] = await sql<{ found: boolean }[]>`select pg_jit_available() as found`;
+    await sql.unsafe(compiles);
+    // or the silence of the others would tell nothing
+    expect(notices.some((notice) => /^JIT:/m.test(notice))).toBe(llvm?.found);
+
+    const wrong: string[] = [];
+    let statements = 0;
+    for (const call of CALLS) {
+      notices.length = 0;
+      const text = `select * from baseledger.${call}`;
+      await sql.unsafe(text);
+      // All but the caller's own statement: how that is planned is the caller's affair.
+      const nested = notices.filter((notice) => !notice.includes(`Query Text: ${text}`));
+      statements += nested.length;
+      const planned = nested.filter(
+        (n) => !/^Settings: .*jit = 'off'/m.test(n) || /^JIT:/m.test(n),
+      );
+      wrong.push(...planned.map((notice) => `${call}: ${notice}`));
+    }
+    expect(wrong).toEqual([]);
+    expect(statements).toBeGreaterThan(4 * CALLS.length);
+  });
+
+  test("every public function is called here", async () => {
+    const rows = await sql<{ name: string }[]>`
+      select proname as name from pg_proc
+        where pronamespace = 'baseledger'::regnamespace and proname !~ '^(_|tg_)'`;
+    const called = new Set(CALLS.map((call) => call.slice(0, call.indexOf("("))));
+    expect(rows.map(({ name }) => name).filter((name) => !called.has(name))).toEqual([]);
+  });
+});
+
+async function ours() {
+  const database = await createDatabase();
+  return { url: database.url, stop: () => database.drop() };
+}
+
+async function another(name: string) {
+  const server = await startPostgres({ package: name });
+  await install(server.url);
+  return server;
+}

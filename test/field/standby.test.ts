@@ -1,0 +1,152 @@
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Server, startPostgres } from "../../src/embedded/index.ts";
+import { findInstalled } from "../proof/faults/installed.ts";
+import { install } from "../support/template.ts";
+import { until } from "../support/until.ts";
+
+// A hot standby tells what it has replayed, and as of when: not of its clock, by which deadlines
+// have passed of holds that the primary has settled in the meantime.
+
+const folder = mkdtempSync(join(tmpdir(), "baseledger-standby-"));
+// The servers may run as another user.
+chmodSync(folder, 0o755);
+const installed = findInstalled(folder);
+const dataDir = join(folder, "home", "data");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Read {
+  readonly balance: string;
+  readonly past: string;
+  readonly view: string;
+  readonly open: string | null;
+  readonly asOf: string;
+}
+
+describe("a hot standby", () => {
+  if (!installed) {
+    test.skip("no PostgreSQL of 15 or later is installed here with pg_basebackup");
+    return;
+  }
+  let primary: Server;
+  let account: { uid: number; gid: number };
+  let onPrimary: postgres.Sql;
+  let onStandby: postgres.Sql;
+
+  beforeAll(async () => {
+    const settings = { wal_level: "replica", max_wal_senders: "4" };
+    primary = await startPostgres({ package: installed.package, settings });
+    await install(primary.url);
+    const { uid, gid } = statSync(primary.dataDir);
+    account = { uid, gid };
+    mkdirSync(join(folder, "home"), { mode: 0o700 });
+    chownSync(join(folder, "home"), uid, gid);
+    const backup = ["-d", primary.url, "-D", dataDir, "-R", "-X", "stream", "-c", "fast"];
+    await installed.tool("pg_basebackup", backup, account);
+    const port = await freePort();
+    // As many connections as the primary has, or it does not start.
+    const options = [
+      `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=`,
+      "-c max_connections=200 -c hot_standby=on",
+    ].join(" ");
+    const log = join(folder, "home", "log");
+    const start = ["start", "-w", "-D", dataDir, "-l", log, "-o", options];
+    await installed.tool("pg_ctl", start, account);
+    const url = new URL(primary.url);
+    url.port = `${port}`;
+    onPrimary = postgres(primary.url, { max: 1 });
+    onStandby = postgres(url.href, { max: 1 });
+  });
+  afterAll(async () => {
+    await onStandby?.end();
+    await onPrimary?.end();
+    await installed.tool("pg_ctl", ["stop", "-m", "immediate", "-D", dataDir], account);
+    await primary?.stop();
+  });
+
+  const replayed = async () => {
+    const [head] = await onPrimary`select pg_current_wal_lsn()::text as lsn`;
+    await until("the standby has replayed it", async () => {
+      const [row] = await onStandby<{ there: boolean }[]>`
+        select pg_last_wal_replay_lsn() >= ${head?.lsn}::text::pg_lsn as there`;
+      return row?.there;
+    });
+  };
+
+  const read = async (sql: postgres.Sql): Promise<Read | undefined> => {
+    const [row] = await sql<Read[]>`
+      select b.reserved || '/' || b.spent as balance, p.reserved || '/' || p.spent as past,
+          v.reserved || '/' || v.spent as view,
+          (select sum(held)::text from baseledger.open_reservations) as open,
+          b.as_of::text as "asOf"
+        from baseledger.balance('w') b, baseledger.balance_at('w', 'infinity') p,
+          baseledger.wallet_balances v
+        where v.wallet_id = 'w'`;
+    return row;
+  };
+  /**
+   * Reserves 60 as `short`, and extends that before its deadline: of the extension the standby does
+   * not know. Gives that deadline. A slow machine gets longer ones.
+   */
+  const firstDeadline = async () => {
+    for (let ttl = 2; ; ttl *= 3) {
+      const [held] = await onPrimary<{ id: string; deadline: string }[]>`
+        select reservation_id as id, expires_at::text as deadline
+          from baseledger.reserve('w', 60, ${`short ${ttl}`}, make_interval(secs => ${ttl}))`;
+      await onPrimary`select baseledger.credit('w', 1, ${`a commit after ${ttl}`})`;
+      await replayed();
+      await onStandby`select pg_wal_replay_pause()`;
+      const id = held?.id ?? "";
+      const [extended] = await onPrimary<{ refused: string | null }[]>`
+        select refused from baseledger.post('w', jsonb_build_array(jsonb_build_object(
+          'op', 'extend', 'reservation_id', ${id}::text, 'ttl', 3600, 'idempotency_key', 'beat')))`;
+      if (extended?.refused === null) return held?.deadline ?? "";
+      await onStandby`select pg_wal_replay_resume()`;
+    }
+  };
+  const all = (said: string, open: string | null) => ({
+    balance: said,
+    past: said,
+    view: said,
+    open,
+  });
+
+  test("counts as returned only what was due by what it has replayed", async () => {
+    await onPrimary`select baseledger.open_wallet('w'), baseledger.credit('w', 100, 'funds'),
+      baseledger.reserve('w', 10, 'long')`;
+    const deadline = await firstDeadline();
+    await until("the first deadline has passed", async () => {
+      const [row] = await onStandby<{ past: boolean }[]>`
+        select clock_timestamp() > ${deadline}::text::timestamptz as past`;
+      return row?.past;
+    });
+
+    const behind = await read(onStandby);
+    expect(behind).toMatchObject(all("70/0", "70"));
+    const [honest] = await onStandby<{ honest: boolean }[]>`
+      select ${behind?.asOf ?? ""}::text::timestamptz <= pg_last_xact_replay_timestamp() as honest`;
+    expect(honest).toEqual({ honest: true });
+    expect(await read(onPrimary)).toMatchObject(all("70/0", "70"));
+
+    await onPrimary`select baseledger.settle('w', reservation_id, 50, 'end')
+      from baseledger.open_reservations where reservation_id <> 'long'`;
+    await onStandby`select pg_wal_replay_resume()`;
+    await replayed();
+    expect(await read(onStandby)).toMatchObject(all("10/50", "10"));
+    expect([...(await onStandby`select * from baseledger.verify()`)]).toEqual([]);
+  });
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,121 @@
+// Small sizes of the parts in proof/faults, and that these can fail. `npm run proof` makes them large.
+import { randomInt } from "node:crypto";
+import { expect, inject, test } from "vitest";
+import { createNetwork } from "../client/network.ts";
+import { copyTemplate } from "../support/template.ts";
+import { until } from "../support/until.ts";
+import { check } from "./faults/check.ts";
+import { histories } from "./faults/histories.ts";
+import type { Sent } from "./faults/history.ts";
+import type { Entry } from "./faults/journal.ts";
+import { connectSql, sendSql } from "./faults/send.ts";
+import { createStage } from "./faults/stage.ts";
+import { faults } from "./faults/under-faults.ts";
+import { playWave } from "./faults/wave.ts";
+import type { Budget } from "./part.ts";
+
+const PATIENCE_MS = 180_000;
+
+const createDatabase = () =>
+  copyTemplate({ serverUrl: inject("serverUrl"), template: inject("template") });
+
+function budget(runs: number): Budget {
+  const until = performance.now() + PATIENCE_MS;
+  return { seed: randomInt(1_000_000), runs, until, log: () => undefined, createDatabase };
+}
+
+test("what many clients are told is in the journal", { timeout: PATIENCE_MS }, async () => {
+  const { ran, failure } = await histories.run(budget(1));
+  expect(failure).toBeUndefined();
+  expect(ran.granted).toBeGreaterThan(100);
+  expect(ran.placed).toBeGreaterThan(100);
+});
+
+test("whatever is killed meanwhile", { timeout: PATIENCE_MS }, async () => {
+  const { ran, failure } = await faults.run(budget(2));
+  expect(failure).toBeUndefined();
+  expect(ran.serverKills).toBe(2);
+  expect(ran.granted).toBeGreaterThan(10);
+});
+
+test("and what is wrong would be found", { timeout: PATIENCE_MS }, async () => {
+  await using stage = await createStage();
+  const crowd = { name: "w", seed: 1, bySql: 4, callers: 4, sweepers: 1 };
+  const { checked } = await playWave(stage, crowd, (wave) => wave.answers(200));
+  const [wallets, sent, entries] = checked;
+  const found = (calls: readonly Sent[], journal: readonly Entry[]) =>
+    check(wallets, calls, journal).wrong[0] ?? "nothing";
+  expect(found(sent, entries)).toBe("nothing");
+
+  // A charge or a credit by SQL, sent once and granted: the last of a wallet.
+  const isOnce = ({ call, args, via, answer }: Sent) =>
+    via === "sql" &&
+    /^(charge|credit)$/.test(call) &&
+    answer !== undefined &&
+    "receipts" in answer &&
+    sent.filter((other) => other.args.idempotency_key === args.idempotency_key).length === 1;
+  const last = sent.findLast(isOnce) as Sent;
+  const its = entries.find((each) => each.idempotency_key === last.args.idempotency_key) as Entry;
+  const otherwise = (change: Partial<Sent>) =>
+    sent.map((each) => (each === last ? { ...each, ...change } : each));
+
+  expect(
+    found(
+      sent,
+      entries.filter((each) => each !== its),
+    ),
+  ).toMatch(/^lost/);
+  expect(found(sent, [...entries, its])).toMatch(/is there 2 times/);
+  const dearer = entries.map((each) =>
+    each === its ? { ...its, amount: (its.amount ?? 0n) + 1n } : each,
+  );
+  expect(found(sent, dearer)).toMatch(/was told .* and is/);
+  expect(
+    found(
+      sent.filter((each) => each !== last),
+      entries,
+    ),
+  ).toMatch(/^nobody has sent/);
+  const refusal = { refused: "LGNSF", detail: {} };
+  expect(found(otherwise({ answer: refusal }), entries)).toMatch(/was never granted, and is there/);
+  const early = { clock: 0n, wall: 0n };
+  expect(found(otherwise({ sent: early, answered: early }), entries)).toMatch(/^sent after/);
+  const refused = sent.find(({ answer }) => answer && "refused" in answer) as Sent;
+  const dated = sent.map((each) => (each === refused ? { ...each, answer: refusal } : each));
+  expect(found(dated, entries)).toMatch(/^nowhere could be answered so/);
+});
+
+test("what a broken connection leaves behind is no answer to the same call", {
+  timeout: PATIENCE_MS,
+}, async () => {
+  await using database = await createDatabase();
+  await using network = await createNetwork(database.url);
+  await using sql = connectUntilEnd(network.through(database.url));
+  await using other = connectUntilEnd(database.url);
+  const call = { call: "withdraw", args: { wallet_id: "w", amount: 5, idempotency_key: "k" } };
+  await sendSql(other.sql, { call: "open_wallet", args: { wallet_id: "w" } });
+  expect(await sendSql(sql.sql, call)).toMatchObject({ refused: "LGNSF" });
+
+  network.hold("answers");
+  const refused = sendSql(sql.sql, call);
+  await until("the refusal is on its way", () => network.held > READY_BYTES);
+  await network.deliver(network.held - READY_BYTES);
+  network.cut();
+  network.release();
+  expect(await refused).toBeUndefined();
+  const funds = { wallet_id: "w", amount: 9, idempotency_key: "funds" };
+  await sendSql(other.sql, { call: "credit", args: funds });
+  await until("the call is answered", async () => {
+    const answer = await sendSql(sql.sql, call);
+    if (answer) expect(answer).toMatchObject({ receipts: [{ amount: 5n }] });
+    return answer;
+  });
+});
+
+/** The length of the message that ends an answer. */
+const READY_BYTES = 6;
+
+function connectUntilEnd(url: string) {
+  const sql = connectSql(url);
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 0 }) };
+}

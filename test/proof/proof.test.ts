@@ -1,0 +1,98 @@
+import { expect, inject, test } from "vitest";
+import type { Json } from "../../src/wire/json.ts";
+import { copyTemplate } from "../support/template.ts";
+import { compareStep } from "./compare.ts";
+import { exhaustivePart } from "./exhaustive.ts";
+import { broken } from "./invariants.ts";
+import { call, type Ledger } from "./ledger.ts";
+import { emptyWallet, fold } from "./model.ts";
+import type { Budget, Part } from "./part.ts";
+import { modelPart } from "./random.ts";
+import { type Arguments, commandOf } from "./requests.ts";
+
+// A small size of the proof; `npm run proof` runs it for as long as one likes.
+
+const SEED = 20_261_125;
+
+function run(part: Part, seconds: number) {
+  const server = { serverUrl: inject("serverUrl"), template: inject("template") };
+  const budget: Budget = {
+    seed: SEED,
+    runs: Number.POSITIVE_INFINITY,
+    until: performance.now() + seconds * 1000,
+    log: () => undefined,
+    createDatabase: () => copyTemplate(server),
+  };
+  return part.run(budget);
+}
+
+test("random sequences come out as the model says", { timeout: 300_000 }, async () => {
+  const { failure, ran } = await run(modelPart, 20);
+  expect(failure).toBeUndefined();
+  expect(ran.sequences).toBeGreaterThan(100);
+});
+
+test("every sequence of three steps comes out as the model says", {
+  timeout: 300_000,
+}, async () => {
+  const { failure, ran } = await run(exhaustivePart(3), 300);
+  expect(failure).toBeUndefined();
+  expect(ran.sequences).toBe(ran.possible);
+});
+
+test("a deadline that passes during a step may come before or after its refusal", () => {
+  const wallet_id = "a";
+  const step = (call: string, args: Arguments) => ({
+    call,
+    args: { wallet_id, ...args },
+    look: null,
+  });
+  const ledger: Ledger = new Map();
+  const at = 10_000_000n;
+  call(ledger, "open_wallet", { wallet_id, unit: "USD", scale: 9 }, () => at);
+  call(ledger, "credit", { wallet_id, amount: 10, idempotency_key: "funds" }, () => at);
+  const held = { reservation_id: "r1", amount: 4, ttl: 1, idempotency_key: "k" };
+  call(ledger, "reserve", { wallet_id, ...held }, () => at);
+  const cancel = step("cancel", { reservation_id: "r1", idempotency_key: "c" });
+  const between = (from: bigint, until: bigint, answer: Json = null) => {
+    const told = { answer, rows: { wallets: null, reservations: null }, looked: null };
+    return compareStep(new Map(ledger), cancel, { ...told, from, until, seen: until }, at);
+  };
+  const late = at + 2_000_000n;
+  const refused = between(late, late)?.expected;
+  expect(refused).toMatchObject({ refused: "LGEXP" });
+  expect(between(at + 9n, late, refused)?.what).toBe("the rows");
+  expect(between(at + 9n, at + 99n, refused)?.what).toBe("the answer");
+});
+
+test("a model that breaks an invariant is found out", () => {
+  const reserve = { reservation_id: "r1", amount: 4, idempotency_key: "k" };
+  const commands = [
+    commandOf("open", {}),
+    commandOf("credit", { amount: 10, idempotency_key: "funds" }),
+    commandOf("reserve", reserve),
+  ];
+  const empty = emptyWallet("a", { unit: "USD", scale: 9, overdraft_limit: null });
+  const { wallet } = fold(empty, commands, 0n);
+  const [opened, credited, reserved] = wallet.journal;
+  if (!opened || !credited || !reserved) throw new Error("the model has no events");
+  const held = wallet.reservations.get("r1");
+  if (!held) throw new Error("the model has no reservation");
+
+  expect(broken(wallet)).toEqual([]);
+  expect(broken({ ...wallet, available: 7n })).toEqual(["a: 1: the balances do not come to 10"]);
+  const overdrawn = { ...reserved, available: -1n };
+  expect(broken({ ...wallet, journal: [opened, credited, overdrawn] })).toEqual([
+    "a: 2: reserved beyond funds at 3",
+  ]);
+  const more = new Map([["r1", { ...held, held: 5n }]]);
+  expect(broken({ ...wallet, reservations: more })).toEqual([
+    "a: 3: reserved is 4, the holds are 5",
+  ]);
+  const gone = { ...credited, seq: 4n, open: [] };
+  const back = { ...credited, amount: 0n, seq: 5n, open: [held] };
+  const closed = { ...gone, amount: 0n, reservation_id: "r1" };
+  expect(broken({ ...wallet, journal: [opened, credited, reserved, closed, back] })).toEqual([
+    "a: 4: r1 is open again at 5",
+  ]);
+});

@@ -1,0 +1,306 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { checkInvariants } from "../support/invariants.ts";
+import {
+  createLedger,
+  openWallet,
+  type Role,
+  type Session,
+  type TestLedger,
+  travelBack,
+} from "../support/ledger.ts";
+
+// The functions of the ledger run with the rights of its owner. Here each of them is called from
+// a session in which everything that its source could mean by an unqualified name has a double
+// made by the caller, found before the real one. A double that runs as the owner says so.
+
+const HIJACKED = "HJACK";
+
+let ledger: TestLedger;
+
+beforeAll(async () => {
+  ledger = await createLedger();
+  await ledger.admin.unsafe("grant create on schema public to public");
+  await ledger.admin.unsafe(`
+    create function public.trap() returns void language plpgsql set search_path = pg_catalog
+    as $$
+    begin
+      if current_user = 'baseledger_owner' then
+        raise exception using errcode = '${HIJACKED}', message = 'a double runs as the owner';
+      end if;
+    end $$;
+    create function public.trap_row() returns trigger language plpgsql set search_path = pg_catalog
+    as $$ begin perform public.trap(); return new; end $$;
+    create function public.trap_value() returns boolean language plpgsql
+      set search_path = pg_catalog
+    as $$ begin perform public.trap(); return true; end $$`);
+  await lay(ledger, "function");
+  await lay(ledger, "operator");
+});
+afterAll(async () => {
+  await checkInvariants(ledger);
+  await ledger[Symbol.asyncDispose]();
+});
+
+/** The doubles that live in schema public: of functions and of operators. */
+async function lay({ admin }: TestLedger, kind: "function" | "operator"): Promise<void> {
+  const trapped = (
+    result: string,
+  ) => `returns ${result} language plpgsql set search_path = pg_catalog
+    as $$ begin perform public.trap(); return null; end $$`;
+  if (kind === "function") {
+    // Each function of the system whose name the ledger's sources have in them.
+    const doubles = await admin<{ name: string; args: string; result: string }[]>`
+      select quote_ident(p.proname) as name, pg_get_function_identity_arguments(p.oid) as args,
+          pg_get_function_result(p.oid) as result
+        from pg_proc p
+        where p.pronamespace = 'pg_catalog'::regnamespace
+          and p.prokind = 'f'
+          and p.proname in (
+            select m[1] from pg_proc o, regexp_matches(o.prosrc, '([a-z_0-9]+)\\s*\\(', 'g') as m
+              where o.pronamespace = 'baseledger'::regnamespace
+          )
+          and not p.proargtypes::oid[] && array['internal', '"any"', 'cstring']::regtype[]::oid[]
+          and p.prorettype <> all (array['internal', 'record', 'cstring']::regtype[]::oid[])`;
+    expect(doubles.length).toBeGreaterThan(30);
+    for (const { name, args, result } of doubles) {
+      const plain = args.replaceAll(/OUT [^,]+(, )?/g, "").replace(/, $/, "");
+      const body = /^(SETOF|void)/.test(result)
+        ? trapped(result).replace("return null", "return")
+        : trapped(result);
+      await admin.unsafe(`create function public.${name}(${plain}) ${body}`);
+    }
+  } else {
+    const doubles = await admin<{ name: string; l: string; r: string; result: string }[]>`
+      select o.oprname as name, format_type(o.oprleft, null) as l,
+          format_type(o.oprright, null) as r, format_type(o.oprresult, null) as result
+        from pg_operator o
+        where o.oprnamespace = 'pg_catalog'::regnamespace
+          and o.oprleft <> 0
+          and array[o.oprleft, o.oprright] <@ array['text', 'bigint', 'integer', 'numeric',
+            'boolean', 'jsonb', 'bytea', 'timestamptz', 'interval', 'anyarray', 'text[]',
+            'anycompatible', 'anycompatiblearray', 'record', 'anyenum']::regtype[]::oid[]`;
+    expect(doubles.length).toBeGreaterThan(100);
+    for (const [i, { name, l, r, result }] of doubles.entries()) {
+      await admin.unsafe(`
+        create function public.double_${i}(${l}, ${r}) ${trapped(result)};
+        create operator public.${name} (leftarg = ${l}, rightarg = ${r},
+          function = public.double_${i})`);
+    }
+  }
+}
+
+/** Makes a session hostile: doubles of tables and types, and a path that finds doubles first. */
+async function hostile(role: Role): Promise<Session> {
+  const session = await ledger.session(role);
+  const { sql } = session;
+  await sql.unsafe(`
+    create temp table wallets (wallet_id pg_catalog.text, unit pg_catalog.text,
+      scale pg_catalog.int2, overdraft_limit pg_catalog.int8, frozen pg_catalog.bool,
+      available pg_catalog.int8, reserved pg_catalog.int8, spent pg_catalog.int8,
+      seq pg_catalog.int8, hash pg_catalog.bytea, last_event_at pg_catalog.timestamptz,
+      next_deadline pg_catalog.timestamptz);
+    create temp table events (seq pg_catalog.int8, wallet_id pg_catalog.text,
+      idempotency_key pg_catalog.text, reservation_id pg_catalog.text);
+    create temp table reservations (wallet_id pg_catalog.text, reservation_id pg_catalog.text,
+      held pg_catalog.int8, expires_at pg_catalog.timestamptz);
+    insert into wallets select id, 'USD', 9, null, false, 1000000, 0, 0, 1, '', now(), null
+      from unnest(array['plain', 'victim']) id;
+    grant all on wallets, events, reservations to public`);
+  for (const trigger of ["wallets", "events", "reservations"]) {
+    await sql.unsafe(`create trigger t before insert or update or delete on pg_temp.${trigger}
+      for each row execute function public.trap_row()`);
+  }
+  const types = ["text", "int2", "int4", "int8", "numeric", "bool", "jsonb", "bytea", "interval"];
+  for (const type of [...types, "timestamptz", "regclass"]) {
+    await sql.unsafe(`create domain pg_temp.${type} as pg_catalog.${type}
+      check (public.trap_value())`);
+  }
+  for (const type of ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"]) {
+    await sql.unsafe(`create type pg_temp.${type} as (x pg_catalog.int4)`);
+  }
+  await sql.unsafe("set search_path = pg_temp, public, pg_catalog");
+  return session;
+}
+
+describe("the trap works: a careless function of the owner is caught", () => {
+  const careless: [string, string, string][] = [
+    ["a function", "", "perform clock_timestamp();"],
+    ["an operator", "", "if v < 2::pg_catalog.int8 then v := 3; end if;"],
+    ["a type, with the path of the system only", "pg_catalog", "declare x text := 'x'; begin end;"],
+    ["a type, with an empty path", "''", "declare x jsonb := '1'; begin end;"],
+    [
+      "a table, with the path of the system only",
+      "pg_catalog",
+      "insert into wallets (wallet_id) values ('x');",
+    ],
+  ];
+  test.each(careless)("%s", async (_what, path, body) => {
+    await using caller = await hostile("agent");
+    await ledger.admin.unsafe(`
+      create or replace function public.careless() returns pg_catalog.void
+        language plpgsql security definer ${path && `set search_path = ${path}`}
+        as $$ declare v pg_catalog.int8 := 1; begin ${body} end $$;
+      alter function public.careless() owner to baseledger_owner`);
+    const attempt = caller.sql.unsafe("select public.careless()");
+    await expect(attempt).rejects.toMatchObject({ code: HIJACKED });
+  });
+});
+
+/** Every public function, as the role that may call it; `$` stands for the wallet. */
+const calls: [Role, string][] = [
+  ["operator", "baseledger.open_wallet('$ new', 'USD', 9, 5, '{\"a\": [1]}')"],
+  ["operator", "baseledger.credit('$', 1000, 'credit', '{\"a\": 1}')"],
+  ["operator", "baseledger.credit('$', 1000, 'credit', '{\"a\": 1}')"],
+  ["operator", "baseledger.withdraw('$', 10, 'withdraw')"],
+  ["agent", "baseledger.reserve('$', 100, 'reserve', '1 hour', 'r', 50)"],
+  ["agent", "baseledger.extend('$', 'r', '2 hours', 'extend', 120)"],
+  ["agent", "baseledger.settle('$', 'r', 20, 'part', false)"],
+  ["agent", "baseledger.settle('$', 'r', 200, 'settle')"],
+  ["agent", "baseledger.reserve('$', 100, 'reserve 2')"],
+  ["agent", "baseledger.cancel('$', 'reserve 2', 'cancel')"],
+  ["agent", "baseledger.charge('$', 30, 'charge', 'c')"],
+  ["operator", "baseledger.refund('$', 'c', 30, 'refund')"],
+  ["operator", "baseledger.freeze_wallet('$', 'stop')"],
+  ["operator", "baseledger.unfreeze_wallet('$', 'go')"],
+  ["operator", "baseledger.transfer('$', '$ new', 10, 'transfer')"],
+  [
+    "agent",
+    `baseledger.post('$', '[
+    {"op": "reserve", "amount": "5", "ttl": "PT1M", "idempotency_key": "b1"},
+    {"op": "settle", "amount": 5, "reservation_id": "b1", "idempotency_key": "b2"},
+    {"op": "reserve", "amount": 5, "ttl": 60, "idempotency_key": "b1"},
+    {"op": "reserve", "amount": 1e12, "idempotency_key": "b3"},
+    {"op": "nothing"}, {"op": "cancel", "amount": 1}, {"op": "charge", "amount": true}]')`,
+  ],
+  [
+    "operator",
+    `baseledger.post_funds('$', '[
+    {"op": "credit", "amount": "5", "idempotency_key": "f1"},
+    {"op": "refund", "amount": 50, "reservation_id": "c", "idempotency_key": "f2"}]')`,
+  ],
+  ["agent", "baseledger.balance('$')"],
+  ["auditor", "baseledger.balance_at('$', 'infinity')"],
+  ["auditor", "baseledger.statement('$')"],
+  ["auditor", "baseledger.verify('$')"],
+  ["auditor", "baseledger.verify()"],
+  ["auditor", "baseledger.verify_rights()"],
+];
+
+/** What a call gives, less the times. */
+async function result(session: Session, walletId: string, text: string): Promise<unknown> {
+  const query = text.replaceAll("$", walletId);
+  const rows = await session.sql.unsafe<Record<string, unknown>[]>(`select * from ${query}`);
+  return rows.map((row) => {
+    const entries = Object.entries(row).filter(([name]) => !/_at$|^as_of$|actor|hash/.test(name));
+    const told = entries.map(([name, value]) => [name, String(value).replaceAll(walletId, "$")]);
+    return Object.fromEntries(told);
+  });
+}
+
+test("every function gives a hostile session what it gives any other", async () => {
+  const sessions = new Map<string, Session>();
+  for (const role of ["agent", "operator", "auditor"] as const) {
+    sessions.set(`plain ${role}`, await ledger.session(role));
+    sessions.set(`victim ${role}`, await hostile(role));
+  }
+  for (const id of ["plain", "victim"]) await openWallet(ledger, id, 500n);
+  for (const [role, text] of calls) {
+    const [plain, victim] = [sessions.get(`plain ${role}`), sessions.get(`victim ${role}`)];
+    if (!plain || !victim) throw new Error(`no session of ${role}`);
+    const expected = await result(plain, "plain", text);
+    expect([text, await result(victim, "victim", text)]).toEqual([text, expected]);
+  }
+  for (const session of sessions.values()) await session.sql.end();
+
+  const called = new Set(calls.map(([, text]) => /baseledger\.(\w+)/.exec(text)?.[1]));
+  const all = await ledger.admin<{ name: string }[]>`
+    select proname as name from pg_proc
+      where pronamespace = 'baseledger'::regnamespace and prosecdef
+        and proname not in ('tg_events__append_only', 'expire_due', 'next_due', 'sweep_status',
+          'wallets_ahead', 'doctor')`;
+  expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
+});
+
+test("the sweep, too", async () => {
+  const id = await openWallet(ledger, "swept", 10n);
+  await using agent = await ledger.session("agent");
+  await agent.sql`select baseledger.reserve(${id}, 10, 'r', '1 minute')`;
+  await travelBack(ledger, id, "1 hour");
+  await using worker = await hostile("worker");
+  const [next] = await worker.sql<{ past: boolean }[]>`
+    select n operator(pg_catalog.<) pg_catalog.now() as past from baseledger.next_due() as n`;
+  expect(next?.past).toBe(true);
+  const [swept] = await worker.sql<{ n: number }[]>`select n from baseledger.expire_due() as n`;
+  expect(swept?.n).toBe(1);
+  // once more, with looks at the clock to compare
+  await ledger.admin`update baseledger.sweeps set looked_at = looked_at - interval '20 seconds'`;
+  const [again] = await worker.sql<{ n: number }[]>`select n from baseledger.expire_due() as n`;
+  expect(again?.n).toBe(0);
+  const [status] = await worker.sql<{ swept: boolean }[]>`
+    select s.last_sweep operator(pg_catalog.<=) s.as_of as swept
+      from baseledger.sweep_status() as s`;
+  expect(status).toEqual({ swept: true });
+  const [ahead] = await worker.sql<{ none: boolean }[]>`
+    select a.wallets operator(pg_catalog.=) 0::pg_catalog.int8 as none
+      from baseledger.wallets_ahead() as a`;
+  expect(ahead?.none).toBe(true);
+  await using auditor = await hostile("auditor");
+  const checks = await auditor.sql<{ status: string }[]>`select d.* from baseledger.doctor() as d`;
+  expect(checks.map(({ status }) => status)).toContain("fine");
+});
+
+test("the trigger, too", async () => {
+  await using owner = await ledger.session("admin");
+  await owner.sql.unsafe("set search_path = public, pg_catalog");
+  await expect(
+    owner.sql.unsafe("update baseledger.events set amount = null"),
+  ).rejects.toMatchObject({ code: "LGIMM" });
+});
+
+test("settings of the session change nothing", async () => {
+  const id = await openWallet(ledger, "settings", 500n);
+  const settings = {
+    DateStyle: "SQL, DMY",
+    IntervalStyle: "sql_standard",
+    TimeZone: "Asia/Kathmandu",
+    extra_float_digits: "-15",
+    bytea_output: "escape",
+    array_nulls: "off",
+    transform_null_equals: "on",
+    standard_conforming_strings: "off",
+    quote_all_identifiers: "on",
+    lc_monetary: "C",
+    plan_cache_mode: "force_custom_plan",
+    enable_indexscan: "off",
+    enable_bitmapscan: "off",
+    enable_nestloop: "off",
+    max_parallel_workers_per_gather: "4",
+    min_parallel_table_scan_size: "0",
+    min_parallel_index_scan_size: "0",
+    parallel_setup_cost: "0",
+    parallel_tuple_cost: "0",
+    jit: "on",
+    jit_above_cost: "0",
+    row_security: "off",
+    xmlbinary: "hex",
+    "plpgsql.variable_conflict": "use_column",
+    "plpgsql.extra_errors": "all",
+    check_function_bodies: "off",
+    default_transaction_isolation: "serializable",
+  };
+  await openWallet(ledger, "settings plain", 500n);
+  const both = async (role: Role) => {
+    const [plain, odd] = [await ledger.session(role), await ledger.session(role)];
+    for (const [name, value] of Object.entries(settings)) {
+      await odd.sql.unsafe(`set ${name} = '${value}'`);
+    }
+    return { plain, odd };
+  };
+  const auditors = await both("auditor");
+  const operators = await both("operator");
+  for (const [role, text] of calls) {
+    const { plain, odd } = role === "auditor" ? auditors : operators;
+    const expected = await result(plain, "settings plain", text);
+    expect([role, text, await result(odd, id, text)]).toEqual([role, text, expected]);
+  }
+});
