@@ -4,7 +4,7 @@ import { listedOperations } from "./comments.ts";
 import { camelCase, doc, enclose, literal, pascalCase } from "./text.ts";
 import { fieldOf, printProperty, type Scope, typeOf } from "./types.ts";
 
-/** Types of SQL whose values JSON has as the wrappers take them. */
+/** SQL types whose values a command in JSON has as the wrappers take them. */
 const IN_JSON = new Set(["bool", "int2", "int4", "int8", "interval", "json", "jsonb", "text"]);
 
 /** An operation of a batch: a function, and the arguments that a command gives it. */

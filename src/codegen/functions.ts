@@ -75,8 +75,8 @@ function printArgument(
   };
 }
 
-// Each value travels as text and is cast by the server: the driver would serialize any other
-// type once more, in whichever way the caller's client is set up for it.
+// Values are sent as text and cast by the server, so that the serializers of the caller's client
+// cannot alter them.
 function placeholder({ catalog }: Scope, oid: number): string {
   const { sql } = typeOf(catalog, oid);
   return sql === "text" ? "$n::text" : `$n::text::${sql}`;

@@ -66,7 +66,7 @@ function printModule(
   const composites = ofKind(used, "composite").map((type) =>
     namingErrors(`type ${type.name}`, () => printComposite(scope, type)),
   );
-  // Last: columns, too, are of enums.
+  // Last, as columns of composites may have enums, too.
   const enums = ofKind(used, "enum").map((type) =>
     namingErrors(`type ${type.name}`, () => printEnum(scope, type)),
   );
@@ -75,7 +75,7 @@ function printModule(
   return `${head}\n${printImport(scope, wire)}\n${body}`;
 }
 
-/** Runs a part of the printing; an error then says what was being printed. */
+/** Prints a part; an error names what was being printed. */
 function namingErrors<T>(what: string, part: () => T): T {
   try {
     return part();
@@ -89,7 +89,7 @@ function ofKind(types: ReadonlySet<TypeInfo>, kind: TypeInfo["kind"]): TypeInfo[
   return list.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-// Only what is used: an import without a use is an error in many a project.
+// Only what is used, as many projects refuse unused imports.
 function printImport({ catalog, used }: Scope, wire: string): string {
   const hasJson = [...used].some((type) => type.kind === "base" && /^jsonb?$/.test(type.name));
   const hasArguments = catalog.functions.some((fn) => fn.arguments.length > 0);

@@ -18,9 +18,9 @@ export interface Scope {
   readonly schema: string;
   /** claims a name of the module; throws when it is taken */
   readonly claim: (name: string, owner: string) => string;
-  /** types that were met: enums and composite types are to be declared, each once */
+  /** types that occur in it; the enums and composite types among them are declared */
   readonly used: Set<TypeInfo>;
-  /** names of the types of commands that were printed: batches share them */
+  /** names of the types of commands that were printed, as batches share them */
   readonly commands: Set<string>;
 }
 
@@ -97,7 +97,7 @@ export function typeOf(catalog: Catalog, oid: number): TypeInfo {
   return type.kind === "domain" ? typeOf(catalog, type.base) : type;
 }
 
-/** The mapping of a scalar type or an enum, which counts as used. */
+/** The mapping of a scalar type or an enum, which counts as used from then on. */
 export function useType({ catalog, used }: Scope, oid: number): Mapping {
   const type = typeOf(catalog, oid);
   used.add(type);
