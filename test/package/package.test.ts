@@ -133,7 +133,7 @@ const PROGRAM = `
   } from "baseledger";
   import postgres from "postgres";
   import { balance, type WalletBalance } from "./ledger.js";
-  import { placeOrder } from "../shop.js";
+  import { placeOrder } from "./shop.js";
 
   const sql = postgres(process.env.DATABASE_URL ?? "");
   const placed = await sql.begin((tx) =>
