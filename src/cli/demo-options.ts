@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { Command, Option } from "commander";
 import type { Credit } from "../demo/plan.ts";
-import { parseDollars, parsePrice } from "../demo/pricing.ts";
+import { parseDollars, parsePrice } from "../trace/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions } from "./database.ts";
 import { parsedBy } from "./failure.ts";
 import { wholeNumber } from "./numbers.ts";

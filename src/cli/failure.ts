@@ -1,7 +1,7 @@
 import { CommanderError, InvalidArgumentError } from "commander";
-import { TraceError } from "../demo/trace.ts";
 import { classifyError } from "../errors/classify.ts";
 import { LedgerError } from "../errors/index.ts";
+import { TraceError } from "../trace/index.ts";
 import { type Denomination, tellRefusal } from "./refusal.ts";
 
 /** What the programs of BaseLedger exit with. */

@@ -1,7 +1,6 @@
-import { formatDollars } from "../demo/pricing.ts";
-import type { Assumptions } from "../simulate/moments.ts";
-import { plotFunds, plotLegend } from "../simulate/plot.ts";
-import type { Simulation, Sum } from "../simulate/simulate.ts";
+import type { Assumptions, Simulation, Sum } from "../simulate/index.ts";
+import { plotFunds, plotLegend } from "../simulate/index.ts";
+import { formatDollars } from "../trace/index.ts";
 import { printLine } from "./output.ts";
 import { ours, styled, text } from "./shown.ts";
 

@@ -1,8 +1,13 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type NanoDollars, parseDollars, parsePrice } from "../demo/pricing.ts";
-import { readTrace, type TracedCall } from "../demo/trace.ts";
-import type { Assumptions } from "../simulate/moments.ts";
-import { simulate, sufficientCredit } from "../simulate/simulate.ts";
+import type { Assumptions } from "../simulate/index.ts";
+import { simulate, sufficientCredit } from "../simulate/index.ts";
+import {
+  type NanoDollars,
+  parseDollars,
+  parsePrice,
+  readTrace,
+  type TracedCall,
+} from "../trace/index.ts";
 import { parsedBy } from "./failure.ts";
 import { wholeNumber } from "./numbers.ts";
 import { printJson } from "./output.ts";

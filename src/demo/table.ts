@@ -1,6 +1,6 @@
 import { joined, ours, type Shown, terminalText } from "../cli/shown.ts";
 import { type Column, renderTable } from "../cli/table.ts";
-import { formatDollars } from "./pricing.ts";
+import { formatDollars } from "../trace/index.ts";
 import type { CustomerOutcome, DemoResult, Outcome } from "./result.ts";
 
 /** Shows null for what a run does not know. */
