@@ -6,11 +6,9 @@ import { generateTrace } from "../demo/generate-trace.ts";
 import { parsePrice } from "../demo/pricing.ts";
 import { createRandom } from "../demo/random.ts";
 import { readTrace, type TracedCall } from "../demo/trace.ts";
+import { EXIT, printJson, wholeNumber } from "../terminal/index.ts";
 import { printBench } from "./bench-print.ts";
 import { createBenchProgress } from "./bench-progress.ts";
-import { EXIT } from "./failure.ts";
-import { wholeNumber } from "./numbers.ts";
-import { printJson } from "./output.ts";
 
 interface Options {
   readonly quick?: true;

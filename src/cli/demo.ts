@@ -7,10 +7,9 @@ import { introduce, report } from "../demo/report.ts";
 import { runDemo } from "../demo/run.ts";
 import { readTrace, type TracedCall } from "../demo/trace.ts";
 import { migrate } from "../migrate/index.ts";
+import { EXIT, printError, printJson, printLine } from "../terminal/index.ts";
 import { isEmbedded, open } from "./database.ts";
 import { type DemoOptions, demoOptions } from "./demo-options.ts";
-import { EXIT } from "./failure.ts";
-import { printError, printJson, printLine } from "./output.ts";
 
 // A quarter of an hour of the traffic that the generator is made after.
 const GENERATED_CALLS = 5_000;

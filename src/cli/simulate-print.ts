@@ -2,8 +2,7 @@ import { formatDollars } from "../demo/pricing.ts";
 import type { Assumptions } from "../simulate/moments.ts";
 import { plotFunds, plotLegend } from "../simulate/plot.ts";
 import type { Simulation, Sum } from "../simulate/simulate.ts";
-import { printLine } from "./output.ts";
-import { ours, styled, text } from "./shown.ts";
+import { printLine, styled, text, trusted } from "../terminal/index.ts";
 
 const MOST_COLUMNS = 110;
 const COLUMNS_OF_A_FILE = 100;
@@ -24,11 +23,11 @@ export function printSimulation(
   printLine(tellAssumptions(assumptions));
   for (const part of [plotFunds(simulation, width, coloured), plotLegend(coloured)]) {
     printLine("");
-    printLine(ours(part));
+    printLine(trusted(part));
   }
   printLine("");
   for (const [name, told] of facts(simulation, sufficient)) {
-    printLine(text`${styled("bold", ours(name.padEnd(20)))} ${told}`);
+    printLine(text`${styled("bold", trusted(name.padEnd(20)))} ${told}`);
   }
 }
 

@@ -3,9 +3,7 @@ import { type NanoDollars, parseDollars, parsePrice } from "../demo/pricing.ts";
 import { readTrace, type TracedCall } from "../demo/trace.ts";
 import type { Assumptions } from "../simulate/moments.ts";
 import { simulate, sufficientCredit } from "../simulate/simulate.ts";
-import { parsedBy } from "./failure.ts";
-import { wholeNumber } from "./numbers.ts";
-import { printJson } from "./output.ts";
+import { optionParser, printJson, wholeNumber } from "../terminal/index.ts";
 import { printSimulation } from "./simulate-print.ts";
 
 interface Options {
@@ -26,7 +24,7 @@ export function simulateCommand(): Command {
     .requiredOption("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")
     .addOption(
       new Option("--credit <dollars>", "the budget, like 50 or 12.50")
-        .argParser(parsedBy(parseDollars))
+        .argParser(optionParser(parseDollars))
         .makeOptionMandatory(),
     )
     .addOption(priceOption("--price-in <dollars>", "of a million input tokens", "2.50"))
@@ -59,7 +57,9 @@ export function simulateCommand(): Command {
 }
 
 function priceOption(flags: string, what: string, price: string): Option {
-  return new Option(flags, what).argParser(parsedBy(parsePrice)).default(parsePrice(price), price);
+  return new Option(flags, what)
+    .argParser(optionParser(parsePrice))
+    .default(parsePrice(price), price);
 }
 
 function positive(text: string): number {
