@@ -1,12 +1,10 @@
 import { Readable } from "node:stream";
 import { stringify } from "csv-stringify";
 import { formatAmount } from "../client/amounts.ts";
+import { csvText, printAll, printableJson } from "../terminal/index.ts";
 import { type Json, stringifyJson } from "../wire/json.ts";
 import type { Account, Entry } from "./account.ts";
-import { csvText } from "./csv.ts";
-import { printAll } from "./output.ts";
 import { reasonOf } from "./reason.ts";
-import { printableJson } from "./shown.ts";
 
 /** Prints an account as CSV: the opening balance, the events, the closing balance. */
 export async function printCsv(account: Account): Promise<void> {

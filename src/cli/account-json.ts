@@ -1,4 +1,4 @@
-import { printAll, toJson } from "./output.ts";
+import { printAll, toJson } from "../terminal/index.ts";
 
 /** Prints items as a JSON array, as `printJson` would if they were all there at once. */
 export async function printJsonArray(pages: AsyncIterable<readonly unknown[]>): Promise<void> {

@@ -1,10 +1,17 @@
 import { formatAmount } from "../client/amounts.ts";
+import {
+  type Column,
+  pagedTable,
+  printAll,
+  type Row,
+  type SafeText,
+  shortened,
+  terminalText,
+  text,
+} from "../terminal/index.ts";
 import type { Account, Entry, Sum } from "./account.ts";
-import { decimalsFor, printAll } from "./output.ts";
+import { decimalsFor } from "./amounts.ts";
 import { reasonOf } from "./reason.ts";
-import { type Shown, terminalText, text } from "./shown.ts";
-import { type Column, pagedTable, type Row } from "./table.ts";
-import { shortened } from "./width.ts";
 
 const NUMBERS = ["no.", "amount", "in", "out", "balance", "held", "available"];
 const NAMES = ["no.", "time", "event", "reference", "amount", "in", "out", "balance"];
@@ -24,7 +31,7 @@ async function* linesOf(account: Account): AsyncGenerator<string> {
   for await (const part of partsOf(account)) yield `${terminalText(part)}\n`;
 }
 
-async function* partsOf(account: Account): AsyncGenerator<Shown> {
+async function* partsOf(account: Account): AsyncGenerator<SafeText> {
   const { unit, walletId } = account;
   const table = pagedTable(COLUMNS);
   // As many as the amounts need that have been seen: a later page may add to them.

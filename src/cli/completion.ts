@@ -1,10 +1,10 @@
 import { Argument, Command } from "commander";
+import { printAll } from "../terminal/index.ts";
 import { makeCommands } from "./commands.ts";
 import { bashScript } from "./completion/bash.ts";
 import { fishScript } from "./completion/fish.ts";
 import { wordsOf } from "./completion/words.ts";
 import { zshScript } from "./completion/zsh.ts";
-import { printAll } from "./output.ts";
 
 const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 type Shell = keyof typeof SCRIPTS;

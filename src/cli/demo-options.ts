@@ -1,10 +1,9 @@
 import { randomInt } from "node:crypto";
 import { Command, Option } from "commander";
 import type { Credit } from "../demo/plan.ts";
+import { optionParser, wholeNumber } from "../terminal/index.ts";
 import { parseDollars, parsePrice } from "../trace/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions } from "./database.ts";
-import { parsedBy } from "./failure.ts";
-import { wholeNumber } from "./numbers.ts";
 
 /** What one can ask of the demo. */
 export interface DemoOptions extends DatabaseOptions {
@@ -34,7 +33,7 @@ export function demoOptions(): Command {
     .option("--agents <n>", "agents at work at the same time", wholeNumber(1, 1_000), 50)
     .addOption(
       new Option("--credit <amount>", "for each customer in dollars, or of what all calls cost")
-        .argParser(parsedBy(parseCredit))
+        .argParser(optionParser(parseCredit))
         .default({ percent: 70 }, "70%"),
     )
     .addOption(priceOption("--price-in <dollars>", "of a million input tokens", "2.50"))
@@ -53,7 +52,9 @@ export function demoOptions(): Command {
 }
 
 function priceOption(flags: string, what: string, price: string): Option {
-  return new Option(flags, what).argParser(parsedBy(parsePrice)).default(parsePrice(price), price);
+  return new Option(flags, what)
+    .argParser(optionParser(parsePrice))
+    .default(parsePrice(price), price);
 }
 
 function atLeastOne(): (text: string) => number {

@@ -4,11 +4,10 @@ import { createProgress, createSilence, type Progress } from "../demo/progress.t
 import { introduce, report } from "../demo/report.ts";
 import { runDemo } from "../demo/run.ts";
 import { migrate } from "../migrate/index.ts";
-import { createRandom, generateTrace, readTrace, type TracedCall } from "../trace/index.ts";
+import { EXIT, printError, printJson, printLine } from "../terminal/index.ts";
+import { createRandom, generateTrace, loadTrace, type TracedCall } from "../trace/index.ts";
 import { isEmbedded, open } from "./database.ts";
 import { type DemoOptions, demoOptions } from "./demo-options.ts";
-import { EXIT } from "./failure.ts";
-import { printError, printJson, printLine } from "./output.ts";
 
 // A quarter of an hour of the traffic that the generator is made after.
 const GENERATED_CALLS = 5_000;
@@ -24,7 +23,7 @@ export function demoCommand(): Command {
 async function runDemoCommand(options: DemoOptions): Promise<void> {
   const began = performance.now();
   const progress = progressFor(options);
-  const trace = await loadTrace(options);
+  const trace = await traceFor(options);
   progress.step(introduce({ ...options, trace }));
   const result = await withServer(options, progress, (connections) =>
     runDemo({
@@ -91,15 +90,9 @@ async function install(url: string, own: boolean): Promise<void> {
   }
 }
 
-async function loadTrace(options: DemoOptions): Promise<TracedCall[]> {
-  if (!options.trace) {
-    // A stream of chance of its own, so that the calls do not hang on what befalls them.
-    return [...generateTrace(createRandom(~options.seed), options.calls ?? GENERATED_CALLS)];
-  }
-  const calls: TracedCall[] = [];
-  for await (const call of readTrace(options.trace)) {
-    calls.push(call);
-    if (calls.length === options.calls) break;
-  }
-  return calls;
+async function traceFor({ trace, calls, seed }: DemoOptions): Promise<TracedCall[]> {
+  // A separate random stream: faults must not change the calls.
+  return trace
+    ? loadTrace(trace, calls)
+    : [...generateTrace(createRandom(~seed), calls ?? GENERATED_CALLS)];
 }

@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { migrate } from "../migrate/index.ts";
+import { joined, printLine, type SafeText, text } from "../terminal/index.ts";
 import { startWorker } from "../worker/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
-import { printLine } from "./output.ts";
-import { joined, type Shown, text } from "./shown.ts";
 import { untilAskedToEnd } from "./signals.ts";
 import { timedLogger } from "./worker.ts";
 
@@ -34,7 +33,7 @@ async function runDev(options: DatabaseOptions): Promise<void> {
   printLine(isEmbedded(options) ? "Stopped; the data is kept." : "Stopped.");
 }
 
-function greeting(url: string, embedded: boolean): Shown {
+function greeting(url: string, embedded: boolean): SafeText {
   return joined([
     "",
     embedded ? "BaseLedger runs, on a PostgreSQL of its own:" : "BaseLedger runs:",

@@ -2,10 +2,18 @@ import { Command } from "commander";
 import type postgres from "postgres";
 import { type Diagnosis, doctor } from "../generated/index.ts";
 import { loadMigrations, packaged } from "../migrate/files.ts";
+import {
+  EXIT,
+  printedAll,
+  printJson,
+  printLine,
+  printTable,
+  type SafeText,
+  styled,
+  text,
+} from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { asCheck, EXIT } from "./failure.ts";
-import { printedAll, printJson, printLine, printTable } from "./output.ts";
-import { type Shown, styled, text } from "./shown.ts";
+import { asCheck } from "./failure.ts";
 import { lookAround, type Surroundings } from "./views.ts";
 
 interface Options extends DatabaseOptions {
@@ -97,7 +105,7 @@ function tell(found: readonly Diagnosis[]): void {
   printLine(text`${count("wrong")} wrong, ${count("warning")} warnings, ${count("fine")} fine`);
 }
 
-function inColour(status: string): Shown | string {
+function inColour(status: string): SafeText | string {
   if (status === "fine") return status;
   return styled(status === "wrong" ? "red" : "yellow", status);
 }

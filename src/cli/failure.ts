@@ -1,24 +1,9 @@
-import { CommanderError, InvalidArgumentError } from "commander";
+import { CommanderError } from "commander";
 import { classifyError } from "../errors/classify.ts";
 import { LedgerError } from "../errors/index.ts";
+import { EXIT, type ExitCode } from "../terminal/index.ts";
 import { TraceError } from "../trace/index.ts";
 import { type Denomination, tellRefusal } from "./refusal.ts";
-
-/** What the programs of BaseLedger exit with. */
-export const EXIT = {
-  fine: 0,
-  /** The ledger or the server refused it, and nothing was done; or the ledger is not sound. */
-  refused: 1,
-  /** Called in a wrong way. */
-  usage: 2,
-  /** The database cannot be reached. */
-  unreachable: 3,
-  /** What was asked could not be found out, so it is neither sound nor unsound. */
-  unchecked: 4,
-} as const;
-
-/** An exit code of {@link EXIT}. */
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Why a command failed. */
 export interface Failure {
@@ -119,17 +104,6 @@ export async function asCheck<T>(run: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw new UncheckedError("the check has come to no verdict", { cause });
   }
-}
-
-/** Runs a parser of an option's text, and makes its complaint one of the command line. */
-export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new InvalidArgumentError(describe(error).message);
-    }
-  };
 }
 
 function unchecked(failure: Failure | null): Failure | null {

@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { EXIT, endWithOutput, hasPrinted, printError, printJson, text } from "../terminal/index.ts";
 import { makeCommands } from "./commands.ts";
-import { EXIT, type Failure, failureOf } from "./failure.ts";
-import { endWithOutput, hasPrinted, printError, printJson } from "./output.ts";
-import { text } from "./shown.ts";
+import { type Failure, failureOf } from "./failure.ts";
 
 async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")

@@ -7,10 +7,9 @@ import {
   sayDuration,
   type Waiting,
 } from "../migrate/index.ts";
+import { printError, printLine, wholeNumber } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
 import { UncheckedError } from "./failure.ts";
-import { wholeNumber } from "./numbers.ts";
-import { printError, printLine } from "./output.ts";
 import { untilAskedToEnd } from "./signals.ts";
 
 interface Options extends DatabaseOptions {

@@ -1,9 +1,10 @@
 import { Command } from "commander";
 import { parseAmount } from "../client/amounts.ts";
 import { openWallet } from "../generated/index.ts";
+import { optionParser } from "../terminal/index.ts";
 import type { Json } from "../wire/json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { parsedBy, UsageError } from "./failure.ts";
+import { UsageError } from "./failure.ts";
 import { metadataOption, printReceipt } from "./receipt.ts";
 import { attempt } from "./send.ts";
 
@@ -34,7 +35,7 @@ export function openCommand(): Command {
 }
 
 function parseScale(): (text: string) => number {
-  return parsedBy((text) => {
+  return optionParser((text) => {
     const scale = /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
     if (!(scale <= 18)) throw new RangeError("It is not a whole number from 0 to 18.");
     return scale;

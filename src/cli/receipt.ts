@@ -1,12 +1,19 @@
 import { Option } from "commander";
 import { formatAmount } from "../client/amounts.ts";
 import { balance, type Receipt } from "../generated/index.ts";
+import {
+  joined,
+  optionParser,
+  printJson,
+  printLine,
+  type SafeText,
+  text,
+  trusted,
+} from "../terminal/index.ts";
 import type { Queryable } from "../wire/call.ts";
 import { type Json, parseJson } from "../wire/json.ts";
-import { parsedBy } from "./failure.ts";
-import { decimalsFor, printJson, printLine } from "./output.ts";
+import { decimalsFor } from "./amounts.ts";
 import type { Denomination } from "./refusal.ts";
-import { joined, ours, type Shown, text } from "./shown.ts";
 
 export type { Denomination } from "./refusal.ts";
 
@@ -21,7 +28,7 @@ export function printReceipt(receipt: Receipt, unit: Denomination, json?: boolea
   else printLine(tellReceipt(receipt, unit));
 }
 
-function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
+function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): SafeText {
   const { amount, event, expiresAt, idempotencyKey, replayed, reservationId, seq, walletId } =
     receipt;
   const balances = (["available", "reserved", "spent"] as const).map(
@@ -42,17 +49,17 @@ function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): Shown {
   return joined([
     text`${walletId ?? ""}: ${event ?? ""}${moved} (event ${seq ?? "unknown"}${before})`,
     ...balances.map(([name], i) => {
-      const written = ours((amounts[i] ?? "").padStart(width));
-      return text`  ${ours(name.padEnd(names))}  ${written} ${unit}`;
+      const written = trusted((amounts[i] ?? "").padStart(width));
+      return text`  ${trusted(name.padEnd(names))}  ${written} ${unit}`;
     }),
-    ...facts.map(([name, value]) => text`  ${ours(name.padEnd(names))}  ${value}`),
+    ...facts.map(([name, value]) => text`  ${trusted(name.padEnd(names))}  ${value}`),
   ]);
 }
 
 /** The option for what a caller wants to have on record with a command. */
 export function metadataOption(): Option {
   return new Option("--metadata <json>", "an object to keep with it").argParser(
-    parsedBy((text): Json => {
+    optionParser((text): Json => {
       const value = parseJson(text);
       if (typeof value !== "object" || value === null || Array.isArray(value)) {
         throw new RangeError('It is not a JSON object like {"order": 17}.');

@@ -1,17 +1,24 @@
 import { Command } from "commander";
 import { formatAmount } from "../client/amounts.ts";
 import { ReservationNotFoundError } from "../errors/index.ts";
+import {
+  joined,
+  printJson,
+  printLine,
+  printTable,
+  shortened,
+  text,
+  trusted,
+} from "../terminal/index.ts";
+import { decimalsFor } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { decimalsFor, printJson, printLine, printTable } from "./output.ts";
 import { type Denomination, denominationOf } from "./receipt.ts";
-import { joined, ours, text } from "./shown.ts";
 import {
   type ReservationEvent,
   type ReservationHistory,
   reservationEvents,
   reservationHistory,
 } from "./wallet-views.ts";
-import { shortened } from "./width.ts";
 
 interface Options extends DatabaseOptions {
   readonly json?: true;
@@ -78,11 +85,11 @@ function print(
   const parts = found.settlements > 1n ? text` in ${found.settlements} parts` : text``;
   printLine(
     joined([
-      text`${found.reservationId} of ${found.walletId}: ${found.status}${ours(whenOf(found))}`,
+      text`${found.reservationId} of ${found.walletId}: ${found.status}${trusted(whenOf(found))}`,
       ...AMOUNTS.map((name) => {
-        const label = ours((name === "amount" ? "granted" : name).padEnd(8));
+        const label = trusted((name === "amount" ? "granted" : name).padEnd(8));
         const settled = name === "settled" ? parts : text``;
-        return text`  ${label}  ${ours(show(found[name]).padStart(width))} ${unit}${settled}`;
+        return text`  ${label}  ${trusted(show(found[name]).padStart(width))} ${unit}${settled}`;
       }),
     ]),
   );

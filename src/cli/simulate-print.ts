@@ -1,8 +1,12 @@
-import type { Assumptions, Simulation, Sum } from "../simulate/index.ts";
-import { plotFunds, plotLegend } from "../simulate/index.ts";
+import {
+  type Assumptions,
+  plotFunds,
+  plotLegend,
+  type Simulation,
+  type Sum,
+} from "../simulate/index.ts";
+import { printLine, styled, text, trusted } from "../terminal/index.ts";
 import { formatDollars } from "../trace/index.ts";
-import { printLine } from "./output.ts";
-import { ours, styled, text } from "./shown.ts";
 
 const MOST_COLUMNS = 110;
 const COLUMNS_OF_A_FILE = 100;
@@ -23,11 +27,11 @@ export function printSimulation(
   printLine(tellAssumptions(assumptions));
   for (const part of [plotFunds(simulation, width, coloured), plotLegend(coloured)]) {
     printLine("");
-    printLine(ours(part));
+    printLine(trusted(part));
   }
   printLine("");
   for (const [name, told] of facts(simulation, sufficient)) {
-    printLine(text`${styled("bold", ours(name.padEnd(20)))} ${told}`);
+    printLine(text`${styled("bold", trusted(name.padEnd(20)))} ${told}`);
   }
 }
 

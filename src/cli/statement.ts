@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
 import { statement } from "../generated/index.ts";
+import { optionParser } from "../terminal/index.ts";
 import { toAccount } from "./account.ts";
 import { printCsv } from "./account-csv.ts";
 import { printJsonArray } from "./account-json.ts";
 import { printAccount } from "./account-print.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { parsedBy } from "./failure.ts";
 import { inPages } from "./pages.ts";
 import { denominationOf } from "./receipt.ts";
 
@@ -39,7 +39,7 @@ export function statementCommand(): Command {
 }
 
 function instant(): (text: string) => Date {
-  return parsedBy((text) => {
+  return optionParser((text) => {
     const time = new Date(text);
     if (Number.isNaN(time.getTime())) {
       throw new RangeError("It is not a time like 2026-01-31 or 2026-01-31T12:00Z.");

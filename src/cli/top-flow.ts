@@ -1,20 +1,19 @@
-import { joined, type Shown, terminalText } from "./shown.ts";
-import { widthOf } from "./width.ts";
+import { joined, type SafeText, terminalText, widthOf } from "../terminal/index.ts";
 
 /** A part of a line, which is not broken. */
 export interface Part {
   readonly width: number;
-  readonly shown: Shown;
+  readonly shown: SafeText;
 }
 
 /** A part that is shown as it is, or in other colours. */
-export function part(plain: Shown | string, shown = joined([plain])): Part {
+export function part(plain: SafeText | string, shown = joined([plain])): Part {
   return { width: widthOf(terminalText(plain)), shown };
 }
 
 /** Puts parts into as many lines as it takes to lose none. */
-export function flow(parts: readonly Part[], gap: string, columns: number): Shown[] {
-  const lines: { width: number; shown: Shown }[] = [];
+export function flow(parts: readonly Part[], gap: string, columns: number): SafeText[] {
+  const lines: { width: number; shown: SafeText }[] = [];
   for (const { shown, width } of parts) {
     const line = lines.at(-1);
     const longer = (line?.width ?? 0) + gap.length + width;

@@ -1,4 +1,4 @@
-import { ours, type Shown } from "./shown.ts";
+import { type SafeText, trusted } from "../terminal/index.ts";
 import { drawHead, HEAD_LINES } from "./top-head.ts";
 import type { Screen } from "./top-screen.ts";
 import { drawWallets } from "./top-wallets.ts";
@@ -13,10 +13,10 @@ export function roomFor({ rows }: Pick<Screen, "rows">): number {
 }
 
 /** Draws a sample as the lines of a frame. */
-export function drawFrame(sample: Sample, screen: Screen): Shown[] {
+export function drawFrame(sample: Sample, screen: Screen): SafeText[] {
   return [
     ...drawHead(sample, screen),
-    ours(""),
+    trusted(""),
     ...drawWallets(sample.top, sample.windowSeconds, screen),
   ];
 }

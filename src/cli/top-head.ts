@@ -1,8 +1,7 @@
-import { joined, type Shown, styled, text } from "./shown.ts";
+import { joined, type SafeText, shortened, styled, text } from "../terminal/index.ts";
 import { flow, type Part, part } from "./top-flow.ts";
 import { count, inFull, perMinute, type Screen, some } from "./top-screen.ts";
 import type { Sample, SampledUnit } from "./views.ts";
-import { shortened } from "./width.ts";
 
 const MOST_UNITS = 4;
 const MOST_NAME = 30;
@@ -11,7 +10,7 @@ const MOST_NAME = 30;
 export const HEAD_LINES = 3 + MOST_UNITS;
 
 /** Draws what is told of all wallets together. */
-export function drawHead(sample: Sample, { columns, stream }: Screen): Shown[] {
+export function drawHead(sample: Sample, { columns, stream }: Screen): SafeText[] {
   const { at, events, open, units, wallets, windowSeconds } = sample;
   const recent = units.reduce((sum, unit) => sum + unit.events, 0);
   const speed = `${(recent / windowSeconds).toFixed(1)} events/s`;
@@ -64,7 +63,7 @@ function lasting(seconds: number): string {
   return `${(seconds / Number(size)).toFixed(1)} ${unit}`;
 }
 
-function tellDue(units: readonly SampledUnit[]): Shown {
+function tellDue(units: readonly SampledUnit[]): SafeText {
   if (units.some(({ dueWallets }) => dueWallets === null)) return text`due: see the wallets`;
   const due = units.filter(({ dueWallets }) => dueWallets !== null && dueWallets > 0);
   if (due.length === 0) return text`nothing due`;

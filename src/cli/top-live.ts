@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { joined, styled, terminalText, text, trusted } from "../terminal/index.ts";
 import { failureOf } from "./failure.ts";
-import { joined, ours, styled, terminalText, text } from "./shown.ts";
 import { drawFrame, roomFor } from "./top-frame.ts";
 import type { Screen } from "./top-screen.ts";
 import type { Sample } from "./views.ts";
@@ -69,7 +69,7 @@ function write(stream: NodeJS.WriteStream, sample: Sample, trouble: string | und
   const foot = trouble
     ? styled("red", text`as of then; since: ${trouble}`, stream)
     : styled("gray", "q ends", stream);
-  const frame = joined([...lines, ours(""), foot], `\n${CLEAR_LINE}`);
+  const frame = joined([...lines, trusted(""), foot], `\n${CLEAR_LINE}`);
   stream.write(`${HOME}${CLEAR_LINE}${terminalText(frame)}${CLEAR_REST}`);
 }
 

@@ -1,4 +1,12 @@
-import { joined, ours, type Shown, styled, visible } from "./shown.ts";
+import {
+  fitted,
+  joined,
+  type SafeText,
+  styled,
+  trusted,
+  visible,
+  widthOf,
+} from "../terminal/index.ts";
 import { flow, part } from "./top-flow.ts";
 import {
   type AmountWriter,
@@ -10,7 +18,6 @@ import {
   short,
 } from "./top-screen.ts";
 import type { SampledWallet } from "./views.ts";
-import { fitted, widthOf } from "./width.ts";
 
 const NAME = { least: 12, fair: 20, most: 36 };
 const LEAST_BAR = 10;
@@ -61,7 +68,7 @@ export function drawWallets(
   wallets: readonly SampledWallet[],
   windowSeconds: number,
   { columns, stream }: Screen,
-): Shown[] {
+): SafeText[] {
   const names = wallets.map(nameOf);
   const longest = Math.max(NAME.least, ...names.map(widthOf));
   const fair = columns - Math.min(longest, NAME.fair);
@@ -70,10 +77,10 @@ export function drawWallets(
   const name = Math.min(longest, NAME.most, room);
   const bar = Math.min(columns - numbers.width - name - 2, MOST_BAR);
   const hasBar = bar >= LEAST_BAR;
-  const line = (first: string, cells: readonly string[]): Shown => {
+  const line = (first: string, cells: readonly string[]): SafeText => {
     const padded = cells.map((cell, i) => cell.padStart(numbers.widths[i] ?? 0));
     const whole = [fitted(first, name), ...padded].join("  ");
-    return ours(hasBar ? whole : whole.trimEnd());
+    return trusted(hasBar ? whole : whole.trimEnd());
   };
   return [
     ...tellMissing(numbers.missing, columns),
@@ -134,7 +141,7 @@ function layOutNumbers(
   return { titles, rows, widths, width, missing: missing.map(({ title }) => title) };
 }
 
-function tellMissing(missing: readonly string[], columns: number): Shown[] {
+function tellMissing(missing: readonly string[], columns: number): SafeText[] {
   const names = missing.map((title) => part(title));
   return missing.length > 0 ? flow([part("Too narrow for:"), ...names], " ", columns) : [];
 }
@@ -144,7 +151,7 @@ function nameOf({ frozen, unit, walletId }: SampledWallet): string {
   return `${frozen ? "frozen: " : ""}${visible(walletId)}${kind}`;
 }
 
-function drawLegend(width: number, stream: NodeJS.WriteStream): Shown {
+function drawLegend(width: number, stream: NodeJS.WriteStream): SafeText {
   const parts = [
     ["green", "█ spent"],
     ["yellow", "▒ reserved"],
@@ -152,14 +159,14 @@ function drawLegend(width: number, stream: NodeJS.WriteStream): Shown {
   ] as const;
   const length = parts.reduce((sum, [, text]) => sum + text.length + 1, -1);
   return length > width
-    ? ours("")
+    ? trusted("")
     : joined(
         parts.map(([color, text]) => styled(color, text, stream)),
         " ",
       );
 }
 
-function drawBar(wallet: SampledWallet, width: number, stream: NodeJS.WriteStream): Shown {
+function drawBar(wallet: SampledWallet, width: number, stream: NodeJS.WriteStream): SafeText {
   const part = (text: string): bigint => (BigInt(text) > 0n ? BigInt(text) : 0n);
   const [spent, reserved, available] = [wallet.spent, wallet.reserved, wallet.available].map(part);
   const total = (spent ?? 0n) + (reserved ?? 0n) + (available ?? 0n);

@@ -1,9 +1,8 @@
 import { Command, InvalidArgumentError } from "commander";
 import type postgres from "postgres";
+import { printJson, printLine, wholeNumber } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { UsageError } from "./failure.ts";
-import { wholeNumber } from "./numbers.ts";
-import { printJson, printLine } from "./output.ts";
 import { drawFrame, roomFor } from "./top-frame.ts";
 import { showLive } from "./top-live.ts";
 import { ledgerSize, type Sample, sample } from "./views.ts";

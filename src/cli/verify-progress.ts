@@ -1,7 +1,6 @@
 import { styleText } from "node:util";
 import { Presets, SingleBar } from "cli-progress";
-import { printError } from "./output.ts";
-import { text } from "./shown.ts";
+import { printError, text } from "../terminal/index.ts";
 import type { LedgerSize } from "./views.ts";
 
 /** Shows how far a verification is. */

@@ -1,9 +1,17 @@
 import { Command } from "commander";
 import type { Discrepancy } from "../generated/index.ts";
+import {
+  EXIT,
+  joined,
+  printedAll,
+  printJson,
+  printLine,
+  type SafeText,
+  styled,
+  text,
+} from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { asCheck, EXIT } from "./failure.ts";
-import { printedAll, printJson, printLine } from "./output.ts";
-import { joined, type Shown, styled, text } from "./shown.ts";
+import { asCheck } from "./failure.ts";
 import { verifyAll } from "./verify-plan.ts";
 import { createVerifyProgress } from "./verify-progress.ts";
 import type { LedgerSize } from "./views.ts";
@@ -85,7 +93,7 @@ function tell(found: readonly Discrepancy[], { wallets, events }: LedgerSize, se
   printLine(text`${styled("red", "not sound")}: ${wrong}${read}`);
 }
 
-function describe({ walletId, seq, check, expected, found }: Discrepancy): Shown {
+function describe({ walletId, seq, check, expected, found }: Discrepancy): SafeText {
   const whose = walletId ?? "the whole ledger";
   const place = seq === null ? text`${whose}` : text`${whose}, event ${seq}`;
   return joined([

@@ -1,12 +1,19 @@
 import { Readable } from "node:stream";
 import { stringify } from "csv-stringify";
 import { formatAmount } from "../client/amounts.ts";
-import { csvText } from "./csv.ts";
-import { decimalsFor, printAll } from "./output.ts";
-import { type Shown, terminalText, text } from "./shown.ts";
-import { type Column, pagedTable, type Row } from "./table.ts";
+import {
+  type Column,
+  csvText,
+  pagedTable,
+  printAll,
+  type Row,
+  type SafeText,
+  shortened,
+  terminalText,
+  text,
+} from "../terminal/index.ts";
+import { decimalsFor } from "./amounts.ts";
 import type { ListedWallet } from "./wallet-views.ts";
-import { shortened } from "./width.ts";
 
 type Pages = AsyncIterable<readonly ListedWallet[]>;
 
@@ -22,11 +29,11 @@ export async function printWallets(pages: Pages, limit: number): Promise<void> {
   await printAll(lines(partsOf(pages, limit)));
 }
 
-async function* lines(parts: AsyncIterable<Shown>): AsyncGenerator<string> {
+async function* lines(parts: AsyncIterable<SafeText>): AsyncGenerator<string> {
   for await (const part of parts) yield `${terminalText(part)}\n`;
 }
 
-async function* partsOf(pages: Pages, limit: number): AsyncGenerator<Shown> {
+async function* partsOf(pages: Pages, limit: number): AsyncGenerator<SafeText> {
   const table = pagedTable(COLUMNS);
   let shown = 0;
   let last: ListedWallet | undefined;

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
+import { wholeNumber } from "../terminal/index.ts";
 import { printJsonArray } from "./account-json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { wholeNumber } from "./numbers.ts";
 import { type ListedWallet, listWallets, type WalletRange } from "./wallet-views.ts";
 import { printWallets, printWalletsAsCsv } from "./wallets-print.ts";
 

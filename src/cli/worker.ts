@@ -1,12 +1,12 @@
 import { Command, Option } from "commander";
 import postgres from "postgres";
 import { sweepStatus, walletsAhead } from "../generated/index.ts";
+import { createLogger, type LogFormat, optionParser } from "../terminal/index.ts";
 import { type HealthServer, serveHealth } from "../worker/http.ts";
 import { PoolerError, startWorker, type Worker, type WorkerLogger } from "../worker/index.ts";
 import { createMonitor, type Monitor } from "../worker/monitor.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
-import { parsedBy, UsageError } from "./failure.ts";
-import { createLogger, type LogFormat } from "./log.ts";
+import { UsageError } from "./failure.ts";
 import { untilAskedToEnd } from "./signals.ts";
 import { eventsWritten } from "./views.ts";
 
@@ -46,7 +46,7 @@ export function workerCommand(): Command {
 export const timedLogger: WorkerLogger = createLogger("text");
 
 function parsePort(): (text: string) => number {
-  return parsedBy((text) => {
+  return optionParser((text) => {
     const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
     if (!(port <= 65_535)) throw new RangeError("It is not a port from 0 to 65535.");
     return port;

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { MultiBar, type Options, Presets, type SingleBar } from "cli-progress";
-import { type Shown, terminalText } from "../cli/shown.ts";
+import { type SafeText, terminalText } from "../terminal/index.ts";
 import { formatDollars, type NanoDollars } from "../trace/index.ts";
 
 /** How far the run is. */
@@ -23,7 +23,7 @@ export interface CustomerSnapshot {
 /** Shows how far the run is. */
 export interface Progress {
   /** A step before or after the run, in a line of its own. */
-  step(line: Shown | string): void;
+  step(line: SafeText | string): void;
   start(calls: number, customers: readonly string[]): void;
   update(snapshot: Snapshot): void;
   stop(): void;

@@ -1,4 +1,4 @@
-import { joined, type Shown, styled, text } from "../cli/shown.ts";
+import { joined, type SafeText, styled, text } from "../terminal/index.ts";
 import { formatDollars, type TracedCall } from "../trace/index.ts";
 import type { DemoResult } from "./result.ts";
 import { renderResult } from "./table.ts";
@@ -13,7 +13,7 @@ export interface Introduction {
 }
 
 /** Says in a line or two what is going to happen. */
-export function introduce({ trace, customers, agents, speed, seed }: Introduction): Shown {
+export function introduce({ trace, customers, agents, speed, seed }: Introduction): SafeText {
   const minutes = ((trace.at(-1)?.at ?? 0) - (trace[0]?.at ?? 0)) / 60_000;
   return joined([
     `${count(trace.length)} calls of a chat service, ${minutes.toFixed(0)} minutes of traffic, ` +
@@ -27,7 +27,7 @@ const DEFAULT_WIDTH = 100;
 const MOST_TROUBLES = 20;
 
 /** Tells a person how a run ended: the table, then what was proved, or what is off. */
-export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStream): Shown {
+export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStream): SafeText {
   const mark = result.sound ? styled("green", "✓", out) : styled("red", "✗", out);
   const verdicts = result.sound ? proved(result) : troubles(result);
   return joined([

@@ -1,5 +1,11 @@
-import { joined, ours, type Shown, terminalText } from "../cli/shown.ts";
-import { type Column, renderTable } from "../cli/table.ts";
+import {
+  type Column,
+  joined,
+  renderTable,
+  type SafeText,
+  terminalText,
+  trusted,
+} from "../terminal/index.ts";
 import { formatDollars } from "../trace/index.ts";
 import type { CustomerOutcome, DemoResult, Outcome } from "./result.ts";
 
@@ -31,14 +37,14 @@ const MEASURES: readonly Measure[] = [
  * The table at the end of a run: a column for each customer, and the total. Where that is wider
  * than `width`, a row for each customer, and the total in a table of its own.
  */
-export function renderResult({ customers, total }: DemoResult, width: number): Shown {
+export function renderResult({ customers, total }: DemoResult, width: number): SafeText {
   const all = renderMeasures(customers, total);
   return widthOf(all) <= width
     ? all
     : joined([renderCustomers(customers), renderMeasures([], total)]);
 }
 
-function widthOf(table: Shown): number {
+function widthOf(table: SafeText): number {
   return Math.max(
     ...terminalText(table)
       .split("\n")
@@ -46,22 +52,22 @@ function widthOf(table: Shown): number {
   );
 }
 
-function renderMeasures(shown: readonly CustomerOutcome[], total: Outcome): Shown {
+function renderMeasures(shown: readonly CustomerOutcome[], total: Outcome): SafeText {
   const columns: Column[] = [
-    { name: "measure", title: ours(" "), alignment: "left" },
+    { name: "measure", title: trusted(" "), alignment: "left" },
     ...shown.map(({ name }) => ({ name, alignment: "right" as const })),
     { name: "total", alignment: "right" },
   ];
   const rows = MEASURES.filter(([, show]) => show(total) !== null).map(([measure, show]) => ({
     // Indented, where it is a part of the one above.
-    measure: ours(measure),
+    measure: trusted(measure),
     ...Object.fromEntries(shown.map((customer) => [customer.name, show(customer) ?? ""])),
     total: show(total) ?? "",
   }));
   return renderTable(columns, rows);
 }
 
-function renderCustomers(customers: readonly CustomerOutcome[]): Shown {
+function renderCustomers(customers: readonly CustomerOutcome[]): SafeText {
   const columns = ["customer", "granted", "refused", "credit", "spent", "available"];
   return renderTable(
     columns.map((name) => ({ name, alignment: name === "customer" ? "left" : "right" })),

@@ -1,7 +1,7 @@
 // What people do by hand, with the logins that they have.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { duration } from "../../src/cli/duration.ts";
 import { credit, openWallet, reserve, settle } from "../../src/generated/index.ts";
+import { parseDuration } from "../../src/terminal/duration.ts";
 import { baseledger, type Ended, start } from "../support/cli.ts";
 import { createLedger, type Role, type TestLedger, travelBack } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
@@ -299,14 +299,14 @@ describe("how long a reservation lives", () => {
     ["p1dt2h", 93_600],
   ])("%s is %d seconds", async (text, seconds) => {
     const [row] = await ledger.outsider`
-      select extract(epoch from ${duration(text)}::text::interval)::float8 as seconds`;
+      select extract(epoch from ${parseDuration(text)}::text::interval)::float8 as seconds`;
     expect(row?.seconds).toBe(seconds);
   });
 
   test.each(["", " ", "soon", "5x", "2 months", "-5", "5 5", "1:30", "P", "PT", "1e3", "m", "∞"])(
     "%j says nothing of it",
     (text) => {
-      expect(() => duration(text)).toThrow(/not a time like/);
+      expect(() => parseDuration(text)).toThrow(/not a time like/);
     },
   );
 });

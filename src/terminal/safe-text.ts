@@ -1,49 +1,49 @@
 import { styleText } from "node:util";
 
 /*
- * What may go to a terminal. Ids, keys, reasons and metadata are other people's text: an escape
- * sequence, a line break or an invisible character in one of them could hide or forge lines on the
- * screen of whoever reads it. So a line is made with `text`, which escapes every value that is put
- * into it; what stands in our source, and styles, pass as they are. A string that reaches the
- * output in any other way is escaped as a whole.
+ * What may go to a terminal. Ids, keys, reasons and metadata are untrusted: an escape sequence, a
+ * line break or an invisible character in one of them could hide or forge lines on the screen of
+ * whoever reads it. So lines are made with `text`, which escapes every value that is put into it,
+ * but neither the literal around it nor styles. A string that reaches the output in any other way
+ * is escaped.
  */
-const SHOWN = Symbol("shown");
+const SAFE = Symbol("safe");
 
 /** Text that is safe to write to a terminal. Only this module makes it. */
-export interface Shown {
-  readonly [SHOWN]: string;
+export interface SafeText {
+  readonly [SAFE]: string;
 }
 
-/** A template tag: the values are escaped, unless they are {@link Shown} already. */
+/** A template tag: the values are escaped, unless they are {@link SafeText} already. */
 export function text(
   literals: TemplateStringsArray,
-  ...values: readonly (Shown | string | number | bigint)[]
-): Shown {
-  return ours(literals.map((literal, i) => literal + terminalText(values[i] ?? "")).join(""));
+  ...values: readonly (SafeText | string | number | bigint)[]
+): SafeText {
+  return trusted(literals.map((literal, i) => literal + terminalText(values[i] ?? "")).join(""));
 }
 
-/** Puts parts one after the other, by default as lines. */
-export function joined(parts: readonly (Shown | string)[], separator = "\n"): Shown {
-  return ours(parts.map(terminalText).join(separator));
+/** Joins parts, by default as lines. */
+export function joined(parts: readonly (SafeText | string)[], separator = "\n"): SafeText {
+  return trusted(parts.map(terminalText).join(separator));
 }
 
 /** A value in colours, where the stream has them. */
 export function styled(
   format: Parameters<typeof styleText>[0],
-  value: Shown | string,
+  value: SafeText | string,
   stream: NodeJS.WriteStream = process.stdout,
-): Shown {
-  return ours(styleText(format, terminalText(value), { stream }));
+): SafeText {
+  return trusted(styleText(format, terminalText(value), { stream }));
 }
 
-/** Takes a string as it is: for text that has nothing of anybody else's in it. */
-export function ours(value: string): Shown {
-  return { [SHOWN]: value };
+/** Marks a string as safe: for text with nothing untrusted in it. */
+export function trusted(value: string): SafeText {
+  return { [SAFE]: value };
 }
 
-/** What to write to the terminal. */
-export function terminalText(value: Shown | string | number | bigint): string {
-  return typeof value === "object" ? value[SHOWN] : visible(String(value));
+/** The text to write to a terminal; a plain string is escaped. */
+export function terminalText(value: SafeText | string | number | bigint): string {
+  return typeof value === "object" ? value[SAFE] : visible(String(value));
 }
 
 // Controls, formats (bidirectional, zero-width), lone surrogates, private and unassigned
@@ -58,17 +58,17 @@ const UNSEEN = new RegExp(
 const CONTROLS = new RegExp(`[${UNPRINTABLE}]`, "gu");
 const CONTROLS_IN_JSON = new RegExp(String.raw`(?!\n)[${UNPRINTABLE}]`, "gu");
 
-/** A value as one line in which everything can be seen: the rest is escaped, like `\x1b`. */
+/** Escapes all in a value that cannot be seen, like `\x1b`, so that it is one line. */
 export function visible(value: string): string {
   return value.replace(UNSEEN, escapeOf);
 }
 
-/** A value for a file that may end up on a terminal: as it is, but for what cannot be printed. */
+/** Escapes only what cannot be printed: for a file, which may end up on a terminal. */
 export function printable(value: string): string {
   return value.replace(CONTROLS, escapeOf);
 }
 
-/** JSON that says the same with nothing unprintable in it, but for the line breaks between items. */
+/** Escapes what cannot be printed in JSON, without changing what it means. */
 export function printableJson(json: string): string {
   // Inside of strings, JSON.stringify has escaped line breaks already.
   return json.replace(CONTROLS_IN_JSON, (found) =>

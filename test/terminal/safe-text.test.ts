@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import {
   joined,
-  ours,
   printable,
   printableJson,
   terminalText,
   text,
+  trusted,
   visible,
-} from "../../src/cli/shown.ts";
-import { renderTable } from "../../src/cli/table.ts";
+} from "../../src/terminal/safe-text.ts";
+import { renderTable } from "../../src/terminal/table.ts";
 
 describe("a value is shown in one line in which all can be seen", () => {
   test.each([
@@ -37,7 +37,7 @@ test("JSON says the same with nothing unprintable in it", () => {
 });
 
 test("what a line is made of is escaped, what stands in the source is not", () => {
-  const line = text`\u001b[1m${"\u001b[2K"}${ours("\u001b[0m")}, ${17n}`;
+  const line = text`\u001b[1m${"\u001b[2K"}${trusted("\u001b[0m")}, ${17n}`;
   expect(terminalText(line)).toBe("\u001b[1m\\x1b[2K\u001b[0m, 17");
   expect(terminalText(joined([line, "a\nb"]))).toBe("\u001b[1m\\x1b[2K\u001b[0m, 17\na\\nb");
   expect(terminalText("a\nb")).toBe("a\\nb");

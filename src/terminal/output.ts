@@ -1,12 +1,12 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { EXIT } from "./failure.ts";
-import { printableJson, type Shown, terminalText, text } from "./shown.ts";
+import { EXIT } from "./exit.ts";
+import { printableJson, type SafeText, terminalText, text } from "./safe-text.ts";
 import { type Row, renderTable } from "./table.ts";
 
 /*
- * The one way to standard output and standard error. Whatever comes here as a plain string counts
- * as somebody else's text, and is escaped: lines are made with `text` of shown.ts.
+ * The only way to standard output and standard error. A plain string counts as untrusted here, and
+ * is escaped: lines are made with `text` of safe-text.ts.
  */
 
 let printed = false;
@@ -37,12 +37,12 @@ export function toJson(value: unknown): string {
 }
 
 /** Prints a line for a person. */
-export function printLine(line: Shown | string): void {
+export function printLine(line: SafeText | string): void {
   print(`${terminalText(line)}\n`);
 }
 
-/** Tells a person about trouble, or what a script does not want to read, in one line. */
-export function printError(line: Shown | string): void {
+/** Prints a line for a person to standard error: trouble, or what a script does not read. */
+export function printError(line: SafeText | string): void {
   process.stderr.write(`${terminalText(line)}\n`);
 }
 
@@ -50,6 +50,31 @@ export function printError(line: Shown | string): void {
 export async function printAll(pieces: AsyncIterable<string> | Iterable<string>): Promise<void> {
   printed = true;
   await pipeline(Readable.from(pieces), process.stdout, { end: false });
+}
+
+/** Prints items as a JSON array, as {@link printJson} would if they were all there at once. */
+export async function printJsonArray(pages: AsyncIterable<readonly unknown[]>): Promise<void> {
+  await printAll(arrayPieces(pages));
+}
+
+async function* arrayPieces(pages: AsyncIterable<readonly unknown[]>): AsyncGenerator<string> {
+  let begun = false;
+  for await (const page of pages) {
+    // Without the brackets around it.
+    const items = toJson(page).slice(2, -2);
+    yield `${begun ? ",\n" : "[\n"}${items}`;
+    begun = true;
+  }
+  yield begun ? "\n]\n" : "[]\n";
+}
+
+/** Prints lines for a person, as they come. */
+export async function printLines(lines: AsyncIterable<SafeText>): Promise<void> {
+  await printAll(withLineBreaks(lines));
+}
+
+async function* withLineBreaks(lines: AsyncIterable<SafeText>): AsyncGenerator<string> {
+  for await (const line of lines) yield `${terminalText(line)}\n`;
 }
 
 /** Resolves when all that was printed has been taken. */
@@ -78,13 +103,4 @@ export function printTable(rows: readonly Row[], numbers: readonly string[] = []
     alignment: numbers.includes(name) ? ("right" as const) : ("left" as const),
   }));
   printLine(renderTable(columns, rows));
-}
-
-/** How many decimals show all these amounts exactly: two, where the scale has them, or more. */
-export function decimalsFor(amounts: readonly bigint[], scale: number): number {
-  const least = Math.min(2, scale);
-  return amounts.reduce((most, amount) => {
-    const idle = /0*$/.exec(amount.toString())?.[0].length ?? 0;
-    return amount === 0n ? most : Math.max(most, scale - idle);
-  }, least);
 }

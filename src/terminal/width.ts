@@ -1,5 +1,5 @@
 import { wcswidth } from "simple-wcswidth";
-import { visible } from "./shown.ts";
+import { visible } from "./safe-text.ts";
 
 /** The columns of a terminal that a text takes; it has nothing in it that is not printable. */
 export const widthOf = wcswidth;

@@ -1,4 +1,4 @@
-import { parsedBy } from "./failure.ts";
+import { optionParser } from "./options.ts";
 
 const UNITS = {
   seconds: /^s(ecs?|econds?)?$/i,
@@ -12,14 +12,14 @@ const PARTS = new RegExp(String.raw`^(?:${NUMBER}\s*[a-z]+\s*)+$`, "i");
 const PART = new RegExp(String.raw`(${NUMBER})\s*([a-z]+)`, "gi");
 const ISO_8601 = /^P(?=.)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d{1,6})?S)?)?$/i;
 
-/** What {@link duration} reads, for help. */
+/** What {@link parseDuration} reads, for help. */
 export const DURATIONS = "like 90s, 2m, 1h30m, or '2 minutes'";
 
 /**
- * Reads how long something lasts, and gives the interval as the database reads it: it does the
- * arithmetic, so nothing is rounded here. A number alone is seconds.
+ * Parses an option that is a duration into an interval of PostgreSQL, which does the arithmetic, so
+ * that nothing is rounded here. A number alone is seconds.
  */
-export const duration: (text: string) => string = parsedBy((text) => {
+export const parseDuration: (text: string) => string = optionParser((text) => {
   const given = text.trim();
   if (SECONDS.test(given)) return `${given} seconds`;
   if (ISO_8601.test(given)) return given.toUpperCase();
