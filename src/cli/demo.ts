@@ -1,8 +1,14 @@
 import type { Command } from "commander";
-import { type Connections, connectToForeign, connectToOwn } from "../demo/connections.ts";
-import { createProgress, createSilence, type Progress } from "../demo/progress.ts";
-import { introduce, report } from "../demo/report.ts";
-import { runDemo } from "../demo/run.ts";
+import {
+  type Connections,
+  connectToForeign,
+  connectToOwn,
+  createDemoProgress,
+  type DemoProgress,
+  introduce,
+  report,
+  runDemo,
+} from "../demo/index.ts";
 import { migrate } from "../migrate/index.ts";
 import { EXIT, printError, printJson, printLine } from "../terminal/index.ts";
 import { createRandom, generateTrace, loadTrace, type TracedCall } from "../trace/index.ts";
@@ -22,7 +28,7 @@ export function demoCommand(): Command {
 
 async function runDemoCommand(options: DemoOptions): Promise<void> {
   const began = performance.now();
-  const progress = progressFor(options);
+  const progress = await createDemoProgress(outputOfProgress(options));
   const trace = await traceFor(options);
   progress.step(introduce({ ...options, trace }));
   const result = await withServer(options, progress, (connections) =>
@@ -45,16 +51,14 @@ async function runDemoCommand(options: DemoOptions): Promise<void> {
   process.exitCode = result.sound ? EXIT.fine : EXIT.refused;
 }
 
-function progressFor({ json }: DemoOptions): Progress {
-  if (!json) {
-    return createProgress(process.stdout);
-  }
-  return process.stderr.isTTY ? createProgress(process.stderr) : createSilence();
+function outputOfProgress({ json }: DemoOptions): NodeJS.WriteStream | undefined {
+  if (!json) return process.stdout;
+  return process.stderr.isTTY ? process.stderr : undefined;
 }
 
 async function withServer<T>(
   options: DemoOptions,
-  progress: Progress,
+  progress: DemoProgress,
   use: (connections: Connections) => Promise<T>,
 ): Promise<T> {
   const own = isEmbedded(options);
