@@ -95,17 +95,17 @@ function label(name: string): SafeText {
   return trusted(name.slice(0, NAME_WIDTH).padEnd(NAME_WIDTH));
 }
 
-function summaryOf({ planned, sent, funds }: RunState, seconds: number): string {
+function summaryOf({ planned, sent, funds }: RunState, seconds: number): SafeText {
   const sum = (of: "available" | "reserved" | "spent"): string =>
     formatDollars(
       funds.reduce((total, customer) => total + customer[of], 0n),
       2,
     );
   const done = formatNumber(sent.granted + sent.refused);
-  return (
+  return trusted(
     `${seconds.toFixed(0).padStart(4)} s  ${done} of ${formatNumber(planned)} calls: ` +
-    `${describeCalls(sent)}; ` +
-    `spent ${sum("spent")}, held ${sum("reserved")}, free ${sum("available")}`
+      `${describeCalls(sent)}; ` +
+      `spent ${sum("spent")}, held ${sum("reserved")}, free ${sum("available")}`,
   );
 }
 
