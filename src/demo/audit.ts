@@ -14,10 +14,10 @@ export interface CustomerResult extends Counters {
   readonly name: string;
 }
 
-/** What the ledger says of a customer, held against what the agents know they sent. */
+/** What the audit of a customer has found. */
 export interface CustomerAudit {
   readonly result: CustomerResult;
-  /** What differs, in words; empty if all is well. */
+  /** In words; empty if the ledger is sound. */
   readonly problems: readonly string[];
 }
 
@@ -50,7 +50,7 @@ function compare(sent: Counters, found: Counters): string[] {
     ...sent,
     available: sent.credited - sent.spent,
     events: expectedEvents(sent),
-    // The agents cannot know who swept.
+    // The agents cannot know this one.
     expiredByJob: found.expiredByJob,
   };
   const problems = differingCounters(expected, found).map(
@@ -82,7 +82,7 @@ function readJournal(
     const hold = holds.get(reservation);
     replayed = addMoves(replayed, movesOf(line, hold ?? 0n));
     countEvent(counted, line, hold, expiryJob);
-    // The agents settle once and in full: whatever follows a reservation ends it.
+    // The demo settles once and extends nothing: the next event of a reservation ends it.
     if (line.event === "reserved") holds.set(reservation, line.amount ?? 0n);
     else holds.delete(reservation);
     // What follows the first flaw differs only because of it.
@@ -121,7 +121,7 @@ function countEvent(
   if (event === "settled") {
     const excess = (amount ?? 0n) - (hold ?? 0n);
     counted.overage += excess > 0n ? excess : 0n;
-    // What holds nothing any more had expired before.
+    // A reservation that holds nothing had expired.
     if (hold === undefined) counted.late += 1;
     else if (excess > 0n) counted.over += 1;
   }

@@ -42,7 +42,7 @@ const ALL = {
   late: booked(count("settled late")),
   credited: booked(dollars("credit")),
   spent: booked(dollars("spent")),
-  /** Spent beyond a reservation: the excess of the over, and all of the late. */
+  /** Spent beyond reservations: the excess of those settled over, and all of those settled late. */
   overage: booked(dollars("  beyond reservations")),
   reserved: booked(dollars("still reserved")),
   available: booked(dollars("available")),
@@ -72,7 +72,7 @@ export function mergeCounters(sent: Counters, found: Counters): Counters {
   return Object.fromEntries(merged) as Counters;
 }
 
-/** The numbers of the ledger that are not as expected. */
+/** The numbers of the ledger that are not what was expected. */
 export function differingCounters(expected: Counters, found: Counters): Name[] {
   return NAMES.filter((name) => COUNTERS[name].booked && expected[name] !== found[name]);
 }
@@ -82,7 +82,7 @@ export function labelOf(name: Name): string {
   return COUNTERS[name].label ?? name;
 }
 
-/** Writes a counter for a person; a number that is not known is empty. */
+/** Formats a counter for the table; empty if its number is not known. */
 export function formatCounter<N extends Name>(name: N, counters: Readonly<Counters>): string {
   return COUNTERS[name].format(counters[name]);
 }
@@ -122,7 +122,7 @@ export interface Customer {
   readonly name: string;
   /** From the commands sent and the answers they got; what only the ledger knows is zero. */
   readonly sent: Counters;
-  /** What should never happen, in words. */
+  /** What should never have happened, in words. */
   readonly surprises: string[];
 }
 

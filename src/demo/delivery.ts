@@ -11,7 +11,7 @@ export type Command = (sql: Sql) => Promise<Receipt>;
 /** The answer to a command: a receipt, or why there were no funds for it. */
 export type Answer = Receipt | InsufficientFundsError;
 
-/** Sends a command, with the faults that its call was drawn, and returns the final answer. */
+/** Sends a command, first with a lost answer if it has one, and returns the final answer. */
 export type Deliver = (
   customer: Customer,
   command: Command,
@@ -26,12 +26,12 @@ export function createDelivery(connections: Connections): Deliver {
   return async (customer, command, lost) => {
     commands += 1;
     const twice = commands % SENT_TWICE_EVERY === 0;
-    const broken = lost && (await lose(connections, customer, command, lost));
+    const broken = lost && (await loseAnswer(connections, customer, command, lost));
     const answers = await send(connections, customer, command, twice);
     if (broken && !answers.some(isReceipt)) {
       // The first send may still be on its way, and be granted after the retry was refused: a
       // refusal is final only when the server has let go of the broken connection.
-      await connections.gone(broken);
+      await broken.ended();
       answers.push(await answerTo(command, connections.agents));
     }
     return conclude(customer, answers, { twice, lost: lost !== undefined });
@@ -43,7 +43,7 @@ export function isReceipt(answer: Answer): answer is Receipt {
   return !(answer instanceof InsufficientFundsError);
 }
 
-async function lose(
+async function loseAnswer(
   connections: Connections,
   { sent }: Customer,
   command: Command,
@@ -56,22 +56,22 @@ async function lose(
   }
   sent.lostByCut += 1;
   const line = await connections.open();
-  const unheard = command(line.sql).catch(() => undefined);
+  const ignored = command(line.sql).catch(() => undefined);
   await delay(lost.afterMs);
   await line.cut();
-  await unheard;
+  await ignored;
   return line;
 }
 
 async function send(
-  { agents, seconds }: Connections,
+  { agents, duplicates }: Connections,
   { sent }: Customer,
   command: Command,
   twice: boolean,
 ): Promise<Answer[]> {
   if (!twice) return [await answerTo(command, agents)];
   sent.sentTwice += 1;
-  return Promise.all([answerTo(command, agents), answerTo(command, seconds)]);
+  return Promise.all([answerTo(command, agents), answerTo(command, duplicates)]);
 }
 
 async function answerTo(command: Command, sql: Sql): Promise<Answer> {
@@ -95,7 +95,11 @@ function conclude(
     return answers[0] as Answer;
   }
   const fresh = receipts.filter(({ replayed }) => !replayed).length;
-  if (fresh > 1 || (fresh === 0 && !how.lost) || receipts.some((other) => !same(first, other))) {
+  if (
+    fresh > 1 ||
+    (fresh === 0 && !how.lost) ||
+    receipts.some((other) => !areEqual(first, other))
+  ) {
     surprises.push(`${first.idempotencyKey}: one command, but not one receipt`);
   }
   if (how.twice && receipts.length > 1) sent.duplicatesAbsorbed += 1;
@@ -103,7 +107,7 @@ function conclude(
   return first;
 }
 
-function same(one: Receipt, other: Receipt): boolean {
+function areEqual(one: Receipt, other: Receipt): boolean {
   const fields = ["seq", "event", "amount", "available", "reserved", "spent"] as const;
   return fields.every((field) => one[field] === other[field]);
 }

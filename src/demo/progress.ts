@@ -20,16 +20,12 @@ export interface RunState {
   readonly planned: number;
   /** By all customers. */
   readonly sent: Counters;
+  /** Of each customer, as the ledger has them at this moment. */
   readonly funds: readonly Funds[];
 }
 
-/** The funds of one customer, as the ledger has them at this moment. */
-export interface Funds {
-  readonly name: string;
-  readonly available: NanoDollars;
-  readonly reserved: NanoDollars;
-  readonly spent: NanoDollars;
-}
+type Account = "available" | "reserved" | "spent";
+type Funds = Readonly<{ name: string } & Pick<Counters, Account>>;
 
 /** Shows how far the demo is. */
 export interface DemoProgress {
@@ -96,11 +92,10 @@ function label(name: string): SafeText {
 }
 
 function summaryOf({ planned, sent, funds }: RunState, seconds: number): SafeText {
-  const sum = (of: "available" | "reserved" | "spent"): string =>
-    formatDollars(
-      funds.reduce((total, customer) => total + customer[of], 0n),
-      2,
-    );
+  const sum = (of: Account): string => {
+    const nano = funds.reduce((total, customer) => total + customer[of], 0n);
+    return formatDollars(nano, 2);
+  };
   const done = formatNumber(sent.granted + sent.refused);
   return trusted(
     `${seconds.toFixed(0).padStart(4)} s  ${done} of ${formatNumber(planned)} calls: ` +

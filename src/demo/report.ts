@@ -9,19 +9,12 @@ import {
   text,
   trusted,
 } from "../terminal/index.ts";
-import { formatDollars, type TracedCall } from "../trace/index.ts";
+import { formatDollars } from "../trace/index.ts";
 import type { CustomerResult } from "./audit.ts";
 import { type Counters, formatCounter, labelOf, SHOWN } from "./counters.ts";
-import type { DemoResult } from "./run.ts";
+import type { DemoResult, RunOptions } from "./run.ts";
 
-/** What is reported of a run before it begins. */
-export interface Introduction {
-  readonly trace: readonly TracedCall[];
-  readonly customers: number;
-  readonly agents: number;
-  readonly speed: number;
-  readonly seed: number;
-}
+type Introduction = Pick<RunOptions, "trace" | "customers" | "agents" | "speed" | "seed">;
 
 /** Describes in two lines what is going to happen. */
 export function introduce({ trace, customers, agents, speed, seed }: Introduction): SafeText {
@@ -35,10 +28,10 @@ export function introduce({ trace, customers, agents, speed, seed }: Introductio
 }
 
 const DEFAULT_WIDTH = 100;
-// A ledger that is off in one way is so at many places.
+// One error in the ledger shows at many places.
 const MOST_TROUBLES = 20;
 
-/** Reports how a run ended: the table, then what was proved, or what is off. */
+/** Reports how a run ended: the table, then what was proved, or what is wrong. */
 export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStream): SafeText {
   const mark = result.sound ? styled("green", "✓", out) : styled("red", "✗", out);
   const verdicts = result.sound ? proved(result) : troubles(result);

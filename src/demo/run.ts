@@ -8,30 +8,26 @@ import {
   statement,
   verify,
 } from "../generated/index.ts";
-import { createRandom, longestAnswer, type Price, type TracedCall } from "../trace/index.ts";
+import { createRandom, type TracedCall } from "../trace/index.ts";
 import { startWorker, type WorkerLogger } from "../worker/index.ts";
 import { runAgents } from "./agents.ts";
 import { auditCustomer, type CustomerAudit, type CustomerResult, expectedEvents } from "./audit.ts";
 import type { Connections } from "./connections.ts";
 import { type Counters, type Customer, createCustomer, sumCounters } from "./counters.ts";
-import { type Credit, creditOf, type PlannedCall, planCalls } from "./plan.ts";
+import { type Credit, creditOf, type PlannedCall, type PlanOptions, planCalls } from "./plan.ts";
 import type { DemoProgress, RunState } from "./progress.ts";
 
-/** What a run is made of. */
-export interface RunOptions {
+/** The options of a run. */
+export interface RunOptions extends PlanOptions {
   readonly connections: Connections;
   readonly trace: readonly TracedCall[];
   /** The file that the trace came from. */
   readonly traceFile: string | undefined;
   readonly seed: number;
-  readonly price: Price;
-  readonly customers: number;
   readonly agents: number;
   readonly credit: Credit;
-  /** How many times faster than the trace's clock. */
-  readonly speed: number;
   readonly progress: DemoProgress;
-  /** Gets the trouble that the expiry job has. */
+  /** Of the expiry job. */
   readonly logger: WorkerLogger;
 }
 
@@ -55,15 +51,13 @@ export interface DemoResult {
 
 const LOOK_EVERY_MS = 250;
 const LOOK_FOR_EXPIRY_EVERY_MS = 50;
-// The last of the dying holds for 3 s, and the expiry job wakes once a second.
+// The last reservation of a dead agent lives for 3 s, and the expiry job wakes once a second.
 const EXPIRY_WITHIN_MS = 15_000;
 
 /** Opens the wallets, runs the agents, waits for the last deadline, and audits it all. */
 export async function runDemo(options: RunOptions): Promise<DemoResult> {
   const { connections, progress, trace, seed } = options;
-  // Agents let the model answer as long as the longest answer in the trace.
-  const planOptions = { ...options, maxOutput: longestAnswer(trace) };
-  const plan = planCalls(trace, planOptions, createRandom(seed));
+  const plan = planCalls(trace, options, createRandom(seed));
   const customers = await openWallets(options, plan);
   const worker = await startWorker({ url: connections.workerUrl, logger: options.logger });
   const began = performance.now();

@@ -239,7 +239,7 @@ describe("the check", () => {
 describe("the plan", () => {
   const trace = [...generateTrace(createRandom(1), 20_000)];
   const price = { input: 2_500n, output: 10_000n };
-  const options = { price, customers: 5, maxOutput: 1_000, speed: 100 };
+  const options = { price, customers: 5, speed: 100 };
   const plan = planCalls(trace, options, createRandom(1));
   const share = (is: (call: PlannedCall) => unknown): number =>
     plan.filter(is).length / plan.length;
