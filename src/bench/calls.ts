@@ -1,5 +1,4 @@
-import { costOf, type Price } from "../demo/pricing.ts";
-import type { TracedCall } from "../demo/trace.ts";
+import { costOf, type Price, type TracedCall } from "../trace/index.ts";
 
 /** A call of a model: what is reserved for it, and what it costs in the end. */
 export interface Call {

@@ -2,11 +2,14 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { type BenchOptions, PARTS, type Part } from "../bench/bench.ts";
 import { callsOf } from "../bench/calls.ts";
 import { runBench } from "../bench/run.ts";
-import { generateTrace } from "../demo/generate-trace.ts";
-import { parsePrice } from "../demo/pricing.ts";
-import { createRandom } from "../demo/random.ts";
-import { readTrace, type TracedCall } from "../demo/trace.ts";
 import { EXIT, printJson, wholeNumber } from "../terminal/index.ts";
+import {
+  createRandom,
+  generateTrace,
+  parsePrice,
+  readTrace,
+  type TracedCall,
+} from "../trace/index.ts";
 import { printBench } from "./bench-print.ts";
 import { createBenchProgress } from "./bench-progress.ts";
 

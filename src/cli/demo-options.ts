@@ -1,8 +1,8 @@
 import { randomInt } from "node:crypto";
 import { Command, Option } from "commander";
 import type { Credit } from "../demo/plan.ts";
-import { parseDollars, parsePrice } from "../demo/pricing.ts";
 import { optionParser, wholeNumber } from "../terminal/index.ts";
+import { parseDollars, parsePrice } from "../trace/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions } from "./database.ts";
 
 /** What one can ask of the demo. */

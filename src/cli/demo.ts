@@ -1,13 +1,11 @@
 import type { Command } from "commander";
 import { type Connections, connectToForeign, connectToOwn } from "../demo/connections.ts";
-import { generateTrace } from "../demo/generate-trace.ts";
 import { createProgress, createSilence, type Progress } from "../demo/progress.ts";
-import { createRandom } from "../demo/random.ts";
 import { introduce, report } from "../demo/report.ts";
 import { runDemo } from "../demo/run.ts";
-import { readTrace, type TracedCall } from "../demo/trace.ts";
 import { migrate } from "../migrate/index.ts";
 import { EXIT, printError, printJson, printLine } from "../terminal/index.ts";
+import { createRandom, generateTrace, readTrace, type TracedCall } from "../trace/index.ts";
 import { isEmbedded, open } from "./database.ts";
 import { type DemoOptions, demoOptions } from "./demo-options.ts";
 

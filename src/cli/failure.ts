@@ -1,8 +1,8 @@
 import { CommanderError } from "commander";
-import { TraceError } from "../demo/trace.ts";
 import { classifyError } from "../errors/classify.ts";
 import { LedgerError } from "../errors/index.ts";
 import { EXIT, type ExitCode } from "../terminal/index.ts";
+import { TraceError } from "../trace/index.ts";
 import { type Denomination, tellRefusal } from "./refusal.ts";
 
 /** Why a command failed. */

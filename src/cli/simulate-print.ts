@@ -1,8 +1,7 @@
-import { formatDollars } from "../demo/pricing.ts";
-import type { Assumptions } from "../simulate/moments.ts";
-import { plotFunds, plotLegend } from "../simulate/plot.ts";
-import type { Simulation, Sum } from "../simulate/simulate.ts";
+import type { Assumptions, Simulation, Sum } from "../simulate/index.ts";
+import { plotFunds, plotLegend } from "../simulate/index.ts";
 import { printLine, styled, text, trusted } from "../terminal/index.ts";
+import { formatDollars } from "../trace/index.ts";
 
 const MOST_COLUMNS = 110;
 const COLUMNS_OF_A_FILE = 100;

@@ -1,9 +1,14 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type NanoDollars, parseDollars, parsePrice } from "../demo/pricing.ts";
-import { readTrace, type TracedCall } from "../demo/trace.ts";
-import type { Assumptions } from "../simulate/moments.ts";
-import { simulate, sufficientCredit } from "../simulate/simulate.ts";
+import type { Assumptions } from "../simulate/index.ts";
+import { simulate, sufficientCredit } from "../simulate/index.ts";
 import { optionParser, printJson, wholeNumber } from "../terminal/index.ts";
+import {
+  type NanoDollars,
+  parseDollars,
+  parsePrice,
+  readTrace,
+  type TracedCall,
+} from "../trace/index.ts";
 import { printSimulation } from "./simulate-print.ts";
 
 interface Options {

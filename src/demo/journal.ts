@@ -1,5 +1,5 @@
 import type { StatementLine } from "../generated/index.ts";
-import type { NanoDollars } from "./pricing.ts";
+import type { NanoDollars } from "../trace/index.ts";
 
 /** The events of one wallet, counted, and its balances worked out from them alone. */
 export interface Journal {

@@ -1,6 +1,10 @@
-import { costOf, type NanoDollars, type Price } from "./pricing.ts";
-import type { Random } from "./random.ts";
-import type { TracedCall } from "./trace.ts";
+import {
+  costOf,
+  type NanoDollars,
+  type Price,
+  type Random,
+  type TracedCall,
+} from "../trace/index.ts";
 
 /** How a call ends: as it should, or in one of the ways life has. */
 export type Fate = "settles" | "over" | "late" | "dies" | "cancels";

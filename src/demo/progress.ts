@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { MultiBar, type Options, Presets, type SingleBar } from "cli-progress";
 import { type SafeText, terminalText } from "../terminal/index.ts";
-import { formatDollars, type NanoDollars } from "./pricing.ts";
+import { formatDollars, type NanoDollars } from "../trace/index.ts";
 
 /** How far the run is. */
 export interface Snapshot {

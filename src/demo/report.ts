@@ -1,8 +1,7 @@
 import { joined, type SafeText, styled, text } from "../terminal/index.ts";
-import { formatDollars } from "./pricing.ts";
+import { formatDollars, type TracedCall } from "../trace/index.ts";
 import type { DemoResult } from "./result.ts";
 import { renderResult } from "./table.ts";
-import type { TracedCall } from "./trace.ts";
 
 /** What is told of a run before it begins. */
 export interface Introduction {

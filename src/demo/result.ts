@@ -1,6 +1,6 @@
 import type { Discrepancy, WalletBalance } from "../generated/index.ts";
+import type { NanoDollars } from "../trace/index.ts";
 import type { Journal } from "./journal.ts";
-import type { NanoDollars } from "./pricing.ts";
 import type { Tally } from "./tally.ts";
 
 /** What happened, in counts and nano-dollars; of one customer or of all. */

@@ -8,6 +8,7 @@ import {
   statement,
   verify,
 } from "../generated/index.ts";
+import { createRandom, type NanoDollars, type Price, type TracedCall } from "../trace/index.ts";
 import { startWorker, type WorkerLogger } from "../worker/index.ts";
 import { runAgents } from "./agents.ts";
 import { checkCustomer } from "./check.ts";
@@ -15,12 +16,9 @@ import type { Connections } from "./connections.ts";
 import { createDelivery } from "./delivery.ts";
 import { readJournal } from "./journal.ts";
 import { type Credit, creditOf, type PlannedCall, type PlanOptions, planCalls } from "./plan.ts";
-import type { NanoDollars, Price } from "./pricing.ts";
 import type { CustomerSnapshot, Progress, Snapshot } from "./progress.ts";
-import { createRandom } from "./random.ts";
 import { type CustomerOutcome, type DemoResult, outcomeOf, totalOf } from "./result.ts";
 import { emptyTally, expectedEvents, type Tally } from "./tally.ts";
-import type { TracedCall } from "./trace.ts";
 
 /** What a run is made of. */
 export interface RunOptions {

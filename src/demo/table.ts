@@ -6,7 +6,7 @@ import {
   terminalText,
   trusted,
 } from "../terminal/index.ts";
-import { formatDollars } from "./pricing.ts";
+import { formatDollars } from "../trace/index.ts";
 import type { CustomerOutcome, DemoResult, Outcome } from "./result.ts";
 
 /** Shows null for what a run does not know. */

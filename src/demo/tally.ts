@@ -1,4 +1,4 @@
-import type { NanoDollars } from "./pricing.ts";
+import type { NanoDollars } from "../trace/index.ts";
 
 /**
  * What the demo itself knows of one customer, from the commands it sent and the answers it got.

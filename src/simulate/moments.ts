@@ -1,5 +1,4 @@
-import { costOf, type NanoDollars, type Price } from "../demo/pricing.ts";
-import type { TracedCall } from "../demo/trace.ts";
+import { costOf, type NanoDollars, type Price, type TracedCall } from "../trace/index.ts";
 
 /** What is assumed of the calls of a trace, which tells their start and their tokens only. */
 export interface Assumptions {

@@ -1,5 +1,4 @@
-import { costOf, type NanoDollars } from "../demo/pricing.ts";
-import type { TracedCall } from "../demo/trace.ts";
+import { costOf, type NanoDollars, type TracedCall } from "../trace/index.ts";
 import { createModel, type Funds, type Model } from "./model.ts";
 import { type Assumptions, durationMs, holdOf, type Moment, momentsOf } from "./moments.ts";
 

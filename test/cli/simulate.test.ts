@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createRandom } from "../../src/demo/random.ts";
 import {
   balance,
   cancel,
@@ -14,6 +13,7 @@ import {
   settle,
 } from "../../src/index.ts";
 import { createModel } from "../../src/simulate/model.ts";
+import { createRandom } from "../../src/trace/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { createDatabase } from "../support/server.ts";
 

@@ -4,12 +4,11 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkCustomer } from "../../src/demo/check.ts";
-import { generateTrace } from "../../src/demo/generate-trace.ts";
 import { type Journal, readJournal } from "../../src/demo/journal.ts";
 import { creditOf, type PlannedCall, planCalls } from "../../src/demo/plan.ts";
-import { createRandom } from "../../src/demo/random.ts";
 import { emptyTally, type Tally } from "../../src/demo/tally.ts";
 import type { StatementLine } from "../../src/generated/index.ts";
+import { createRandom, generateTrace } from "../../src/trace/index.ts";
 import { baseledger, type Ended } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 

@@ -12,27 +12,26 @@ export interface Price {
 /** Decimals of a dollar in nano-dollars. */
 const SCALE = 9;
 // A dollar for a million tokens is 1,000 nano-dollars for one.
-const DECIMALS_OF_A_LIST_PRICE = 3;
+const SCALE_OF_A_LIST_PRICE = 3;
 
 /**
  * Reads a list price, dollars for a million tokens, as nano-dollars for one token.
  *
- * No floating point is involved, and a price that is not a whole number of nano-dollars a token
- * (more than three decimals) is refused instead of rounded.
+ * A price that is not a whole number of nano-dollars a token (more than three decimals) is refused
+ * instead of rounded.
  */
 export function parsePrice(text: string): NanoDollars {
-  const match = /^(\d{1,9})(?:\.(\d+))?$/.exec(text.trim());
-  if (!match) {
+  const digits = text.trim();
+  if (!/^\d{1,9}(\.\d{1,40})?$/.test(digits)) {
     throw new RangeError(`"${text}" is not a price: write dollars per million tokens, like 2.50`);
   }
-  const fraction = (match[2] ?? "").replace(/0+$/, "");
-  if (fraction.length > DECIMALS_OF_A_LIST_PRICE) {
+  if (/\.\d{3}\d*[1-9]/.test(digits)) {
     throw new RangeError(
       `$${text} per million tokens is not a whole number of nano-dollars a token: ` +
-        `use at most ${DECIMALS_OF_A_LIST_PRICE} decimals`,
+        `use at most ${SCALE_OF_A_LIST_PRICE} decimals`,
     );
   }
-  return BigInt(`${match[1]}${fraction.padEnd(DECIMALS_OF_A_LIST_PRICE, "0")}`);
+  return parseAmount(digits, SCALE_OF_A_LIST_PRICE);
 }
 
 /** The exact cost of one call. */
@@ -40,7 +39,7 @@ export function costOf(price: Price, inputTokens: number, outputTokens: number):
   return BigInt(inputTokens) * price.input + BigInt(outputTokens) * price.output;
 }
 
-/** Reads an amount of dollars such as `12.50`; nine decimals are exact, more are refused. */
+/** Reads an amount of dollars such as `12.50`: at most nine decimals, so that nothing is rounded. */
 export function parseDollars(text: string): NanoDollars {
   const digits = text.trim().replace(/^\$/, "");
   if (!/^\d{1,9}(\.\d{1,9})?$/.test(digits)) {
@@ -49,7 +48,7 @@ export function parseDollars(text: string): NanoDollars {
   return parseAmount(digits, SCALE);
 }
 
-/** Shows nano-dollars as dollars, rounded half away from zero to `decimals`. */
+/** Formats nano-dollars as dollars, rounded half away from zero to `decimals`. */
 export function formatDollars(nano: NanoDollars, decimals = 4): string {
   return formatAmount(nano, SCALE, { decimals, grouping: true }).replace(/^-?/, "$&$$");
 }

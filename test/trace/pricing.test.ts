@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { costOf, formatDollars, parseDollars, parsePrice } from "../../src/demo/pricing.ts";
+import { costOf, formatDollars, parseDollars, parsePrice } from "../../src/trace/pricing.ts";
 
 test.each([
   ["2.50", 2500n],

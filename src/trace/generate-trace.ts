@@ -1,5 +1,5 @@
 import type { Random } from "./random.ts";
-import type { TracedCall } from "./trace.ts";
+import type { TracedCall } from "./read-trace.ts";
 
 /** One log-normal part of a mixture: its share, its median and the spread of its logarithm. */
 interface LogNormal {

@@ -53,6 +53,24 @@ export async function* readTrace(path: string): AsyncGenerator<TracedCall> {
   }
 }
 
+/** Reads a trace into memory: the first `most` calls of it. */
+export async function loadTrace(
+  path: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<TracedCall[]> {
+  const calls: TracedCall[] = [];
+  for await (const call of readTrace(path)) {
+    calls.push(call);
+    if (calls.length === most) break;
+  }
+  return calls;
+}
+
+/** The most output tokens that a call of a trace has, and at least one. */
+export function longestAnswer(trace: readonly TracedCall[]): number {
+  return trace.reduce((most, { outputTokens }) => Math.max(most, outputTokens), 1);
+}
+
 interface ParsedRow {
   readonly record: Row;
   readonly info: Info;
