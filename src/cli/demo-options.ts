@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { Command, Option } from "commander";
-import type { Credit } from "../demo/plan.ts";
+import type { Credit } from "../demo/index.ts";
 import { optionParser, wholeNumber } from "../terminal/index.ts";
 import { parseDollars, parsePrice } from "../trace/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions } from "./database.ts";

@@ -1,11 +1,17 @@
 import type { Command } from "commander";
-import { type Connections, connectToForeign, connectToOwn } from "../demo/connections.ts";
-import { createProgress, createSilence, type Progress } from "../demo/progress.ts";
-import { introduce, report } from "../demo/report.ts";
-import { runDemo } from "../demo/run.ts";
+import {
+  type Connections,
+  connectToForeign,
+  connectToOwn,
+  createDemoProgress,
+  type DemoProgress,
+  introduce,
+  report,
+  runDemo,
+} from "../demo/index.ts";
 import { migrate } from "../migrate/index.ts";
 import { EXIT, printError, printJson, printLine } from "../terminal/index.ts";
-import { createRandom, generateTrace, readTrace, type TracedCall } from "../trace/index.ts";
+import { createRandom, generateTrace, loadTrace, type TracedCall } from "../trace/index.ts";
 import { isEmbedded, open } from "./database.ts";
 import { type DemoOptions, demoOptions } from "./demo-options.ts";
 
@@ -22,8 +28,8 @@ export function demoCommand(): Command {
 
 async function runDemoCommand(options: DemoOptions): Promise<void> {
   const began = performance.now();
-  const progress = progressFor(options);
-  const trace = await loadTrace(options);
+  const progress = await createDemoProgress(outputOfProgress(options));
+  const trace = await traceFor(options);
   progress.step(introduce({ ...options, trace }));
   const result = await withServer(options, progress, (connections) =>
     runDemo({
@@ -45,16 +51,14 @@ async function runDemoCommand(options: DemoOptions): Promise<void> {
   process.exitCode = result.sound ? EXIT.fine : EXIT.refused;
 }
 
-function progressFor({ json }: DemoOptions): Progress {
-  if (!json) {
-    return createProgress(process.stdout);
-  }
-  return process.stderr.isTTY ? createProgress(process.stderr) : createSilence();
+function outputOfProgress({ json }: DemoOptions): NodeJS.WriteStream | undefined {
+  if (!json) return process.stdout;
+  return process.stderr.isTTY ? process.stderr : undefined;
 }
 
 async function withServer<T>(
   options: DemoOptions,
-  progress: Progress,
+  progress: DemoProgress,
   use: (connections: Connections) => Promise<T>,
 ): Promise<T> {
   const own = isEmbedded(options);
@@ -90,15 +94,9 @@ async function install(url: string, own: boolean): Promise<void> {
   }
 }
 
-async function loadTrace(options: DemoOptions): Promise<TracedCall[]> {
-  if (!options.trace) {
-    // A stream of chance of its own, so that the calls do not hang on what befalls them.
-    return [...generateTrace(createRandom(~options.seed), options.calls ?? GENERATED_CALLS)];
-  }
-  const calls: TracedCall[] = [];
-  for await (const call of readTrace(options.trace)) {
-    calls.push(call);
-    if (calls.length === options.calls) break;
-  }
-  return calls;
+async function traceFor({ trace, calls, seed }: DemoOptions): Promise<TracedCall[]> {
+  // A separate random stream: faults must not change the calls.
+  return trace
+    ? loadTrace(trace, calls)
+    : [...generateTrace(createRandom(~seed), calls ?? GENERATED_CALLS)];
 }

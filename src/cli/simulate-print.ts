@@ -1,5 +1,10 @@
-import type { Assumptions, Simulation, Sum } from "../simulate/index.ts";
-import { plotFunds, plotLegend } from "../simulate/index.ts";
+import {
+  type Assumptions,
+  plotFunds,
+  plotLegend,
+  type Simulation,
+  type Sum,
+} from "../simulate/index.ts";
 import { printLine, styled, text, trusted } from "../terminal/index.ts";
 import { formatDollars } from "../trace/index.ts";
 

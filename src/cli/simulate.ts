@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { Assumptions } from "../simulate/index.ts";
-import { simulate, sufficientCredit } from "../simulate/index.ts";
+import { type Assumptions, simulate, sufficientCredit } from "../simulate/index.ts";
 import { optionParser, printJson, wholeNumber } from "../terminal/index.ts";
 import {
+  loadTrace,
+  longestAnswer,
   type NanoDollars,
   parseDollars,
   parsePrice,
-  readTrace,
   type TracedCall,
 } from "../trace/index.ts";
 import { printSimulation } from "./simulate-print.ts";
@@ -74,7 +74,7 @@ function positive(text: string): number {
 }
 
 async function runSimulation(options: Options): Promise<void> {
-  const calls = await load(options.trace);
+  const calls = await loadTrace(options.trace);
   const assumptions = assume(options, calls);
   const simulation = simulate(calls, options.credit, assumptions);
   const sufficient = sufficientCredit(calls, assumptions);
@@ -86,17 +86,10 @@ async function runSimulation(options: Options): Promise<void> {
   }
 }
 
-async function load(file: string): Promise<TracedCall[]> {
-  const calls: TracedCall[] = [];
-  for await (const call of readTrace(file)) calls.push(call);
-  return calls;
-}
-
 function assume(options: Options, calls: readonly TracedCall[]): Assumptions {
-  const most = calls.reduce((found, { outputTokens }) => Math.max(found, outputTokens), 1);
   return {
     price: { input: options.priceIn, output: options.priceOut },
-    maxOutput: options.maxOutput ?? most,
+    maxOutput: options.maxOutput ?? longestAnswer(calls),
     overhead: options.overhead,
     ttlMs: options.ttl * 1000,
     tokensPerSecond: options.tokensPerSecond,

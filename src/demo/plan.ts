@@ -47,10 +47,14 @@ export interface PlanOptions {
   readonly speed: number;
 }
 
-const OVER = 0.03;
-const LATE = 0.02;
-const DIES = 0.02;
-const CANCELS = 0.03;
+const SHARES: Readonly<Record<Fate, number>> = {
+  over: 0.03,
+  late: 0.02,
+  dies: 0.02,
+  cancels: 0.03,
+  settles: 0.9,
+};
+const FATES = Object.keys(SHARES) as Fate[];
 const LOST_ANSWERS = 0.04;
 
 // Long enough that no healthy call can miss it, however slow the machine.
@@ -70,10 +74,11 @@ export function planCalls(
   random: Random,
 ): PlannedCall[] {
   const start = trace[0]?.at ?? 0;
-  const pickCustomer = customerPicker(options.customers, random);
+  // A few customers cause most of the traffic, as in life: the n-th has 1/√n of the first's.
+  const weights = Array.from({ length: options.customers }, (_, n) => 1 / Math.sqrt(n + 1));
   return trace.map((call, index) => ({
     id: `call-${String(index + 1).padStart(6, "0")}`,
-    customer: pickCustomer(),
+    customer: random.weighted(weights),
     arrivesAt: (call.at - start) / options.speed,
     takesMs: (FIRST_TOKEN_MS + TOKEN_MS * call.outputTokens) / options.speed,
     cost: costOf(options.price, call.inputTokens, call.outputTokens),
@@ -81,20 +86,6 @@ export function planCalls(
     losesEnd: drawLoss(random),
     ...drawFate(call, options, random),
   }));
-}
-
-// A few customers bring most of the traffic, as they do: the n-th one 1/√n of the first.
-function customerPicker(customers: number, random: Random): () => number {
-  const weights = Array.from({ length: customers }, (_, index) => 1 / Math.sqrt(index + 1));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return () => {
-    let rest = random.uniform() * total;
-    const found = weights.findIndex((weight) => {
-      rest -= weight;
-      return rest < 0;
-    });
-    return found < 0 ? customers - 1 : found;
-  };
 }
 
 function drawLoss(random: Random): LostAnswer | undefined {
@@ -111,7 +102,7 @@ function drawFate(
   { price, maxOutput }: PlanOptions,
   random: Random,
 ): Pick<PlannedCall, "fate" | "hold" | "ttlSeconds" | "lateByMs"> {
-  const fate = pickFate(random.uniform());
+  const fate = FATES[random.weighted(Object.values(SHARES))] as Fate;
   const worstCase = atLeastOne(costOf(price, call.inputTokens, maxOutput));
   // Who goes over has counted with a wrong tokenizer, and reserved three fifths of the cost.
   const tooLittle = (costOf(price, call.inputTokens, call.outputTokens) * 3n) / 5n;
@@ -122,14 +113,6 @@ function drawFate(
     // Half come right at the deadline, to race the sweeper; half when it has long been there.
     lateByMs: random.chance(0.5) ? random.integer(2, 20) : random.integer(300, 800),
   };
-}
-
-function pickFate(draw: number): Fate {
-  if (draw < OVER) return "over";
-  if (draw < OVER + LATE) return "late";
-  if (draw < OVER + LATE + DIES) return "dies";
-  if (draw < OVER + LATE + DIES + CANCELS) return "cancels";
-  return "settles";
 }
 
 function ttlOf(fate: Fate, random: Random): number {
