@@ -9,7 +9,7 @@ export { EXIT, type ExitCode, exitOnInterrupt } from "./exit.ts";
 export { flow, type Part, part } from "./flow.ts";
 export { createLogger, type LogFormat, type Logger } from "./log.ts";
 export { formatCount, formatNumber, formatSeconds, formatTime } from "./numbers.ts";
-export { decimalNumber, optionParser, wholeNumber } from "./options.ts";
+export { decimalNumber, optionParser, positiveNumber, wholeNumber } from "./options.ts";
 export {
   endWithOutput,
   hasPrinted,
