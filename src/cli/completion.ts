@@ -18,8 +18,8 @@ export function completionCommand(): Command {
     .addArgument(new Argument("<shell>", "which one").choices(Object.keys(SCRIPTS)))
     .addHelpText(
       "after",
-      "\nCompletes commands, options, and files where one is wanted. The script has all that in it:" +
-        "\nno key press starts a program, and none asks the database. Make it again after an upgrade." +
+      "\nCompletes commands, options, and files where one is wanted. The script contains all of them:" +
+        "\nno key press starts a program or asks the database. Make it again after an upgrade." +
         "\n\nExamples:" +
         "\n  baseledger completion bash > ~/.local/share/bash-completion/completions/baseledger" +
         "\n  baseledger completion zsh > ~/.zfunc/_baseledger     with ~/.zfunc in fpath" +

@@ -54,9 +54,9 @@ export function demoCommand(): Command {
       wholeNumber(1, 10_000_000),
     )
     .addOption(
-      new Option("--seed <n>", "repeats the chance of an earlier run")
+      new Option("--seed <n>", "repeats the random choices of an earlier run")
         .argParser(wholeNumber(0, 2 ** 32 - 1))
-        .default(randomInt(2 ** 32 - 1), "by chance"),
+        .default(randomInt(2 ** 32 - 1), "random"),
     )
     .option("--customers <n>", "customers with a wallet each", wholeNumber(1, 1_000), 5)
     .option("--agents <n>", "agents at work at the same time", wholeNumber(1, 1_000), 50)
@@ -71,7 +71,7 @@ export function demoCommand(): Command {
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
     .addHelpText(
       "after",
-      "\nIt runs on a server of its own, which is gone afterwards. With --url it works in that" +
+      "\nIt runs on a server of its own, which it removes afterwards. With --url it works in that" +
         "\ndatabase: the schema is installed there, and the wallets of each run stay, as nothing" +
         "\ncan delete a wallet." +
         "\n\nExamples:\n  baseledger demo\n  baseledger demo --trace calls.csv --credit 12.50" +
@@ -90,7 +90,7 @@ function parseCredit(text: string): Credit {
   return credit;
 }
 
-// As many as the traffic has in 15 minutes that the generator imitates.
+// 15 minutes of the traffic that the generator imitates.
 const GENERATED_CALLS = 5_000;
 const INSUFFICIENT_PRIVILEGE = "42501";
 

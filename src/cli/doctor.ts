@@ -26,9 +26,9 @@ export function doctorCommand(): Command {
     .option("--json", "print the checks as JSON")
     .addHelpText(
       "after",
-      "\nNeeds baseledger_auditor or baseledger_operator, and changes nothing. What concerns the" +
-        "\ndata, `baseledger verify` proves. Exits with 0 if nothing is wrong, also with warnings, 1" +
-        "\nif something is, 3 without a connection, and 4 if it could not be found out." +
+      "\nNeeds baseledger_auditor or baseledger_operator, and changes nothing. The data" +
+        "\nitself is proved by `baseledger verify`. Exits with 0 if nothing is wrong, also with" +
+        "\nwarnings, 1 if something is, 3 without a connection, and 4 without a verdict." +
         "\n\nExamples:\n  baseledger doctor\n  baseledger doctor --json | jq '.[] | select(.advice)'",
     )
     .action(runDoctor);

@@ -27,8 +27,8 @@ export function migrateCommand(): Command {
     .addHelpText(
       "after",
       "\nMay be run at any time, also twice at once, and under load: it never keeps commands waiting" +
-        "\nfor more than some 2 seconds. Mends owners and rights that are not what they must be, too." +
-        "\nExits with 4 when a lock was not to be had in time, or at Ctrl-C." +
+        "\nfor more than some 2 seconds. It also repairs owners and rights that are wrong." +
+        "\nExits with 4 if it did not get a lock in time, or at Ctrl-C." +
         "\n\nExample:\n  baseledger migrate --url postgres://owner@localhost/app",
     )
     .action(runMigrate);

@@ -67,7 +67,7 @@ function drawHead(sample: Sample, { columns, stream }: Screen): SafeText[] {
   ];
 }
 
-/** Names wallets whose last event lies ahead of the clock: their time stands still until then. */
+/** Names wallets whose last event lies ahead of the clock, where time stands still until then. */
 function describeAhead({ ahead, walletsAhead }: Sample, stream: NodeJS.WriteStream): Part[] {
   if (walletsAhead === 0) return [];
   const title = `${formatCount(walletsAhead, "wallet")} ahead of the clock`;

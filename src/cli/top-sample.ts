@@ -48,18 +48,18 @@ export interface Sample {
   readonly top: readonly SampledWallet[];
 }
 
-/** What to look at. */
+/** What to read. */
 export interface SampleOptions {
   readonly windowSeconds: number;
   /** How many wallets to show one by one. */
   readonly limit: number;
-  /** Look for what is due in all wallets, which takes the last event of each: some 10 µs. */
+  /** Whether to find what is due in all wallets: that reads the last event of each, some 10 µs. */
   readonly dueOfAll: boolean;
 }
 
 /**
- * Looks at the whole ledger, and at its busiest wallets. Reads the row of each wallet, the events
- * of the window, found by the wallet's key, and the open reservations; never the whole journal.
+ * Reads the state of the ledger and of its busiest wallets: the row of each wallet, the events of
+ * the window, found by the wallet's key, and the open reservations; never all of the journal.
  */
 export async function sample(
   sql: postgres.ISql,

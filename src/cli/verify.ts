@@ -36,9 +36,9 @@ export function verifyCommand(): Command {
     .option("--json", "print the discrepancies as JSON: [] if there is none")
     .addHelpText(
       "after",
-      "\nNeeds baseledger_auditor, and changes nothing. How far it is goes to standard error." +
-        "\nExits with 0 if all is sound, 1 if not, 3 without a connection, and 4 if it could not be" +
-        "\nfound out: a wallet that does not exist, rights, time-outs, a connection that broke." +
+      "\nNeeds baseledger_auditor, and changes nothing. Progress goes to standard error." +
+        "\nExits with 0 if all is sound, 1 if not, 3 without a connection, and 4 without a verdict:" +
+        "\na wallet that does not exist, missing rights, a time-out, a broken connection." +
         "\nWhat a standby cancels is verified again." +
         "\n\nExamples:\n  baseledger verify\n  baseledger verify --wallet acme" +
         "\n  baseledger verify --json > discrepancies.json || alert",

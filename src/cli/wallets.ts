@@ -25,16 +25,16 @@ interface Options extends DatabaseOptions {
 }
 
 const PAGE = 1_000;
-const LINES_OF_A_PERSON = 100;
+const LINES_FOR_A_PERSON = 100;
 
 /** `baseledger wallets`: the list of wallets. */
 export function walletsCommand(): Command {
   const command = new Command("wallets")
     .argument("[prefix]", "only those whose id begins with this", "")
-    .option("--after <id>", "go on behind this wallet", "")
+    .option("--after <id>", "continue after this wallet", "")
     .option(
       "--limit <n>",
-      `how many (default: ${LINES_OF_A_PERSON} for a person, all in CSV and JSON)`,
+      `how many (default: ${LINES_FOR_A_PERSON} for a person, all in CSV and JSON)`,
       wholeNumber(1, 1_000_000_000),
     )
     .addOption(new Option("--csv", "print CSV: amounts in the wallet's unit").conflicts("json"))
@@ -58,11 +58,11 @@ async function showWallets(prefix: string, options: Options): Promise<void> {
       inPages((range) => listWallets(sql, range), { after, limit: most, prefix });
     if (json) await printJsonArray(pages(limit ?? Number.POSITIVE_INFINITY));
     else if (csv) await printWalletsAsCsv(pages(limit ?? Number.POSITIVE_INFINITY));
-    else await printWallets(pages((limit ?? LINES_OF_A_PERSON) + 1), limit ?? LINES_OF_A_PERSON);
+    else await printWallets(pages((limit ?? LINES_FOR_A_PERSON) + 1), limit ?? LINES_FOR_A_PERSON);
   });
 }
 
-/** Reads page by page, each behind the last id of the one before. */
+/** Reads page by page, each after the last id of the page before. */
 async function* inPages(
   readPage: (range: WalletRange) => Promise<ListedWallet[]>,
   { after, limit, prefix }: WalletRange,
@@ -103,10 +103,10 @@ async function* linesOf(pages: Pages, limit: number): AsyncGenerator<SafeText> {
   }
   if (shown === 0) yield text`no wallets`;
   else yield table.end();
-  if (more && last) yield text`There are more; go on with: --after ${last.walletId}`;
+  if (more && last) yield text`There are more; continue with: --after ${last.walletId}`;
 }
 
-/** All amounts of a unit with as many decimals, so that they stand one below the other. */
+/** Writes all amounts of a unit with the same number of decimals, so that they line up. */
 function rowsOf(wallets: readonly ListedWallet[]): Row[] {
   const decimals = new Map<string, number>();
   const kindOf = ({ scale, unit }: ListedWallet): string => `${scale} ${unit}`;

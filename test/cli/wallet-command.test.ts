@@ -227,9 +227,9 @@ describe("credit", () => {
   });
 
   test("with the same key is done once; with another amount it is refused", async () => {
-    await openWallet(ledger.operator, { walletId: "once" });
+    await openWallet(ledger.operator, { walletId: "credited-once" });
     const send = (amount: string) =>
-      as("operator", "credit", "once", amount, "--key", "k", "--json");
+      as("operator", "credit", "credited-once", amount, "--key", "k", "--json");
     expect(JSON.parse((await send("12.50")).stdout)).toMatchObject({
       amount: "12500000000",
       idempotencyKey: "k",
@@ -240,7 +240,7 @@ describe("credit", () => {
       code: 1,
       stderr: expect.stringMatching(/\(LGIDK\)/),
     });
-    expect(await balance(ledger.operator, { walletId: "once" })).toMatchObject({
+    expect(await balance(ledger.operator, { walletId: "credited-once" })).toMatchObject({
       available: 12_500_000_000n,
     });
   });

@@ -27,7 +27,7 @@ test("are listed for a person, page by page", async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/ list%a +USD +10\.000000000 +0\.000000000 +0\.000000000 +open\n/);
   expect(stdout).toMatch(/ list%b +USD +9\.876543211 +0\.000000000 +0\.123456789 +open\n/);
-  expect(stdout).toMatch(/\nThere are more; go on with: --after list%b\n$/);
+  expect(stdout).toMatch(/\nThere are more; continue with: --after list%b\n$/);
   const rest = await as("auditor", "wallets", "list%", "--after", "list%b");
   expect(rest.stdout).toMatch(/ list%c .*\n list%tokens +tokens +0 +0 +0 +open\n─+\n$/);
   expect(rest.stdout).not.toMatch(/listed|list%b|more/);
