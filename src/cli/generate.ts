@@ -53,7 +53,7 @@ async function runGenerate(file: string, options: Options): Promise<void> {
 }
 
 function moduleName(file: string): string {
-  if (!/\.[cm]?ts$/.test(file)) throw new InvalidArgumentError("It is to end with .ts.");
+  if (!/\.[cm]?ts$/.test(file)) throw new InvalidArgumentError("It must end with .ts.");
   return file;
 }
 

@@ -6,9 +6,10 @@ export { type BarPart, drawBar, fundsBar, progressBar } from "./bar.ts";
 export { csvText, printCsv } from "./csv.ts";
 export { DURATIONS, parseDuration } from "./duration.ts";
 export { EXIT, type ExitCode, exitOnInterrupt } from "./exit.ts";
+export { flow, type Part, part } from "./flow.ts";
 export { createLogger, type LogFormat, type Logger } from "./log.ts";
 export { formatCount, formatNumber, formatSeconds, formatTime } from "./numbers.ts";
-export { decimalNumber, optionParser, wholeNumber } from "./options.ts";
+export { decimalNumber, optionParser, positiveNumber, wholeNumber } from "./options.ts";
 export {
   endWithOutput,
   hasPrinted,
@@ -34,5 +35,12 @@ export {
   trusted,
   visible,
 } from "./safe-text.ts";
-export { type Column, type PagedTable, pagedTable, type Row, renderTable } from "./table.ts";
+export {
+  type Column,
+  columnsOf,
+  type PagedTable,
+  pagedTable,
+  type Row,
+  renderTable,
+} from "./table.ts";
 export { fitted, shortened, widthOf } from "./width.ts";

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { EXIT } from "./exit.ts";
 import { printableJson, type SafeText, terminalText, text } from "./safe-text.ts";
-import { type Row, renderTable } from "./table.ts";
+import { columnsOf, type Row, renderTable } from "./table.ts";
 
 /*
  * The only way to standard output and standard error. A plain string counts as untrusted here, and
@@ -96,11 +96,7 @@ export function endWithOutput(): void {
   process.stderr.on("error", () => undefined);
 }
 
-/** Prints rows as a table; the columns named in `numbers` are flush right. */
+/** Prints rows as a table; the columns named in `numbers` are aligned to the right. */
 export function printTable(rows: readonly Row[], numbers: readonly string[] = []): void {
-  const columns = Object.keys(rows[0] ?? {}).map((name) => ({
-    name,
-    alignment: numbers.includes(name) ? ("right" as const) : ("left" as const),
-  }));
-  printLine(renderTable(columns, rows));
+  printLine(renderTable(columnsOf(Object.keys(rows[0] ?? {}), numbers), rows));
 }

@@ -1,10 +1,10 @@
 import { wcswidth } from "simple-wcswidth";
 import { visible } from "./safe-text.ts";
 
-/** The columns of a terminal that a text takes; it has nothing in it that is not printable. */
+/** The columns of a terminal that a printable text takes. */
 export const widthOf = wcswidth;
 
-/** Fills up with blanks, or cuts off with an ellipsis: what takes exactly so many columns. */
+/** Fills a text up with blanks or cuts it off with an ellipsis, to exactly so many columns. */
 export function fitted(text: string, width: number): string {
   const missing = width - wcswidth(text);
   return missing >= 0 ? text + " ".repeat(missing) : fitted(`${cut(text, width - 1)}…`, width);
@@ -21,7 +21,7 @@ function cut(text: string, width: number): string {
   return kept;
 }
 
-/** A name that takes so many columns of a table at most: one that wraps could show false lines. */
+/** Cuts a name off for a table: one that wraps could look like another line. */
 export function shortened(name: string, width: number): string {
   const shown = visible(name);
   return wcswidth(shown) > width ? fitted(shown, width) : name;

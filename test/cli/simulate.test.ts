@@ -103,7 +103,7 @@ describe("simulate", () => {
     });
   });
 
-  test("prints for a person, with a plot, and without colours in a file", async () => {
+  test("prints it for a person, with a plot, and without colours in a file", async () => {
     const { code, stdout } = await simulate("--credit", "0.0005");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^4 calls from 2026-01-31 00:00:00 to 2026-01-31 00:00:06 UTC/);

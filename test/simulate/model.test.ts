@@ -41,7 +41,7 @@ test("the model answers like the ledger, whatever the order of commands", async 
       if (granted) open.push(id);
       else refused += 1;
     } else if (chance > 0.9) {
-      // A cancellation releases the same as a deadline, without the wait for it.
+      // A cancellation releases as an expiry does, without the wait for a deadline.
       await cancel(sql, {
         walletId,
         reservationId: String(ended),

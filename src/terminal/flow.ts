@@ -1,17 +1,18 @@
-import { joined, type SafeText, terminalText, widthOf } from "../terminal/index.ts";
+import { joined, type SafeText, terminalText } from "./safe-text.ts";
+import { widthOf } from "./width.ts";
 
-/** A part of a line, which is not broken. */
+/** A part of a line, which stays on one line. */
 export interface Part {
   readonly width: number;
   readonly shown: SafeText;
 }
 
-/** A part that is shown as it is, or in other colours. */
-export function part(plain: SafeText | string, shown = joined([plain])): Part {
+/** A part that is shown as it is, or as `shown`, with colours. */
+export function part(plain: SafeText | string, shown: SafeText = joined([plain])): Part {
   return { width: widthOf(terminalText(plain)), shown };
 }
 
-/** Puts parts into as many lines as it takes to lose none. */
+/** Arranges parts in as many lines as they need. */
 export function flow(parts: readonly Part[], gap: string, columns: number): SafeText[] {
   const lines: { width: number; shown: SafeText }[] = [];
   for (const { shown, width } of parts) {

@@ -1,49 +1,19 @@
-// What people do by hand, with the logins that they have.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { credit, openWallet, reserve, settle } from "../../src/generated/index.ts";
-import { parseDuration } from "../../src/terminal/duration.ts";
-import { baseledger, type Ended, start } from "../support/cli.ts";
-import { createLedger, type Role, type TestLedger, travelBack } from "../support/ledger.ts";
+import { balance, openWallet, statement } from "../../src/generated/index.ts";
+import { start } from "../support/cli.ts";
+import { createLedger, type TestLedger } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
-
-const DOLLAR = 1_000_000_000n;
+import { createRoles, type Roles } from "./roles.ts";
 
 let ledger: TestLedger;
+let { as, environmentOf, json, tenDollars } = {} as Roles;
 
 beforeAll(async () => {
   ledger = await createLedger();
+  ({ as, environmentOf, json, tenDollars } = createRoles(ledger));
 });
 
 afterAll(() => ledger[Symbol.asyncDispose]());
-
-/** A wallet with 10 dollars, of a name of its own. */
-async function tenDollars(walletId: string): Promise<string> {
-  await openWallet(ledger.operator, { walletId });
-  await credit(ledger.operator, { walletId, amount: 10n * DOLLAR, idempotencyKey: "c" });
-  return walletId;
-}
-
-/** libpq's variables of a login. */
-function environmentOf(role: Role): Record<string, string> {
-  const { database, host, pass, port, user } = ledger[role as "agent"].options;
-  const [PGHOST = "", PGPORT] = [host[0], port[0]];
-  return {
-    PGHOST,
-    PGPORT: String(PGPORT),
-    PGUSER: user,
-    PGPASSWORD: String(pass),
-    PGDATABASE: database,
-  };
-}
-
-const as = (role: Role, ...args: string[]): Promise<Ended> => baseledger(args, environmentOf(role));
-
-/** Runs a command that succeeds; what it prints as JSON. */
-async function json(role: Role, ...args: string[]) {
-  const { code, stdout, stderr } = await as(role, ...args, "--json");
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  return JSON.parse(stdout);
-}
 
 describe("an agent", () => {
   test("reserves, extends, settles in parts and cancels", async () => {
@@ -73,7 +43,7 @@ describe("an agent", () => {
       amount: "250000000",
       reserved: "500000000",
     });
-    expect(lifeOf(extended)).toBe(5_400_000);
+    expect(lifetimeOf(extended)).toBe(5_400_000);
     expect(await json("agent", "settle", w, "r", "0.1", "--part")).toMatchObject({
       event: "settled",
       reserved: "400000000",
@@ -140,7 +110,7 @@ describe("an agent", () => {
     expect(stderr).not.toMatch(/not known whether/);
   });
 
-  test("is told the key when the connection ends before the answer", async () => {
+  test("gets the key when the connection ends before the answer", async () => {
     const w = await tenDollars("cut");
     await ledger.admin.begin(async (tx) => {
       await tx`select from baseledger.wallets where wallet_id = ${w} for update`;
@@ -162,7 +132,7 @@ describe("an agent", () => {
 });
 
 /** For how many milliseconds a receipt's reservation lives. */
-function lifeOf({ expiresAt, occurredAt }: { expiresAt: string; occurredAt: string }): number {
+function lifetimeOf({ expiresAt, occurredAt }: { expiresAt: string; occurredAt: string }): number {
   return new Date(expiresAt).getTime() - new Date(occurredAt).getTime();
 }
 
@@ -194,121 +164,136 @@ describe("an auditor", () => {
       stderr: expect.stringMatching(/permission denied/),
     });
   });
+});
 
-  test("reads how a reservation went", async () => {
-    const w = await tenDollars("audited");
-    await json("agent", "reserve", w, "1", "--key", "call", "--ttl", "60");
-    await json("agent", "settle", w, "call", "0.25", "--part");
-    await json("agent", "settle", w, "call", "1.5");
-    const { code, stdout } = await as("auditor", "reservation", w, "call");
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^call of audited: settled at \d{4}-\S+Z\n {2}granted {3}1\.00 USD\n/);
-    expect(stdout).toMatch(/settled {3}1\.75 USD in 2 parts\n {2}overage {3}0\.75 USD\n/);
-    expect(stdout).toMatch(/reserved +1\.00 .*\n.*settled +0\.25 .*\n.*settled +1\.50 .*agent/);
-    expect(await json("auditor", "reservation", w, "call")).toMatchObject({
-      status: "settled",
-      amount: "1000000000",
-      overage: "750000000",
-      held: "0",
-      events: [{ event: "reserved", idempotencyKey: "call" }, {}, { amount: "1500000000" }],
+describe("open", () => {
+  test("makes a dollar wallet, and prints its balances", async () => {
+    expect(await as("operator", "open", "plain")).toEqual({
+      code: 0,
+      stderr: "",
+      stdout: [
+        "plain: opened (event 1)",
+        "  available  0.00 USD",
+        "  reserved   0.00 USD",
+        "  spent      0.00 USD",
+        "",
+      ].join("\n"),
     });
+    const again = await as("operator", "open", "plain");
+    expect(again.code).toBe(0);
+    expect(again.stdout).toContain("(event 1, done before: nothing was done now)");
   });
 
-  test("sees that one is past its deadline, before anything is booked", async () => {
-    const w = await tenDollars("late");
-    await json("agent", "reserve", w, "4", "--key", "call", "--ttl", "1m");
-    expect(await json("auditor", "reservation", w, "call")).toMatchObject({ status: "open" });
-    await travelBack(ledger, w, "1 hour");
-    expect(await json("auditor", "reservation", w, "call")).toMatchObject({ status: "due" });
-    expect(await json("auditor", "wallets", w)).toMatchObject([
-      { available: "10000000000", reserved: "0", due: "4000000000" },
+  test("takes unit, scale, overdraft limit in that scale, and metadata", async () => {
+    const args = ["open", "tokens", "--unit", "tokens", "--scale", "3", "--overdraft-limit", "1.5"];
+    const { code, stdout } = await as(
+      "operator",
+      ...args,
+      "--metadata",
+      '{"team": "search"}',
+      "--json",
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ walletId: "tokens", seq: "1", event: "opened" });
+    expect(await balance(ledger.operator, { walletId: "tokens" })).toMatchObject({
+      unit: "tokens",
+      scale: 3,
+      overdraftLimit: 1_500n,
+    });
+    expect(await statement(ledger.auditor, { walletId: "tokens" })).toMatchObject([
+      { metadata: { team: "search" } },
     ]);
   });
 
-  test.each([
-    [["reservation", "ghost", "r"], "LGWNF"],
-    [["reservation", "audited", "ghost"], "LGRNF"],
-  ])("asks in vain for %j", async (args, sqlstate) => {
-    await tenDollars("audited");
-    const { code, stdout } = await as("auditor", ...args, "--json");
-    expect(code).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: sqlstate } });
+  test("of the same wallet on other terms is refused", async () => {
+    await openWallet(ledger.operator, { walletId: "taken" });
+    const { code, stdout, stderr } = await as("operator", "open", "taken", "--unit", "EUR");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/\(LGIDK\)/);
   });
 });
 
-describe("wallets", () => {
-  beforeAll(async () => {
-    for (const walletId of ["list%a", "list%b", "list%c", "listed"]) await tenDollars(walletId);
-    await openWallet(ledger.operator, { walletId: "list%tokens", unit: "tokens", scale: 0 });
-    await spendALittle("list%b");
-  });
-
-  async function spendALittle(walletId: string): Promise<void> {
-    const terms = { walletId, amount: 123_456_789n };
-    await reserve(ledger.agent, { ...terms, idempotencyKey: "r" });
-    await settle(ledger.agent, { ...terms, reservationId: "r", idempotencyKey: "s" });
-  }
-
-  test("are listed for a person, page by page", async () => {
-    const { code, stdout } = await as("auditor", "wallets", "list%", "--limit", "2");
+describe("credit", () => {
+  test("reads the amount by the wallet's scale, beyond what a number could hold", async () => {
+    await openWallet(ledger.operator, { walletId: "exact" });
+    const args = ["credit", "exact", "9007199.254740993", "--key", "invoice-1"];
+    const { code, stdout } = await as("operator", ...args);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/ list%a +USD +10\.000000000 +0\.000000000 +0\.000000000 +open\n/);
-    expect(stdout).toMatch(/ list%b +USD +9\.876543211 +0\.000000000 +0\.123456789 +open\n/);
-    expect(stdout).toMatch(/\nThere are more; go on with: --after list%b\n$/);
-    const rest = await as("auditor", "wallets", "list%", "--after", "list%b");
-    expect(rest.stdout).toMatch(/ list%c .*\n list%tokens +tokens +0 +0 +0 +open\n─+\n$/);
-    expect(rest.stdout).not.toMatch(/listed|list%b|more/);
+    expect(stdout).toMatch(/^exact: credited 9,007,199\.254740993 USD \(event 2\)\n/);
+    expect(stdout).toMatch(/key +invoice-1\n$/);
+    expect(await balance(ledger.operator, { walletId: "exact" })).toMatchObject({
+      available: 9_007_199_254_740_993n,
+    });
   });
 
-  test("are listed for a program, all of them", async () => {
-    await ledger.operator`
-      select count(baseledger.open_wallet('many-' || n)) from generate_series(1, 1100) n`;
-    const listed = await json("auditor", "wallets", "many-");
-    const ids = listed.map(({ walletId }: { walletId: string }) => walletId);
-    expect(new Set(ids).size).toBe(1_100);
-    expect(ids).toEqual(ids.toSorted());
-    expect(await json("auditor", "wallets", "none-")).toEqual([]);
-    const { stdout } = await as("auditor", "wallets", "many-", "--csv", "--limit", "1001");
-    expect(stdout.trimEnd().split("\n")).toHaveLength(1_002);
-    expect(stdout).toMatch(
-      /^wallet_id,unit,available,.*\nmany-1,USD,0\.00,0\.00,0\.00,0\.00,,false,1,/,
-    );
+  test("with the same key is done once; with another amount it is refused", async () => {
+    await openWallet(ledger.operator, { walletId: "credited-once" });
+    const send = (amount: string) =>
+      as("operator", "credit", "credited-once", amount, "--key", "k", "--json");
+    expect(JSON.parse((await send("12.50")).stdout)).toMatchObject({
+      amount: "12500000000",
+      idempotencyKey: "k",
+      replayed: false,
+    });
+    expect(JSON.parse((await send("12.5")).stdout)).toMatchObject({ replayed: true });
+    expect(await send("13")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/\(LGIDK\)/),
+    });
+    expect(await balance(ledger.operator, { walletId: "credited-once" })).toMatchObject({
+      available: 12_500_000_000n,
+    });
   });
 
-  test("cannot do anything to the terminal by their names", async () => {
-    await openWallet(ledger.operator, { walletId: "evil\u001b[2J\nopen" });
-    const { stdout } = await as("auditor", "wallets", "evil");
-    expect(stdout).toContain("evil\\x1b[2J\\nopen");
-    await openWallet(ledger.operator, { walletId: "=evil" });
-    expect((await as("auditor", "wallets", "=", "--csv")).stdout).toContain("\n'=evil,");
+  test("without a key makes one up, and prints it", async () => {
+    await openWallet(ledger.operator, { walletId: "keyless" });
+    const keys = [];
+    for (const _ of [1, 2]) {
+      const { stdout } = await as("operator", "credit", "keyless", "1", "--json");
+      keys.push((JSON.parse(stdout) as { idempotencyKey: string }).idempotencyKey);
+    }
+    expect(new Set(keys).size).toBe(2);
+    expect(await balance(ledger.operator, { walletId: "keyless" })).toMatchObject({
+      available: 2_000_000_000n,
+    });
   });
 });
 
-describe("how long a reservation lives", () => {
-  test.each([
-    ["90", 90],
-    ["90s", 90],
-    ["1.5", 1.5],
-    ["2m", 120],
-    ["2 minutes", 120],
-    ["1h30m", 5_400],
-    ["1 h 30 min 10 sec", 5_410],
-    ["1.5h", 5_400],
-    ["1 Day", 86_400],
-    ["PT5M", 300],
-    ["p1dt2h", 93_600],
-  ])("%s is %d seconds", async (text, seconds) => {
-    const [row] = await ledger.outsider`
-      select extract(epoch from ${parseDuration(text)}::text::interval)::float8 as seconds`;
-    expect(row?.seconds).toBe(seconds);
+describe("freeze and unfreeze", () => {
+  test("put the reason on record", async () => {
+    await openWallet(ledger.operator, { walletId: "cold" });
+    const frozen = await as("operator", "freeze", "cold", "--reason", "runaway");
+    expect(frozen).toMatchObject({ code: 0, stdout: expect.stringContaining("frozen (event 2)") });
+    expect(await balance(ledger.operator, { walletId: "cold" })).toMatchObject({ frozen: true });
+    const args = ["unfreeze", "cold", "--reason", "fixed", "--key", "thaw", "--json"];
+    expect(JSON.parse((await as("operator", ...args)).stdout)).toMatchObject({ event: "unfrozen" });
+    expect(JSON.parse((await as("operator", ...args)).stdout)).toMatchObject({ replayed: true });
+    const lines = await statement(ledger.auditor, { walletId: "cold" });
+    expect(lines.map(({ event, details }) => [event, details])).toEqual([
+      ["opened", expect.anything()],
+      ["frozen", { reason: "runaway" }],
+      ["unfrozen", { reason: "fixed" }],
+    ]);
+    expect(await balance(ledger.operator, { walletId: "cold" })).toMatchObject({ frozen: false });
   });
+});
 
-  test.each(["", " ", "soon", "5x", "2 months", "-5", "5 5", "1:30", "P", "PT", "1e3", "m", "∞"])(
-    "%j says nothing of it",
-    (text) => {
-      expect(() => parseDuration(text)).toThrow(/not a time like/);
-    },
-  );
+test.each([
+  [["credit", "ghost", "1"]],
+  [["freeze", "ghost", "--reason", "r"]],
+  [["unfreeze", "ghost", "--reason", "r"]],
+])("%j of no wallet exits with 1", async (args) => {
+  const { code, stdout, stderr } = await as("operator", ...args);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/^baseledger: .*\(LGWNF\)/);
+});
+
+test("an amount of zero is refused by the ledger", async () => {
+  await openWallet(ledger.operator, { walletId: "zero" });
+  expect(await as("operator", "credit", "zero", "0")).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/\(LGARG\)/),
+  });
 });
 
 describe("a wrong command line exits with 2", () => {
@@ -318,6 +303,13 @@ describe("a wrong command line exits with 2", () => {
     [["settle", "w", "r"], /missing required argument 'amount'/],
     [["transfer", "w", "v"], /missing required argument 'amount'/],
     [["wallets", "--csv", "--json"], /cannot be used with/],
+    [["open", "w", "--scale", "19"], /--scale.*from 0 to 18/],
+    [["open", "w", "--scale", "2", "--overdraft-limit", "0.001"], /--overdraft-limit.*2 decimals/],
+    [["open", "w", "--metadata", "[1]"], /--metadata.*not a JSON object/],
+    [["credit", "usage", "12,50"], /"12,50" is not an amount/],
+    [["credit", "usage", "0.0000000001"], /at most 9 decimals/],
+    [["freeze", "usage"], /required option '--reason <text>'/],
+    [["statement", "usage", "--csv", "--json"], /cannot be used with/],
     [["charge", "usage", "1,5"], /"1,5" is not an amount/],
     [["reserve", "usage", "1", "--at-least", "x"], /--at-least: "x" is not an amount/],
   ])("%j", async (args, message) => {
@@ -325,5 +317,6 @@ describe("a wrong command line exits with 2", () => {
     const { code, stdout, stderr } = await as("operator", ...args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toMatch(message);
+    expect(stderr.match(/\n/g)).toHaveLength(1);
   });
 });

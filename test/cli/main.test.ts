@@ -218,19 +218,19 @@ describe("verify", () => {
     await openWallet(sql, { walletId: "tampered" });
     await sql`update baseledger.wallets set available = 7 where wallet_id = 'tampered'`;
     await sql.end();
-    const told = await baseledger(["verify", "--wallet", "tampered"], env);
-    expect(told).toMatchObject({ code: 1, stdout: expect.stringContaining("not sound") });
+    const printed = await baseledger(["verify", "--wallet", "tampered"], env);
+    expect(printed).toMatchObject({ code: 1, stdout: expect.stringContaining("not sound") });
     const listed = await baseledger(["verify", "--json"], env);
     expect(listed.code).toBe(1);
     expect(JSON.parse(listed.stdout)[0]).toMatchObject({ walletId: "tampered" });
   });
 });
 
-describe("what runs until it is told to end", () => {
+describe("what runs until it is asked to end", () => {
   test("dev gives a ledger that others share, sweeps it, and keeps its data", async () => {
     const home = { BASELEDGER_DATA: join(dir, "dev") };
     const { child, said, ended } = start(["dev"], home);
-    const url = await until("it tells its address", () => /DATABASE_URL=(\S+)/.exec(said())?.[1]);
+    const url = await until("it prints its address", () => /DATABASE_URL=(\S+)/.exec(said())?.[1]);
     const sql = postgres(url, { max: 1, onnotice: () => undefined });
     await openWallet(sql, { walletId: "acme" });
     await credit(sql, { walletId: "acme", amount: 10n, idempotencyKey: "c" });

@@ -79,9 +79,20 @@ describe("libpq's variables", () => {
   });
 });
 
-test("help does not tell what the environment says", async () => {
+test("help does not show what the environment says", async () => {
   const secret = { DATABASE_URL: "postgres://me:secret@db/app" };
   const { stdout } = await baseledger(["balance", "--help"], secret);
   expect(stdout).toContain("from the environment");
   expect(stdout).not.toContain("secret");
 });
+
+test.each([[["balance", "acme", "--url", ""]], [["balance", "acme", "--url", "localhost/acme"]]])(
+  "%j, which is not an address, exits with 2",
+  async (args) => {
+    const ended = await baseledger(args);
+    expect(ended).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/--url is not an address/),
+    });
+  },
+);

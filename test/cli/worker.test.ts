@@ -172,7 +172,7 @@ test("is not ready while what was due long ago is not swept", async () => {
   await until("it is swept, and ready", () => answerOf(base, 200));
 });
 
-test("tells how far behind the sweep is", async () => {
+test("reports how far behind the sweep is", async () => {
   const { base } = await startService();
   const walletId = "locked";
   await openWallet(sql, { walletId });
@@ -192,7 +192,7 @@ test("tells how far behind the sweep is", async () => {
 });
 
 test.each([
-  [["--port", "70000"], /--port.*not a port/],
+  [["--port", "70000"], /--port.*from 0 to 65535/],
   [["--log-format", "xml"], /--log-format.*text, json/],
 ])("%j exits with 2", async (args, message) => {
   const { code, stdout, stderr } = await baseledger(["worker", ...args], { DATABASE_URL: url });
