@@ -1,12 +1,13 @@
--- verify_rights: who could do more than his role says.
+-- verify_rights: finds rights beyond those of an installation.
 begin;
 select plan(39);
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify_rights()', 'as installed, nothing is open');
-select changes_nothing('select * from baseledger.verify_rights()', 'reads only');
+select is_empty('select * from baseledger.verify_rights()',
+  'a new installation has no excess rights');
+select changes_nothing('select * from baseledger.verify_rights()', 'it writes nothing');
 
--- Changes a right, notes what is found, and undoes it.
+-- Changes a right, records what is found, and undoes it.
 reset role;
 create function pg_temp.found(p_change text)
 returns setof text
@@ -25,7 +26,7 @@ begin
     assert v_found = array(
       select concat_ws(' | ', d.wallet_id, d.seq, d."check", d.expected, d.found)
         from baseledger.verify() d order by 1
-    ), 'verify includes it';
+    ), 'verify includes what verify_rights finds';
     raise sqlstate 'ZZZZZ';
   exception
     when sqlstate 'ZZZZZ' then
@@ -45,7 +46,7 @@ as $$
   select results_eq(
     format('select * from pg_temp.found(%L)', p_change),
     array['rights | ' || p_expected || ' | ' || p_found],
-    p_change
+    'found: ' || p_change
   )
 $$;
 create function pg_temp.opens(p_change text, p_object text, p_right text, p_role text)
@@ -106,7 +107,8 @@ select pg_temp.opens(
 
 -- Owners.
 select pg_temp.opens(
-  'alter ' || o || ' owner to somebody', o || ': owned by baseledger_owner', o || ': owned by somebody'
+  'alter ' || o || ' owner to somebody', o || ': owned by baseledger_owner',
+  o || ': owned by somebody'
 ) from unnest(array[
   'table baseledger.migrations', 'view baseledger.journal', 'function baseledger.balance(text)',
   'type baseledger.receipt', 'type baseledger.event_type', 'type baseledger._scale'
@@ -123,7 +125,8 @@ select pg_temp.opens(
   'default privileges on tables', 'SELECT', 'somebody'
 );
 select pg_temp.opens(
-  'alter role baseledger_owner login', 'role baseledger_owner: NOLOGIN', 'role baseledger_owner: LOGIN'
+  'alter role baseledger_owner login', 'role baseledger_owner: NOLOGIN',
+    'role baseledger_owner: LOGIN'
 );
 select pg_temp.opens(
   'alter role baseledger_agent bypassrls', 'role baseledger_agent: NOBYPASSRLS',
@@ -134,8 +137,8 @@ select pg_temp.opens(
   'role baseledger_agent: a member of baseledger_operator'
 );
 
--- What is nobody's harm: too little, and what a host grants to roles of its own.
-select is_empty(format('select * from pg_temp.found(%L)', c), c) from unnest(array[
+-- Allowed: missing rights, and what a host grants to roles of its own.
+select is_empty(format('select * from pg_temp.found(%L)', c), 'allowed: ' || c) from unnest(array[
   'revoke execute on function baseledger.credit from baseledger_operator',
   'grant execute on function baseledger.balance to hosts',
   'grant select on baseledger.wallet_balances to hosts',

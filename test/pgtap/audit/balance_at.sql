@@ -1,4 +1,4 @@
--- balance_at: what a wallet had at an instant, as balance would have answered then.
+-- balance_at: what a wallet had at an instant, which is what balance would have answered then.
 begin;
 select plan(26);
 
@@ -38,7 +38,7 @@ select results_eq(
     (2, 1000, 0, 0, false, 2, true), (3, 700, 300, 0, false, 3, true),
     (4, 700, 250, 50, false, 4, true), (5, 700, 250, 50, true, 5, true),
     (6, 700, 250, 50, false, 6, true), (8, 850, 0, 150, false, 8, true)$$,
-  'at an event it has happened'
+  'at the time of an event the balance includes it'
 );
 select results_eq(
   $$select j.seq, b.available, b.reserved, b.spent, b.frozen, b.seq
@@ -48,12 +48,12 @@ select results_eq(
   $$values (1::bigint, 0::bigint, 0::bigint, 0::bigint, false, 0::bigint),
     (2, 0, 0, 0, false, 1), (3, 1000, 0, 0, false, 2), (4, 700, 300, 0, false, 3),
     (5, 700, 250, 50, false, 4), (6, 700, 250, 50, true, 5), (8, 950, 0, 50, false, 7)$$,
-  'a microsecond before it has not'
+  'a microsecond before an event the balance does not include it'
 );
 select is(to_jsonb(b) - 'as_of', '{
   "wallet_id": "w", "unit": "USD", "scale": 9, "available": 700, "reserved": 250, "spent": 50,
   "overdraft_limit": 500, "frozen": false, "seq": 4
-}', 'between two events, with the terms')
+}', 'between two events the balance is that of the first, with the terms')
   from j cross join lateral baseledger.balance_at('w', j.occurred_at + interval '30 s') as b
   where j.seq = 4;
 
@@ -67,7 +67,7 @@ select results_eq(
     where j.event = 'expired'$$,
   $$values ('-1 microsecond', 700::bigint, 250::bigint, 50::bigint, 6::bigint),
     ('0', 950, 0, 50, 6), ('1 microsecond', 950, 0, 50, 6), ('30 minutes', 950, 0, 50, 6)$$,
-  'from its deadline on a reservation is returned, however late it was swept'
+  'a reservation is returned from its deadline on, however late it is swept'
 );
 select results_eq(
   $$select d.shift, b.available, b.reserved, b.spent, b.seq
@@ -77,7 +77,7 @@ select results_eq(
     where j.event = 'expired'$$,
   $$values ('-1 microsecond', 950::bigint, 0::bigint, 50::bigint, 6::bigint),
     ('0', 950, 0, 50, 7)$$,
-  'so that the sweep changes nothing'
+  'the sweep changes no balance'
 );
 
 -- Before and after everything -------------------------------------------------------------------
@@ -85,19 +85,19 @@ select results_eq(
 select is(to_jsonb(b), jsonb_build_object(
   'wallet_id', 'w', 'unit', 'USD', 'scale', 9, 'available', 0, 'reserved', 0, 'spent', 0,
   'overdraft_limit', 500, 'frozen', false, 'seq', 0, 'as_of', c.at
-), 'zero before it was opened: ' || c.at)
+), 'a balance before the wallet was opened is zero: ' || c.at)
   from (values
     ('1970-01-01 00:00:00+00'::timestamptz), ('-infinity'), ('4714-11-24 00:00:00+00 BC')
   ) as c(at)
   cross join lateral baseledger.balance_at('w', c.at) as b;
 select is(
   array[b.available, b.reserved, b.spent, b.seq], array[850, 0, 150, 8]::bigint[],
-  'the future is not known: now instead of ' || c.at
+  'a time in the future means now: ' || c.at
 ) from (values (now() + interval '1 second'), (now() + interval '10 years'), ('infinity')) as c(at)
   cross join lateral baseledger.balance_at('w', c.at) as b;
 select ok((baseledger.balance_at('w', 'infinity')).as_of between now() and clock_timestamp(),
-  'which as_of says');
-select changes_nothing($$select baseledger.balance_at('w', now())$$, 'reads only');
+  'as_of is now for a time in the future');
+select changes_nothing($$select baseledger.balance_at('w', now())$$, 'it writes nothing');
 
 -- What is due and not swept ---------------------------------------------------------------------
 
@@ -118,15 +118,15 @@ select results_eq(
         (baseledger.reserve('due', 60, 'r', '1 hour')).expires_at + d.shift::interval) as b$$,
   $$values ('-1 microsecond', 25::bigint, 75::bigint, 5::bigint),
     ('0', 85, 15, 5), ('1 hour', 85, 15, 5), ('2 hours 1 minute', 95, 5, 5)$$,
-  'what is due counts before it is swept'
+  'a due reservation counts as returned before it is swept'
 );
 select is(
   to_jsonb(baseledger.balance_at('due', 'infinity')) - 'as_of',
   to_jsonb(baseledger.balance('due')) - 'as_of',
-  'now it is the balance'
+  'at infinity the balance is that of balance()'
 );
 
--- exactly at the last event, while the clock is behind it
+-- Exactly at the last event, while the clock is behind it.
 do $$
 begin
   perform tap.wallet('at', 100);
@@ -138,12 +138,12 @@ end
 $$;
 select is(
   array[b.available, b.reserved, b.seq], array[70, 30, 4]::bigint[],
-  'with the clock behind the last event, it is as of that'
+  'while the clock is behind the last event, the balance is as of that event'
 ) from baseledger.balance_at('at', 'infinity') as b;
 
--- As balance would have answered ----------------------------------------------------------------
--- A history at random, a few minutes between the commands; balance is asked after each of them and
--- at times between. Then balance_at is asked about all these times.
+-- The same answers as balance -------------------------------------------------------------------
+-- A random history with a few minutes between the commands: balance is called after each of them
+-- and at times between; then balance_at is called for all these times.
 
 do $$
 begin
@@ -196,17 +196,17 @@ $$;
 set local role baseledger_auditor;
 select cmp_ok(
   (select count(*) from baseledger.journal where wallet_id = 'random' and event = 'expired'),
-  '>', 10::bigint, 'among it were expiries'
+  '>', 10::bigint, 'the random history has expiries'
 );
 set local role baseledger_operator;
 select is_empty(
   $$select n, balance, to_jsonb(b) - 'as_of'
     from answer cross join lateral baseledger.balance_at('random', as_of) as b
     where balance <> to_jsonb(b) - 'as_of'$$,
-  'balance_at answers as balance has answered'
+  'balance_at answers what balance has answered'
 );
 
--- And from the journal alone: the last event, and what it left open past its deadline by then.
+-- The same from the journal alone: the last event, less what was open past its deadline by then.
 set local role baseledger_auditor;
 create temp table model as
   with r as (select * from baseledger.journal where wallet_id = 'random'),
@@ -239,25 +239,25 @@ create temp table model as
         ) as o
         where o.deadline <= i.at and o.last_event <> 'expired'
     ) as l;
-select cmp_ok(count(*), '>', 300::bigint, 'many instants') from model;
+select cmp_ok(count(*), '>', 300::bigint, 'the model has many instants') from model;
 select is_empty(
   $$select m.*, b.* from model m cross join lateral baseledger.balance_at('random', m.at) as b
     where (m.seq, m.available, m.reserved, m.spent) <> (b.seq, b.available, b.reserved, b.spent)$$,
-  'balance_at answers as the journal says, at each event and deadline and around it'
+  'balance_at answers what the journal implies, at and around each event and deadline'
 );
 
 -- Limits ----------------------------------------------------------------------------------------
 
-select refuses(c.call, c.code, c.detail::jsonb, c.name) from (values
+select refuses(c.call, c.code, c.detail::jsonb, 'refused: ' || c.name) from (values
   ('no time', $$balance_at('w', null)$$, 'LGARG', '{"field": "at"}'),
   ('no wallet', 'balance_at(null, now())', 'LGARG', '{"field": "wallet_id"}'),
   ('a blank id', $$balance_at(' ', now())$$, 'LGARG', '{"field": "wallet_id"}'),
   ('an id of 256', $$balance_at(repeat('x', 256), now())$$, 'LGARG', '{"field": "wallet_id"}'),
-  ('a wallet that nobody opened', $$balance_at('nobody', now())$$, 'LGWNF',
+  ('an unknown wallet', $$balance_at('nobody', now())$$, 'LGWNF',
     '{"wallet_id": "nobody"}')
 ) as c(name, call, code, detail);
 
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

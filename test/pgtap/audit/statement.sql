@@ -23,7 +23,7 @@ create temp table j as select * from baseledger.journal where wallet_id = 'w';
 grant select on j to public;
 set local role baseledger_operator;
 
--- What it tells ---------------------------------------------------------------------------------
+-- What it returns -------------------------------------------------------------------------------
 
 select is(
   array(
@@ -47,7 +47,7 @@ select is(
       "reserved": 50, "spent": 120, "idempotency_key": "s", "metadata": {},
       "details": {"late": true}}'
   ]::jsonb[],
-  'all events in order, each with the balances after it; what is due and not swept is no event'
+  'a statement has all events in order, with the balances after each; a due reservation is no event'
 );
 select is(
   array(
@@ -55,31 +55,32 @@ select is(
       from baseledger.statement('w') as s
   ),
   array(select jsonb_build_array(seq, occurred_at, expires_at, actor) from j order by seq),
-  'when it happened, the deadline it set or that had passed, and who asked'
+  'each line has the time, the deadline and the actor'
 );
 select is(array(select seq from baseledger.statement('other')), array[1, 2]::bigint[],
-  'of that wallet only');
-select changes_nothing($$select baseledger.statement('w')$$, 'reads only');
+  'a statement has one wallet''s events only');
+select changes_nothing($$select baseledger.statement('w')$$, 'it writes nothing');
 
--- From and to -----------------------------------------------------------------------------------
+-- p_from and p_to -------------------------------------------------------------------------------
 
 set local role baseledger_auditor;
 select is(
   array(select seq from baseledger.statement('w', a.occurred_at, b.occurred_at)),
   array(select generate_series(a.seq, b.seq - 1)),
-  format('from event %s, including it, to event %s, not including it', a.seq, b.seq)
+  format('p_from includes event %s, p_to excludes event %s', a.seq, b.seq)
 ) from j a join j b on b.seq >= a.seq and a.seq in (1, 2, 5) and b.seq in (1, 2, 5, 6);
 
 select is(
-  array(select seq from baseledger.statement('w', c.lower, c.upper)), c.seqs::bigint[], c.name
+  array(select seq from baseledger.statement('w', c.lower, c.upper)), c.seqs::bigint[],
+  'interval: ' || c.name
 ) from j cross join lateral (values
-    ('a microsecond after an event, it is left out', j.occurred_at + '1 microsecond'::interval,
+    ('from a microsecond after an event', j.occurred_at + '1 microsecond'::interval,
       'infinity'::timestamptz, '{3,4,5,6}'),
-    ('up to a microsecond after it, it is in', '-infinity',
+    ('to a microsecond after an event', '-infinity',
       j.occurred_at + '1 microsecond'::interval, '{1,2}'),
     ('between two events', j.occurred_at + '1 second'::interval,
       j.occurred_at + '2 seconds'::interval, '{}'),
-    ('from later on to earlier: nothing', j.occurred_at + '1 hour'::interval, j.occurred_at, '{}'),
+    ('to a time before p_from', j.occurred_at + '1 hour'::interval, j.occurred_at, '{}'),
     ('before the first', '-infinity', j.occurred_at - '1 day'::interval, '{}'),
     ('after the last', now(), 'infinity', '{}'),
     ('in the future', now() + interval '1 day', now() + interval '2 days', '{}'),
@@ -92,22 +93,22 @@ select is(
   ) as c(name, lower, upper, seqs)
   where j.seq = 2;
 select is(array(select seq from baseledger.statement('w', p_to => occurred_at)),
-  '{1,2,3,4}'::bigint[], 'without a beginning') from j where seq = 5;
+  '{1,2,3,4}'::bigint[], 'p_from is optional') from j where seq = 5;
 select is(array(select seq from baseledger.statement('w', p_from => occurred_at)),
-  '{5,6}'::bigint[], 'without an end') from j where seq = 5;
+  '{5,6}'::bigint[], 'p_to is optional') from j where seq = 5;
 
 -- Limits ----------------------------------------------------------------------------------------
 
-select refuses(c.call, c.code, c.detail::jsonb, c.name) from (values
+select refuses(c.call, c.code, c.detail::jsonb, 'refused: ' || c.name) from (values
   ('no beginning', $$statement('w', null)$$, 'LGARG', '{"field": "from"}'),
   ('no end', $$statement('w', '-infinity', null)$$, 'LGARG', '{"field": "to"}'),
   ('no wallet', 'statement(null)', 'LGARG', '{"field": "wallet_id"}'),
   ('a blank id', $$statement(' ')$$, 'LGARG', '{"field": "wallet_id"}'),
   ('an id of 256', $$statement(repeat('x', 256))$$, 'LGARG', '{"field": "wallet_id"}'),
-  ('a wallet that nobody opened', $$statement('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}')
+  ('an unknown wallet', $$statement('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}')
 ) as c(name, call, code, detail);
 
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -1,11 +1,11 @@
--- verify: proves the ledger, or finds where it does not hold.
+-- verify: proves the ledger, or returns the discrepancies.
 begin;
 select plan(131);
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'a ledger without wallets is sound');
 
--- A ledger in which everything has happened.
+-- A ledger with every kind of event.
 set local role baseledger_operator;
 do $$
 begin
@@ -36,9 +36,9 @@ end
 $$;
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'what the commands have left is sound');
-select is_empty($$select * from baseledger.verify('w')$$, 'each wallet by itself as well');
-select changes_nothing('select * from baseledger.verify()', 'reads only');
+select is_empty('select * from baseledger.verify()', 'a ledger written by commands is sound');
+select is_empty($$select * from baseledger.verify('w')$$, 'a single wallet is sound');
+select changes_nothing('select * from baseledger.verify()', 'it writes nothing');
 
 set local role baseledger_operator;
 do $$
@@ -48,11 +48,12 @@ begin
 end
 $$;
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'moved in time for a test, a wallet is sound');
-select is(tap.balances('w'), '660/60/219', 'and as it was');
+select is_empty('select * from baseledger.verify()',
+  'a wallet that a test has moved in time is sound');
+select is(tap.balances('w'), '660/60/219', 'moving a wallet in time does not change its balance');
 
--- Tampers, notes what verify finds in the whole ledger (or in one wallet), and undoes it. p_rehash
--- makes the hash chain of w good again: whoever can edit can do that as well.
+-- Tampers, records what verify finds in the ledger (or in one wallet), and undoes it. p_rehash
+-- recomputes the hash chain of w, which whoever can edit can do as well.
 create function pg_temp.found(p_tamper text, p_rehash boolean, p_wallet_id text default null)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -75,8 +76,8 @@ begin
 end
 $$;
 
--- Of each discrepancy wallet, event and check: the whole ledger shows all of them, each wallet by
--- itself its own.
+-- Compares wallet, event and check of each discrepancy: verify of the ledger finds all of them,
+-- verify of one wallet those of that wallet.
 create function pg_temp.finds(
   p_tamper text, p_found text[], p_name text, p_rehash boolean default false
 )
@@ -101,12 +102,12 @@ as $$
     ),
     p_name
   )
-  from (values ('whole', null), ('w', 'w'), ('x', 'x')) as w(scope, id)
-  -- a wallet that is gone cannot be asked for
+  from (values ('ledger', null), ('w', 'w'), ('x', 'x')) as w(scope, id)
+  -- verify of a deleted wallet is refused
   where w.id is null or p_tamper !~ 'delete from baseledger.wallets' or w.id <> 'w'
 $$;
 
--- The hash chain: any column of any event -------------------------------------------------------
+-- The hash chain covers every column of every event ---------------------------------------------
 
 select pg_temp.finds(
   format('update baseledger.events set %s where wallet_id = %L and seq = %s', c.edit, 'w', c.seq),
@@ -126,39 +127,39 @@ select pg_temp.finds(
 
 select pg_temp.finds(
   $$update baseledger.events set hash = sha256('x') where wallet_id = 'w' and seq = 5$$,
-  array['w 5 hash', 'w 6 hash'], 'the hash itself, and the one that follows from it'
+  array['w 5 hash', 'w 6 hash'], 'edited: a hash, which breaks the next one too'
 );
 select pg_temp.finds(
   $$update baseledger.events set hash = sha256('x') where wallet_id = 'w' and seq = 21$$,
-  array['w 21 hash', 'w 21 wallet'], 'the last hash, which is the head of the chain'
+  array['w 21 hash', 'w 21 wallet'], 'edited: the last hash, which is the head of the chain'
 );
 select pg_temp.finds(
   $$update baseledger.events a set idempotency_key = b.idempotency_key || ' ', actor = 'x'
     from baseledger.events b
     where a.wallet_id = 'w' and a.seq = 2 and b.wallet_id = 'w' and b.seq = 3$$,
-  array['w 2 hash'], 'a key of another event'
+  array['w 2 hash'], 'edited: the key, and the actor'
 );
 
 -- Removed, added, reordered ---------------------------------------------------------------------
 
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq = 9$$,
-  array['w 10 hash', 'w 10 seq'], 'an event removed'
+  array['w 10 hash', 'w 10 seq'], 'removed: an event'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq = 9;
     update baseledger.events set seq = seq + 1000 where wallet_id = 'w' and seq > 9;
     update baseledger.events set seq = seq - 1001 where wallet_id = 'w' and seq > 9$$,
   array['w 21 wallet', 'w 11 transfer', 'x 3 transfer'],
-  'removed, the others renumbered, the chain made good', true
+  'removed: an event, with the others renumbered and the chain recomputed', true
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq = 1$$,
-  array['w 2 hash', 'w 2 seq', 'w 1 terms'], 'the first event removed'
+  array['w 2 hash', 'w 2 seq', 'w 1 terms'], 'removed: the first event'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq = 21$$,
-  array['w 21 wallet'], 'the last event cut off'
+  array['w 21 wallet'], 'removed: the last event'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq > 19;
@@ -167,34 +168,35 @@ select pg_temp.finds(
         (select e.seq, e.available, e.reserved, e.spent, e.hash, e.occurred_at
           from baseledger.events e where e.wallet_id = 'w' and e.seq = 19)
       where w.wallet_id = 'w'$$,
-  array['w 19 open reservation', 'w 19 reserved'], 'two cut off, and the wallet made to agree'
+  array['w 19 open reservation', 'w 19 reserved'],
+    'removed: the last two events, with the wallet''s row adjusted'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w' and seq > 12$$,
   array['w 21 wallet', 'w 11 open reservation', 'w - open reservation', 'x 4 transfer'],
-  'more than the last event cut off'
+  'removed: all events after the 12th'
 );
 select pg_temp.finds(
   $$delete from baseledger.events where wallet_id = 'w'$$,
   array['w 21 wallet', 'w 1 terms', 'w - open reservation', 'x 3 transfer', 'x 4 transfer'],
-  'all events removed'
+  'removed: all events of a wallet'
 );
 select pg_temp.finds(
   $$update baseledger.events set seq = 1000 where wallet_id = 'w' and seq = 9;
     update baseledger.events set seq = 9 where wallet_id = 'w' and seq = 10;
     update baseledger.events set seq = 10 where wallet_id = 'w' and seq = 1000$$,
   array['w 9 hash', 'w 10 hash', 'w 10 time', 'w 11 hash', 'w 10 frozen'],
-  'two events changed places'
+  'reordered: two events'
 );
 select pg_temp.finds(
   $$update baseledger.events set wallet_id = 'y', seq = 2
       where wallet_id = 'w' and seq = 21$$,
   array['w 21 wallet', 'y 2 hash', 'y 2 balances', 'y 2 reservation',
     'y 2 time', 'y 1 wallet'],
-  'an event moved to another wallet'
+  'moved: an event to another wallet'
 );
 
--- A forged event at the end: by itself, with the right hash, with a wallet that agrees.
+-- An event forged at the end of the journal, with the wallet's row adjusted.
 create function pg_temp.forged(
   p_event text, p_reservation_id text, p_amount bigint, p_available bigint, p_reserved bigint,
   p_spent bigint, p_details text default null
@@ -218,20 +220,20 @@ as $$
 $$;
 select pg_temp.finds(
   pg_temp.forged('credited', null, 1000, 1000, 0, 0),
-  array['w 22 hash', 'w 22 wallet'], 'an event added without its hash'
+  array['w 22 hash', 'w 22 wallet'], 'added: an event without its hash'
 );
 select pg_temp.finds(
   pg_temp.forged('credited', null, 1000, 1000, 0, 0)
     || $$; update baseledger.wallets set seq = 21 where wallet_id = 'w'$$,
-  array['w 21 wallet'], 'an event added, of which the wallet does not know', true
+  array['w 21 wallet'], 'added: an event that the wallet''s row does not have', true
 );
 select pg_temp.finds(
   pg_temp.forged('credited', null, 1000, 1000, 0, 0), null,
-  'what is forged in full cannot be told from the truth: note the head of the chain elsewhere', true
+  'a complete forgery is not found: it takes a head of the chain that is kept elsewhere', true
 );
 
--- The balances: folded anew ---------------------------------------------------------------------
--- The chain is made good in what follows: whoever can edit an event can do that as well.
+-- Balances recomputed from the events -----------------------------------------------------------
+-- From here on the chain is recomputed after each edit, which whoever can edit can do as well.
 
 select pg_temp.finds(
   format('update baseledger.events set %s where wallet_id = %L and seq = %s', c.edit, 'w', c.seq),
@@ -271,24 +273,24 @@ select is(
       'expected', 'seq 1, available 5' || (select rest from y),
       'found', 'seq 1, available 0' || (select rest from y))
   ],
-  'says what the journal implies, and what it found'
+  'a discrepancy states what the journal implies and what was found'
 ) from pg_temp.found(
     $$update baseledger.events set available = 5 where wallet_id = 'y'$$, false
   ) as v
   where v."check" <> 'hash';
 
--- Times and what may follow what ----------------------------------------------------------------
+-- Times, and the order of events of a reservation -----------------------------------------------
 
 select pg_temp.finds(
   $$update baseledger.events a set occurred_at = b.occurred_at from baseledger.events b
     where a.wallet_id = 'w' and a.seq = 10 and b.wallet_id = 'w' and b.seq = 9$$,
-  array['w 10 time'], 'the same time twice', true
+  array['w 10 time'], 'edited: an event has the time of the one before it', true
 );
 select pg_temp.finds(
   $$update baseledger.events a set occurred_at = b.occurred_at - interval '1 microsecond'
     from baseledger.events b
     where a.wallet_id = 'w' and a.seq = 10 and b.wallet_id = 'w' and b.seq = 9$$,
-  array['w 10 time'], 'a step back in time', true
+  array['w 10 time'], 'edited: an event is older than the one before it', true
 );
 
 -- The deadline of an event, moved to the time of a later one.
@@ -303,11 +305,11 @@ as $$
     p_by, p_seq, p_to
   )
 $$;
-select pg_temp.finds(c.tamper, c.found, c.name, true) from (values
+select pg_temp.finds(c.tamper, c.found, 'found: ' || c.name, true) from (values
   ('settled at its deadline', pg_temp.deadline(5, 6), array['w 6 reservation']),
   ('extended at its deadline', pg_temp.deadline(4, 5), array['w 5 reservation']),
   ('cancelled at its deadline', pg_temp.deadline(17, 18), array['w 18 reservation']),
-  ('reserved until then', pg_temp.deadline(17, 17),
+  ('reserved with a deadline that had passed', pg_temp.deadline(17, 17),
     array['w 17 reservation', 'w 18 reservation']),
   ('expired before its deadline',
     pg_temp.deadline(11, 14, '1 microsecond') || ';' || pg_temp.deadline(14, 14, '1 microsecond'),
@@ -316,13 +318,15 @@ select pg_temp.finds(c.tamper, c.found, c.name, true) from (values
 ) as c(name, tamper, found);
 select pg_temp.finds(
   pg_temp.deadline(11, 14) || ';' || pg_temp.deadline(14, 14), null,
-  'but expired at its deadline is sound', true
+  'an expiry at its deadline is sound', true
 );
 
-select pg_temp.finds(c.tamper, array['w 22 reservation'] || c.more, c.name, true) from (values
+select pg_temp.finds(
+  c.tamper, array['w 22 reservation'] || c.more, 'found: ' || c.name, true
+) from (values
   ('settled twice', pg_temp.forged('settled', 'r', 0, 0, 0, 0), null::text[]),
   ('settled after it was cancelled', pg_temp.forged('settled', 'gone', 0, 0, 0, 0), null),
-  ('settled, a charge', pg_temp.forged('settled', 'charge', 0, 0, 0, 0), null),
+  ('settled again after a charge', pg_temp.forged('settled', 'charge', 0, 0, 0, 0), null),
   ('settled, never reserved', pg_temp.forged('settled', 'never', 0, 0, 0, 0), null),
   ('settled late, but open', pg_temp.forged('settled', 'open', 0, 0, 0, 0, '{"late": true}'),
     array['w - open reservation']),
@@ -345,26 +349,26 @@ select pg_temp.finds(
   pg_temp.forged('reserved', 'r', 0, 0, 0, 0)
     || $$; update baseledger.events set expires_at = occurred_at + interval '1 hour'
       where wallet_id = 'w' and seq = 22$$,
-  array['w 22 reservation'], 'reserved twice', true
+  array['w 22 reservation'], 'found: reserved twice', true
 );
 select pg_temp.finds(
   pg_temp.forged('refunded', 'charge', 30, 30, 0, -30), null,
-  'but refunded as much as is left is sound', true
+  'a refund of all that is left is sound', true
 );
 
-select pg_temp.finds(c.tamper, array['w 22 funds'], c.name, true) from (values
+select pg_temp.finds(c.tamper, array['w 22 funds'], 'found: ' || c.name, true) from (values
   ('withdrawn below zero', pg_temp.forged('withdrawn', null, 661, -661, 0, 0)),
   ('charged below zero', pg_temp.forged('charged', 'new', 661, -661, 0, 661))
 ) as c(name, tamper);
 select pg_temp.finds(
-  pg_temp.forged('withdrawn', null, 660, -660, 0, 0), null, 'but to zero is sound', true
+  pg_temp.forged('withdrawn', null, 660, -660, 0, 0), null, 'a withdrawal to zero is sound', true
 );
 
 -- A wallet's row --------------------------------------------------------------------------------
 
 select pg_temp.finds(
   format('update baseledger.wallets set %s where wallet_id = %L', c.edit, 'w'), c.found,
-  'a wallet with ' || c.edit
+  'edited: a wallet''s ' || c.edit
 ) from (values
   ('available = available + 1', array['w 21 wallet']),
   ('reserved = reserved - 1', array['w 21 wallet', 'w 21 reserved']),
@@ -384,40 +388,43 @@ select pg_temp.finds(
   ($$next_deadline = '-infinity'$$, null)
 ) as c(edit, found);
 select pg_temp.finds($$update baseledger.wallets set frozen = true where wallet_id = 'y'$$,
-  array['y - frozen'], 'frozen, though nobody has frozen it');
+  array['y - frozen'], 'edited: frozen without an event');
 select pg_temp.finds(
   $$update baseledger.events set details = details || '{"overdraft_limit": 400}'
     where wallet_id = 'w' and seq = 1$$,
-  array['w 1 terms'], 'the terms in the journal', true
+  array['w 1 terms'], 'edited: the terms in the journal', true
 );
 select pg_temp.finds($$delete from baseledger.wallets where wallet_id = 'w'$$,
-  array['w 1 orphan'], 'events without a wallet');
+  array['w 1 orphan'], 'removed: a wallet, but not its events');
 select is(
   array(
     select format('%s %s %s', wallet_id, seq, "check")
       from pg_temp.found('delete from baseledger.wallets', false) order by 1
   ),
-  array['w 1 orphan', 'x 1 orphan', 'y 1 orphan'], 'no wallets at all'
+  array['w 1 orphan', 'x 1 orphan', 'y 1 orphan'], 'removed: all wallets'
 );
 
 -- Open reservations -----------------------------------------------------------------------------
 
-select pg_temp.finds(c.tamper, c.found, c.name) from (values
+select pg_temp.finds(c.tamper, c.found, 'found: ' || c.name) from (values
   ('an open reservation removed', $$delete from baseledger.reservations$$,
     array['w 21 open reservation', 'w 21 reserved']),
-  ('one added', $$insert into baseledger.reservations values ('w', 'r', 10, 10, 0, 'infinity')$$,
+  ('an open reservation added', $$insert into baseledger.reservations
+    values ('w', 'r', 10, 10, 0, 'infinity')$$,
     array['w - open reservation']),
-  ('one that holds something', $$insert into baseledger.reservations
+  ('an open reservation added, with a hold', $$insert into baseledger.reservations
     values ('w', 'never', 10, 0, 10, '2000-01-01')$$,
     array['w - open reservation', 'w 21 reserved', 'w - next deadline']),
-  ('one in a wallet that has none', $$insert into baseledger.reservations
+  ('an open reservation added to a wallet that has none', $$insert into baseledger.reservations
     values ('y', 'never', 10, 10, 0, '2000-01-01')$$,
     array['y - open reservation', 'y - next deadline']),
-  ('its amount', $$update baseledger.reservations set amount = amount - 1$$,
+  ('another amount of an open reservation', $$update baseledger.reservations
+    set amount = amount - 1$$,
     array['w 21 open reservation']),
-  ('what it has settled', $$update baseledger.reservations set settled = settled + 1$$,
+  ('another settled sum of an open reservation', $$update baseledger.reservations
+    set settled = settled + 1$$,
     array['w 21 open reservation']),
-  ('what it holds', $$update baseledger.reservations set held = held + 1$$,
+  ('another hold of an open reservation', $$update baseledger.reservations set held = held + 1$$,
     array['w 21 open reservation', 'w 21 reserved']),
   ('a later deadline', $$update baseledger.reservations
     set expires_at = expires_at + interval '1 microsecond'$$, array['w 21 open reservation']),
@@ -428,13 +435,13 @@ select pg_temp.finds(c.tamper, c.found, c.name) from (values
 select pg_temp.finds(
   $$update baseledger.events set expires_at = expires_at + interval '1 hour'
     where wallet_id = 'w' and seq = 21$$,
-  array['w 21 open reservation'], 'another deadline in the journal', true
+  array['w 21 open reservation'], 'edited: the deadline in the journal', true
 );
 
 -- Transfers have two sides ----------------------------------------------------------------------
 
-select pg_temp.finds(c.tamper, c.found, c.name, true) from (values
-  ('sent to another', $$update baseledger.events set details = '{"to": "y"}'
+select pg_temp.finds(c.tamper, c.found, 'found: ' || c.name, true) from (values
+  ('sent to another wallet', $$update baseledger.events set details = '{"to": "y"}'
     where wallet_id = 'w' and seq = 12$$, array['w 12 transfer', 'x 3 transfer']),
   ('received from another event', $$update baseledger.events
     set details = '{"from": "x", "from_seq": 3}' where wallet_id = 'w' and seq = 13$$,
@@ -442,24 +449,28 @@ select pg_temp.finds(c.tamper, c.found, c.name, true) from (values
   ('received from another wallet', $$update baseledger.events
     set details = '{"from": "y", "from_seq": 4}' where wallet_id = 'w' and seq = 13$$,
     array['w 13 transfer', 'x 4 transfer']),
-  ('a credit, it says', $$update baseledger.events set event = 'credited', details = null
-    where wallet_id = 'w' and seq = 13$$, array['x 4 transfer']),
-  ('a withdrawal, it says', $$update baseledger.events set event = 'withdrawn', details = null
-    where wallet_id = 'w' and seq = 12$$, array['x 3 transfer']),
-  ('received what nobody has sent', pg_temp.forged('transferred_in', null, 10, 10, 0, 0,
+  ('received, but recorded as a credit', $$update baseledger.events
+    set event = 'credited', details = null where wallet_id = 'w' and seq = 13$$,
+    array['x 4 transfer']),
+  ('sent, but recorded as a withdrawal', $$update baseledger.events
+    set event = 'withdrawn', details = null where wallet_id = 'w' and seq = 12$$,
+    array['x 3 transfer']),
+  ('received without a sender', pg_temp.forged('transferred_in', null, 10, 10, 0, 0,
     '{"from": "x", "from_seq": 2}'), array['w 22 transfer']),
-  ('sent what nobody has received', pg_temp.forged('transferred_out', null, 10, -10, 0, 0,
+  ('sent without a receiver', pg_temp.forged('transferred_out', null, 10, -10, 0, 0,
     '{"to": "nobody"}'), array['w 22 transfer'])
 ) as c(name, tamper, found);
 select pg_temp.finds(
   $$update baseledger.events set event = 'withdrawn' where wallet_id = 'x' and seq = 4$$,
-  array['x 4 hash', 'w 13 transfer'], 'a withdrawal, it says on the other side'
+  array['x 4 hash', 'w 13 transfer'],
+    'edited: the other side of a transfer recorded as a withdrawal'
 );
 
 -- A large ledger is read in portions ------------------------------------------------------------
--- 45,000 wallets, made at once: more than two portions.
+-- 45,000 wallets are more than two portions.
 
-select is_empty('select * from baseledger.verify()', 'after all that it is sound again');
+select is_empty('select * from baseledger.verify()',
+  'the ledger is sound after all edits are undone');
 select lives_ok($$
   select tap.tamper('
     with opened as (
@@ -481,8 +492,8 @@ select lives_ok($$
     insert into baseledger.wallets (wallet_id, unit, scale, seq, hash, last_event_at)
       select id, ''USD'', 9, 1, hash, at from hashed
   ')
-$$, 'many wallets');
-select is_empty('select * from baseledger.verify()', 'sound');
+$$, '45,000 wallets are made');
+select is_empty('select * from baseledger.verify()', 'a ledger of several portions is sound');
 select pg_temp.finds(
   $$update baseledger.events set actor = 'x'
       where wallet_id in ('many 00001', 'many 19999', 'many 20000', 'many 20001', 'many 39999',
@@ -499,16 +510,16 @@ select pg_temp.finds(
     'many 39999 1 hash', 'many 40000 1 hash', 'many 40001 1 hash', 'many 45000 1 hash', 'x 1 hash',
     'many 20002 1 orphan', 'many 35000 1 orphan', 'y 1 orphan', 'before 1 orphan',
     'before 1 hash', 'zz 1 orphan', 'zz 1 hash', 'many 20000a 1 orphan', 'many 20000a 1 hash'],
-  'in every portion, at its ends and between them'
+  'discrepancies are found in every portion, at its ends and between portions'
 );
 
 -- Limits ----------------------------------------------------------------------------------------
 
-select refuses(c.call, c.code, c.detail::jsonb, c.name) from (values
+select refuses(c.call, c.code, c.detail::jsonb, 'refused: ' || c.name) from (values
   ('an empty id', $$verify('')$$, 'LGARG', '{"field": "wallet_id"}'),
   ('a blank id', $$verify(' ')$$, 'LGARG', '{"field": "wallet_id"}'),
   ('an id of 256', $$verify(repeat('x', 256))$$, 'LGARG', '{"field": "wallet_id"}'),
-  ('a wallet that nobody opened', $$verify('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}')
+  ('an unknown wallet', $$verify('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}')
 ) as c(name, call, code, detail);
 
 select * from finish();

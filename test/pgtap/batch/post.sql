@@ -1,4 +1,4 @@
--- post: a batch of commands for one wallet, folded in order.
+-- post: a batch of commands for one wallet, executed in order.
 begin;
 select plan(170);
 
@@ -30,7 +30,7 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 create temp table first as select baseledger.post('w', commands) as receipt from batch;
 
-select is(array_agg(tap.told(receipt)), array[
+select is(array_agg(tap.as_json(receipt)), array[
   '{
     "wallet_id": "w", "seq": 4, "event": "reserved", "reservation_id": "r1", "amount": 100,
     "available": 800, "reserved": 200, "spent": 0, "ttl": 60, "idempotency_key": "k1",
@@ -66,27 +66,27 @@ select is(array_agg(tap.told(receipt)), array[
     "available": 864, "reserved": 1, "spent": 135, "ttl": 600, "idempotency_key": "k9",
     "replayed": false
   }'
-]::jsonb[], 'one row a command, in order: a receipt or a refusal; none stops the others')
+]::jsonb[], 'a batch returns a receipt or a refusal for each command, and no refusal stops it')
   from first;
 
 select is(
   array_agg(distinct tap.on_record('w', (receipt).seq) ->> 'actor'), array[session_user::text],
-  'records who asked'
+  'the event records who asked'
 ) from first where (receipt).refused is null;
 select is(
   array_agg(tap.on_record('w', s.n) -> 'metadata'),
   array['{"step": 1}', '{"step": 2}', '{"step": 3}', '{"step": 4}', '{"step": 6}', '{}',
     '{}']::jsonb[],
-  'and each one''s metadata'
+  'each event records the metadata of its command'
 ) from generate_series(4, 10) as s(n);
 
 select changes_nothing($$select baseledger.post('w', commands) from batch$$,
-  'the same batch again writes nothing');
+  'a retried batch writes nothing');
 select results_eq(
   $$select to_jsonb(r) from batch, baseledger.post('w', commands) as r
     where r.refused is null$$,
   $$select to_jsonb(receipt) || '{"replayed": true}' from first where (receipt).refused is null$$,
-  'and gets the first receipts, with the balances of then'
+  'a retried batch gets the first receipts, with the balances of those events'
 );
 select is(
   tap.posted('w', '[
@@ -96,12 +96,12 @@ select is(
     {"op": "charge", "amount": 2, "idempotency_key": "newer"}
   ]'),
   array['#11 charged 1: 863/1/136', '#5 settled 30: 800/170/30 again', '#12 charged 2: 861/1/138'],
-  'retries and new commands go together'
+  'a batch can mix retries and new commands'
 );
-select is(tap.told(baseledger.settle('w', 'old', 100, 'k8')), '{
+select is(tap.as_json(baseledger.settle('w', 'old', 100, 'k8')), '{
   "wallet_id": "w", "seq": 9, "event": "settled", "reservation_id": "old", "amount": 100,
   "available": 865, "reserved": 0, "spent": 135, "idempotency_key": "k8", "replayed": true
-}', 'a single command retries one of a batch');
+}', 'a single command can be a retry of one in a batch');
 select is(
   (select array_agg(distinct r.wallet_id) from baseledger.post('w', '[
     {"op": "charge", "amount": 1, "idempotency_key": "new"}, {"op": "charge"}, {}
@@ -109,13 +109,14 @@ select is(
   array['w'], 'each row names the wallet'
 );
 
--- The whole call --------------------------------------------------------------------------------
+-- The call as such ------------------------------------------------------------------------------
 
-select is_empty($$select * from baseledger.post('w', '[]')$$, 'no commands, no rows');
-select changes_nothing($$select baseledger.post('w', '[]')$$, 'and nothing changes');
+select is_empty($$select * from baseledger.post('w', '[]')$$, 'an empty batch returns no rows');
+select changes_nothing($$select baseledger.post('w', '[]')$$, 'an empty batch writes nothing');
 
-select refuses(format('post(%s, %s)', c.wallet_id, c.commands), c.code, c.detail::jsonb, c.name)
-  from (values
+select refuses(
+  format('post(%s, %s)', c.wallet_id, c.commands), c.code, c.detail::jsonb, 'refused: ' || c.name
+) from (values
     ('no commands', $$'w'$$, 'null', 'LGARG', '{"field": "commands"}'),
     ('JSON''s null', $$'w'$$, $$'null'$$, 'LGARG', '{"field": "commands"}'),
     ('an object', $$'w'$$, $$'{"op": "charge", "amount": 1, "idempotency_key": "x"}'$$, 'LGARG',
@@ -135,8 +136,9 @@ select refuses(format('post(%s, %s)', c.wallet_id, c.commands), c.code, c.detail
     ('no wallet, but commands', 'null', $$'[{}]'$$, 'LGARG', '{"field": "wallet_id"}'),
     ('a blank wallet id', $$' '$$, $$'[{}]'$$, 'LGARG', '{"field": "wallet_id"}'),
     ('a wallet id of 256', $$repeat('x', 256)$$, $$'[]'$$, 'LGARG', '{"field": "wallet_id"}'),
-    ('a wallet that nobody opened', $$'nobody'$$, $$'[{}]'$$, 'LGWNF', '{"wallet_id": "nobody"}'),
-    ('not even without commands', $$'nobody'$$, $$'[]'$$, 'LGWNF', '{"wallet_id": "nobody"}')
+    ('an unknown wallet', $$'nobody'$$, $$'[{}]'$$, 'LGWNF', '{"wallet_id": "nobody"}'),
+    ('an unknown wallet without commands', $$'nobody'$$, $$'[]'$$, 'LGWNF',
+      '{"wallet_id": "nobody"}')
   ) as c(name, wallet_id, commands, code, detail);
 
 set local role baseledger_operator;
@@ -159,9 +161,9 @@ select results_eq(
         from generate_series(1, 10000) as s(n)
     )) as r$$,
   $$values (10000::bigint, 10000::bigint, 3::bigint, 10002::bigint, 0::bigint, 0::bigint)$$,
-  '10,000 commands'
+  'a batch takes 10,000 commands'
 );
-select is(tap.balances('many'), '0/5000/5000', 'all of them');
+select is(tap.balances('many'), '0/5000/5000', 'all 10,000 commands are executed');
 
 -- The wallet's row is written once a batch, and not at all when nothing is granted.
 create temp table written as
@@ -184,15 +186,15 @@ select is(
   'a batch writes the wallet''s row once'
 ) from written;
 
--- Strictly read ---------------------------------------------------------------------------------
+-- Strict parsing --------------------------------------------------------------------------------
 
 set local role baseledger_operator;
 do $$ begin perform tap.wallet('read', 9223372036854775807); end $$;
 set local role baseledger_agent;
 
--- An amount is a whole number, as a JSON number or string of digits.
+-- An amount is an integer, as a JSON number or a string of digits.
 select is(
-  tap.told(r) -> case when c.amount_read is null then 'detail' else 'amount' end,
+  tap.as_json(r) -> case when c.amount_read is null then 'detail' else 'amount' end,
   coalesce(c.amount_read, '{"field": "amount"}')::jsonb,
   'an amount of ' || c.amount
 ) from (values
@@ -221,11 +223,11 @@ select is(
     {"op": "settle", "reservation_id": "k1", "amount": -0, "idempotency_key": "z"}
   ]'),
   array['LGOVF', 'LGOVF', '#10003 settled 0: 1/4999/5000'],
-  'the largest amounts are read to the last digit; a settlement can be of 0'
+  'the largest amounts are parsed to the last digit, and a settlement can be 0'
 );
 
 select is(
-  tap.told(r) -> 'detail', '{"field": "amount"}', 'an extension to ' || c.amount
+  tap.as_json(r) -> 'detail', '{"field": "amount"}', 'an extension to ' || c.amount
 ) from (values ('10.5'), ('"1e1"'), ('""'), ('true'), ('[]'), ('9223372036854775808')) as c(amount)
   cross join lateral baseledger.post('many', jsonb_build_array(jsonb_build_object(
     'op', 'extend', 'reservation_id', 'k3', 'ttl', 60, 'amount', c.amount::jsonb,
@@ -234,7 +236,7 @@ select is(
 
 -- A time to live is a number of seconds, or an interval.
 select is(
-  tap.told(r) -> case when c.ttl_read is null then 'detail' else 'ttl' end,
+  tap.as_json(r) -> case when c.ttl_read is null then 'detail' else 'ttl' end,
   coalesce(c.ttl_read, '{"field": "ttl"}')::jsonb,
   'a time to live of ' || c.ttl
 ) from (values
@@ -254,7 +256,7 @@ select is(
 
 -- The other fields: names are strings, final is a boolean, metadata is an object.
 select is(
-  jsonb_build_array(r.refused, facts(r.refused, r.detail)), c.refusal::jsonb, c.name
+  jsonb_build_array(r.refused, facts(r.refused, r.detail)), c.refusal::jsonb, 'refused: ' || c.name
 ) from (values
     ('no op', '["LGARG", {"field": "op"}]', '{"amount": 1, "idempotency_key": "x"}'),
     ('an op of null', '["LGARG", {"field": "op"}]', '{"op": null, "idempotency_key": "x"}'),
@@ -265,7 +267,7 @@ select is(
     ('an empty op', '["LGUNK", {"op": ""}]', '{"op": "", "amount": 1, "idempotency_key": "x"}'),
     ('an op in capitals', '["LGUNK", {"op": "Charge"}]',
       '{"op": "Charge", "amount": 1, "idempotency_key": "x"}'),
-    ('an op that nobody knows', '["LGUNK", {"op": "chargé"}]', '{"op": "chargé", "foo": 1}'),
+    ('an unknown op', '["LGUNK", {"op": "chargé"}]', '{"op": "chargé", "foo": 1}'),
     ('a key that is a number', '["LGARG", {"field": "idempotency_key"}]',
       '{"op": "charge", "amount": 1, "idempotency_key": 7}'),
     ('a key that is a boolean', '["LGARG", {"field": "idempotency_key"}]',
@@ -288,9 +290,9 @@ select is(
       '{"op": "charge", "amount": 1, "reservation_id": "", "idempotency_key": "x"}'),
     ('an at_least of 0', '["LGARG", {"field": "at_least"}]',
       '{"op": "reserve", "amount": 5, "at_least": 0, "idempotency_key": "x"}'),
-    ('an at_least of more', '["LGARG", {"field": "at_least"}]',
+    ('an at_least above the amount', '["LGARG", {"field": "at_least"}]',
       '{"op": "reserve", "amount": 5, "at_least": "6", "idempotency_key": "x"}'),
-    ('an at_least that is not whole', '["LGARG", {"field": "at_least"}]',
+    ('an at_least that is not an integer', '["LGARG", {"field": "at_least"}]',
       '{"op": "reserve", "amount": 5, "at_least": 1.5, "idempotency_key": "x"}'),
     ('an at_least that is a boolean', '["LGARG", {"field": "at_least"}]',
       '{"op": "reserve", "amount": 5, "at_least": true, "idempotency_key": "x"}'),
@@ -313,9 +315,10 @@ select is(
   ) as c(name, refusal, command)
   cross join lateral baseledger.post('read', jsonb_build_array(c.command::jsonb)) as r;
 
--- A field that the command does not have is never ignored: misspelt, of another command, even null.
+-- A field that the command does not have is refused: misspelt, of another command, even null.
 select is(
-  tap.told(r) -> 'detail', jsonb_build_object('field', c.field), 'a field too many: ' || c.command
+  tap.as_json(r) -> 'detail', jsonb_build_object('field', c.field),
+    'an unknown field is refused: ' || c.command
 ) from (values
     ('ammount', '{"op": "charge", "amount": 1, "idempotency_key": "x", "ammount": 1}'),
     ('ammount', '{"op": "charge", "ammount": 1, "idempotency_key": "x"}'),
@@ -333,7 +336,7 @@ select is(
   cross join lateral baseledger.post('read', jsonb_build_array(c.command::jsonb)) as r;
 
 select is(
-  array(select tap.told(r) || '{"replayed": "?"}' from baseledger.post('read', '[
+  array(select tap.as_json(r) || '{"replayed": "?"}' from baseledger.post('read', '[
     {"op": "reserve", "amount": 10, "idempotency_key": "n1", "reservation_id": null, "ttl": null,
       "at_least": null, "metadata": null},
     {"op": "extend", "reservation_id": "n1", "ttl": 60, "idempotency_key": "n2", "amount": null,
@@ -341,16 +344,16 @@ select is(
     {"op": "settle", "reservation_id": "n1", "amount": 10, "idempotency_key": "n3", "final": null,
       "metadata": null}
   ]') as r),
-  array(select tap.told(r) || '{"replayed": "?"}' from baseledger.post('read', '[
+  array(select tap.as_json(r) || '{"replayed": "?"}' from baseledger.post('read', '[
     {"op": "reserve", "amount": 10, "idempotency_key": "n1"},
     {"op": "extend", "reservation_id": "n1", "ttl": 60, "idempotency_key": "n2"},
     {"op": "settle", "reservation_id": "n1", "amount": 10, "idempotency_key": "n3"}
   ]') as r),
-  'a field of null is as if it were not there'
+  'a null field is the same as a missing one'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

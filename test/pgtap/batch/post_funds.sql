@@ -1,4 +1,4 @@
--- post_funds: the batch of operators, which may also move funds in and out.
+-- post_funds: the batch of operators, which can also move funds in and out.
 begin;
 select plan(56);
 
@@ -27,7 +27,7 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 create temp table first as select baseledger.post_funds('w', commands) as receipt from batch;
 
-select is(array_agg(tap.told(receipt)), array[
+select is(array_agg(tap.as_json(receipt)), array[
   '{
     "wallet_id": "w", "seq": 4, "event": "credited", "amount": 100, "available": 1000,
     "reserved": 100, "spent": 0, "idempotency_key": "k1", "replayed": false
@@ -58,31 +58,31 @@ select is(array_agg(tap.told(receipt)), array[
     "wallet_id": "w", "seq": 11, "event": "cancelled", "reservation_id": "old", "amount": 100,
     "available": 1024, "reserved": 0, "spent": 26, "idempotency_key": "k9", "replayed": false
   }'
-]::jsonb[], 'all commands of post, and credit, withdraw, refund') from first;
+]::jsonb[], 'post_funds takes the commands of post and credit, withdraw and refund') from first;
 
 select is(
   array_agg(tap.on_record('w', n) -> 'metadata'),
   array['{"step": 1}', '{"step": 2}', '{}', '{"step": 4}']::jsonb[],
-  'records each one''s metadata'
+  'each event records the metadata of its command'
 ) from generate_series(4, 7) as s(n);
 
 select changes_nothing($$select baseledger.post_funds('w', commands) from batch$$,
-  'the same batch again writes nothing');
+  'a retried batch writes nothing');
 select results_eq(
   $$select to_jsonb(r) from batch, baseledger.post_funds('w', commands) as r
     where r.refused is null$$,
   $$select to_jsonb(receipt) || '{"replayed": true}' from first where (receipt).refused is null$$,
-  'and gets the first receipts, with the balances of then'
+  'a retried batch gets the first receipts, with the balances of those events'
 );
 select is(tap.brief(baseledger.credit('w', 100, 'k1', '{"step": 1}')),
-  '#4 credited 100: 1000/100/0 again', 'a single command retries one of a batch');
+  '#4 credited 100: 1000/100/0 again', 'a single command can be a retry of one in a batch');
 
 -- Not by agents ---------------------------------------------------------------------------------
 
 set local role baseledger_agent;
 select throws_ok(
   $$select baseledger.post_funds('w', '[{"op": "credit", "amount": 1, "idempotency_key": "x"}]')$$,
-  '42501', null, 'an agent cannot call it'
+  '42501', null, 'an agent cannot call post_funds'
 );
 select is(
   array(select tap.facts(r.refused, r.detail) ->> 'op' from baseledger.post('w', '[
@@ -91,19 +91,19 @@ select is(
     {"op": "refund", "reservation_id": "k6", "amount": 1, "idempotency_key": "x"}
   ]') as r where r.refused = 'LGUNK'),
   array['credit', 'withdraw', 'refund'],
-  'and post, which it can, moves no funds in or out'
+  'post refuses the commands that move funds in or out'
 );
 select is(
   tap.posted('w', '[{"op": "credit", "amount": 100, "idempotency_key": "k1",
     "metadata": {"step": 1}}]'),
-  array['LGUNK'], 'not even as a retry'
+  array['LGUNK'], 'post refuses them as retries too'
 );
 set local role baseledger_operator;
 
 select is(
   jsonb_build_array(r.refused, r.detail),
   jsonb_build_array('LGUNK', jsonb_build_object('op', c.op)),
-  'no command of a batch: ' || c.op
+  'refused as an unknown op: ' || c.op
 ) from unnest(array[
     'transfer', 'transfer_out', 'transfer_in', 'transferred_in', 'freeze', 'unfreeze', 'open',
     'expire', 'expired', 'credited', 'Credit', ' credit', ''
@@ -112,10 +112,11 @@ select is(
     'op', c.op, 'amount', 1, 'idempotency_key', 'x'
   ))) as r;
 
--- Strictly read ---------------------------------------------------------------------------------
+-- Strict parsing --------------------------------------------------------------------------------
 
 select is(
-  jsonb_build_array(r.refused, facts(r.refused, r.detail)), c.refusal::jsonb, c.command
+  jsonb_build_array(r.refused, facts(r.refused, r.detail)), c.refusal::jsonb,
+    'refused: ' || c.command
 ) from (values
     ('["LGARG", {"field": "amount"}]', '{"op": "credit", "idempotency_key": "x"}'),
     ('["LGARG", {"field": "amount"}]', '{"op": "credit", "amount": 1.5, "idempotency_key": "x"}'),
@@ -153,7 +154,8 @@ select is(
   cross join lateral baseledger.post_funds('w', jsonb_build_array(c.command::jsonb)) as r;
 
 select refuses(
-  format('post_funds(%s, %s)', c.wallet_id, c.commands), c.code, c.detail::jsonb, c.name
+  format('post_funds(%s, %s)', c.wallet_id, c.commands), c.code, c.detail::jsonb,
+    'refused: ' || c.name
 ) from (values
     ('no commands', $$'w'$$, 'null', 'LGARG', '{"field": "commands"}'),
     ('an object', $$'w'$$, $$'{"op": "credit", "amount": 1, "idempotency_key": "x"}'$$, 'LGARG',
@@ -165,10 +167,12 @@ select refuses(
       'LGARG', '{"field": "commands"}'),
     ('no wallet', 'null', $$'[]'$$, 'LGARG', '{"field": "wallet_id"}'),
     ('a blank wallet id', $$' '$$, $$'[{}]'$$, 'LGARG', '{"field": "wallet_id"}'),
-    ('a wallet that nobody opened', $$'nobody'$$, $$'[{}]'$$, 'LGWNF', '{"wallet_id": "nobody"}'),
-    ('not even without commands', $$'nobody'$$, $$'[]'$$, 'LGWNF', '{"wallet_id": "nobody"}')
+    ('an unknown wallet', $$'nobody'$$, $$'[{}]'$$, 'LGWNF', '{"wallet_id": "nobody"}'),
+    ('an unknown wallet without commands', $$'nobody'$$, $$'[]'$$, 'LGWNF',
+      '{"wallet_id": "nobody"}')
   ) as c(name, wallet_id, commands, code, detail);
-select is_empty($$select * from baseledger.post_funds('w', '[]')$$, 'no commands, no rows');
+select is_empty($$select * from baseledger.post_funds('w', '[]')$$,
+  'an empty batch returns no rows');
 
 -- Commands that refer to each other -------------------------------------------------------------
 
@@ -196,7 +200,7 @@ select is(
   array['LGNSF', '#5 credited 20: 70/40/10', '#6 charged 70: 0/40/80', 'LGRFD',
     '#7 refunded 70: 70/40/10', '#7 refunded 70: 70/40/10 again', 'LGRFD', 'LGNSF',
     '#8 withdrawn 70: 0/40/10', 'LGNSF'],
-  'refused, then granted with the same key; charged, then refunded, once'
+  'a refused command is granted with the same key later in the batch, and a charge is refunded once'
 );
 select is(
   tap.posted_funds('refer', '[
@@ -212,7 +216,7 @@ select is(
   ]'),
   array['#9 settled 15: 0/25/25', 'LGRFD', '#10 refunded 5: 5/25/20', '#11 settled 30: 0/0/50',
     'LGRFD', '#12 refunded 50: 50/0/0', 'LGEND', 'LGRFD'],
-  'a part from before and parts from the batch, refunded between and after them'
+  'refunds count the parts of earlier transactions and of the batch'
 );
 select is(
   array(
@@ -228,7 +232,7 @@ select is(
       where r.refused is not null
   ),
   array['0', '4', '1']::jsonb[],
-  'what can be refunded of a reservation of the batch'
+  'a refusal states what is refundable of a reservation of the batch'
 );
 select is(
   tap.posted_funds('refer', '[
@@ -238,12 +242,12 @@ select is(
     {"op": "settle", "reservation_id": "d", "amount": 1, "idempotency_key": "d3"}
   ]'),
   array['LGRNF', '#16 charged 1: 48/0/2', '#17 refunded 1: 49/0/1', 'LGEND'],
-  'refused before it was charged, granted with the same key after it'
+  'a refund before its charge is refused, and granted with the same key after it'
 );
 
 select is(
   array(
-    select tap.told(r) #> '{detail,ended_seq}' from baseledger.post_funds('refer', '[
+    select tap.as_json(r) #> '{detail,ended_seq}' from baseledger.post_funds('refer', '[
       {"op": "settle", "reservation_id": "c1", "amount": 1, "idempotency_key": "e1"},
       {"op": "refund", "reservation_id": "c1", "amount": 1, "idempotency_key": "e2"},
       {"op": "settle", "reservation_id": "c1", "amount": 1, "idempotency_key": "e3"},
@@ -253,7 +257,7 @@ select is(
     ]') as r where r.refused is not null
   ),
   array['14', '14', '19']::jsonb[],
-  'a refund is no end: the settlement or the charge was'
+  'the end of a reservation is its settlement or charge, not a refund'
 );
 
 do $$
@@ -273,11 +277,11 @@ select is(
   ]'),
   array['#5 withdrawn 90: 10/0/0', '#6 settled 30: -20/0/30', 'LGNSF', '#7 refunded 30: 10/0/0',
     '#8 withdrawn 1: 9/0/0'],
-  'what has come due is there; a late settlement and its refund'
+  'what has come due can be withdrawn, and a late settlement refunded'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

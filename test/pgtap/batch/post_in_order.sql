@@ -1,4 +1,4 @@
--- post: commands of a batch that meet each other, and what comes due meanwhile.
+-- post: the order of commands in a batch, their effect on each other, and deadlines between them.
 begin;
 select plan(23);
 
@@ -28,7 +28,7 @@ select is(
   ]'),
   array['#6 reserved 50: 650/350/0', '#7 settled 20: 680/300/20',
     'LGEND', 'LGEND', 'LGEND', 'LGRID', 'LGRID'],
-  'reserved and settled in a batch, which ends it'
+  'a reservation that is reserved and settled in a batch has ended'
 );
 select is(
   tap.posted('refer', '[
@@ -43,7 +43,7 @@ select is(
   ]'),
   array['LGRNF', 'LGRNF', 'LGRNF', '#8 reserved 50: 630/350/20', '#9 settled 1: 630/349/21',
     '#10 settled 60: 619/300/81', '#11 extended 30: 589/330/81', '#12 cancelled 30: 619/300/81'],
-  'refused before it was reserved, granted with the same keys after it; parts, extended, cancelled'
+  'commands before their reservation are refused, and granted with the same keys after it'
 );
 select is(
   tap.posted('refer', '[
@@ -60,11 +60,11 @@ select is(
   array['#13 charged 1: 618/300/82', 'LGEND', 'LGRID',
     '#14 cancelled 100: 718/200/82', 'LGEND', '#15 settled 1: 817/100/83', 'LGEND',
     '#16 extended -90: 907/10/83', '#17 settled 15: 902/0/98'],
-  'a charge is settled; those from before: cancelled then settled, and the other way, extended'
+  'an ended reservation refuses the later commands of the batch, and an extended one accepts them'
 );
 select is(
   array(
-    select tap.told(r) -> 'detail'
+    select tap.as_json(r) -> 'detail'
       from baseledger.post('refer', '[
         {"op": "reserve", "amount": 1, "idempotency_key": "d1"},
         {"op": "cancel", "reservation_id": "d1", "idempotency_key": "d2"},
@@ -79,12 +79,12 @@ select is(
     jsonb_build_object('reservation_id', 's1', 'status', 'cancelled', 'ended_seq', 14,
       'ended_at', (baseledger.cancel('refer', 's1', 'c4')).occurred_at)
   ],
-  'a refusal tells the end, in this batch or before'
+  'a refusal states the end of the reservation, in this batch or before it'
 );
 
--- Keys
+-- Keys.
 select is(
-  array(select tap.told(r) - 'wallet_id' from baseledger.post('refer', '[
+  array(select tap.as_json(r) - 'wallet_id' from baseledger.post('refer', '[
     {"op": "charge", "amount": 1, "idempotency_key": "e1"},
     {"op": "charge", "amount": 1, "idempotency_key": "e1"},
     {"op": "charge", "amount": 2, "idempotency_key": "e1"},
@@ -106,7 +106,7 @@ select is(
     '{"seq": 20, "event": "charged", "reservation_id": "e1", "amount": 1, "available": 901,
       "reserved": 0, "spent": 99, "idempotency_key": "e1", "replayed": true}'
   ]::jsonb[],
-  'a key twice: the same command is carried out once, another is refused'
+  'a key that occurs twice executes its command once, and is refused for another command'
 );
 select is(
   tap.posted('refer', '[
@@ -126,7 +126,7 @@ select is(
     '#21 reserved 10: 891/10/99 again', '#22 settled 3: 891/7/102 again',
     '#23 extended 2: 889/9/102 again', 'LGIDK', 'LGIDK', '#24 cancelled 9: 898/0/102',
     '#24 cancelled 9: 898/0/102 again', 'LGIDK'],
-  'retries in the same batch as the commands, of each kind'
+  'a batch can hold a command of each kind and its retry'
 );
 select is(
   tap.posted('refer', '[
@@ -140,7 +140,7 @@ select is(
   ]'),
   array['#25 charged 1: 897/0/103', '#26 charged 1: 896/0/104', '#27 charged 1: 895/0/105',
     '#28 charged 1: 894/0/106', '#29 charged 1: 893/0/107', 'LGIDK', '#30 charged 1: 892/0/108'],
-  'keys and ids are compared by their bytes'
+  'keys and ids are compared byte by byte'
 );
 select is(
   tap.posted('refer', '[
@@ -150,12 +150,12 @@ select is(
     {"op": "charge", "amount": 1, "idempotency_key": "g"}
   ]'),
   array['LGARG', 'LGARG', 'LGARG', '#31 charged 1: 891/0/109'],
-  'commands without a key do not meet each other'
+  'commands without a key do not conflict with each other'
 );
 
--- Funds
+-- Funds.
 select is(
-  array(select tap.told(r) - 'wallet_id' - 'replayed' from baseledger.post('small', '[
+  array(select tap.as_json(r) - 'wallet_id' - 'replayed' from baseledger.post('small', '[
     {"op": "reserve", "amount": 60, "idempotency_key": "a", "ttl": 7200},
     {"op": "reserve", "amount": 40, "idempotency_key": "b", "ttl": 3600},
     {"op": "charge", "amount": 1, "idempotency_key": "c"},
@@ -186,32 +186,32 @@ select is(
         'reason', 'held',
         'retry_at', (baseledger.reserve('small', 50, 'e', p_at_least => 39)).expires_at))
   ]::jsonb[],
-  'each command sees the funds that those before it have left, and the next hold to come back'
+  'each command sees the funds and the next return that the commands before it have left'
 );
 select is(
-  array(select tap.told(r) #> '{detail,retry_at}' from baseledger.post('small', '[
+  array(select tap.as_json(r) #> '{detail,retry_at}' from baseledger.post('small', '[
     {"op": "extend", "reservation_id": "e", "ttl": 7200, "idempotency_key": "h"},
     {"op": "charge", "amount": 1, "idempotency_key": "i"}
   ]') as r where r.refused is not null),
   array[to_jsonb((baseledger.extend('small', 'e', '2 hours', 'h')).expires_at)],
-  'by its new deadline'
+  'retry_at follows an extension in the same batch'
 );
 
 set local role baseledger_operator;
 do $$ begin perform tap.wallet('ended', 100); end $$;
 set local role baseledger_agent;
 select is(
-  array(select tap.told(r) #> '{detail,retry_at}' from baseledger.post('ended', '[
+  array(select tap.as_json(r) #> '{detail,retry_at}' from baseledger.post('ended', '[
     {"op": "reserve", "amount": 10, "ttl": 60, "idempotency_key": "a"},
     {"op": "reserve", "amount": 90, "ttl": 3600, "idempotency_key": "b"},
     {"op": "settle", "reservation_id": "a", "amount": 10, "idempotency_key": "c"},
     {"op": "charge", "amount": 1, "idempotency_key": "d"}
   ]') as r where r.refused is not null),
   array[to_jsonb((baseledger.reserve('ended', 90, 'b', '1 hour')).expires_at)],
-  'not one that has ended'
+  'retry_at ignores a reservation that has ended in the same batch'
 );
 
--- What has come due is no return to wait for, whether or not another command of the batch names it.
+-- retry_at is never a deadline that has passed, whether or not the batch names its reservation.
 set local role baseledger_operator;
 do $$
 begin
@@ -230,10 +230,10 @@ select is(
     ]') as r where r.refused = 'LGNSF'
   ),
   to_jsonb((baseledger.reserve('waits', 70, 'b', '3 hours')).expires_at) #>> '{}',
-  'a hold that is past its deadline, and named in the batch, is nothing to wait for'
+  'retry_at ignores a hold past its deadline that the batch names'
 );
 
--- By deadline
+-- Deadlines.
 set local role baseledger_operator;
 do $$
 begin
@@ -252,7 +252,7 @@ select changes_nothing(
     {"op": "charge", "amount": 101, "idempotency_key": "3"},
     {"op": "reserve", "amount": 30, "reservation_id": "a", "idempotency_key": "a"}
   ]')$$,
-  'refusals and retries alone write nothing, not even what has come due'
+  'a batch of refusals and retries writes nothing, not even expiries'
 );
 select is(
   tap.posted('due', '[
@@ -272,10 +272,10 @@ select is(
 );
 select is((tap.last_events('due', 7))[1:3],
   array['expired a 30: 30/70/0', 'expired b 30: 60/40/0', 'expired c 40: 100/0/0'],
-  'earliest first'
+  'the expiries are recorded earliest deadline first'
 );
 
--- between two commands of a batch: each takes a microsecond
+-- A deadline between two commands of a batch, each of which takes a microsecond.
 set local role baseledger_operator;
 do $$
 begin
@@ -300,12 +300,12 @@ select is(
   ]'),
   array['#6 charged 1: 14/85/1', 'LGNSF', '#7 charged 1: 13/85/2', '#10 charged 15: 63/20/17',
     'LGEXP', '#12 settled 5: 78/0/22'],
-  'a deadline between two commands counts for the second; expiries take a microsecond, too'
+  'a deadline between two commands counts for the second, and each expiry takes a microsecond'
 );
 select is(tap.last_events('between', 7), array[
   'charged 1 1: 14/85/1', 'charged 3 1: 13/85/2', 'expired a 60: 73/25/2', 'expired c 5: 78/20/2',
   'charged 4 15: 63/20/17', 'expired b 20: 83/0/17', 'settled c 5: 78/0/22'
-], 'and each goes on record at its place');
+], 'expiries and commands are recorded in order of time');
 
 set local role baseledger_operator;
 do $$
@@ -331,12 +331,12 @@ select is(
   ]'),
   array['#6 settled 50: 10/40/50', '#7 extended 0: 10/40/50', '#8 cancelled 20: 30/20/50',
     '#9 charged 1: 29/20/51', '#10 charged 1: 28/20/52', '#11 charged 1: 27/20/53'],
-  'what was settled, extended or cancelled before its deadline does not expire'
+  'what is settled, extended or cancelled before its deadline does not expire'
 );
-select is(tap.balances('saved'), '27/20/53', 'also not in the balance');
+select is(tap.balances('saved'), '27/20/53', 'the balance agrees');
 
--- One by one or together ------------------------------------------------------------------------
--- A thousand commands at random, to two wallets alike: one by one, and in batches of 20 or so.
+-- One by one or in batches ----------------------------------------------------------------------
+-- The same thousand random commands for two equal wallets: one by one, and in batches of about 20.
 
 set local role baseledger_operator;
 do $$
@@ -370,7 +370,7 @@ create temp table random_command as
         from (select n, random() as draw from generate_series(1, 1000) as s(n)) as b
         offset 0
     ) as r;
--- every fifth is sent again, a few commands later: in the same batch or another
+-- Every fifth is retried a few commands later, in the same batch or another.
 insert into random_command
   select c.n + 7.5, l.batch, c.command
     from random_command c
@@ -397,14 +397,14 @@ begin
 end
 $$;
 select results_eq(
-  $$select tap.told(receipt) - 'wallet_id' #- '{detail,ended_at}' #- '{detail,retry_at}'
+  $$select tap.as_json(receipt) - 'wallet_id' #- '{detail,ended_at}' #- '{detail,retry_at}'
     from outcome where way = 'together' order by n$$,
-  $$select tap.told(receipt) - 'wallet_id' #- '{detail,ended_at}' #- '{detail,retry_at}'
+  $$select tap.as_json(receipt) - 'wallet_id' #- '{detail,ended_at}' #- '{detail,retry_at}'
     from outcome where way = 'singly' order by n$$,
-  'a batch answers as its commands would one by one'
+  'a batch returns what its commands return one by one'
 );
 select is(tap.last_events('together', 2000), tap.last_events('singly', 2000),
-  'and writes the same journal');
+  'a batch writes the same journal as its commands one by one');
 select set_eq(
   $$select coalesce(
         (receipt).refused,
@@ -414,11 +414,11 @@ select set_eq(
   array['reserved', 'settled', 'cancelled', 'extended', 'charged', 'reserved again',
     'settled again', 'cancelled again', 'extended again', 'charged again', 'LGARG', 'LGEND',
     'LGIDK', 'LGNSF', 'LGOVD', 'LGRID', 'LGRNF'],
-  'among them was everything that can happen'
+  'the random commands had every event and every refusal'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -1,5 +1,5 @@
--- The journal is append-only: no role, the owner and the superuser included, changes or removes an
--- event; no role but the owner touches a table at all.
+-- tg_events__append_only: no role, the owner and the superuser included, changes or removes an
+-- event; no role but the owner has a right on a table.
 begin;
 select plan(76);
 
@@ -61,14 +61,14 @@ set local session_replication_role = replica;
 select is(
   pg_temp.refused(statement),
   jsonb_build_array('LGIMM', jsonb_build_object('operation', operation)),
-  'in a session that replays a replica: ' || regexp_replace(statement, '\s+', ' ', 'g')
+  'with session_replication_role = replica: ' || regexp_replace(statement, '\s+', ' ', 'g')
 ) from attempt;
 set local session_replication_role = origin;
 
-select is(count(*), 3::bigint, 'every event is still there')
+select is(count(*), 3::bigint, 'every event still exists')
   from baseledger.events;
 
--- The others do not come that far.
+-- The other roles have no right to try.
 create function pg_temp.as_role(p_role text, p_statement text) returns text
 language plpgsql as $$
 begin
@@ -105,7 +105,7 @@ select is(
   ]) as s(statement);
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

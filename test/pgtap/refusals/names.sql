@@ -1,5 +1,5 @@
--- What names may be: those of wallets and units, keys and reservations. Two that look the same must not
--- be two by accident, so that a name must show where it begins and where it ends.
+-- Names of wallets, units, keys and reservations. Two different names must not look the same by
+-- accident, so that a name must begin and end with a visible character.
 begin;
 select plan(64);
 
@@ -23,7 +23,7 @@ insert into hidden values
   ('an ideographic space', E'\u3000'), ('a filler', E'\u3164'), ('a variation', E'\ufe0f'),
   ('a byte order mark', E'\ufeff'), ('a tag', E'\U000e0041');
 
--- How a call ends for a name that has the character nowhere else, before, after, and inside.
+-- The result of a call for a name that is the character, begins, ends with it, and contains it.
 create function pg_temp.ends(p_call text, p_character text)
 returns text
 language plpgsql
@@ -47,13 +47,16 @@ begin
 end
 $$;
 
-select is(pg_temp.ends(c.call, h.character), 'LGARG LGARG LGARG fine', h.what || ' in ' || c.what)
-  from hidden h
+select is(
+  pg_temp.ends(c.call, h.character), 'LGARG LGARG LGARG fine',
+  h.what || ' is refused at the ends of ' || c.what
+) from hidden h
   cross join (values
     ('an id of a wallet', 'open_wallet($)'),
     ('a key', $$credit('w', 1, $)$$)
   ) as c(what, call);
-select is(pg_temp.ends(c.call, E'\u200b'), 'LGARG LGARG LGARG fine', c.what)
+select is(pg_temp.ends(c.call, E'\u200b'), 'LGARG LGARG LGARG fine',
+  'a zero-width space is refused at the ends of ' || c.what)
   from (values
     ('the unit of a wallet', $$open_wallet('new', $)$$),
     ('the id of a reservation', $$reserve('w', 1, 'key', p_reservation_id => $)$$),
@@ -66,16 +69,17 @@ select is(
       'reservation_id', E'b\u200b'),
     jsonb_build_object('op', 'charge', 'amount', 1, 'idempotency_key', E'c\u200bc')
   )),
-  array['LGARG', 'LGARG', '#4 charged 1: 899/100/1'], 'the same in a batch'
+  array['LGARG', 'LGARG', '#4 charged 1: 899/100/1'], 'a batch has the same rule'
 );
 
--- Whatever shows at both ends is taken as it is, byte by byte.
+-- Any other name is accepted and kept byte by byte.
 select is(
-  tap.brief(baseledger.charge('w', 1, name)), format('#%s charged 1: %s/100/%s', 4 + n, 899 - n, 1 + n),
-  'a name is taken as it is: ' || name
+  tap.brief(baseledger.charge('w', 1, name)),
+  format('#%s charged 1: %s/100/%s', 4 + n, 899 - n, 1 + n),
+  'a name is kept byte by byte: ' || name
 ) from unnest(array['é', E'e\u0301', '日本', '🙂', 'a b', '-~']) with ordinality as x(name, n);
 
--- Names of before that was a rule.
+-- Names that are older than the rule.
 do $$
 begin
   perform tap.tamper($t$update baseledger.events set reservation_id = E' r\u200b'
@@ -87,17 +91,18 @@ end
 $$;
 select is(
   tap.brief(baseledger.settle('w', E' r\u200b', 40, 's', false)), '#11 settled 40: 893/60/47',
-  'a reservation that has such an id is settled ...'
+  'a reservation with an older id can be settled'
 );
 select is(
-  tap.brief(baseledger.cancel('w', E' r\u200b', 'c')), '#12 cancelled 60: 953/0/47', '... cancelled ...'
+  tap.brief(baseledger.cancel('w', E' r\u200b', 'c')), '#12 cancelled 60: 953/0/47',
+    'a reservation with an older id can be cancelled'
 );
 select is(
   tap.brief(baseledger.refund('w', E' r\u200b', 40, 'f')), '#13 refunded 40: 993/0/7',
-  '... and refunded'
+  'a reservation with an older id can be refunded'
 );
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

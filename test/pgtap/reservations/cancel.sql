@@ -1,4 +1,4 @@
--- cancel: gives a reservation back.
+-- cancel: returns what a reservation holds.
 begin;
 select plan(38);
 
@@ -20,30 +20,31 @@ set local role baseledger_agent;
 
 create temp table first as select baseledger.cancel('w', 'r1', 'c1') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 9, "event": "cancelled", "reservation_id": "r1", "amount": 100,
   "available": 650, "reserved": 160, "spent": 190, "idempotency_key": "c1", "replayed": false
-}', 'gives back what was held') from first;
+}', 'cancel returns what is held') from first;
 
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 9), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
-), 'records who asked');
+), 'the event records who asked');
 
 select is(tap.brief(baseledger.cancel('w', 'part', 'c2', '{"why": "stopped"}')),
-  '#10 cancelled 60: 710/100/190', 'after a part, what is left of it');
-select is(tap.on_record('w', 10) -> 'metadata', '{"why": "stopped"}', 'records the metadata');
+  '#10 cancelled 60: 710/100/190', 'after a part, cancel returns the rest');
+select is(tap.on_record('w', 10) -> 'metadata', '{"why": "stopped"}',
+  'the event records the metadata');
 select is(tap.brief(baseledger.cancel('w', 'over', 'c3', null)),
-  '#11 cancelled 0: 710/100/190', 'after a part of more than all, nothing');
+  '#11 cancelled 0: 710/100/190', 'after a part above the hold, cancel returns nothing');
 select is(tap.on_record('w', 11) -> 'metadata', '{}', 'null means no metadata');
 
 select is(
   to_jsonb(baseledger.cancel('w', 'r1', 'c1')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'a retry gets the first receipt, with the balances of then'
+  'a retry gets the first receipt, with the balances of that event'
 ) from first;
-select changes_nothing($$select baseledger.cancel('w', 'r1', 'c1')$$, 'and writes nothing');
+select changes_nothing($$select baseledger.cancel('w', 'r1', 'c1')$$, 'a retry writes nothing');
 
 -- One end ---------------------------------------------------------------------------------------
 
@@ -60,17 +61,17 @@ set local role baseledger_agent;
 
 select refuses($$cancel('w', 'r1', 'again')$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'r1', 'status', 'cancelled', 'ended_seq', 9, 'ended_at', (receipt).occurred_at
-), 'a reservation is cancelled once') from first;
+), 'a cancelled reservation cannot be cancelled again') from first;
 select refuses($$cancel('w', 'settled', 'again')$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'settled', 'status', 'settled', 'ended_seq', 14,
   'ended_at', (baseledger.settle('w', 'settled', 10, 's1')).occurred_at
-), 'not after it was settled, even if that was refunded');
+), 'a settled reservation cannot be cancelled, even after a refund');
 select refuses($$cancel('w', 'charged', 'again')$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'charged', 'status', 'settled', 'ended_seq', 12,
   'ended_at', (baseledger.charge('w', 10, 'charged')).occurred_at
-), 'nor a charge');
+), 'a charge cannot be cancelled');
 select refuses($$cancel('w', 'none', 'c')$$, 'LGRNF', '{"reservation_id": "none"}',
-  'a reservation that there never was');
+  'an unknown reservation is refused');
 
 -- Past the deadline -----------------------------------------------------------------------------
 
@@ -89,30 +90,30 @@ create temp table due_late as select baseledger.reserve('due', 40, 'late', '1 ho
 
 select refuses($$cancel('due', 'r', 'c')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'r', 'expired_at', (receipt).expires_at
-), 'past the deadline the funds are back already') from due;
-select is(tap.balances('due'), '100/0/0', 'as is plain to see');
+), 'a reservation past its deadline cannot be cancelled') from due;
+select is(tap.balances('due'), '100/0/0', 'its funds are already available');
 select changes_nothing($$select baseledger.post('due', '[
   {"op": "cancel", "reservation_id": "r", "idempotency_key": "c"}
-]')$$, 'refused, not even the expiry is written');
+]')$$, 'a refusal does not write the expiry either');
 
 set local role baseledger_worker;
 do $$ begin perform baseledger.expire_due(); end $$;
 set local role baseledger_agent;
 select refuses($$cancel('due', 'r', 'c')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'r', 'expired_at', (receipt).expires_at
-), 'the same after the sweep') from due;
+), 'an expired reservation cannot be cancelled after the sweep') from due;
 
 do $$ begin perform baseledger.settle('due', 'late', 1, 's1', false); end $$;
 select refuses($$cancel('due', 'late', 'c')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'late', 'expired_at', (receipt).expires_at
-), 'and after a late part') from due_late;
+), 'an expired reservation cannot be cancelled after a late part') from due_late;
 do $$ begin perform baseledger.settle('due', 'late', 1, 's2'); end $$;
 select refuses($$cancel('due', 'late', 'c')$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'late', 'status', 'settled', 'ended_seq', 8,
   'ended_at', (baseledger.settle('due', 'late', 1, 's2')).occurred_at
-), 'but after the late settlement, it has been settled');
+), 'after the late settlement the reservation has ended as settled');
 
--- exactly at the deadline, and just before; and when the expiries before it take until then
+-- Exactly at the deadline, just before it, and when earlier expiries take the time until then.
 set local role baseledger_operator;
 do $$
 begin
@@ -141,7 +142,7 @@ select is(
         ]') as r
   ),
   array['LGEXP', '#4 cancelled 60: 100/0/0', 'LGEXP'],
-  'at the deadline it is too late; a microsecond before it is not; expiries before it take theirs'
+  'cancel works until a microsecond before the deadline; earlier expiries take a microsecond each'
 );
 
 -- A frozen wallet -------------------------------------------------------------------------------
@@ -150,11 +151,11 @@ set local role baseledger_operator;
 do $$ begin perform baseledger.freeze_wallet('w', 'a test'); end $$;
 set local role baseledger_agent;
 select is(tap.brief(baseledger.cancel('w', 'r2', 'ice')), '#17 cancelled 100: 800/0/200',
-  'a frozen wallet takes cancellations');
+  'a frozen wallet accepts cancellations');
 
 -- Limits ----------------------------------------------------------------------------------------
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$cancel('w', 'r1', 'r1')$$,
       '{"field": "op", "stored": "reserve", "given": "cancel"}'),
@@ -168,7 +169,7 @@ select refuses(
   format('cancel(%s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.reservation_id, quote_literal('none')), coalesce(c.key, quote_literal('new')),
     coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null),
   ('wallet_id', 'a blank wallet id', $$' '$$, null, null, null),
@@ -183,7 +184,7 @@ select refuses(
 ) as c(field, name, wallet_id, reservation_id, key, metadata);
 
 select refuses($$cancel('nobody', 'r', 'k')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 -- Refused in a batch ----------------------------------------------------------------------------
 
@@ -195,15 +196,15 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 
 select changes_nothing($$select baseledger.post('w', commands) from batch$$,
-  'refused in a batch, no row differs either');
+  'a refusal in a batch changes no row');
 select is(
   array(select tap.brief(r) from batch, baseledger.post('w', commands) as r),
   array['LGARG', 'LGRNF', 'LGEND', 'LGIDK'],
-  'and the refusals are the same'
+  'a batch refuses with the same codes'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

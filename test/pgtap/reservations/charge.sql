@@ -1,4 +1,4 @@
--- charge: spends at once.
+-- charge: spends at once, without a hold.
 begin;
 select plan(49);
 
@@ -15,43 +15,44 @@ set local role baseledger_agent;
 
 create temp table first as select baseledger.charge('w', 100, 'k1') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 3, "event": "charged", "reservation_id": "k1", "amount": 100,
   "available": 900, "reserved": 0, "spent": 100, "idempotency_key": "k1", "replayed": false
-}', 'spends, as a reservation of the key''s name') from first;
+}', 'charge spends, and leaves a reservation whose id is the key') from first;
 
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 3), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
-), 'records who asked');
+), 'the event records who asked');
 
-select is(tap.told(baseledger.charge('w', 50, 'k2', 'r2', '{"model": "m"}')), '{
+select is(tap.as_json(baseledger.charge('w', 50, 'k2', 'r2', '{"model": "m"}')), '{
   "wallet_id": "w", "seq": 4, "event": "charged", "reservation_id": "r2", "amount": 50,
   "available": 850, "reserved": 0, "spent": 150, "idempotency_key": "k2", "replayed": false
-}', 'or of its own');
-select is(tap.on_record('w', 4) -> 'metadata', '{"model": "m"}', 'records the metadata');
+}', 'charge takes a reservation id');
+select is(tap.on_record('w', 4) -> 'metadata', '{"model": "m"}', 'the event records the metadata');
 select is(tap.brief(baseledger.charge('w', 1, 'k3', null, null)), '#5 charged 1: 849/0/151',
   'null means the default');
-select is(tap.on_record('w', 5) -> 'metadata', '{}', 'also for the metadata');
+select is(tap.on_record('w', 5) -> 'metadata', '{}',
+  'the event then has an empty object as its metadata');
 select is(tap.brief(baseledger.charge('other', 1, 'k1', 'r2')), '#3 charged 1: 999/0/1',
-  'keys and reservation ids belong to their wallet');
+  'a key and a reservation id belong to their wallet');
 
 select is(
   to_jsonb(baseledger.charge('w', 100, 'k1')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'a retry gets the first receipt, with the balances of then'
+  'a retry gets the first receipt, with the balances of that event'
 ) from first;
-select changes_nothing($$select baseledger.charge('w', 100, 'k1')$$, 'and writes nothing');
+select changes_nothing($$select baseledger.charge('w', 100, 'k1')$$, 'a retry writes nothing');
 select is(tap.brief(baseledger.charge('w', 100, 'k1', 'k1', '{}')),
-  '#3 charged 100: 900/0/100 again', 'also with the defaults spelt out');
+  '#3 charged 100: 900/0/100 again', 'a retry may spell out the defaults');
 
 set local role baseledger_operator;
 select is(tap.brief(baseledger.refund('w', 'k1', 100, 'f1')), '#6 refunded 100: 949/0/51',
-  'it can be refunded like any other');
+  'a charge can be refunded');
 set local role baseledger_agent;
 select is(tap.brief(baseledger.charge('w', 100, 'k1')), '#3 charged 100: 900/0/100 again',
-  'which changes nothing for a retry');
+  'a retry after a refund gets the same receipt');
 
 -- Insufficient funds ----------------------------------------------------------------------------
 
@@ -70,17 +71,17 @@ set local role baseledger_agent;
 select refuses($$charge('f', 41, 'k')$$, 'LGNSF', jsonb_build_object(
   'requested', 41, 'available', 40, 'reserved', 60, 'shortfall', 1, 'reason', 'held',
   'retry_at', (baseledger.reserve('f', 60, 'r', '1 hour')).expires_at
-), 'not one more than there is');
+), 'a charge cannot exceed what is available');
 select refuses($$charge('f', 101, 'k')$$, 'LGNSF', '{
   "requested": 101, "available": 40, "reserved": 60, "shortfall": 61, "reason": "exhausted",
   "retry_at": null
-}', 'exhausted: the open reservations would not cover it');
+}', 'the reason is exhausted when the open reservations would not cover it');
 select is(tap.brief(baseledger.charge('f', 40, 'k')), '#4 charged 40: 0/60/40',
-  'the refused key is free, and all that was left is spent');
+  'a refused key is free, and all that is available can be spent');
 select refuses($$charge('overdrawn', 1, 'k')$$, 'LGNSF', '{
   "requested": 1, "available": -5, "reserved": 0, "shortfall": 6, "reason": "exhausted",
   "retry_at": null
-}', 'the overdraft limit is for settlements');
+}', 'a charge cannot use the overdraft limit');
 
 set local role baseledger_operator;
 do $$
@@ -93,14 +94,14 @@ end
 $$;
 set local role baseledger_agent;
 select is(tap.brief(baseledger.charge('f', 60, 'k2')), '#6 charged 60: 0/0/100',
-  'what has come due can be spent, with no worker running');
+  'what has come due can be spent without a worker');
 select is(tap.last_events('f', 2), array['expired r 60: 60/0/40', 'charged k2 60: 0/0/100'],
-  'its expiry goes on record first');
+  'the expiry is recorded first');
 
 select refuses($$charge('ice', 1, 'k2')$$, 'LGFRZ', '{"wallet_id": "ice"}',
-  'a frozen wallet spends nothing new');
+  'a frozen wallet refuses charges');
 select is(tap.brief(baseledger.charge('ice', 1, 'k1')), '#3 charged 1: 99/0/1 again',
-  'but answers a retry');
+  'a frozen wallet answers a retry');
 
 -- Ids that are taken ----------------------------------------------------------------------------
 
@@ -121,7 +122,7 @@ $$;
 set local role baseledger_agent;
 select refuses(
   format('charge(%L, 1, %L, %L)', 'ids', 'new', c.id),
-  'LGRID', jsonb_build_object('reservation_id', c.id), 'the id is taken: ' || c.id
+  'LGRID', jsonb_build_object('reservation_id', c.id), 'a taken reservation id is refused: ' || c.id
 ) from unnest(array['open', 'settled', 'cancelled', 'charged', 'due']) as c(id);
 
 -- Limits ----------------------------------------------------------------------------------------
@@ -136,10 +137,11 @@ end
 $$;
 set local role baseledger_agent;
 select is(tap.brief(baseledger.charge('max', 9223372036854775807, 'all')),
-  '#3 charged 9223372036854775807: 0/0/9223372036854775807 again', 'the largest amount');
+  '#3 charged 9223372036854775807: 0/0/9223372036854775807 again',
+    'the largest amount is accepted');
 select refuses($$charge('max', 1, 'k')$$, 'LGOVF', '{
   "requested": 1, "available": 1, "reserved": 0, "spent": 9223372036854775807
-}', 'spent cannot grow beyond it');
+}', 'spent cannot exceed the largest amount');
 create temp table most as select '[
   {"op": "charge", "amount": 1, "idempotency_key": "m1", "reservation_id": "m"},
   {"op": "charge", "amount": 9223372036854775807, "idempotency_key": "m2", "reservation_id": "m"}
@@ -147,10 +149,10 @@ create temp table most as select '[
 select is(
   array(select tap.brief(r) from most, baseledger.post('ids', commands) as r),
   array['#11 charged 1: 996/1/3', 'LGRID'],
-  'the largest amount on an id that the same batch has taken'
+  'the largest amount on an id that the same batch has taken is refused'
 );
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$charge('w', 1000, 'funds')$$,
       '{"field": "op", "stored": "credit", "given": "charge"}'),
@@ -165,7 +167,7 @@ select refuses(
   format('charge(%s, %s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.amount, '1'), coalesce(c.key, quote_literal('new')),
     coalesce(c.reservation_id, 'null'), coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null, null),
   ('wallet_id', 'a blank wallet id', $$' '$$, null, null, null, null),
@@ -182,7 +184,7 @@ select refuses(
 ) as c(field, name, wallet_id, amount, key, reservation_id, metadata);
 
 select refuses($$charge('nobody', 1, 'k')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 -- Refused in a batch ----------------------------------------------------------------------------
 
@@ -194,15 +196,15 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 
 select changes_nothing($$select baseledger.post('w', commands) from batch$$,
-  'refused in a batch, no row differs either');
+  'a refusal in a batch changes no row');
 select is(
   array(select tap.brief(r) from batch, baseledger.post('w', commands) as r),
   array['LGARG', 'LGIDK', 'LGRID', 'LGNSF'],
-  'and the refusals are the same'
+  'a batch refuses with the same codes'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -15,58 +15,58 @@ set local role baseledger_agent;
 
 create temp table first as select baseledger.extend('w', 'r', '1 hour', 'e1') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 4, "event": "extended", "reservation_id": "r", "amount": 0,
   "available": 900, "reserved": 100, "spent": 0, "ttl": 3600, "idempotency_key": "e1",
   "replayed": false
-}', 'sets a new deadline, counted from now') from first;
+}', 'extend sets a new deadline, counted from now') from first;
 
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 4), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
-), 'records who asked');
+), 'the event records who asked');
 
 select is(
-  tap.told(baseledger.extend('w', 'r', '1 second', 'e2', 150, '{"step": 2}')),
+  tap.as_json(baseledger.extend('w', 'r', '1 second', 'e2', 150, '{"step": 2}')),
   '{
     "wallet_id": "w", "seq": 5, "event": "extended", "reservation_id": "r", "amount": 50,
     "available": 850, "reserved": 150, "spent": 0, "ttl": 1, "idempotency_key": "e2",
     "replayed": false
   }',
-  'an earlier one as well; with p_amount it holds that much: more'
+  'extend can set an earlier deadline, and p_amount is a larger hold'
 );
 select is(tap.on_record('w', 5), jsonb_build_object(
   'actor', session_user, 'metadata', '{"step": 2}'::jsonb, 'details', '{"hold": 150}'::jsonb
-), 'which is on record, with the metadata');
-select is(tap.told(baseledger.extend('w', 'r', '30 days', 'e3', 20, null)), '{
+), 'the event records the new hold and the metadata');
+select is(tap.as_json(baseledger.extend('w', 'r', '30 days', 'e3', 20, null)), '{
   "wallet_id": "w", "seq": 6, "event": "extended", "reservation_id": "r", "amount": -130,
   "available": 980, "reserved": 20, "spent": 0, "ttl": 2592000, "idempotency_key": "e3",
   "replayed": false
-}', 'or less, for at most 30 days');
+}', 'p_amount can be a smaller hold, for at most 30 days');
 select is(tap.on_record('w', 6) -> 'metadata', '{}', 'null means no metadata');
 select is(tap.brief(baseledger.extend('w', 'r', '1 hour', 'e4', 20)),
-  '#7 extended 0: 980/20/0', 'or the same');
+  '#7 extended 0: 980/20/0', 'p_amount can be the present hold');
 select is(tap.brief(baseledger.extend('w', 'r', '1 hour', 'e5', 1)),
-  '#8 extended -19: 999/1/0', 'one at the least');
+  '#8 extended -19: 999/1/0', 'the smallest hold is 1');
 
 do $$ begin perform baseledger.settle('w', 'r', 1, 's1', false); end $$;
 select is(tap.brief(baseledger.extend('w', 'r', '1 hour', 'e6')),
-  '#10 extended 0: 999/0/1', 'a hold that is used up goes on as well');
+  '#10 extended 0: 999/0/1', 'a used-up hold can be extended');
 select is(tap.brief(baseledger.extend('w', 'r', '1 hour', 'e7', 40)),
-  '#11 extended 40: 959/40/1', 'and can be filled again: p_amount is what it holds from now on');
+  '#11 extended 40: 959/40/1', 'a used-up hold can be refilled: p_amount is the new hold');
 select is(tap.brief(baseledger.settle('w', 'r', 15, 's2')), '#12 settled 15: 984/0/16',
-  'which is what a settlement draws on');
+  'a settlement draws on the refilled hold');
 
 select is(
   to_jsonb(baseledger.extend('w', 'r', '60 minutes', 'e1')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'a retry gets the first receipt, with the balances of then, also after the end'
+  'a retry gets the first receipt, with the balances of that event, also after the end'
 ) from first;
 select changes_nothing($$select baseledger.extend('w', 'r', '1 hour', 'e1')$$,
-  'and writes nothing');
+  'a retry writes nothing');
 select is(tap.brief(baseledger.extend('w', 'r', '1 hour', 'e7', 40)),
-  '#11 extended 40: 959/40/1 again', 'it repeats the amount that it asked for');
+  '#11 extended 40: 959/40/1 again', 'a retry repeats the p_amount of the request');
 
 -- The deadline counts ---------------------------------------------------------------------------
 
@@ -82,26 +82,26 @@ begin
 end
 $$;
 set local role baseledger_agent;
-select is(tap.balances('d'), '40/60/0', 'the new deadline counts, later or earlier');
+select is(tap.balances('d'), '40/60/0', 'the new deadline counts, whether later or earlier');
 create temp table shorter as
   select baseledger.extend('d', 'shorter', '1 hour', 'e2') as receipt;
 
 select refuses($$extend('d', 'shorter', '1 hour', 'e3')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'shorter', 'expired_at', (receipt).expires_at
-), 'past it a reservation cannot be extended') from shorter;
+), 'a reservation past its deadline cannot be extended') from shorter;
 select changes_nothing($$select baseledger.post('d', '[
   {"op": "extend", "reservation_id": "shorter", "ttl": 60, "idempotency_key": "e3"}
-]')$$, 'refused, not even the expiry is written');
+]')$$, 'a refusal does not write the expiry either');
 select is(tap.brief(baseledger.extend('d', 'longer', '1 hour', 'e3', 100)),
-  '#8 extended 40: 0/100/0', 'what has come due is there for a larger hold');
+  '#8 extended 40: 0/100/0', 'what has come due is available for a larger hold');
 select is(tap.last_events('d', 2), array[
   'expired shorter 40: 40/60/0', 'extended longer 40: 0/100/0'
-], 'its expiry goes on record first');
+], 'the expiry is recorded first');
 select refuses($$extend('d', 'shorter', '1 hour', 'e4')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'shorter', 'expired_at', (receipt).expires_at
-), 'the same after the expiry') from shorter;
+), 'a reservation cannot be extended after its expiry') from shorter;
 
--- exactly at the deadline, and just before; and when the expiries before it take until then
+-- Exactly at the deadline, just before it, and when earlier expiries take the time until then.
 set local role baseledger_operator;
 do $$
 begin
@@ -130,7 +130,7 @@ select is(
         ]') as r
   ),
   array['LGEXP', '#4 extended 0: 40/60/0', 'LGEXP'],
-  'at the deadline it is too late; a microsecond before it is not; expiries before it take theirs'
+  'extend works until a microsecond before the deadline; earlier expiries take a microsecond each'
 );
 
 -- Insufficient funds ----------------------------------------------------------------------------
@@ -152,24 +152,24 @@ set local role baseledger_agent;
 select refuses($$extend('f', 'r', '3 hours', 'e1', 71)$$, 'LGNSF', jsonb_build_object(
   'requested', 21, 'available', 20, 'reserved', 80, 'shortfall', 1, 'reason', 'held',
   'retry_at', (baseledger.reserve('f', 30, 'q', '1 hour')).expires_at
-), 'a larger hold needs the difference');
+), 'a larger hold needs the difference in available');
 select refuses($$extend('f', 'r', '3 hours', 'e1', 151)$$, 'LGNSF', '{
   "requested": 101, "available": 20, "reserved": 80, "shortfall": 81, "reason": "exhausted",
   "retry_at": null
-}', 'which may be more than there is');
-select is((tap.told(r) -> 'detail' ->> 'reserved') || ' of ' || tap.balances('f'),
-  '80 of 20/80/0', 'refused, the deadline and the hold stay as they were'
+}', 'the reason is exhausted when the open reservations would not cover the difference');
+select is((tap.as_json(r) -> 'detail' ->> 'reserved') || ' of ' || tap.balances('f'),
+  '80 of 20/80/0', 'a refusal keeps the deadline and the hold'
 ) from baseledger.post('f', '[
   {"op": "extend", "reservation_id": "r", "ttl": 10800, "amount": 71, "idempotency_key": "e1"}
 ]') as r;
 select is(tap.brief(baseledger.extend('f', 'r', '3 hours', 'e1', 70)),
-  '#5 extended 20: 0/100/0', 'exactly what is there is enough; the refused key was free');
+  '#5 extended 20: 0/100/0', 'exactly what is available is enough, and the refused key is free');
 select refuses($$extend('overdrawn', 'r', '1 hour', 'e1', 51)$$, 'LGNSF', '{
   "requested": 1, "available": -10, "reserved": 50, "shortfall": 11, "reason": "held",
   "retry_at": null
 }'::jsonb || jsonb_build_object(
   'retry_at', (baseledger.reserve('overdrawn', 50, 'r')).expires_at
-), 'while available is below zero no hold grows');
+), 'no hold grows while available is below zero');
 select is(
   array[
     tap.brief(baseledger.extend('overdrawn', 'r', '1 hour', 'e1')),
@@ -177,7 +177,7 @@ select is(
     tap.brief(baseledger.extend('overdrawn', 'r', '1 hour', 'e3', 45))
   ],
   array['#6 extended 0: -10/50/60', '#7 extended 0: -10/50/60', '#8 extended -5: -5/45/60'],
-  'but it goes on, as it is or smaller'
+  'an overdrawn wallet extends holds that stay equal or shrink'
 );
 
 -- A frozen wallet -------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ end
 $$;
 set local role baseledger_agent;
 select refuses($$extend('ice', 'r', '1 hour', 'e1', 51)$$, 'LGFRZ', '{"wallet_id": "ice"}',
-  'a frozen wallet allows no larger hold');
+  'a frozen wallet refuses a larger hold');
 select is(
   array[
     tap.brief(baseledger.extend('ice', 'r', '1 hour', 'e1')),
@@ -200,7 +200,7 @@ select is(
     tap.brief(baseledger.extend('ice', 'r', '1 hour', 'e3', 49))
   ],
   array['#5 extended 0: 50/50/0', '#6 extended 0: 50/50/0', '#7 extended -1: 51/49/0'],
-  'but a later deadline'
+  'a frozen wallet accepts a later deadline'
 );
 
 -- Ended -----------------------------------------------------------------------------------------
@@ -221,18 +221,18 @@ create temp table settled as select baseledger.settle('w', 'r', 15, 's2') as rec
 
 select refuses($$extend('w', 'r', '1 hour', 'again')$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'r', 'status', 'settled', 'ended_seq', 12, 'ended_at', (receipt).occurred_at
-), 'not after it was settled') from settled;
+), 'a settled reservation cannot be extended') from settled;
 select refuses($$extend('e', 'charged', '1 hour', 'again', 20)$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'charged', 'status', 'settled', 'ended_seq', 3,
   'ended_at', (baseledger.charge('e', 10, 'charged')).occurred_at
-), 'nor a charge');
+), 'a charge cannot be extended');
 do $$ begin perform baseledger.settle('e', 'late', 1, 's1', false); end $$;
 select refuses($$extend('e', 'late', '1 hour', 'again')$$, 'LGEXP', jsonb_build_object(
   'reservation_id', 'late', 'expired_at', (receipt).expires_at
-), 'nor after a late part') from late;
+), 'an expired reservation cannot be extended after a late part') from late;
 select is(tap.last_events('e', 3), array[
   'expired cancelled 10: 80/10/10', 'expired late 10: 90/0/10', 'settled late 1: 89/0/11'
-], 'which has written the expiries');
+], 'the late part records the expiries before it');
 do $$
 begin
   perform baseledger.reserve('e', 10, 'gone');
@@ -242,9 +242,9 @@ $$;
 select refuses($$extend('e', 'gone', '1 hour', 'again')$$, 'LGEND', jsonb_build_object(
   'reservation_id', 'gone', 'status', 'cancelled', 'ended_seq', 10,
   'ended_at', (baseledger.cancel('e', 'gone', 'c1')).occurred_at
-), 'nor after it was cancelled');
+), 'a cancelled reservation cannot be extended');
 select refuses($$extend('e', 'none', '1 hour', 'again')$$, 'LGRNF', '{"reservation_id": "none"}',
-  'nor if there never was one');
+  'an unknown reservation is refused');
 
 -- Limits ----------------------------------------------------------------------------------------
 
@@ -261,12 +261,12 @@ end
 $$;
 set local role baseledger_agent;
 select is(tap.brief(baseledger.extend('max', 'r', '1 hour', 'e1', 9223372036854775807)),
-  '#4 extended 9223372036854775806: 0/9223372036854775807/0', 'the largest hold');
+  '#4 extended 9223372036854775806: 0/9223372036854775807/0', 'the largest hold is accepted');
 select refuses($$extend('again', 'r', '1 hour', 'e1', 1)$$, 'LGOVF', '{
   "requested": 1, "available": 9223372036854775807, "reserved": 0, "spent": 0
-}', 'all that a reservation was ever granted cannot grow beyond it');
+}', 'the sum granted to a reservation cannot exceed the largest amount');
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$extend('w', 'r', '1 minute', 'r')$$,
       '{"field": "op", "stored": "reserve", "given": "extend"}'),
@@ -289,7 +289,7 @@ select refuses(
     coalesce(c.reservation_id, quote_literal('none')), coalesce(c.ttl, $$'1 hour'$$),
     coalesce(c.key, quote_literal('new')), coalesce(c.amount, 'null'),
     coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null, null, null),
   ('reservation_id', 'no reservation', null, 'null', null, null, null, null),
@@ -312,11 +312,12 @@ select refuses(
 select case
   when current_setting('server_version_num')::integer < 170000
     then skip('PostgreSQL has infinite intervals since 17', 1)
-  else refuses($$extend('w', 'r', 'infinity', 'new')$$, 'LGARG', '{"field": "ttl"}', 'for ever')
+  else refuses($$extend('w', 'r', 'infinity', 'new')$$, 'LGARG', '{"field": "ttl"}',
+    'refused: an infinite time to live')
 end;
 
 select refuses($$extend('nobody', 'r', '1 hour', 'k')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 -- Refused in a batch ----------------------------------------------------------------------------
 
@@ -329,11 +330,11 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 
 select changes_nothing($$select baseledger.post('d', commands) from batch$$,
-  'refused in a batch, no row differs either');
+  'a refusal in a batch changes no row');
 select is(
   array(select tap.brief(r) from batch, baseledger.post('d', commands) as r),
   array['LGARG', 'LGRNF', 'LGEXP', 'LGIDK', 'LGNSF'],
-  'and the refusals are the same'
+  'a batch refuses with the same codes'
 );
 
 -- A time zone ----------------------------------------------------------------------------------
@@ -348,14 +349,15 @@ begin
 end
 $$;
 select isnt(now() + interval '5 days', now() + interval '120 hours',
-  'in a time zone where five days are not 120 hours');
-select is(tap.told(baseledger.reserve('w', 1, 'zone', '1 hour')) -> 'ttl', '3600', 'a reservation');
-select is(tap.told(baseledger.extend('w', 'zone', '5 days', 'zone extended')) -> 'ttl', '432000',
-  'a day is 24 hours');
+  'this time zone has five days that are not 120 hours');
+select is(tap.as_json(baseledger.reserve('w', 1, 'zone', '1 hour')) -> 'ttl', '3600',
+  'a time to live in hours does not depend on the time zone');
+select is(tap.as_json(baseledger.extend('w', 'zone', '5 days', 'zone extended')) -> 'ttl', '432000',
+  'a day of a time to live is 24 hours');
 reset TimeZone;
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -15,36 +15,36 @@ set local role baseledger_agent;
 
 create temp table first as select baseledger.reserve('w', 100, 'k1') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 3, "event": "reserved", "reservation_id": "k1", "amount": 100,
   "available": 900, "reserved": 100, "spent": 0, "ttl": 600, "idempotency_key": "k1",
   "replayed": false
-}', 'holds the amount for ten minutes, as a reservation of the key''s name') from first;
+}', 'reserve holds the amount for ten minutes, under the key as the reservation id') from first;
 
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 
 select is(tap.on_record('w', 3), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
-), 'records who asked');
+), 'the event records who asked');
 
 select is(
-  tap.told(baseledger.reserve('w', 50, 'k2', '90 seconds', 'r2', 50, '{"model": "m"}')),
+  tap.as_json(baseledger.reserve('w', 50, 'k2', '90 seconds', 'r2', 50, '{"model": "m"}')),
   '{
     "wallet_id": "w", "seq": 4, "event": "reserved", "reservation_id": "r2", "amount": 50,
     "available": 850, "reserved": 150, "spent": 0, "ttl": 90, "idempotency_key": "k2",
     "replayed": false
   }',
-  'takes a time to live and an id for the reservation'
+  'reserve takes a time to live and a reservation id'
 );
 
 select is(tap.on_record('w', 4), jsonb_build_object(
   'actor', session_user, 'metadata', '{"model": "m"}'::jsonb,
   'details', '{"requested": 50, "at_least": 50}'::jsonb
-), 'records the metadata, and what was asked for with p_at_least');
+), 'the event records the metadata, and what was requested with p_at_least');
 
 select is(
-  tap.told(baseledger.reserve('w', 1, 'k3', null, null, null, null)),
+  tap.as_json(baseledger.reserve('w', 1, 'k3', null, null, null, null)),
   '{
     "wallet_id": "w", "seq": 5, "event": "reserved", "reservation_id": "k3", "amount": 1,
     "available": 849, "reserved": 151, "spent": 0, "ttl": 600, "idempotency_key": "k3",
@@ -53,25 +53,26 @@ select is(
   'null means the default'
 );
 
-select is(tap.on_record('w', 5) -> 'metadata', '{}', 'also for the metadata');
+select is(tap.on_record('w', 5) -> 'metadata', '{}',
+  'the event then has an empty object as its metadata');
 
 select is(tap.brief(baseledger.reserve('other', 1, 'k1', null, 'r2')),
-  '#3 reserved 1: 999/1/0', 'keys and reservation ids belong to their wallet');
+  '#3 reserved 1: 999/1/0', 'a key and a reservation id belong to their wallet');
 
 -- Retries ---------------------------------------------------------------------------------------
 
 select is(
   to_jsonb(baseledger.reserve('w', 100, 'k1')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'a retry gets the first receipt, with the balances of then'
+  'a retry gets the first receipt, with the balances of that event'
 ) from first;
 
-select changes_nothing($$select baseledger.reserve('w', 100, 'k1')$$, 'and writes nothing');
+select changes_nothing($$select baseledger.reserve('w', 100, 'k1')$$, 'a retry writes nothing');
 
 select is(
   tap.brief(baseledger.reserve('w', 100, 'k1', c.ttl, c.id, null, c.metadata)),
   '#3 reserved 100: 900/100/0 again',
-  'a retry is known by what it means: ' || c.name
+  'a retry is compared by its meaning: ' || c.name
 ) from (values
   ('the default time to live, spelt out', interval '10 minutes', null, null::jsonb),
   ('another spelling of it', interval '600 seconds', null, null),
@@ -87,10 +88,10 @@ $$;
 select is(
   tap.brief(baseledger.reserve('w', 1, 'fraction', '29 days 23:00:01.234567')),
   '#6 reserved 1: 848/152/0 again',
-  'also of months and microseconds, which are so many seconds'
+  'a time to live of months and microseconds is compared in seconds'
 );
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$reserve('w', 1000, 'funds')$$,
       '{"field": "op", "stored": "credit", "given": "reserve"}'),
@@ -119,22 +120,22 @@ $$;
 set local role baseledger_agent;
 
 select is(tap.brief(baseledger.reserve('part', 60, 'p1', p_at_least => 1)),
-  '#3 reserved 60: 40/60/0', 'p_at_least: grants all that was asked for, if it is there');
+  '#3 reserved 60: 40/60/0', 'p_at_least grants all of the amount if it is available');
 select is(tap.brief(baseledger.reserve('part', 60, 'p2', p_at_least => 40)),
-  '#4 reserved 40: 0/100/0', 'or as much as is there');
+  '#4 reserved 40: 0/100/0', 'p_at_least grants what is available if that is less');
 select is(tap.on_record('part', 4) -> 'details', '{"requested": 60, "at_least": 40}',
-  'and records what was asked for');
+  'the event records the request');
 select is(tap.brief(baseledger.reserve('part', 60, 'p2', p_at_least => 40)),
-  '#4 reserved 40: 0/100/0 again', 'of which a retry gets the same');
+  '#4 reserved 40: 0/100/0 again', 'a retry gets the same grant');
 select refuses($$reserve('part', 40, 'p2', p_at_least => 40)$$,
   'LGIDK', '{"field": "amount", "stored": 60, "given": 40}',
-  'but not who asks for what was granted');
+  'a key is refused for another amount, even the granted one');
 
 do $$ begin perform baseledger.cancel('part', 'p1', 'c1'); end $$;
 select refuses($$reserve('part', 100, 'p3', p_at_least => 61)$$, 'LGNSF', jsonb_build_object(
   'requested', 61, 'available', 60, 'reserved', 40, 'shortfall', 1, 'reason', 'held',
   'retry_at', (baseledger.reserve('part', 60, 'p2', p_at_least => 40)).expires_at
-), 'or nothing, if less than p_at_least is there');
+), 'p_at_least refuses if less is available');
 select is(tap.brief(baseledger.reserve('part', 100, 'p3', p_at_least => 60)),
   '#6 reserved 60: 0/100/0', 'exactly p_at_least is enough');
 
@@ -151,36 +152,36 @@ $$;
 set local role baseledger_agent;
 
 select is(tap.brief(baseledger.reserve('f', 60, 'late', '2 hours')), '#3 reserved 60: 40/60/0',
-  'grants what is there');
+  'reserve grants what is available');
 create temp table soon as select baseledger.reserve('f', 30, 'soon', '1 hour') as receipt;
 
 select refuses($$reserve('f', 11, 'k')$$, 'LGNSF', jsonb_build_object(
   'requested', 11, 'available', 10, 'reserved', 90, 'shortfall', 1, 'reason', 'held',
   'retry_at', (receipt).expires_at
-), 'not one more; says when the first of the holds comes back') from soon;
+), 'reserve refuses one more than is available, and retry_at is the earliest deadline') from soon;
 select refuses($$reserve('f', 100, 'k')$$, 'LGNSF', jsonb_build_object(
   'requested', 100, 'available', 10, 'reserved', 90, 'shortfall', 90, 'reason', 'held',
   'retry_at', (receipt).expires_at
-), 'held: open reservations would just cover it') from soon;
+), 'the reason is held when the open reservations would just cover it') from soon;
 select refuses($$reserve('f', 101, 'k')$$, 'LGNSF', '{
   "requested": 101, "available": 10, "reserved": 90, "shortfall": 91, "reason": "exhausted",
   "retry_at": null
-}', 'exhausted: they would not');
+}', 'the reason is exhausted when the open reservations would not cover it');
 select refuses($$reserve('f', 9223372036854775807, 'k')$$, 'LGNSF', '{
   "requested": 9223372036854775807, "available": 10, "reserved": 90,
   "shortfall": 9223372036854775797, "reason": "exhausted", "retry_at": null
-}', 'also by the largest amount');
+}', 'the largest amount is refused as exhausted');
 
 select is(tap.brief(baseledger.reserve('f', 10, 'k')), '#5 reserved 10: 0/100/0',
-  'the refused key is free, and all that was left is granted');
+  'a refused key is free, and all that is available is granted');
 select refuses($$reserve('f', 1, 'k9')$$, 'LGNSF', jsonb_build_object(
   'requested', 1, 'available', 0, 'reserved', 100, 'shortfall', 1, 'reason', 'held',
   'retry_at', (baseledger.reserve('f', 10, 'k')).expires_at
-), 'from nothing nothing');
+), 'reserve refuses when nothing is available');
 select refuses($$reserve('zero', 1, 'k', p_at_least => 1)$$, 'LGNSF', '{
   "requested": 1, "available": 0, "reserved": 0, "shortfall": 1, "reason": "exhausted",
   "retry_at": null
-}', 'nor as little as is there');
+}', 'p_at_least refuses in an empty wallet');
 
 do $$
 begin
@@ -191,11 +192,11 @@ $$;
 select refuses($$reserve('overdrawn', 1, 'k')$$, 'LGNSF', '{
   "requested": 1, "available": -50, "reserved": 0, "shortfall": 51, "reason": "exhausted",
   "retry_at": null
-}', 'while available is below zero nothing is reserved');
+}', 'nothing is reserved while available is below zero');
 select refuses($$reserve('overdrawn', 9223372036854775807, 'k')$$, 'LGNSF', '{
   "requested": 9223372036854775807, "available": -50, "reserved": 0,
   "shortfall": 9223372036854775857, "reason": "exhausted", "retry_at": null
-}', 'however large the shortfall');
+}', 'the shortfall can exceed the largest amount');
 
 -- By deadline -----------------------------------------------------------------------------------
 
@@ -212,19 +213,19 @@ set local role baseledger_agent;
 
 create temp table too_much as
   select '[{"op": "reserve", "amount": 101, "idempotency_key": "k"}]'::jsonb as commands;
-select is(tap.told(r) -> 'detail', '{
+select is(tap.as_json(r) -> 'detail', '{
   "requested": 101, "available": 60, "reserved": 40, "shortfall": 41, "reason": "exhausted",
   "retry_at": null
 }', 'a refusal counts what has come due as returned')
   from too_much, baseledger.post('d', commands) as r;
 select changes_nothing($$select baseledger.post('d', commands) from too_much$$,
-  'but writes nothing, not even that');
+  'a refusal does not write the expiry');
 select is(tap.brief(baseledger.reserve('d', 60, 'k')), '#6 reserved 60: 0/100/0',
-  'what has come due can be reserved, with no worker running');
+  'what has come due can be reserved without a worker');
 select is(tap.last_events('d', 2), array['expired one 60: 60/40/0', 'reserved k 60: 0/100/0'],
-  'its expiry goes on record first');
+  'the expiry is recorded first');
 
--- exactly at the deadline, and just before
+-- Exactly at the deadline, and just before it.
 set local role baseledger_operator;
 do $$
 begin
@@ -239,8 +240,8 @@ $$;
 set local role baseledger_agent;
 
 select is(tap.brief(baseledger.reserve('at', 100, 'k')), '#5 reserved 100: 0/100/0',
-  'at its deadline a reservation has come due');
-select is(tap.brief(r), 'LGNSF', 'a microsecond before it has not')
+  'a reservation is due at its deadline');
+select is(tap.brief(r), 'LGNSF', 'a reservation is not due a microsecond before its deadline')
   from baseledger.post('before', '[{"op": "reserve", "amount": 1, "idempotency_key": "k"}]') as r;
 
 -- Ids that are taken ----------------------------------------------------------------------------
@@ -267,7 +268,7 @@ set local role baseledger_agent;
 
 select refuses(
   format('reserve(%L, 1, %L, p_reservation_id => %L)', 'ids', 'new', c.id),
-  'LGRID', jsonb_build_object('reservation_id', c.id), 'the id is taken: ' || c.id
+  'LGRID', jsonb_build_object('reservation_id', c.id), 'a taken reservation id is refused: ' || c.id
 ) from unnest(array[
   'alive', 'open', 'settled', 'cancelled', 'charged', 'refunded', 'due', 'swept'
 ]) as c(id);
@@ -285,9 +286,9 @@ $$;
 set local role baseledger_agent;
 
 select refuses($$reserve('ice', 1, 'k2')$$, 'LGFRZ', '{"wallet_id": "ice"}',
-  'a frozen wallet grants nothing');
+  'a frozen wallet refuses reservations');
 select is(tap.brief(baseledger.reserve('ice', 10, 'k1')), '#3 reserved 10: 90/10/0 again',
-  'but answers a retry');
+  'a frozen wallet answers a retry');
 
 -- Limits ----------------------------------------------------------------------------------------
 
@@ -301,10 +302,10 @@ $$;
 set local role baseledger_agent;
 
 select is(tap.brief(baseledger.reserve('max', 9223372036854775807, 'k')),
-  '#3 reserved 9223372036854775807: 0/9223372036854775807/0', 'the largest amount');
+  '#3 reserved 9223372036854775807: 0/9223372036854775807/0', 'the largest amount is accepted');
 
 select is(
-  tap.told(baseledger.reserve(
+  tap.as_json(baseledger.reserve(
     repeat('🙂', 255), 100, repeat('ß', 255), '1 second', repeat('漢', 255), 1, tap.metadata(16384)
   )),
   jsonb_build_object(
@@ -312,19 +313,19 @@ select is(
     'reservation_id', repeat('漢', 255), 'amount', 100, 'available', 0, 'reserved', 100,
     'spent', 0, 'ttl', 1, 'idempotency_key', repeat('ß', 255), 'replayed', false
   ),
-  '255 characters of any script, a second to live, 16 KiB of metadata'
+  'names of 255 characters, a time to live of a second and 16 KiB of metadata are accepted'
 );
 
 select is(
-  tap.told(baseledger.reserve('w', 1, 'longest ' || c.ttl, c.ttl::interval)) -> 'ttl',
-  '2592000', 'thirty days to live: ' || c.ttl
+  tap.as_json(baseledger.reserve('w', 1, 'longest ' || c.ttl, c.ttl::interval)) -> 'ttl',
+  '2592000', 'the longest time to live is accepted: ' || c.ttl
 ) from unnest(array['30 days', '1 month', '2592000 seconds', '720 hours']) as c(ttl);
 
 select refuses(
   format('reserve(%s, %s, %s, %s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.amount, '1'), coalesce(c.key, quote_literal('new')), coalesce(c.ttl, 'null'),
     coalesce(c.reservation_id, 'null'), coalesce(c.at_least, 'null'), coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null, null, null, null),
   ('wallet_id', 'an empty wallet id', $$''$$, null, null, null, null, null, null),
@@ -352,7 +353,7 @@ select refuses(
   ('ttl', '100,000 years', null, null, null, $$'100000 years'$$, null, null, null),
   ('at_least', 'at least 0', null, '5', null, null, null, '0', null),
   ('at_least', 'at least -1', null, '5', null, null, null, '-1', null),
-  ('at_least', 'at least more', null, '5', null, null, null, '6', null),
+  ('at_least', 'at least more than the amount', null, '5', null, null, null, '6', null),
   ('metadata', 'an array', null, null, null, null, null, null, $$'[]'$$),
   ('metadata', 'a string', null, null, null, null, null, null, $$'"x"'$$),
   ('metadata', 'a number', null, null, null, null, null, null, $$'1'$$),
@@ -364,15 +365,17 @@ select refuses(
 select case
   when current_setting('server_version_num')::integer < 170000
     then skip('PostgreSQL has infinite intervals since 17', 2)
-  else refuses($$reserve('w', 1, 'new', 'infinity')$$, 'LGARG', '{"field": "ttl"}', 'for ever')
+  else refuses($$reserve('w', 1, 'new', 'infinity')$$, 'LGARG', '{"field": "ttl"}',
+    'refused: an infinite time to live')
     || E'\n'
-    || refuses($$reserve('w', 1, 'new', '-infinity')$$, 'LGARG', '{"field": "ttl"}', 'since ever')
+    || refuses($$reserve('w', 1, 'new', '-infinity')$$, 'LGARG', '{"field": "ttl"}',
+      'refused: a negative infinite time to live')
 end;
 
 select refuses($$reserve('nobody', 1, 'k')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 select refuses($$reserve('W', 1, 'k')$$, 'LGWNF', '{"wallet_id": "W"}',
-  'upper and lower case differ');
+  'wallet ids are case-sensitive');
 
 -- Refused in a batch ----------------------------------------------------------------------------
 
@@ -386,11 +389,11 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 
 select changes_nothing($$select baseledger.post('w', commands) from batch$$,
-  'refused in a batch, no row differs either');
+  'a refusal in a batch changes no row');
 select is(
   array(select tap.brief(r) from batch, baseledger.post('w', commands) as r),
   array['LGARG', 'LGARG', 'LGIDK', 'LGRID', 'LGNSF', 'LGNSF'],
-  'and the refusals are the same'
+  'a batch refuses with the same codes'
 );
 
 -- A time zone ----------------------------------------------------------------------------------
@@ -405,13 +408,13 @@ begin
 end
 $$;
 select isnt(now() + interval '5 days', now() + interval '120 hours',
-  'in a time zone where five days are not 120 hours');
-select is(tap.told(baseledger.reserve('w', 1, 'zone', '5 days')) -> 'ttl', '432000',
-  'a day is 24 hours');
+  'this time zone has five days that are not 120 hours');
+select is(tap.as_json(baseledger.reserve('w', 1, 'zone', '5 days')) -> 'ttl', '432000',
+  'a day of a time to live is 24 hours');
 reset TimeZone;
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -26,18 +26,19 @@ set local role baseledger_worker;
 
 create temp table written as
   select pg_stat_get_xact_tuples_updated('baseledger.wallets'::regclass) as rows;
-select is(baseledger.expire_due(), 0, 'nothing is due, nothing expires');
+select is(baseledger.expire_due(), 0, 'nothing expires when nothing is due');
 select is(
-  pg_stat_get_xact_tuples_updated('baseledger.wallets'::regclass), rows, 'and nothing is written'
+  pg_stat_get_xact_tuples_updated('baseledger.wallets'::regclass), rows,
+    'a sweep of nothing writes nothing'
 ) from written;
 
 do $$ begin perform tap.travel_back('w', '10 hours'); end $$;
-select is(baseledger.expire_due(), 3, 'returns how many have expired');
+select is(baseledger.expire_due(), 3, 'it returns the number of expired reservations');
 select is(tap.last_events('w', 3), array[
   'expired whole 100: 480/270/250', 'expired part 70: 550/200/250', 'expired used 0: 550/200/250'
-], 'each gives back what it still held, earliest first');
-select is(baseledger.expire_due(), 0, 'then there is nothing left to do');
-select changes_nothing('select baseledger.expire_due()', 'and nothing is written');
+], 'each reservation returns what it still held, earliest deadline first');
+select is(baseledger.expire_due(), 0, 'a second sweep finds nothing');
+select changes_nothing('select baseledger.expire_due()', 'a sweep of nothing writes nothing');
 
 set local role baseledger_auditor;
 select is(
@@ -54,13 +55,13 @@ select is(
     'idempotency_key', null, 'actor', session_user, 'metadata', '{}'::jsonb, 'details', null,
     'occurred_at', true, 'expires_at', true
   ) order by x.seq),
-  'on record without a key, with the deadline that passed, and when it was swept'
+  'an expiry records the deadline and the time of the sweep, and has no key'
 ) from (values (15, 'whole'), (16, 'part'), (17, 'used')) as x(seq, id)
   join baseledger.journal e on e.wallet_id = 'w' and e.seq = x.seq
   join baseledger.journal r
     on r.wallet_id = 'w' and r.reservation_id = x.id and r.event = 'reserved';
-select is(tap.balances('w'), '550/200/250', 'the balance is as it was by the deadlines');
-select is(tap.balances('quiet'), '0/100/0', 'what is not due stays');
+select is(tap.balances('w'), '550/200/250', 'the sweep does not change the balance');
+select is(tap.balances('quiet'), '0/100/0', 'a reservation that is not due stays');
 
 -- How many --------------------------------------------------------------------------------------
 
@@ -81,12 +82,12 @@ begin
 end
 $$;
 set local role baseledger_worker;
-select is(baseledger.expire_due(2), 2, 'at most p_limit');
+select is(baseledger.expire_due(2), 2, 'it expires at most p_limit');
 select is(tap.last_events('b', 2), array['expired r1 1: 97/3/0', 'expired r2 1: 98/2/0'],
-  'the earliest');
-select is(baseledger.expire_due(1), 1, 'one');
-select is(baseledger.expire_due(4), 4, 'from several wallets at once');
-select is(baseledger.expire_due(100000), 5, 'all the rest');
+  'it expires the earliest deadlines first');
+select is(baseledger.expire_due(1), 1, 'a limit of 1 expires one');
+select is(baseledger.expire_due(4), 4, 'one sweep expires reservations of several wallets');
+select is(baseledger.expire_due(100000), 5, 'a high limit expires all the rest');
 select is(
   array[tap.last_events('a', 4), tap.last_events('b', 4)],
   array[
@@ -95,7 +96,7 @@ select is(
     array['expired r1 1: 97/3/0', 'expired r2 1: 98/2/0', 'expired r3 1: 99/1/0',
       'expired r4 1: 100/0/0']
   ],
-  'in each wallet earliest first'
+  'in each wallet the earliest deadline expires first'
 );
 
 reset role;
@@ -107,7 +108,7 @@ begin
       from generate_series(1, 1005) as s(n)
   ));
   perform tap.travel_back('thousand', '1 hour');
-  -- more wallets than the sweep looks at in one go
+  -- more wallets than the sweep reads at once
   for i in 1..450 loop
     perform tap.wallet('many ' || i, 1);
     perform baseledger.reserve('many ' || i, 1, 'r', make_interval(mins => i));
@@ -116,7 +117,7 @@ begin
 end
 $$;
 set local role baseledger_worker;
-select is(baseledger.expire_due(449), 449, 'many wallets');
+select is(baseledger.expire_due(449), 449, 'one sweep handles many wallets');
 set local role baseledger_auditor;
 select is(
   array(
@@ -124,13 +125,13 @@ select is(
       join baseledger.journal j using (wallet_id, seq)
       where w.wallet_id like 'many %' and j.event <> 'expired'
   ),
-  array['many 450'], 'again the earliest'
+  array['many 450'], 'of many wallets, the earliest deadlines expire first'
 );
 set local role baseledger_worker;
-select is(baseledger.expire_due(), 1000, 'a thousand, unless it is told otherwise');
-select is(baseledger.expire_due(), 6, 'the rest');
+select is(baseledger.expire_due(), 1000, 'the default limit is a thousand');
+select is(baseledger.expire_due(), 6, 'the next sweep expires the rest');
 
--- Wallets that are not as they should be --------------------------------------------------------
+-- Corrupted wallets -----------------------------------------------------------------------------
 
 reset role;
 do $$
@@ -151,11 +152,12 @@ $$;
 set local client_min_messages = error;
 set local role baseledger_worker;
 select is(baseledger.expire_due(), 2, 'a wallet that cannot be swept does not stop the others');
-select is(baseledger.expire_due(), 0, 'nor is it counted');
+select is(baseledger.expire_due(), 0, 'a wallet that cannot be swept is not counted');
 reset role;
-select is(tap.last_events('poison', 1), array['reserved r 10: 90/10/0'], 'it is left as it is');
+select is(tap.last_events('poison', 1), array['reserved r 10: 90/10/0'],
+  'a wallet that cannot be swept is not changed');
 select ok(
-  exists (select from baseledger.verify('poison')), 'and verify says what is wrong with it'
+  exists (select from baseledger.verify('poison')), 'verify reports the wallet that cannot be swept'
 );
 do $$
 begin
@@ -163,9 +165,9 @@ begin
 end
 $$;
 set local role baseledger_worker;
-select is(baseledger.expire_due(), 1, 'put right, it is swept');
+select is(baseledger.expire_due(), 1, 'a repaired wallet is swept');
 
--- A deadline that is noted too early is put right.
+-- The sweep corrects a next_deadline that is too early.
 reset role;
 do $$
 begin
@@ -182,10 +184,10 @@ reset role;
 select is(
   (select next_deadline from baseledger.wallets where wallet_id = 'early'),
   (select expires_at from baseledger.reservations where wallet_id = 'early'),
-  'the sweep notes when the next one is due'
+  'the sweep corrects next_deadline'
 );
 
--- By its own clock: a wallet in the future
+-- A wallet whose last event is ahead of the clock.
 do $$
 begin
   perform tap.wallet('ahead', 100);
@@ -202,11 +204,12 @@ reset role;
 -- Limits ----------------------------------------------------------------------------------------
 
 set local role baseledger_worker;
-select refuses(format('expire_due(%s)', c.n), 'LGARG', '{"field": "limit"}', 'a limit of ' || c.n)
+select refuses(format('expire_due(%s)', c.n), 'LGARG', '{"field": "limit"}',
+  'refused: a limit of ' || c.n)
   from (values ('0'), ('-1'), ('100001'), ('null')) as c(n);
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

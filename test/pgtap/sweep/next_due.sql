@@ -1,26 +1,28 @@
--- next_due: when the sweep has something to do next.
+-- next_due: the earliest deadline that the sweep has to look at.
 begin;
 select plan(13);
 
 set local role baseledger_worker;
-select is(baseledger.next_due(), null, 'no wallet, nothing to do');
+select is(baseledger.next_due(), null, 'it is null without wallets');
 
 reset role;
 do $$ begin perform tap.wallet('a', 100); perform tap.wallet('b', 100); end $$;
 set local role baseledger_worker;
-select is(baseledger.next_due(), null, 'no reservation, nothing to do');
+select is(baseledger.next_due(), null, 'it is null without reservations');
 
 reset role;
 create temp table late as select baseledger.reserve('a', 10, 'late', '3 hours') as receipt;
 grant select on late to baseledger_worker;
 set local role baseledger_worker;
-select is(baseledger.next_due(), (receipt).expires_at, 'the deadline of the only one') from late;
+select is(baseledger.next_due(), (receipt).expires_at,
+  'it is the deadline of the only reservation') from late;
 
 reset role;
 create temp table early as select baseledger.reserve('b', 10, 'early', '1 hour') as receipt;
 grant select on early to baseledger_worker;
 set local role baseledger_worker;
-select is(baseledger.next_due(), (receipt).expires_at, 'the earliest of all wallets') from early;
+select is(baseledger.next_due(), (receipt).expires_at,
+  'it is the earliest deadline of all wallets') from early;
 
 reset role;
 do $$
@@ -30,7 +32,7 @@ end
 $$;
 set local role baseledger_worker;
 select cmp_ok(baseledger.next_due(), '<', now() + interval '31 minutes',
-  'an earlier deadline counts');
+  'it follows an extension to an earlier deadline');
 
 reset role;
 do $$
@@ -42,7 +44,7 @@ end
 $$;
 set local role baseledger_worker;
 select cmp_ok(baseledger.next_due(), '<=', now() + interval '5 hours 1 minute',
-  'it may be too early, but never too late');
+  'it is never too late, though it may be too early');
 
 reset role;
 do $$
@@ -55,17 +57,18 @@ create temp table open as
   select expires_at from baseledger.reservations where reservation_id = 'open';
 grant select on open to baseledger_worker;
 set local role baseledger_worker;
-select cmp_ok(baseledger.next_due(), '<=', now(), 'the sweep is due');
-select is(baseledger.expire_due(), 0, 'finds nothing in its place');
-select is(baseledger.next_due(), expires_at, 'and so puts it right') from open;
+select cmp_ok(baseledger.next_due(), '<=', now(), 'a deadline that has passed is due');
+select is(baseledger.expire_due(), 0, 'the sweep finds that the reservation has ended');
+select is(baseledger.next_due(), expires_at,
+  'the sweep corrects it to the next deadline') from open;
 
 reset role;
 do $$ begin perform tap.travel_back('b', '2 hours'); end $$;
 set local role baseledger_worker;
-select is(baseledger.expire_due(), 1, 'the last one expires');
-select is(baseledger.next_due(), null, 'then there is nothing to do');
+select is(baseledger.expire_due(), 1, 'the last reservation expires');
+select is(baseledger.next_due(), null, 'it is null when no reservation is open');
 
--- Without the sweep: a command, too, puts it right.
+-- A command corrects it as well.
 reset role;
 do $$
 begin
@@ -75,10 +78,10 @@ begin
 end
 $$;
 set local role baseledger_worker;
-select is(baseledger.next_due(), null, 'a command has expired what was due');
+select is(baseledger.next_due(), null, 'a command that expires what was due corrects it');
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -1,4 +1,4 @@
--- journal: the events as they are, for auditors.
+-- journal: the events, for auditors.
 begin;
 select plan(14);
 
@@ -36,7 +36,7 @@ select is(
     '5 extended r -10', '6 settled r 60', '7 reserved 🙂 10', '8 expired 🙂 10',
     '9 charged charged 5', '10 refunded charged 5', '11 withdrawn - 1', '12 reserved gone 1',
     '13 cancelled gone 1', '14 frozen - 0', '15 unfrozen - 0', '16 transferred_out - 7'],
-  'each event of a wallet, numbered without gaps'
+  'the journal has every event of a wallet, numbered without gaps'
 );
 select is(
   array(
@@ -46,7 +46,7 @@ select is(
   array['0/0/0', '1000/0/0', '900/100/0', '900/70/30', '910/60/30', '910/0/90', '900/10/90',
     '910/0/90', '905/0/95', '910/0/90', '909/0/90', '908/1/90', '909/0/90', '909/0/90',
     '909/0/90', '902/0/90'],
-  'with the balances after it'
+  'each event has the balances after it'
 );
 select is(
   array(
@@ -58,7 +58,7 @@ select is(
     '[3, {"requested": 100, "at_least": 50}]', '[4, {"final": false}]', '[5, {"hold": 60}]',
     '[14, {"reason": "a test"}]', '[15, {"reason": "all well"}]', '[16, {"to": "W"}]'
   ]::jsonb[],
-  'with its particulars'
+  'each event has its details'
 );
 select is(
   array(
@@ -66,7 +66,7 @@ select is(
   ),
   array['-', 'ключ', 'r', 's1', 'e', 's2', '🙂', '-', 'c', 'f', 'out', 'gone', 'back', '-', 'u',
     't'],
-  'with the caller''s key, if there is one'
+  'each event has the caller''s key, if there is one'
 );
 select is(
   array(
@@ -74,39 +74,39 @@ select is(
       where wallet_id = 'w' and expires_at is not null order by seq
   ),
   array[3, 4, 5, 7, 8, 12]::bigint[],
-  'with the deadline that it set, kept, or that had passed'
+  'each event of a hold has the deadline that it set, kept or found passed'
 );
 select is(
   array(select metadata from baseledger.journal where wallet_id = 'w' order by seq limit 3),
   array['{"b": 1, "a": {"ü": [1.0, null, "x"]}}', '{"n": 12345678901234567890.10}', '{}']::jsonb[],
-  'with the metadata as it was given'
+  'each event has the metadata as given'
 );
 select is_empty(
   $$select * from baseledger.journal a join baseledger.journal b
     on b.wallet_id = a.wallet_id and b.seq = a.seq + 1 and b.occurred_at <= a.occurred_at$$,
-  'times strictly increase in a wallet'
+  'the times of a wallet''s events strictly increase'
 );
 
--- Also when the system's clock steps back.
+-- The system's clock steps back.
 set local role baseledger_operator;
 do $$ begin perform tap.travel_back('w', '-1 day'); end $$;
 select is(
   (baseledger.credit('w', 1, 'later')).occurred_at, at + interval '1 microsecond',
-  'a microsecond after the last event, when the clock has stepped back behind it'
+  'while the clock is behind the last event, an event happens a microsecond after it'
 ) from (select tap.last_event_at('w')) as l(at);
 select ok(
   r.expires_at - clock_timestamp() between '59 seconds' and '1 minute'
     and r.occurred_at > clock_timestamp() + interval '23 hours',
-  'deadlines count from the clock all the same'
+  'deadlines count from the clock'
 ) from baseledger.reserve('w', 1, 'and so on', '1 minute') as r;
 set local role baseledger_auditor;
 select is(
   occurred_at - (details ->> 'ahead_us')::bigint * interval '1 microsecond',
   expires_at - interval '1 minute',
-  'and the event says by how much it lies ahead of it'
+  'an event records by how much it is ahead of the clock'
 ) from baseledger.journal where wallet_id = 'w' order by seq desc limit 1;
 
--- Who asked: the role that logged in, whatever it has become since.
+-- The actor is the role that logged in, whatever role it has set since.
 reset role;
 set local session authorization baseledger_operator;
 do $$ begin perform baseledger.credit('w', 1, 'by the operator'); end $$;
@@ -143,12 +143,12 @@ select is_empty(
         from baseledger.journal
     ) as x
     where not sound$$,
-  'each hash is what the description of the chain says'
+  'each hash follows the description of the chain'
 );
-select is(count(*), 21::bigint, 'of all events') from baseledger.journal;
+select is(count(*), 21::bigint, 'the description covers all events') from baseledger.journal;
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

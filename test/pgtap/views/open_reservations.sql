@@ -1,4 +1,4 @@
--- open_reservations: what is held now, and for how long.
+-- open_reservations: what is held now, and until when.
 begin;
 select plan(8);
 
@@ -36,42 +36,42 @@ select is(
     'w whole: 100, 0, 100, 60', 'w part: 100, 30, 70, 120', 'w over: 100, 130, 0, 180',
     'w more: 150, 0, 150, 240', 'w less: 40, 0, 40, 300', 'x whole: 10, 0, 10, 5'
   ],
-  'granted in all, settled so far, still held, and the deadline'
+  'each open reservation has its grant, settled parts, hold and deadline'
 );
 select is_empty(
   $$select from baseledger.open_reservations
     where expires_at - time_left not between now() and clock_timestamp()$$,
-  'and the time left'
+  'each open reservation has the time left'
 );
 select results_eq(
   $$select wallet_id, sum(held)::bigint from baseledger.open_reservations
     group by wallet_id order by wallet_id$$,
   $$select wallet_id, reserved from baseledger.wallet_balances order by wallet_id$$,
-  'what they hold is what is reserved'
+  'the holds of a wallet sum to what is reserved'
 );
 
 do $$ begin perform tap.travel_back('w', '150 minutes'); end $$;
 select is(
   array(select reservation_id from baseledger.open_reservations where wallet_id = 'w' order by 1),
   array['less', 'more', 'over'] collate "C",
-  'what is past its deadline holds nothing, whether or not it was swept'
+  'a reservation past its deadline is not listed, swept or not'
 );
 select results_eq(
   $$select wallet_id, sum(held)::bigint from baseledger.open_reservations
     group by wallet_id order by wallet_id$$,
   $$select wallet_id, reserved from baseledger.wallet_balances order by wallet_id$$,
-  'as in the balances'
+  'the holds still sum to what is reserved'
 );
 
 set local role baseledger_worker;
-select is(baseledger.expire_due(), 2, 'the sweep ...');
+select is(baseledger.expire_due(), 2, 'the sweep expires what is past its deadline');
 set local role baseledger_auditor;
 select is(
   array(select reservation_id from baseledger.open_reservations where wallet_id = 'w' order by 1),
-  array['less', 'more', 'over'] collate "C", '... changes nothing in it'
+  array['less', 'more', 'over'] collate "C", 'the sweep does not change the view'
 );
 
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -4,7 +4,7 @@ select plan(7);
 
 set local role baseledger_operator;
 
--- One wallet for each line of the design's table: what an event moves.
+-- One wallet with each way in which an event moves funds.
 do $$
 begin
   perform tap.wallet('w', 1000);
@@ -68,12 +68,12 @@ select is(
     'refunded: available +10, spent -10',
     'transferred_out: funding +50, available -50'
   ],
-  'what each event moves; those that move nothing have no lines'
+  'each event has a line for each account it moves, and none if it moves nothing'
 );
 select is(
   array(select lines from line where wallet_id = 'x' order by seq),
   array['transferred_in: funding -50, available +50'],
-  'and on the other side of a transfer'
+  'the receiver''s journal has the other side of a transfer'
 );
 select is_empty(
   'select wallet_id, seq from baseledger.postings group by wallet_id, seq having sum(amount) <> 0',
@@ -88,14 +88,14 @@ select results_eq(
   $$select wallet_id, available::numeric, reserved::numeric, spent::numeric,
       (available + reserved + spent)::numeric
     from baseledger.wallet_balances order by wallet_id$$,
-  'those of an account sum to its balance'
+  'the lines of an account sum to its balance'
 );
 select results_eq(
   $$select seq, occurred_at, event, reservation_id from baseledger.postings
     where wallet_id = 'w' and account = 'reserved' order by seq$$,
   $$select seq, occurred_at, event, reservation_id from baseledger.journal
     where wallet_id = 'w' and seq in (4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 18) order by seq$$,
-  'each line tells its event'
+  'each line names its event'
 );
 
 -- The largest amounts: funding goes beyond a bigint.
@@ -108,10 +108,10 @@ begin
 end
 $$;
 set local role baseledger_auditor;
-select is(sum(amount), -18446744073709551614, 'amounts of any size')
+select is(sum(amount), -18446744073709551614, 'a sum of lines can exceed a bigint')
   from baseledger.postings where wallet_id = 'max' and account = 'funding';
 
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -1,4 +1,4 @@
--- reservation_history: the life of each reservation there ever was.
+-- reservation_history: each reservation that ever was, with its parts and its end.
 begin;
 select plan(31);
 
@@ -69,15 +69,15 @@ $$;
 
 set local role baseledger_auditor;
 
--- status | granted in all, settled, in so many parts | of those used from the hold, on top |
+-- status | granted, settled, number of parts | settled from the hold, settled above it |
 -- released, refunded, still held
-create temp table life as
+create temp table summary as
   select wallet_id collate "default" as wallet_id, reservation_id collate "default" as id,
       format('%s | %s, %s, %s | %s, %s | %s, %s, %s', status, amount, settled, settlements, used,
-        overage, released, refunded, held) as life
+        overage, released, refunded, held) as summary
     from baseledger.reservation_history;
 
-select is(life, x.expected, x.id) from (values
+select is(summary, x.expected, 'the row of: ' || x.id) from (values
   ('w', 'open', 'open | 100, 0, 0 | 0, 0 | 0, 0, 100'),
   ('w', 'part', 'open | 100, 30, 1 | 30, 0 | 0, 0, 70'),
   ('w', 'part over', 'open | 100, 130, 1 | 100, 30 | 0, 0, 0'),
@@ -101,16 +101,17 @@ select is(life, x.expected, x.id) from (values
   ('late', 'late in parts', 'settled late | 100, 75, 3 | 30, 45 | 70, 0, 0'),
   ('late', 'late part', 'settled late | 100, 20, 1 | 0, 20 | 100, 5, 0'),
   ('unswept', 'due', 'open | 100, 0, 0 | 0, 0 | 0, 0, 100')
-) as x(wallet_id, id, expected) left join life using (wallet_id, id);
-select is(count(*), 23::bigint, 'one row for each reservation there ever was') from life;
+) as x(wallet_id, id, expected) left join summary using (wallet_id, id);
+select is(count(*), 23::bigint,
+  'the view has one row for each reservation that ever was') from summary;
 
 select is_empty(
   $$select * from baseledger.reservation_history
     where status <> 'open' and (used + released <> amount or held <> 0)$$,
-  'what has ended holds nothing: used and released make up the amount'
+  'an ended reservation holds nothing, and used and released sum to its amount'
 );
 
--- Times
+-- Times.
 select is_empty(
   $$select h.wallet_id, h.reservation_id
     from baseledger.reservation_history h
@@ -118,7 +119,7 @@ select is_empty(
       select j.occurred_at from baseledger.journal j
         where j.wallet_id = h.wallet_id and j.reservation_id = h.reservation_id
           and j.event in ('reserved', 'charged'))$$,
-  'since when'
+  'opened_at is the time of the first event'
 );
 select is(
   array(
@@ -127,16 +128,16 @@ select is(
       where wallet_id = 'w' and reservation_id in ('extended', 'open') order by reservation_id
   ),
   array[300, 600],
-  'until when: the deadline in force, also when it was made earlier'
+  'expires_at is the deadline in force, also after an extension to an earlier one'
 );
 select is_empty(
   $$select h.reservation_id from baseledger.reservation_history h
     join baseledger.open_reservations o using (wallet_id, reservation_id)
     where (h.amount, h.settled, h.held, h.expires_at) is distinct from
       (o.amount, o.settled, o.held, o.expires_at)$$,
-  'an open one as open_reservations has it'
+  'an open reservation is the same as in open_reservations'
 );
-select is(count(*), 6::bigint, 'of those are six') from baseledger.open_reservations;
+select is(count(*), 6::bigint, 'six reservations are open') from baseledger.open_reservations;
 select is_empty(
   $$select h.wallet_id, h.reservation_id, h.status, h.ended_at, j.event
     from baseledger.reservation_history h
@@ -149,10 +150,10 @@ select is_empty(
         when 'settled'
           then case when h.reservation_id ~ '^charged' then 'charged' else 'settled' end
         else h.status end$$,
-  'and when it ended: settled, cancelled or expired'
+  'ended_at is the time of the settlement, cancellation or expiry'
 );
 
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

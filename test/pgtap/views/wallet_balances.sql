@@ -3,7 +3,7 @@ begin;
 select plan(8);
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.wallet_balances', 'no wallets, no rows');
+select is_empty('select * from baseledger.wallet_balances', 'it is empty without wallets');
 
 set local role baseledger_operator;
 do $$
@@ -22,7 +22,7 @@ begin
   perform tap.wallet('d', 10);
   perform baseledger.reserve('d', 10, 'r', '1 hour');
   perform tap.travel_back('d', '2 hours');
-  -- the clock was ahead: 60 are due by the last event, and not by the clock
+  -- the clock was ahead: 60 are due by the time of the last event, and not by the clock
   perform tap.wallet('e', 100);
   perform baseledger.reserve('e', 60, 'a', '1 hour');
   perform tap.travel_back('e', '-26 hours');
@@ -33,7 +33,8 @@ $$;
 set local role baseledger_auditor;
 select is(
   array(
-    select to_jsonb(w) - 'last_event_at' - 'ahead_by' from baseledger.wallet_balances w order by wallet_id
+    select to_jsonb(w) - 'last_event_at' - 'ahead_by'
+      from baseledger.wallet_balances w order by wallet_id
   ),
   array[
     '{"wallet_id": "a", "unit": "USD", "scale": 9, "available": 850, "reserved": 100, "spent": 50,
@@ -47,27 +48,27 @@ select is(
     '{"wallet_id": "e", "unit": "USD", "scale": 9, "available": 45, "reserved": 60, "spent": 0,
       "overdraft_limit": null, "frozen": false, "seq": 4}'
   ]::jsonb[],
-  'every wallet; what is past its deadline counts as returned'
+  'it has every wallet, and a reservation past its deadline counts as returned'
 );
 select is_empty(
   $$select w.wallet_id from baseledger.wallet_balances w
     cross join lateral baseledger.balance(w.wallet_id) b
     where to_jsonb(w) - 'last_event_at' - 'ahead_by' <> to_jsonb(b) - 'as_of'$$,
-  'as balance() answers'
+  'its rows are what balance() returns'
 );
 select is(
   array_agg(w.wallet_id || ' ' || (w.ahead_by = w.last_event_at - statement_timestamp())),
-  array['e true'], 'and by how much a last event lies ahead of the clock'
+  array['e true'], 'ahead_by is how far the last event is ahead of the clock'
 ) from baseledger.wallet_balances w where w.ahead_by is not null;
 select results_eq(
   'select wallet_id, last_event_at from baseledger.wallet_balances order by wallet_id',
   $$select wallet_id, max(occurred_at) from baseledger.journal group by wallet_id
     order by wallet_id$$,
-  'and when its last event happened'
+  'last_event_at is the time of the last event'
 );
 
 set local role baseledger_worker;
-select is(baseledger.expire_due(), 3, 'the sweep ...');
+select is(baseledger.expire_due(), 3, 'the sweep expires what is past its deadline');
 set local role baseledger_auditor;
 select is(
   array(
@@ -75,10 +76,10 @@ select is(
       from baseledger.wallet_balances order by wallet_id
   ),
   array['850/100/50', '-30/0/130', '0/0/0', '10/0/0', '45/60/0'],
-  '... changes nothing in it'
+  'the sweep does not change the view'
 );
 
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -1,4 +1,4 @@
--- balance: what a wallet has now, by deadline.
+-- balance: what a wallet has now; reservations past their deadline count as returned.
 begin;
 select plan(17);
 
@@ -20,29 +20,29 @@ set local role baseledger_agent;
 select is(to_jsonb(b) - 'as_of', '{
   "wallet_id": "w", "unit": "USD", "scale": 9, "available": 385, "reserved": 550, "spent": 65,
   "overdraft_limit": 500, "frozen": false, "seq": 8
-}', 'the balances, the terms, the last event') from baseledger.balance('w') as b;
-select ok((b).as_of between now() and clock_timestamp(), 'as of now')
+}', 'the balance has the amounts, the terms and the last event') from baseledger.balance('w') as b;
+select ok((b).as_of between now() and clock_timestamp(), 'as_of is now')
   from baseledger.balance('w') as b;
 select is(to_jsonb(b) - 'as_of', '{
   "wallet_id": "t", "unit": "tokens", "scale": 0, "available": 0, "reserved": 0, "spent": 0,
   "overdraft_limit": null, "frozen": false, "seq": 1
-}', 'of a wallet as it was opened') from baseledger.balance('t') as b;
-select changes_nothing($$select baseledger.balance('w')$$, 'reads only');
+}', 'a wallet that was just opened has zero balances') from baseledger.balance('t') as b;
+select changes_nothing($$select baseledger.balance('w')$$, 'it writes nothing');
 
--- By deadline, whether or not a worker runs
+-- By deadline, whether or not a worker runs.
 do $$ begin perform tap.travel_back('w', '2 hours'); end $$;
 select is(to_jsonb(b) - 'as_of', '{
   "wallet_id": "w", "unit": "USD", "scale": 9, "available": 835, "reserved": 100, "spent": 65,
   "overdraft_limit": 500, "frozen": false, "seq": 8
-}', 'what is past its deadline counts as returned: what was still held of it')
+}', 'a reservation past its deadline counts as returned with what it still held')
   from baseledger.balance('w') as b;
-select changes_nothing($$select baseledger.balance('w')$$, 'which is not written');
+select changes_nothing($$select baseledger.balance('w')$$, 'balance writes no expiry');
 set local role baseledger_worker;
 do $$ begin perform baseledger.expire_due(); end $$;
 set local role baseledger_operator;
-select is(tap.balances('w'), '835/100/65', 'the same after the sweep');
+select is(tap.balances('w'), '835/100/65', 'the balance is the same after the sweep');
 
--- exactly at the deadline
+-- Exactly at the deadline.
 do $$
 begin
   perform tap.wallet('at', 100);
@@ -52,9 +52,10 @@ begin
   perform tap.due_after('at', 'b', 0);
 end
 $$;
-select is(tap.balances('at'), '70/30/0', 'at its deadline it is returned, just before it is not');
+select is(tap.balances('at'), '70/30/0',
+  'a reservation is returned at its deadline, and not just before it');
 select is((baseledger.balance('at')).as_of, tap.last_event_at('at'),
-  'never as of a time before the last event');
+  'as_of is never before the last event');
 
 do $$
 begin
@@ -66,7 +67,7 @@ set local role baseledger_auditor;
 select is(to_jsonb(b) - 'as_of', '{
   "wallet_id": "w", "unit": "USD", "scale": 9, "available": -65, "reserved": 0, "spent": 1065,
   "overdraft_limit": 500, "frozen": true, "seq": 13
-}', 'overdrawn and frozen') from baseledger.balance('w') as b;
+}', 'a wallet can be overdrawn and frozen') from baseledger.balance('w') as b;
 
 reset role;
 do $$
@@ -77,18 +78,19 @@ begin
 end
 $$;
 set local role baseledger_agent;
-select is(tap.balances('max'), '9223372036854775807/0/0', 'the largest amount returns');
+select is(tap.balances('max'), '9223372036854775807/0/0',
+  'the largest amount is returned at its deadline');
 
-select refuses(c.call, c.code, c.detail::jsonb, c.name) from (values
+select refuses(c.call, c.code, c.detail::jsonb, 'refused: ' || c.name) from (values
   ('no wallet', 'balance(null)', 'LGARG', '{"field": "wallet_id"}'),
   ('an empty id', $$balance('')$$, 'LGARG', '{"field": "wallet_id"}'),
   ('a blank id', $$balance(E' \t\n')$$, 'LGARG', '{"field": "wallet_id"}'),
   ('an id of 256', $$balance(repeat('x', 256))$$, 'LGARG', '{"field": "wallet_id"}'),
-  ('a wallet that nobody opened', $$balance('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}')
+  ('an unknown wallet', $$balance('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}')
 ) as c(name, call, code, detail);
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -15,34 +15,36 @@ set local role baseledger_operator;
 
 create temp table first as select baseledger.credit('w', 100, 'k1') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 2, "event": "credited", "amount": 100, "available": 100, "reserved": 0,
   "spent": 0, "idempotency_key": "k1", "replayed": false
-}', 'adds to available') from first;
+}', 'credit adds to available') from first;
 
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 2), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
-), 'records who asked');
+), 'the event records who asked');
 
 select is(tap.brief(baseledger.credit('w', 50, 'k2', '{"invoice": 7}')), '#3 credited 50: 150/0/0',
-  'again, with another key');
-select is(tap.on_record('w', 3) -> 'metadata', '{"invoice": 7}', 'records the metadata');
+  'another key is another credit');
+select is(tap.on_record('w', 3) -> 'metadata', '{"invoice": 7}', 'the event records the metadata');
 select is(tap.brief(baseledger.credit('w', 1, 'k3', null)), '#4 credited 1: 151/0/0',
   'null means no metadata');
-select is(tap.on_record('w', 4) -> 'metadata', '{}', 'which is on record so');
+select is(tap.on_record('w', 4) -> 'metadata', '{}',
+  'the event then has an empty object as its metadata');
 select is(tap.brief(baseledger.credit('other', 1, 'k1')), '#2 credited 1: 1/0/0',
-  'keys belong to their wallet');
+  'a key belongs to its wallet');
 
 select is(
   to_jsonb(baseledger.credit('w', 100, 'k1')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'a retry gets the first receipt, with the balances of then'
+  'a retry gets the first receipt, with the balances of that event'
 ) from first;
-select changes_nothing($$select baseledger.credit('w', 100, 'k1', '{}')$$, 'and writes nothing');
+select changes_nothing($$select baseledger.credit('w', 100, 'k1', '{}')$$,
+  'a retry writes nothing');
 
--- In every state --------------------------------------------------------------------------------
+-- Overdrawn, frozen and due ---------------------------------------------------------------------
 
 do $$
 begin
@@ -54,12 +56,12 @@ begin
 end
 $$;
 select is(tap.brief(baseledger.credit('s', 5, 'k1')), '#7 credited 5: -45/60/90',
-  'also when overdrawn, also when frozen');
+  'an overdrawn and frozen wallet accepts a credit');
 do $$ begin perform tap.travel_back('s', '2 hours'); end $$;
 select is(tap.brief(baseledger.credit('s', 5, 'k2')), '#9 credited 5: 20/0/90',
-  'counts what has come due');
+  'a credit counts what has come due');
 select is(tap.last_events('s', 2), array['expired r 60: 15/0/90', 'credited 5: 20/0/90'],
-  'and writes its expiry');
+  'a credit records the expiries before it');
 
 -- Limits ----------------------------------------------------------------------------------------
 
@@ -73,19 +75,22 @@ begin
 end
 $$;
 select is(tap.brief(baseledger.credit('max', 9223372036854775807, 'funds')),
-  '#2 credited 9223372036854775807: 9223372036854775807/0/0 again', 'the largest amount');
+  '#2 credited 9223372036854775807: 9223372036854775807/0/0 again',
+    'the largest amount is accepted');
 select refuses($$credit('max', 1, 'k')$$, 'LGOVF', '{
   "requested": 1, "available": 9223372036854775807, "reserved": 0, "spent": 0
-}', 'available cannot grow beyond it');
+}', 'available cannot exceed the largest amount');
 select refuses($$credit('held', 9223372036854775708, 'k')$$, 'LGOVF', '{
   "requested": 9223372036854775708, "available": 0, "reserved": 100, "spent": 0
-}', 'not even when the reservations return');
+}', 'open reservations count towards the largest amount');
 select is(tap.brief(baseledger.credit('held', 9223372036854775707, 'k2')),
-  '#4 credited 9223372036854775707: 9223372036854775707/100/0', 'which is where it ends');
+  '#4 credited 9223372036854775707: 9223372036854775707/100/0',
+    'a credit can reach the largest amount');
 select is(tap.brief(baseledger.credit('spent', 9223372036854775807, 'k')),
-  '#4 credited 9223372036854775807: 9223372036854775807/0/100', 'what is spent does not return');
+  '#4 credited 9223372036854775807: 9223372036854775807/0/100',
+    'what is spent does not count towards the largest amount');
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$credit('s', 60, 'r')$$,
       '{"field": "op", "stored": "reserve", "given": "credit"}'),
@@ -97,7 +102,7 @@ select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' |
 select refuses(
   format('credit(%s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.amount, '1'), coalesce(c.key, quote_literal('new')), coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null),
   ('wallet_id', 'an empty wallet id', $$''$$, null, null, null),
@@ -114,7 +119,7 @@ select refuses(
 ) as c(field, name, wallet_id, amount, key, metadata);
 
 select refuses($$credit('nobody', 1, 'k')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 -- Refused in a batch ----------------------------------------------------------------------------
 
@@ -125,15 +130,15 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 
 select changes_nothing($$select baseledger.post_funds('w', commands) from batch$$,
-  'refused in a batch, no row differs either');
+  'a refusal in a batch changes no row');
 select is(
   array(select tap.brief(r) from batch, baseledger.post_funds('w', commands) as r),
   array['LGARG', 'LGIDK', 'LGOVF'],
-  'and the refusals are the same'
+  'a batch refuses with the same codes'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

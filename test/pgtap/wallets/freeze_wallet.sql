@@ -1,4 +1,4 @@
--- freeze_wallet: the kill switch.
+-- freeze_wallet: the kill switch, which stops new spending.
 begin;
 select plan(38);
 
@@ -20,17 +20,17 @@ set local role baseledger_operator;
 create temp table first as
   select baseledger.freeze_wallet('w', 'a runaway agent', 'z1', '{"by": "ops"}') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 7, "event": "frozen", "available": 650, "reserved": 300, "spent": 50,
   "idempotency_key": "z1", "replayed": false
-}', 'moves nothing') from first;
+}', 'a freeze moves no funds') from first;
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 7), jsonb_build_object(
   'actor', session_user, 'metadata', '{"by": "ops"}'::jsonb,
   'details', '{"reason": "a runaway agent"}'::jsonb
-), 'records who asked, and why');
-select ok((baseledger.balance('w')).frozen, 'the balance says so');
+), 'the event records who asked, and why');
+select ok((baseledger.balance('w')).frozen, 'the balance shows the freeze');
 
 select is(
   to_jsonb(baseledger.freeze_wallet('w', 'a runaway agent', 'z1', '{"by": "ops"}')),
@@ -39,25 +39,27 @@ select is(
 ) from first;
 select changes_nothing(
   $$select baseledger.freeze_wallet('w', 'a runaway agent', 'z1', '{"by": "ops"}')$$,
-  'and writes nothing'
+  'a retry writes nothing'
 );
-select is(tap.told(baseledger.freeze_wallet('w', 'again', null, null)), '{
+select is(tap.as_json(baseledger.freeze_wallet('w', 'again', null, null)), '{
   "wallet_id": "w", "seq": 8, "event": "frozen", "available": 650, "reserved": 300, "spent": 50,
   "replayed": false
-}', 'the key is optional: without one each call is an event');
+}', 'without a key each call is an event');
 select is(tap.on_record('w', 8) -> 'metadata', '{}', 'null means no metadata');
 select is(tap.brief(baseledger.freeze_wallet('w', 'again')), '#9 frozen: 650/300/50',
-  'also the same call again');
+  'the same call without a key is another event');
 
--- What goes on, and what does not ---------------------------------------------------------------
+-- What a frozen wallet refuses and accepts ------------------------------------------------------
 
 set local role baseledger_agent;
-select refuses(c.call, 'LGFRZ', '{"wallet_id": "w"}', 'not: ' || c.call) from (values
+select refuses(c.call, 'LGFRZ', '{"wallet_id": "w"}',
+  'a frozen wallet refuses ' || c.call) from (values
   ($$reserve('w', 1, 'k')$$), ($$reserve('w', 1, 'k', p_at_least => 1)$$),
   ($$charge('w', 1, 'k')$$), ($$extend('w', 'open', '1 hour', 'k', 101)$$)
 ) as c(call);
 set local role baseledger_operator;
-select refuses(c.call, 'LGFRZ', '{"wallet_id": "w"}', 'not: ' || c.call) from (values
+select refuses(c.call, 'LGFRZ', '{"wallet_id": "w"}',
+  'a frozen wallet refuses ' || c.call) from (values
   ($$withdraw('w', 1, 'k')$$), ($$transfer('w', 'safe', 1, 'k')$$)
 ) as c(call);
 select is(
@@ -78,19 +80,19 @@ select is(
     '#10 credited 1: 651/300/50', '#11 settled 120: 631/200/170', '#12 cancelled 100: 731/100/170',
     '#13 extended 0: 731/100/170', '#14 extended -1: 732/99/170', '#15 refunded 50: 782/99/120'
   ],
-  'nothing new leaves it; settling, cancelling, crediting go on'
+  'a frozen wallet refuses new spending and accepts settlements, cancellations, credits and refunds'
 );
 do $$ begin perform baseledger.transfer('safe', 'w', 1, 't1'); end $$;
-select is(tap.balances('w'), '783/99/120', 'funds come in');
+select is(tap.balances('w'), '783/99/120', 'a frozen wallet receives transfers');
 do $$ begin perform tap.travel_back('w', '1 hour'); end $$;
-select is(tap.balances('w'), '882/0/120', 'and what comes due returns');
+select is(tap.balances('w'), '882/0/120', 'reservations of a frozen wallet come due');
 set local role baseledger_worker;
-select is(baseledger.expire_due(), 1, 'also by the sweep');
+select is(baseledger.expire_due(), 1, 'the sweep expires reservations of a frozen wallet');
 set local role baseledger_operator;
-select ok((baseledger.balance('w')).frozen, 'it stays frozen');
-select ok(not (baseledger.balance('safe')).frozen, 'it alone');
+select ok((baseledger.balance('w')).frozen, 'the wallet stays frozen');
+select ok(not (baseledger.balance('safe')).frozen, 'other wallets are not frozen');
 
--- A deadline that is reached right after the freeze, before its transaction has ended.
+-- A deadline that passes right after the freeze, within its transaction.
 do $$
 begin
   perform tap.wallet('next', 100);
@@ -100,14 +102,14 @@ begin
 end
 $$;
 select is(tap.last_events('next', 2), array['frozen: 40/60/0', 'expired a 60: 100/0/0'],
-  'without keys, the freeze and an expiry do not meet');
+  'a freeze without a key and an expiry do not conflict');
 
 -- Limits ----------------------------------------------------------------------------------------
 
 select is(tap.brief(baseledger.freeze_wallet('safe', repeat('é', 1000), repeat('k', 255))),
-  '#4 frozen: 999/0/0', 'a reason of 1000 characters');
+  '#4 frozen: 999/0/0', 'a reason of 1000 characters is accepted');
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$freeze_wallet('w', 'x', 'funds')$$,
       '{"field": "op", "stored": "credit", "given": "freeze"}'),
@@ -121,7 +123,7 @@ select refuses(
   format('freeze_wallet(%s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.reason, quote_literal('x')), coalesce(c.key, 'null'),
     coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null),
   ('wallet_id', 'a blank wallet id', $$' '$$, null, null, null),
@@ -136,10 +138,10 @@ select refuses(
 ) as c(field, name, wallet_id, reason, key, metadata);
 
 select refuses($$freeze_wallet('nobody', 'x')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

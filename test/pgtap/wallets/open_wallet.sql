@@ -6,36 +6,36 @@ set local role baseledger_operator;
 
 create temp table first as select baseledger.open_wallet('w') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 1, "event": "opened", "available": 0, "reserved": 0, "spent": 0,
   "replayed": false
-}', 'opens a wallet without funds') from first;
+}', 'a new wallet has no funds') from first;
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 1), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb,
   'details', '{"unit": "USD", "scale": 9, "overdraft_limit": null}'::jsonb
-), 'in nano-dollars, without an overdraft limit, unless it is told otherwise');
+), 'the default is nano-dollars without an overdraft limit');
 
 select is(
-  tap.told(baseledger.open_wallet('t', 'tokens', 0, 500, '{"team": 7}')),
+  tap.as_json(baseledger.open_wallet('t', 'tokens', 0, 500, '{"team": 7}')),
   '{
     "wallet_id": "t", "seq": 1, "event": "opened", "available": 0, "reserved": 0, "spent": 0,
     "replayed": false
   }',
-  'or in another unit'
+  'a wallet can have another unit'
 );
 select is(tap.on_record('t', 1), jsonb_build_object(
   'actor', session_user, 'metadata', '{"team": 7}'::jsonb,
   'details', '{"unit": "tokens", "scale": 0, "overdraft_limit": 500}'::jsonb
-), 'with other terms, and metadata');
+), 'the event records the terms and the metadata');
 select is(
   to_jsonb(b) - 'as_of',
   '{
     "wallet_id": "t", "unit": "tokens", "scale": 0, "available": 0, "reserved": 0, "spent": 0,
     "overdraft_limit": 500, "frozen": false, "seq": 1
   }',
-  'which the balance tells'
+  'the balance has the terms'
 ) from baseledger.balance('t') as b;
 
 -- Again -----------------------------------------------------------------------------------------
@@ -49,15 +49,16 @@ $$;
 select is(
   to_jsonb(baseledger.open_wallet('w')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'opened again on the same terms, the first receipt'
+  'a second call with the same terms gets the first receipt'
 ) from first;
 select changes_nothing($$select baseledger.open_wallet('w', 'USD', 9, null, '{"other": 1}')$$,
-  'and nothing is written, the metadata stays as it was');
+  'a second call writes nothing, and other metadata is ignored');
 select is(tap.brief(baseledger.open_wallet('t', 'tokens', 0, 500)), '#1 opened: 0/0/0 again',
-  'also with other terms than the defaults');
-select is(tap.balances('w'), '90/10/0', 'its funds are where they were');
+  'a second call may have terms other than the defaults');
+select is(tap.balances('w'), '90/10/0', 'a second call does not change the balance');
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'other terms: ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb,
+  'a second call with other terms is refused: ' || c.name)
   from (values
     ('the unit', $$open_wallet('w', 'EUR')$$,
       '{"field": "unit", "stored": "USD", "given": "EUR"}'),
@@ -83,22 +84,24 @@ select is(
     tap.brief(baseledger.open_wallet('w  w'))
   ],
   array['#1 opened: 0/0/0', '#1 opened: 0/0/0', '#1 opened: 0/0/0'],
-  'ids are taken as they are: case, blanks inside, 255 characters of any script'
+  'ids are kept as given: case, blanks inside, 255 characters of any script'
 );
 select is(
   (baseledger.balance(repeat('🙂', 255))).overdraft_limit, 9223372036854775807,
-  'the largest overdraft limit'
+  'the largest overdraft limit is accepted'
 );
-select is(tap.on_record('W', 1) -> 'metadata', '{}', 'no metadata is an empty object');
+select is(tap.on_record('W', 1) -> 'metadata', '{}',
+  'without metadata the event has an empty object');
 select is(tap.brief(baseledger.open_wallet('n', p_metadata => null)), '#1 opened: 0/0/0',
   'null means no metadata');
-select is(tap.on_record('n', 1) -> 'metadata', '{}', 'which is on record so');
+select is(tap.on_record('n', 1) -> 'metadata', '{}',
+  'the event then has an empty object as its metadata');
 
 select refuses(
   format('open_wallet(%s, %s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('new')),
     coalesce(c.unit, quote_literal('USD')), coalesce(c.scale, '9'),
     coalesce(c.overdraft_limit, 'null'), coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no id', 'null', null, null, null, null),
   ('wallet_id', 'an empty id', $$''$$, null, null, null, null),
@@ -121,10 +124,10 @@ select refuses(
 ) as c(field, name, wallet_id, unit, scale, overdraft_limit, metadata);
 
 select refuses($$balance('new')$$, 'LGWNF', '{"wallet_id": "new"}',
-  'refused, there is no such wallet');
+  'a refused call opens no wallet');
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

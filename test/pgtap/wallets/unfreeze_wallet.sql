@@ -1,4 +1,4 @@
--- unfreeze_wallet: ends the kill switch.
+-- unfreeze_wallet: ends a freeze.
 begin;
 select plan(31);
 
@@ -17,17 +17,17 @@ set local role baseledger_operator;
 create temp table first as
   select baseledger.unfreeze_wallet('w', 'all well', 'u1', '{"by": "ops"}') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 6, "event": "unfrozen", "available": 900, "reserved": 100, "spent": 0,
   "idempotency_key": "u1", "replayed": false
-}', 'moves nothing') from first;
+}', 'unfreezing moves no funds') from first;
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 6), jsonb_build_object(
   'actor', session_user, 'metadata', '{"by": "ops"}'::jsonb,
   'details', '{"reason": "all well"}'::jsonb
-), 'records who asked, and why');
-select ok(not (baseledger.balance('w')).frozen, 'ends the freeze, however often it was frozen');
+), 'the event records who asked, and why');
+select ok(not (baseledger.balance('w')).frozen, 'one unfreezing ends several freezes');
 
 select is(
   to_jsonb(baseledger.unfreeze_wallet('w', 'all well', 'u1', '{"by": "ops"}')),
@@ -35,11 +35,11 @@ select is(
   'a retry gets the first receipt'
 ) from first;
 select is(tap.brief(baseledger.freeze_wallet('w', 'a test', 'z1')), '#4 frozen: 900/100/0 again',
-  'a retry of the freeze as well');
-select ok(not (baseledger.balance('w')).frozen, 'which does not freeze it again');
+  'a retry of the freeze gets its receipt');
+select ok(not (baseledger.balance('w')).frozen, 'a retry of the freeze does not freeze again');
 select changes_nothing(
   $$select baseledger.unfreeze_wallet('w', 'all well', 'u1', '{"by": "ops"}')$$,
-  'and writes nothing'
+  'a retry writes nothing'
 );
 
 select is(
@@ -53,34 +53,35 @@ select is(
     '#7 reserved 1: 899/101/0', '#8 charged 1: 898/101/1', '#9 extended 1: 897/102/1',
     '#10 withdrawn 1: 896/102/1'
   ],
-  'everything is granted again'
+  'an unfrozen wallet accepts new spending'
 );
 select is(tap.brief(baseledger.transfer('w', 'safe', 1, 't1')),
-  '#11 transferred_out 1: 895/102/1', 'transfers as well');
+  '#11 transferred_out 1: 895/102/1', 'an unfrozen wallet sends transfers');
 
-select is(tap.told(baseledger.unfreeze_wallet('w', 'again', null, null)), '{
+select is(tap.as_json(baseledger.unfreeze_wallet('w', 'again', null, null)), '{
   "wallet_id": "w", "seq": 12, "event": "unfrozen", "available": 895, "reserved": 102, "spent": 1,
   "replayed": false
-}', 'a wallet that is not frozen just stays open; the key is optional');
+}', 'a wallet that is not frozen can be unfrozen, and the key is optional');
 select is(tap.on_record('w', 12) -> 'metadata', '{}', 'null means no metadata');
 select is(tap.brief(baseledger.unfreeze_wallet('w', 'again')), '#13 unfrozen: 895/102/1',
   'without a key each call is an event');
 select is(tap.brief(baseledger.unfreeze_wallet('safe', repeat('é', 1000), repeat('k', 255))),
-  '#4 unfrozen: 1001/0/0', 'a reason of 1000 characters');
+  '#4 unfrozen: 1001/0/0', 'a reason of 1000 characters is accepted');
 
 do $$
 begin
   perform baseledger.freeze_wallet('w', 'once more');
 end
 $$;
-select ok((baseledger.balance('w')).frozen, 'it can be frozen again');
+select ok((baseledger.balance('w')).frozen, 'an unfrozen wallet can be frozen again');
 select is(tap.brief(baseledger.unfreeze_wallet('w', 'all well', 'u1', '{"by": "ops"}')),
-  '#6 unfrozen: 900/100/0 again', 'a retry of the first unfreezing ...');
-select ok((baseledger.balance('w')).frozen, '... does not end that');
+  '#6 unfrozen: 900/100/0 again', 'a retry of the first unfreezing gets its receipt');
+select ok((baseledger.balance('w')).frozen,
+  'a retry of the first unfreezing does not end the new freeze');
 
 -- Limits ----------------------------------------------------------------------------------------
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$unfreeze_wallet('w', 'a test', 'z1')$$,
       '{"field": "op", "stored": "freeze", "given": "unfreeze"}'),
@@ -94,7 +95,7 @@ select refuses(
   format('unfreeze_wallet(%s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.reason, quote_literal('x')), coalesce(c.key, 'null'),
     coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null),
   ('wallet_id', 'a wallet id of 256', $$repeat('x', 256)$$, null, null, null),
@@ -108,10 +109,10 @@ select refuses(
 ) as c(field, name, wallet_id, reason, key, metadata);
 
 select refuses($$unfreeze_wallet('nobody', 'x')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;

@@ -15,31 +15,33 @@ set local role baseledger_operator;
 
 create temp table first as select baseledger.withdraw('w', 100, 'k1') as receipt;
 
-select is(tap.told(receipt), '{
+select is(tap.as_json(receipt), '{
   "wallet_id": "w", "seq": 3, "event": "withdrawn", "amount": 100, "available": 900, "reserved": 0,
   "spent": 0, "idempotency_key": "k1", "replayed": false
-}', 'takes from available') from first;
+}', 'withdraw takes from available') from first;
 
 select ok((receipt).occurred_at between now() and clock_timestamp(),
-  'happens now, by the clock of the database') from first;
+  'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 3), jsonb_build_object(
   'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
-), 'records who asked');
+), 'the event records who asked');
 select is(tap.brief(baseledger.withdraw('w', 50, 'k2', '{"to": "bank"}')),
-  '#4 withdrawn 50: 850/0/0', 'again, with another key');
-select is(tap.on_record('w', 4) -> 'metadata', '{"to": "bank"}', 'records the metadata');
+  '#4 withdrawn 50: 850/0/0', 'another key is another withdrawal');
+select is(tap.on_record('w', 4) -> 'metadata', '{"to": "bank"}', 'the event records the metadata');
 select is(tap.brief(baseledger.withdraw('w', 1, 'k3', null)), '#5 withdrawn 1: 849/0/0',
   'null means no metadata');
-select is(tap.on_record('w', 5) -> 'metadata', '{}', 'which is on record so');
+select is(tap.on_record('w', 5) -> 'metadata', '{}',
+  'the event then has an empty object as its metadata');
 select is(tap.brief(baseledger.withdraw('other', 1, 'k1')), '#3 withdrawn 1: 999/0/0',
-  'keys belong to their wallet');
+  'a key belongs to its wallet');
 
 select is(
   to_jsonb(baseledger.withdraw('w', 100, 'k1')),
   to_jsonb(receipt) || '{"replayed": true}',
-  'a retry gets the first receipt, with the balances of then'
+  'a retry gets the first receipt, with the balances of that event'
 ) from first;
-select changes_nothing($$select baseledger.withdraw('w', 100, 'k1', '{}')$$, 'and writes nothing');
+select changes_nothing($$select baseledger.withdraw('w', 100, 'k1', '{}')$$,
+  'a retry writes nothing');
 
 -- Insufficient funds ----------------------------------------------------------------------------
 
@@ -55,17 +57,17 @@ $$;
 select refuses($$withdraw('f', 41, 'k')$$, 'LGNSF', jsonb_build_object(
   'requested', 41, 'available', 40, 'reserved', 60, 'shortfall', 1, 'reason', 'held',
   'retry_at', (baseledger.reserve('f', 60, 'r', '1 hour')).expires_at
-), 'not one more than is available');
+), 'a withdrawal cannot exceed what is available');
 select refuses($$withdraw('f', 101, 'k')$$, 'LGNSF', '{
   "requested": 101, "available": 40, "reserved": 60, "shortfall": 61, "reason": "exhausted",
   "retry_at": null
-}', 'exhausted: the open reservations would not cover it');
+}', 'the reason is exhausted when the open reservations would not cover it');
 select is(tap.brief(baseledger.withdraw('f', 40, 'k')), '#4 withdrawn 40: 0/60/0',
-  'the refused key is free, and all that is available can go');
+  'a refused key is free, and all that is available can go');
 select refuses($$withdraw('overdrawn', 1, 'k')$$, 'LGNSF', '{
   "requested": 1, "available": -5, "reserved": 0, "shortfall": 6, "reason": "exhausted",
   "retry_at": null
-}', 'never below zero, whatever the overdraft limit');
+}', 'a withdrawal cannot use the overdraft limit');
 
 do $$
 begin
@@ -76,22 +78,22 @@ begin
 end
 $$;
 select is(tap.brief(baseledger.withdraw('f', 60, 'k2')), '#6 withdrawn 60: 0/0/0',
-  'what has come due can be withdrawn, with no worker running');
+  'what has come due can be withdrawn without a worker');
 select is(tap.last_events('f', 2), array['expired r 60: 60/0/0', 'withdrawn 60: 0/0/0'],
-  'its expiry goes on record first');
+  'the expiry is recorded first');
 
 select refuses($$withdraw('ice', 1, 'k2')$$, 'LGFRZ', '{"wallet_id": "ice"}',
-  'nothing leaves a frozen wallet');
+  'a frozen wallet refuses withdrawals');
 select is(tap.brief(baseledger.withdraw('ice', 1, 'k1')), '#3 withdrawn 1: 99/0/0 again',
-  'but a retry is answered');
+  'a frozen wallet answers a retry');
 
 -- Limits ----------------------------------------------------------------------------------------
 
 do $$ begin perform tap.wallet('max', 9223372036854775807); end $$;
 select is(tap.brief(baseledger.withdraw('max', 9223372036854775807, 'k')),
-  '#3 withdrawn 9223372036854775807: 0/0/0', 'the largest amount');
+  '#3 withdrawn 9223372036854775807: 0/0/0', 'the largest amount is accepted');
 
-select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' || c.name)
+select refuses(c.call, 'LGIDK', c.detail::jsonb, 'a key is refused for another ' || c.name)
   from (values
     ('command', $$withdraw('w', 1000, 'funds')$$,
       '{"field": "op", "stored": "credit", "given": "withdraw"}'),
@@ -103,7 +105,7 @@ select refuses(c.call, 'LGIDK', c.detail::jsonb, 'the key stands for another ' |
 select refuses(
   format('withdraw(%s, %s, %s, %s)', coalesce(c.wallet_id, quote_literal('w')),
     coalesce(c.amount, '1'), coalesce(c.key, quote_literal('new')), coalesce(c.metadata, 'null')),
-  'LGARG', jsonb_build_object('field', c.field), c.name
+  'LGARG', jsonb_build_object('field', c.field), 'refused: ' || c.name
 ) from (values
   ('wallet_id', 'no wallet', 'null', null, null, null),
   ('wallet_id', 'a blank wallet id', $$' '$$, null, null, null),
@@ -118,7 +120,7 @@ select refuses(
 ) as c(field, name, wallet_id, amount, key, metadata);
 
 select refuses($$withdraw('nobody', 1, 'k')$$, 'LGWNF', '{"wallet_id": "nobody"}',
-  'a wallet that nobody opened');
+  'an unknown wallet is refused');
 
 -- Refused in a batch ----------------------------------------------------------------------------
 
@@ -129,15 +131,15 @@ create temp table batch as select $json$[
 ]$json$::jsonb as commands;
 
 select changes_nothing($$select baseledger.post_funds('w', commands) from batch$$,
-  'refused in a batch, no row differs either');
+  'a refusal in a batch changes no row');
 select is(
   array(select tap.brief(r) from batch, baseledger.post_funds('w', commands) as r),
   array['LGARG', 'LGIDK', 'LGNSF'],
-  'and the refusals are the same'
+  'a batch refuses with the same codes'
 );
 
 set local role baseledger_auditor;
-select is_empty('select * from baseledger.verify()', 'the ledger is sound after all of it');
+select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');
 
 select * from finish();
 rollback;
