@@ -60,11 +60,11 @@ test("compares the schema with the package", async () => {
     advice: "Install a newer version of baseledger.",
   });
   await sql`delete from baseledger.migrations where id = 999`;
-  const [last] = await sql`
-    delete from baseledger.migrations
-      where id = (select max(id) from baseledger.migrations) returning *`;
+  // An older schema: the last migration no longer counts.
+  await sql`update baseledger.migrations set id = -id
+    where id = (select max(id) from baseledger.migrations)`;
   expect((await checks(server.url)).get("schema")).toMatchObject({ status: "wrong" });
-  await sql`insert into baseledger.migrations ${sql(last ?? {})}`;
+  await sql`update baseledger.migrations set id = -id where id < 0`;
   expect((await checks(server.url)).get("schema")).toMatchObject({ status: "fine" });
 });
 
