@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { stringify } from "csv-stringify";
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import { type Json, stringifyJson } from "../wire/json.ts";
 import type { Account, Entry } from "./account.ts";
 import { csvText } from "./csv.ts";

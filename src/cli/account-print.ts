@@ -1,4 +1,4 @@
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import type { Account, Entry, Sum } from "./account.ts";
 import { decimalsFor, printAll } from "./output.ts";
 import { reasonOf } from "./reason.ts";

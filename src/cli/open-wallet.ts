@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { parseAmount } from "../client/amounts.ts";
+import { parseAmount } from "../amounts/index.ts";
 import { openWallet } from "../generated/index.ts";
 import type { Json } from "../wire/json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";

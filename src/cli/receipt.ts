@@ -1,5 +1,5 @@
 import { Option } from "commander";
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import { balance, type Receipt } from "../generated/index.ts";
 import type { Queryable } from "../wire/call.ts";
 import { type Json, parseJson } from "../wire/json.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type postgres from "postgres";
-import { parseAmount } from "../client/amounts.ts";
+import { parseAmount } from "../amounts/index.ts";
 import type { Receipt } from "../generated/index.ts";
 import type { Json } from "../wire/json.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { stringify } from "csv-stringify";
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import { csvText } from "./csv.ts";
 import { decimalsFor, printAll } from "./output.ts";
 import { type Shown, terminalText, text } from "./shown.ts";

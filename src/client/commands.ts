@@ -1,56 +1,85 @@
-import type {
-  CancelArgs,
-  ChargeArgs,
-  ExtendArgs,
-  ReserveArgs,
-  SettleArgs,
-} from "../generated/index.ts";
-import * as write from "../wire/write.ts";
+import type * as generated from "../generated/index.ts";
+import { write } from "../wire/index.ts";
+import type { MethodName } from "./methods.ts";
 
-/** The commands that travel in batches, with their arguments. */
-export interface BatchedArgs {
-  readonly reserve: ReserveArgs;
-  readonly settle: SettleArgs;
-  readonly cancel: CancelArgs;
-  readonly extend: ExtendArgs;
-  readonly charge: ChargeArgs;
-}
+type Generated = typeof generated;
+type Command = generated.PostCommand;
 
-/** A command that travels in batches. */
-export type BatchedOp = keyof BatchedArgs;
+/** A command that travels in batches, by name. */
+export type BatchedOp = Command["op"];
 
-// biome-ignore lint/suspicious/noExplicitAny: each writer checks the type of its value at run time.
-type Field = readonly [name: string, field: string, write: write.Writer<any>];
+/** The arguments of the commands that travel in batches. */
+export type BatchedArgs = { readonly [Op in BatchedOp]: Parameters<Generated[Op]>[1] };
 
-const key: Field = ["idempotencyKey", "idempotency_key", quoted];
-const reservation: Field = ["reservationId", "reservation_id", quoted];
-const amount: Field = ["amount", "amount", write.bigint];
-const atLeast: Field = ["atLeast", "at_least", write.bigint];
-const ttl: Field = ["ttl", "ttl", seconds];
-const final: Field = ["final", "final", write.boolean];
-const metadata: Field = ["metadata", "metadata", write.json];
+/** The fields of a command, as `post` reads them. */
+type FieldOf<Op> = Op extends BatchedOp
+  ? Exclude<keyof Extract<Command, { readonly op: Op }>, "op">
+  : never;
 
-const FIELDS: Readonly<Record<BatchedOp, readonly Field[]>> = {
-  reserve: [key, amount, ttl, reservation, atLeast, metadata],
-  settle: [key, reservation, amount, final, metadata],
-  cancel: [key, reservation, metadata],
-  extend: [key, reservation, ttl, amount, metadata],
-  charge: [key, amount, reservation, metadata],
+/** The commands that `post` takes, with their fields. */
+const BATCHED_COMMANDS: { readonly [Op in BatchedOp]: readonly FieldOf<Op>[] } = {
+  reserve: ["idempotency_key", "amount", "ttl", "reservation_id", "at_least", "metadata"],
+  settle: ["idempotency_key", "reservation_id", "amount", "final", "metadata"],
+  cancel: ["idempotency_key", "reservation_id", "metadata"],
+  extend: ["idempotency_key", "reservation_id", "ttl", "amount", "metadata"],
+  charge: ["idempotency_key", "amount", "reservation_id", "metadata"],
 };
 
-/** Whether a command of this name travels in batches. */
+/** The functions that only read. */
+export const READS: ReadonlySet<MethodName> = new Set<MethodName>([
+  "balance",
+  "balanceAt",
+  "doctor",
+  "nextDue",
+  "statement",
+  "sweepStatus",
+  "verify",
+  "verifyRights",
+  "walletsAhead",
+]);
+
+/** The functions that may run long, as there may be much to read or to sweep. */
+export const SLOW: ReadonlySet<MethodName> = new Set<MethodName>([
+  "expireDue",
+  "statement",
+  "verify",
+]);
+
+// biome-ignore lint/suspicious/noExplicitAny: each writer checks the type of its value at run time.
+type AnyWriter = write.Writer<any>;
+
+/** How each field is written as JSON. */
+const WRITERS: { readonly [Field in FieldOf<BatchedOp>]: AnyWriter } = {
+  idempotency_key: quoted,
+  reservation_id: quoted,
+  amount: write.bigint,
+  at_least: write.bigint,
+  ttl: seconds,
+  final: write.boolean,
+  metadata: write.json,
+};
+
+/** What is written of each command: the argument, the field, and how. */
+const ENTRIES = new Map(
+  Object.entries(BATCHED_COMMANDS).map(([op, fields]) => [
+    op,
+    fields.map((field) => [toCamelCase(field), field, WRITERS[field]] as const),
+  ]),
+);
+
+/** Whether a function travels in batches. */
 export function isBatchedOp(name: string): name is BatchedOp {
-  return Object.hasOwn(FIELDS, name);
+  return ENTRIES.has(name);
 }
 
 /**
- * The text of a command, as it stands in a batch. A value that cannot be sent is refused here, so
- * that it does not spoil the batch for the others.
+ * The JSON of a command in a batch. A value that cannot be sent is refused here, so that it does
+ * not spoil the batch for the others.
  */
 export function encode<Op extends BatchedOp>(op: Op, args: BatchedArgs[Op]): string {
   const given = args as unknown as Readonly<Record<string, unknown>>;
   let text = `{"op":"${op}"`;
-  for (const [name, field, write] of FIELDS[op]) {
+  for (const [name, field, write] of ENTRIES.get(op) ?? []) {
     const value = given[name];
     if (value !== undefined && value !== null) text += `,"${field}":${write(value, field)}`;
   }
@@ -63,4 +92,8 @@ function quoted(value: string, field: string): string {
 
 function seconds(value: number | string, field: string): string {
   return typeof value === "number" ? write.number(value, field) : quoted(value, field);
+}
+
+function toCamelCase(field: string): string {
+  return field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,9 +1,9 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { OutcomeUnknownError, UnavailableError } from "../../src/errors/client.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
