@@ -1,8 +1,8 @@
 /*
  * A map of this room. The way of a command from `ledger.reserve()` to SQL and back:
  *
- *   ledger.ts        createLedger: which methods travel in batches, and the answer to the caller
- *   commands.ts      the JSON of a batched command, and the lists of functions
+ *   ledger.ts        createLedger: sends each method's calls in batches or alone
+ *   commands.ts      which functions travel in batches, and their JSON
  *   pending.ts       how many commands may wait for an answer, and for how long
  *   batch.ts         one batch a wallet at a time; what comes meanwhile waits for the next
  *   send.ts          sends a batch, or a single call, and gives each command its answer
@@ -10,17 +10,18 @@
  *   statement.ts     one try: its lock timeout, and what the driver reports about it
  *   ../generated     the SQL: `post` for a batch, else the function's own wrapper
  *
- * To add a batched command, let `post` take it in SQL, run `npm run generate`, and add what the
- * compiler then misses in commands.ts; add its receipt in receipts.ts.
+ * To add a batched command, let `post` take it in SQL, run `npm run generate`, and add its receipt in
+ * receipts.ts. A new type of argument needs a writer in commands.ts; the compiler asks for it.
  *
  * Around it:
  *
  *   methods.ts       the methods that are made of the generated wrappers, and their types
  *   receipts.ts      what the receipt of each command has
  *   keys.ts          new idempotency keys
+ *   lists.ts         the functions that only read, and the fields of each batched command
  *   connections.ts   the pool, and what all requests share: sessions left after a fail-over, holders
  *   slots.ts         shares the connections, so that a locked wallet does not delay the others
- *   funds-queue.ts   `wait`: requests that wait for funds which others hold
+ *   funds-queue.ts   the option `wait` of reserve, guard and hold: waits for funds that others hold
  *   guard.ts         `guard` and `hold`: their options, and how a callback ends its reservation
  *   reservation.ts   the handle that both give
  *   lease.ts         the heartbeats that keep it from expiring
@@ -32,11 +33,12 @@ import { InsufficientFundsError } from "../errors/index.ts";
 import type { Receipt, ReserveArgs } from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
 import { createBatcher } from "./batch.ts";
-import { type BatchedArgs, type BatchedOp, encode, isBatchedOp, READS } from "./commands.ts";
+import { type BatchedOp, encode, isBatchedOp } from "./commands.ts";
 import { connect, createConnections } from "./connections.ts";
 import { createFundsQueue, type FundsQueue } from "./funds-queue.ts";
 import { guard, type HoldContext, type HoldOptions, hold } from "./guard.ts";
 import { createKey } from "./keys.ts";
+import { type BatchOperations, READS } from "./lists.ts";
 import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
 import type { Held } from "./receipts.ts";
@@ -172,7 +174,7 @@ export function createLedger(
 
   async function sendBatched<Op extends BatchedOp>(
     op: Op,
-    args: BatchedArgs[Op],
+    args: BatchOperations[Op],
     isFollowUp: boolean,
   ): Promise<Receipt> {
     const text = encode(op, args);
@@ -194,7 +196,7 @@ export function createLedger(
   );
   const methods = createMethods(async (name, wrapper, args) =>
     isBatchedOp(name)
-      ? sendBatched(name, args as unknown as BatchedArgs[typeof name], false)
+      ? sendBatched(name, args as unknown as BatchOperations[typeof name], false)
       : sendAlone(name, wrapper, args),
   );
   const context: HoldContext = {

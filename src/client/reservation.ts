@@ -1,9 +1,10 @@
 import { AlreadyEndedError, NotSettledError } from "../errors/index.ts";
 import type { Receipt } from "../generated/index.ts";
 import type { Metadata } from "../wire/index.ts";
-import type { BatchedArgs, BatchedOp } from "./commands.ts";
+import type { BatchedOp } from "./commands.ts";
 import { createKey } from "./keys.ts";
 import { type LeaseOptions, startLease } from "./lease.ts";
+import type { BatchOperations } from "./lists.ts";
 import type { Booked, Held } from "./receipts.ts";
 
 /**
@@ -50,7 +51,7 @@ export interface Reservation extends AsyncDisposable {
 /** Sends a command that extends or ends a reservation. */
 export type SendFollowUp = <Op extends BatchedOp>(
   op: Op,
-  args: BatchedArgs[Op],
+  args: BatchOperations[Op],
 ) => Promise<Receipt>;
 
 /** What guard and hold need beyond the public handle. */

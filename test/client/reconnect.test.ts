@@ -405,6 +405,21 @@ describe("within the time that a command has", () => {
     },
   );
 
+  test("the same goes for a sweep, which has no key", async () => {
+    const url = network.through(urlOf(database, "worker"));
+    await using hasty = createLedger(url, { retryFor: 1 });
+    await hasty.expireDue();
+    network.hold("answers");
+    const outcome = rejection(OutcomeUnknownError, hasty.expireDue());
+    await until("it is answered", () => network.held > 0);
+    await network.refuse(true);
+    expect(await outcome).toMatchObject({
+      walletId: null,
+      idempotencyKey: null,
+      cause: { code: "ECONNREFUSED" },
+    });
+  });
+
   test("the same goes for a command that travels alone", async () => {
     const url = network.through(urlOf(database, "operator"));
     await using hasty = createLedger(url, { retryFor: 1 });
