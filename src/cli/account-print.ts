@@ -1,4 +1,4 @@
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import {
   columnsOf,
   csvText,
@@ -12,7 +12,7 @@ import {
   shortened,
   text,
 } from "../terminal/index.ts";
-import { type Json, stringifyJson } from "../wire/json.ts";
+import { type Json, stringifyJson } from "../wire/index.ts";
 import { type Account, type Entry, reasonOf, type Sum } from "./account.ts";
 import { decimalsFor } from "./amounts.ts";
 

@@ -1,4 +1,4 @@
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import { balance } from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
 

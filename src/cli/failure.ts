@@ -1,6 +1,5 @@
 import { CommanderError } from "commander";
-import { classifyError } from "../errors/classify.ts";
-import { LedgerError } from "../errors/index.ts";
+import { classifyError, LedgerError } from "../errors/index.ts";
 import { EXIT, type ExitCode } from "../terminal/index.ts";
 import { TraceError } from "../trace/index.ts";
 import type { Denomination } from "./amounts.ts";

@@ -1,4 +1,4 @@
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import {
   IdempotencyKeyReusedError,
   InsufficientFundsError,

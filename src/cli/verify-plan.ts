@@ -1,6 +1,6 @@
 import pRetry from "p-retry";
 import type postgres from "postgres";
-import { classifyError } from "../errors/classify.ts";
+import { classifyError } from "../errors/index.ts";
 import { type Discrepancy, verify, verifyRights } from "../generated/index.ts";
 import { type KnownWallet, knownWallets, type LedgerSize, ledgerSize } from "./views.ts";
 

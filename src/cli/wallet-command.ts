@@ -1,10 +1,9 @@
 import { Command, Option } from "commander";
 import type postgres from "postgres";
-import { parseAmount } from "../client/amounts.ts";
-import { createKey } from "../client/keys.ts";
+import { parseAmount } from "../amounts/index.ts";
 import type { Receipt } from "../generated/index.ts";
 import { optionParser } from "../terminal/index.ts";
-import { type Json, parseJson } from "../wire/json.ts";
+import { type Json, parseJson } from "../wire/index.ts";
 import { type Denomination, denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { CommandError, type SentCommand, UsageError } from "./failure.ts";
@@ -104,7 +103,8 @@ async function sendWithKey<T>(
   key: string | undefined,
   act: (idempotencyKey: string) => Promise<T>,
 ): Promise<T> {
-  const idempotencyKey = key ?? createKey();
+  // Loaded only without a key: with it comes all of the client.
+  const idempotencyKey = key ?? (await import("../client/index.ts")).createKey();
   const again = `ask again with --key ${idempotencyKey}`;
   return attempt({ denomination, idempotencyKey, again }, () => act(idempotencyKey));
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import {
   columnsOf,
   csvText,

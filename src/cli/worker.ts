@@ -2,9 +2,16 @@ import { Command, Option } from "commander";
 import postgres from "postgres";
 import { sweepStatus, walletsAhead } from "../generated/index.ts";
 import { createLogger, type LogFormat, wholeNumber } from "../terminal/index.ts";
-import { type HealthServer, serveHealth } from "../worker/http.ts";
-import { PoolerError, startWorker, type Worker, type WorkerLogger } from "../worker/index.ts";
-import { createMonitor, type Monitor } from "../worker/monitor.ts";
+import {
+  createMonitor,
+  type HealthServer,
+  type Monitor,
+  PoolerError,
+  serveHealth,
+  startWorker,
+  type Worker,
+  type WorkerLogger,
+} from "../worker/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
 import { UsageError } from "./failure.ts";
 import { untilAskedToEnd } from "./signals.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatAmount, parseAmount } from "../../src/client/amounts.ts";
+import { formatAmount, parseAmount } from "../../src/amounts/index.ts";
 
 describe("parseAmount", () => {
   test.each([

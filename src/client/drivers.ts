@@ -1,4 +1,4 @@
-import type { Queryable } from "../wire/call.ts";
+import type { Queryable } from "../wire/index.ts";
 
 /** A query of a wrapper, in the forms that drivers take. */
 export interface Query {
@@ -14,7 +14,7 @@ export interface Query {
 export type QueryResult = readonly object[] | { readonly rows: readonly object[] };
 
 /**
- * Makes what the methods run on out of any driver, query builder or transaction of it:
+ * Makes what the methods run on, of any driver, query builder or transaction:
  *
  * ```ts
  * ledger.with(queryable(({ text, values }) => trx.executeQuery(CompiledQuery.raw(text, values))));
@@ -45,7 +45,7 @@ interface PgQuery {
   types: { getTypeParser(): (text: string) => string };
 }
 
-/** What a `Pool` has beside. */
+/** What a `Pool` has, too. */
 interface PgPool {
   readonly options?: { readonly max?: number };
   connect(): Promise<PgPoolClient>;
@@ -61,14 +61,14 @@ interface PgPoolClient extends PgClient {
 // Values stay the text that the server sent, whatever parsers the program has set.
 const asText = { getTypeParser: () => (text: string) => text };
 
-/** Makes what the methods run on out of a `Client`, `Pool` or `PoolClient` of `pg`. */
+/** Makes what the methods run on, of a `Client`, `Pool` or `PoolClient` of `pg`. */
 export function fromPg(client: PgClient): Queryable {
   return {
-    // How many connections there are, as a pool of postgres.js says it.
+    // How many connections there are, as in a pool of postgres.js.
     ...(isPool(client) && { options: client.options }),
     unsafe(text, values) {
       const config: PgQuery = { text, values, rowMode: "array", types: asText };
-      // As postgres.js has it: null until a connection has the query.
+      // As in postgres.js: null until a connection has the query.
       const sent = {
         state: null as (Pick<PgPoolClient, "processID"> & { pid?: number | null }) | null,
         async raw() {
@@ -97,7 +97,7 @@ function isPool(client: object): client is PgPool {
   return "totalCount" in client && "connect" in client;
 }
 
-/** What `Pool.query` does; it does not tell when there is a connection. */
+/** Does what `Pool.query` does, and reports when there is a connection. */
 async function queryPool(
   pool: PgPool,
   config: PgQuery,
@@ -105,7 +105,7 @@ async function queryPool(
 ): Promise<{ readonly rows: readonly unknown[] }> {
   const client = await pool.connect();
   onConnection(client.processID ?? null);
-  // The query fails with it; without a listener the program would end.
+  // The query fails with this error, too; without a listener the program would end.
   const ignore = () => undefined;
   client.on("error", ignore);
   try {
@@ -141,7 +141,7 @@ async function execute(
   }
 }
 
-/** A query builder may wrap what the driver threw, and hide its code; Prisma does so in `meta`. */
+/** Finds the driver's error, which a query builder may have wrapped; Prisma puts it in `meta`. */
 function unwrap(error: unknown): unknown {
   let found: Wrapped | undefined;
   for (let inner = error as Wrapped | undefined; typeof inner === "object" && inner; ) {

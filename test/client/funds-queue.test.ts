@@ -1,9 +1,9 @@
 import { getEventListeners } from "node:events";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { LedgerClosedError, QueueFullError } from "../../src/client/errors.ts";
-import type { Held } from "../../src/client/granted.ts";
+import { createFundsQueue, type FundsQueue } from "../../src/client/funds-queue.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { createWaitingRoom, type WaitingRoom } from "../../src/client/waiting.ts";
+import type { Held } from "../../src/client/receipts.ts";
+import { LedgerClosedError, QueueFullError } from "../../src/errors/client.ts";
 import { InsufficientFundsError, WalletFrozenError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
@@ -245,16 +245,16 @@ describe("in time", () => {
   };
   let requests: number[];
   let refusal: InsufficientFundsError | undefined;
-  let room: WaitingRoom;
+  let queue: FundsQueue;
 
   beforeEach(() => {
     vi.useFakeTimers({ now: Date.parse("2026-03-01T12:00:00Z") });
     requests = [];
     refusal = held(new Date("2026-03-01T12:00:40Z"));
-    room = createWaitingRoom(async ({ walletId, amount }) => {
+    queue = createFundsQueue(async ({ walletId, amount }) => {
       requests.push(Date.now() - Date.parse("2026-03-01T12:00:00Z"));
       if (!refusal) return { walletId, amount } as Held;
-      room.observe(walletId, refusal.available);
+      queue.observe(walletId, refusal.available);
       throw refusal;
     }, 10);
   });
@@ -263,20 +263,20 @@ describe("in time", () => {
   });
 
   test("an answer of this client is news at once, if enough is available", async () => {
-    const waiting = room.reserve(asked, asked);
+    const waiting = queue.reserve(asked, asked);
     await vi.advanceTimersByTimeAsync(0);
-    room.observe("w", 49n);
-    room.observe("x", 500n);
+    queue.observe("w", 49n);
+    queue.observe("x", 500n);
     expect(requests).toHaveLength(1);
     refusal = undefined;
-    room.observe("w", 50n);
+    queue.observe("w", 50n);
     expect(requests).toHaveLength(2);
     expect(await waiting).toMatchObject({ amount: 50n });
     expect(vi.getTimerCount()).toBe(0);
   });
 
   test("without news the first one asks, at first soon, then twice a second, and at the end", async () => {
-    const waiting = Array.from({ length: 10 }, () => room.reserve(asked, { wait: 10 }));
+    const waiting = Array.from({ length: 10 }, () => queue.reserve(asked, { wait: 10 }));
     const refused = Promise.allSettled(waiting);
     await vi.advanceTimersByTimeAsync(300);
     expect(requests.length).toBeGreaterThanOrEqual(1 + 3);
@@ -290,7 +290,7 @@ describe("in time", () => {
 
   test("it is asked when the next hold is due, unless clocks differ widely", async () => {
     refusal = held(new Date("2026-03-01T11:59:00Z"));
-    void room.reserve(asked, asked);
+    void queue.reserve(asked, asked);
     await vi.advanceTimersByTimeAsync(20_000);
     expect(requests.length).toBeLessThanOrEqual(1 + 5 + 80);
     const before = requests.length;
@@ -302,7 +302,7 @@ describe("in time", () => {
   });
 
   test("a refusal that contradicts itself is not asked about without end", async () => {
-    const waiting = room.reserve({ ...asked, amount: 5n }, { wait: 1 });
+    const waiting = queue.reserve({ ...asked, amount: 5n }, { wait: 1 });
     const refused = rejection(InsufficientFundsError, waiting);
     await vi.advanceTimersByTimeAsync(1_000);
     await refused;

@@ -1,8 +1,8 @@
-import type { Metadata } from "./tally.ts";
+import type { Metadata } from "../wire/json.ts";
 
 /**
- * What a command was, for errors of the client. These are not refusals: the ledger has said
- * nothing, or what it said came to nothing.
+ * Which command an error of the client is about. These errors are not refusals: the ledger has not
+ * answered, or its answer was lost.
  */
 export interface CommandName {
   /** null for what concerns no single wallet */
@@ -11,7 +11,7 @@ export interface CommandName {
   readonly idempotencyKey: string | null;
 }
 
-/** More commands are waiting than the client takes; nothing was sent. Slow down, then retry. */
+/** Too many commands wait for an answer already; nothing was sent. Slow down, then retry. */
 export class QueueFullError extends Error {
   override readonly name = "QueueFullError";
   /** how many may wait (`maxPending`) */
@@ -33,9 +33,9 @@ export class LedgerClosedError extends Error {
 }
 
 /**
- * The command was sent, and no answer came in time, or the connection broke and what came after it
- * does not tell: it may have been carried out or not. Sending it again **with the same idempotency
- * key** is safe, and tells which.
+ * The command was sent, and no answer came in time, or the connection broke and later tries could
+ * not find out: it may have been carried out or not. Sending it again **with the same idempotency
+ * key** is safe, and shows which.
  */
 export class OutcomeUnknownError extends Error implements CommandName {
   override readonly name = "OutcomeUnknownError";
@@ -43,9 +43,13 @@ export class OutcomeUnknownError extends Error implements CommandName {
   readonly idempotencyKey: string | null;
 
   constructor({ walletId, idempotencyKey }: CommandName, seconds: number, cause?: unknown) {
+    const [what, same] =
+      idempotencyKey === null
+        ? ["the call", "arguments"]
+        : [`the command ${idempotencyKey}`, "idempotency key"];
     super(
-      `no answer within ${seconds} s: the command ${idempotencyKey ?? ""} may have been carried ` +
-        "out or not; send it again with the same idempotency key, which is safe, to find out",
+      `no answer within ${seconds} s: ${what} may have been carried out or not; send it again with ` +
+        `the same ${same}, which is safe, to find out`,
       { cause },
     );
     this.walletId = walletId;
@@ -53,7 +57,7 @@ export class OutcomeUnknownError extends Error implements CommandName {
   }
 }
 
-/** A session of the database that keeps a command waiting. */
+/** A session of the database that blocks a command. */
 export interface Holder {
   /** Process of the server, as in `pg_stat_activity`. */
   readonly pid: number;
@@ -61,20 +65,20 @@ export interface Holder {
   readonly user: string | null;
   /** Its `application_name`. */
   readonly application: string | null;
-  /** When its transaction has begun; null where this login may not see that. */
+  /** When its transaction began; null where this login may not see that. */
   readonly since: Date | null;
 }
 
 /**
- * The database could not be reached in time, or did not get to the command, e.g. as somebody has
- * locked the wallet. Nothing has happened, and nothing of it will happen later; `cause` is the last
- * error. Send it again when you like.
+ * The database could not be reached in time, or did not get to the command, e.g. because another
+ * transaction has locked the wallet. Nothing was done, and nothing will be done later; `cause` is
+ * the last error. The command can be sent again at any time.
  */
 export class UnavailableError extends Error implements CommandName {
   override readonly name = "UnavailableError";
   readonly walletId: string | null;
   readonly idempotencyKey: string | null;
-  /** Who was seen to keep it waiting, where that could be found out. */
+  /** The sessions that blocked it, where the client could find them out. */
   readonly heldBy: readonly Holder[];
 
   constructor(
@@ -86,7 +90,7 @@ export class UnavailableError extends Error implements CommandName {
     super(
       `nothing was done: the database did not get to it within ${seconds} s` +
         (cause instanceof Error ? `; the last error was: ${cause.message}` : "") +
-        (heldBy.length > 0 ? `; it waited for ${heldBy.map(tell).join(", ")}` : ""),
+        (heldBy.length > 0 ? `; it waited for ${heldBy.map(describe).join(", ")}` : ""),
       { cause },
     );
     this.walletId = walletId;
@@ -95,16 +99,16 @@ export class UnavailableError extends Error implements CommandName {
   }
 }
 
-function tell({ pid, user, application, since }: Holder): string {
+function describe({ pid, user, application, since }: Holder): string {
   const known = [user && `user ${user}`, application, since && `since ${since.toISOString()}`];
   return `process ${pid} (${known.filter(Boolean).join(", ")})`;
 }
 
 /**
- * The connection given to `with` prepares statements, and there is a pooler in front of the database
- * that may lose them: then the driver's `commit` would become a rollback without an error. Let the
- * transaction fail: nothing of it was done. Open the pool with `prepare: false`; or if the pooler keeps
- * sessions or statements, say so with `createLedger(…, { prepare: true })`.
+ * The connection given to `with` prepares statements, and a pooler in front of the database may lose
+ * them: the driver's `commit` would then become a rollback without an error. Let the transaction
+ * fail: nothing in it was done. Open the pool with `prepare: false`; or, if the pooler keeps sessions
+ * or statements, pass `createLedger(…, { prepare: true })`.
  */
 export class PreparedStatementLostError extends Error {
   override readonly name = "PreparedStatementLostError";
@@ -120,7 +124,7 @@ export class PreparedStatementLostError extends Error {
   }
 }
 
-/** The handle was settled or cancelled before: it acts once. */
+/** The handle was settled or cancelled before: a reservation ends once. */
 export class AlreadyEndedError extends Error {
   override readonly name = "AlreadyEndedError";
   readonly reservationId: string;
@@ -134,7 +138,7 @@ export class AlreadyEndedError extends Error {
   }
 }
 
-/** Heartbeats did not reach the database, and by now the reservation's deadline has passed. */
+/** No heartbeat reached the database before the reservation's deadline, which has passed. */
 export class HeartbeatLostError extends Error {
   override readonly name = "HeartbeatLostError";
   readonly reservationId: string;
@@ -146,13 +150,13 @@ export class HeartbeatLostError extends Error {
 }
 
 /**
- * The callback of a `guard` returned without a call of `reservation.spend`, so nobody knows what
- * it cost. The whole hold was settled, so that the books never show less than was spent.
+ * The callback of a `guard` returned without a call of `reservation.spend`, so the cost is unknown.
+ * The full hold was settled, so that the books never show less than was spent.
  */
 export class NothingReportedError extends Error {
   override readonly name = "NothingReportedError";
   readonly reservationId: string;
-  /** what was settled: the whole hold */
+  /** what was settled: the full hold */
   readonly amount: bigint;
   /** what the callback returned */
   readonly result: unknown;
@@ -170,7 +174,7 @@ export class NothingReportedError extends Error {
 
 /**
  * Something was spent, and could not be settled: `cause` says why. `ledger.settle(error)` sends the
- * same settlement again; that is safe, whatever became of the first attempt.
+ * same settlement again, which is safe whether or not the first one was carried out.
  */
 export class NotSettledError extends Error {
   override readonly name = "NotSettledError";
