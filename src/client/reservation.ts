@@ -4,7 +4,7 @@ import type { Metadata } from "../wire/index.ts";
 import type { BatchedOp } from "./commands.ts";
 import { createKey } from "./keys.ts";
 import { type LeaseOptions, startLease } from "./lease.ts";
-import type { BatchOperations } from "./lists.ts";
+import type { BatchOperations } from "../generated/index.ts";
 import type { Booked, Held } from "./receipts.ts";
 
 /**

@@ -4,7 +4,7 @@ import { EncodedJson, type Queryable } from "../wire/index.ts";
 import type { BatchedCommand, SendBatch } from "./batch.ts";
 import { SLOW } from "./commands.ts";
 import type { Connections } from "./connections.ts";
-import { READS } from "./lists.ts";
+import { READS } from "../generated/index.ts";
 import type { Args, MethodName, Wrapper } from "./methods.ts";
 import { outcomeOf, type PendingCommands, timeoutError } from "./pending.ts";
 import { retry } from "./retry.ts";
