@@ -8,6 +8,8 @@ import * as data from "./data-dir.ts";
 import { end, isRunning, type Launch, launch, type Running } from "./launch.ts";
 import { startWatchdog } from "./watchdog.ts";
 
+export { isAlive } from "./data-dir.ts";
+
 /** A database to connect to. */
 export interface Database extends AsyncDisposable {
   /** Address, with user and password. */

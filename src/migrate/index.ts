@@ -13,6 +13,7 @@ import {
 } from "./turn.ts";
 
 export { type Blocker, sayBlocker, sayDuration } from "./blockers.ts";
+export { loadMigrations, packaged } from "./files.ts";
 export { type RightsDifference, RightsError, sayDifference } from "./rights.ts";
 export { BlockedError, type Waiting } from "./turn.ts";
 

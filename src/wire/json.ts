@@ -11,6 +11,9 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json | undefined };
 
+/** A JSON object that goes on record with an event. */
+export type Metadata = { readonly [key: string]: Json };
+
 // TypeScript's libraries do not know these two yet; Node has had them since version 21.
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 type Reviver = (key: string, value: unknown) => unknown;
@@ -39,4 +42,13 @@ function exact(_key: string, value: unknown, context: { source?: string }): unkn
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
   const source = context.source ?? "";
   return /^-?\d+$/.test(source) ? BigInt(source) : value;
+}
+
+/** JSON that is encoded already: an argument that is written as it is. */
+export class EncodedJson {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
 }

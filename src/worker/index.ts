@@ -7,7 +7,9 @@ import { type Ending, keepRunning } from "./supervise.ts";
 import { type Swept, sweepTask } from "./sweep.ts";
 
 export type { Trouble } from "./health.ts";
+export { type HealthServer, serveHealth } from "./http.ts";
 export type { WorkerLogger } from "./logger.ts";
+export { createMonitor, type Monitor } from "./monitor.ts";
 export { PoolerError } from "./pooler.ts";
 export type { Swept } from "./sweep.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { QueueFullError } from "../../src/client/errors.ts";
 import { createLedger } from "../../src/client/ledger.ts";
+import { QueueFullError } from "../../src/errors/client.ts";
 import { InsufficientFundsError, ReservationNotFoundError } from "../../src/errors/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {

@@ -1,9 +1,9 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger, type LedgerOptions } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { UnavailableError } from "../../src/errors/client.ts";
 import { createStage, type Stage } from "../proof/faults/stage.ts";
 import { until } from "../support/until.ts";
 import { startLoad } from "./load.ts";

@@ -1,22 +1,22 @@
 import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { HoldOptions } from "../../src/client/guard.ts";
+import type { Ledger } from "../../src/client/ledger.ts";
+import type { Reservation } from "../../src/client/reservation.ts";
 import {
   AlreadyEndedError,
   HeartbeatLostError,
   NothingReportedError,
   NotSettledError,
-} from "../../src/client/errors.ts";
-import type { HoldOptions } from "../../src/client/hold.ts";
-import type { Ledger } from "../../src/client/ledger.ts";
-import type { Reservation } from "../../src/client/reservation.ts";
-import type { Metadata } from "../../src/client/tally.ts";
+} from "../../src/errors/client.ts";
 import {
   InsufficientFundsError,
   OverdraftLimitError,
   ReservationEndedError,
   ReservationExpiredError,
 } from "../../src/errors/index.ts";
+import type { Metadata } from "../../src/wire/json.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   balance,

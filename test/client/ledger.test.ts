@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { LedgerClosedError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
+import { LedgerClosedError } from "../../src/errors/client.ts";
 import {
   IdempotencyKeyReusedError,
   InsufficientFundsError,

@@ -1,8 +1,8 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { UnavailableError } from "../../src/errors/client.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger as createTestLedger,

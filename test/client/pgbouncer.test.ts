@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PreparedStatementLostError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
+import { PreparedStatementLostError } from "../../src/errors/client.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {

@@ -1,9 +1,9 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { OutcomeUnknownError, UnavailableError } from "../../src/errors/client.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
@@ -404,6 +404,21 @@ describe("within the time that a command has", () => {
       expect((await outcome).cause).toMatchObject({ code: "ECONNREFUSED" });
     },
   );
+
+  test("the same goes for a sweep, which has no key", async () => {
+    const url = network.through(urlOf(database, "worker"));
+    await using hasty = createLedger(url, { retryFor: 1 });
+    await hasty.expireDue();
+    network.hold("answers");
+    const outcome = rejection(OutcomeUnknownError, hasty.expireDue());
+    await until("it is answered", () => network.held > 0);
+    await network.refuse(true);
+    expect(await outcome).toMatchObject({
+      walletId: null,
+      idempotencyKey: null,
+      cause: { code: "ECONNREFUSED" },
+    });
+  });
 
   test("the same goes for a command that travels alone", async () => {
     const url = network.through(urlOf(database, "operator"));

@@ -2,7 +2,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { classifyError, isReadOnly, isUnprepared, mayComeBack } from "../../src/errors/classify.ts";
+import {
+  classifyError,
+  isReadOnly,
+  isStatementLost,
+  mayPassInNewSession,
+} from "../../src/errors/classify.ts";
 import { ERROR_CODES } from "../../src/errors/index.ts";
 
 /** Every SQLSTATE of PostgreSQL 15 to 18, by its class. */
@@ -166,8 +171,8 @@ test("what another try needs is said: another server, no prepared statements, a 
   const of = (holds: (error: unknown) => boolean) =>
     STATES.filter((code) => holds(said(code, "ERROR")));
   expect(of(isReadOnly)).toEqual(["25006"]);
-  expect(of(isUnprepared)).toEqual(["08P01", "26000", "42P05"]);
-  expect(of(mayComeBack)).toEqual(
+  expect(of(isStatementLost)).toEqual(["08P01", "26000", "42P05"]);
+  expect(of(mayPassInNewSession)).toEqual(
     "08P01 0A000 26000 42704 42804 42846 42P05 58000 58030 XX000".split(" "),
   );
 });
