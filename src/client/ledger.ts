@@ -30,6 +30,7 @@
 
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { Receipt, ReserveArgs } from "../generated/index.ts";
+import { type BatchOperations, READS } from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
 import { createBatcher } from "./batch.ts";
 import { type BatchedOp, encode, isBatchedOp } from "./commands.ts";
@@ -37,7 +38,6 @@ import { connect, createConnections } from "./connections.ts";
 import { createFundsQueue, type FundsQueue } from "./funds-queue.ts";
 import { guard, type HoldContext, type HoldOptions, hold } from "./guard.ts";
 import { createKey } from "./keys.ts";
-import { type BatchOperations, READS } from "../generated/index.ts";
 import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
 import type { Held } from "./receipts.ts";

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fromPg, queryable } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
+import type { Json } from "../../src/json/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
-import type { Json } from "../../src/wire/json.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger as createTestLedger,

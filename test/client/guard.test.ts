@@ -16,7 +16,7 @@ import {
   ReservationEndedError,
   ReservationExpiredError,
 } from "../../src/errors/index.ts";
-import type { Metadata } from "../../src/wire/json.ts";
+import type { Metadata } from "../../src/json/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   balance,

@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import { expect } from "vitest";
-import { type Json, parseJson, stringifyJson } from "../../src/wire/json.ts";
+import { type Json, parseJson, stringifyJson } from "../../src/json/index.ts";
 import { createDatabase, type TestDatabase } from "./server.ts";
 import { until } from "./until.ts";
 
