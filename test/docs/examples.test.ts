@@ -108,7 +108,10 @@ describe("the pages", () => {
       const answers: string[] = [];
       for (const one of statements(script)) answers.push((await answerOf(sql, one)).text);
       const output = answers.join("\n");
-      printed = printed.replace(shown, () => `\`\`\`sql\n${script}\`\`\`\n\n\`\`\`text\n${output}\`\`\``);
+      printed = printed.replace(
+        shown,
+        () => `\`\`\`sql\n${script}\`\`\`\n\n\`\`\`text\n${output}\`\`\``,
+      );
     }
     await expect(printed).toMatchFileSnapshot(join(ROOT, "docs/concepts.md"));
   });
