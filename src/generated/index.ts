@@ -393,9 +393,9 @@ export async function credit(sql: Queryable, args: CreditArgs): Promise<Receipt>
 }
 
 /**
- * Looks at everything around the ledger: server, schema, rights, settings, worker, clock, standby,
- * vacuum, open transactions. A row for each check, also those that are fine. Takes two seconds if a
- * transaction holds a wallet just now. Changes nothing; what concerns the data, verify proves.
+ * Checks everything around the ledger: server, schema, rights, settings, worker, clock, standby,
+ * vacuum, open transactions. Returns a row for each check, also for those that are fine. Takes two
+ * seconds if a transaction holds a wallet. Changes nothing; verify checks the data.
  */
 export async function doctor(sql: Queryable): Promise<Diagnosis[]> {
   const query = `select ${diagnosisRow.columns} from "baseledger"."doctor"()`;
@@ -411,10 +411,10 @@ export interface ExpireDueArgs {
 /**
  * Expires reservations whose deadline has passed, earliest first, at most `limit` (1 to 100,000),
  * and returns how many. Skips wallets that are locked; if there are no others, waits for one of
- * them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock,
- * also if only nobody has called it for minutes, in case the clock is wrong. Call it often: nothing
- * is wrong while it is not called, as due reservations count as returned by their deadline. Refused
- * with LGARG.
+ * them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has jumped
+ * ahead, in case it is wrong, and also when nobody has called it for minutes. Call it often; while
+ * it is not called, balances are right all the same, as due reservations count as returned by their
+ * deadline. Refused with LGARG.
  */
 export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number> {
   const given = call.list(
@@ -988,11 +988,11 @@ export interface VerifyArgs {
 }
 
 /**
- * Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound.
- * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds the
- * events anew and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer; and, of the whole ledger, who could do more than his role says. Reads only.
- * Refused with LGARG, LGWNF.
+ * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
+ * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
+ * the events and compares each balance, the wallet's row, the open reservations and the other side
+ * of each transfer. For the whole ledger it also checks that nobody may do more than his role.
+ * Reads only. Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -1003,9 +1003,9 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
 }
 
 /**
- * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
- * must not be, as after a restore without owners and rights: none = sound. verify of the whole
- * ledger includes it. Reads only.
+ * Checks who owns the ledger's objects and who may do what with them, and returns the rights that
+ * are open and must not be, as after a restore without owners and rights: no row = sound. verify of
+ * the whole ledger includes it. Reads only.
  */
 export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
   const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
@@ -1013,10 +1013,10 @@ export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
 }
 
 /**
- * How many wallets have a last event that lies ahead of the server's clock by more than a second,
- * and which of them is the furthest: the clock was ahead when it was written, or is behind now.
- * None of them is wrong: deadlines count by the clock, and events go on in order. Reads the row of
- * every wallet.
+ * How many wallets have a last event more than a second ahead of the server's clock, and which is
+ * the furthest ahead: the clock was ahead when the event was written, or is behind now. Their books
+ * are right: deadlines count by the clock, and events go on in order. Reads the row of every
+ * wallet.
  */
 export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
   const query = `select ${walletsAheadRow.columns} from "baseledger"."wallets_ahead"()`;

@@ -13,10 +13,7 @@ begin
   perform baseledger._require_operators_only('baseledger.post_funds(text,jsonb)');
   foreach v_receipt in array baseledger._execute_batch(
     p_wallet_id,
-    baseledger._parse_commands(
-      p_commands,
-      '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
-    )
+    baseledger._parse_commands(p_commands, true)
   ) loop
     return next v_receipt;
   end loop;
