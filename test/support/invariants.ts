@@ -36,8 +36,8 @@ interface Life {
 }
 
 /**
- * Proves the whole ledger twice: by `verify`, and by folding the journal here, from the design's
- * table of what each event moves. What does not hold is told with the number of its invariant.
+ * Proves the whole ledger twice: by `verify`, and by replaying the journal here, by the table of
+ * docs/architecture.md. What does not hold is reported with the number of its invariant.
  */
 export async function checkInvariants(ledger: TestLedger): Promise<void> {
   expect(await verify(ledger.auditor)).toEqual([]);
@@ -196,7 +196,7 @@ function heldBy({ granted, used, released }: Life): bigint {
   return granted - used - released;
 }
 
-/** What an event moves, by the table of the design; notes in `life` what it does to it. */
+/** What an event moves, by the table of docs/architecture.md; notes in `life` what it does to it. */
 function move(
   event: Event,
   life: Life,
