@@ -414,7 +414,7 @@ export interface ExpireDueArgs {
  * them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has jumped
  * ahead, in case it is wrong, and also when nobody has called it for minutes. Call it often; while
  * it is not called, balances are right all the same, as due reservations count as returned by their
- * deadline. Refused with LGARG.
+ * deadline. A retry expires what is still due. Refused with LGARG.
  */
 export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number> {
   const given = call.list(
@@ -480,8 +480,8 @@ export interface FreezeWalletArgs {
 /**
  * The kill switch: from now on no new reservations, larger holds, charges, withdrawals or transfers
  * out; settling, cancelling, crediting go on. `reason` (1 to 1000 characters) goes on record. The
- * key is optional: each call without one is an event, the wallet just stays frozen. Refused with
- * LGARG, LGWNF, LGIDK.
+ * key is optional: a retry with the same key gets the first receipt; each call without one is an
+ * event, the wallet just stays frozen. Refused with LGARG, LGWNF, LGIDK.
  */
 export async function freezeWallet(sql: Queryable, args: FreezeWalletArgs): Promise<Receipt> {
   const given = call.list(
@@ -733,12 +733,13 @@ export interface PostFundsArgs {
 }
 
 /**
- * Carries out a batch of commands in one wallet, in order. `commands` is a JSON array of at most
- * 10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters of
- * that function without p_; amounts are numbers or strings, ttl is seconds or an interval. Returns
- * one row a command, in order: its receipt, or its refusal (the code in refused, the reason in
- * detail); a refused command does not stop the others. A retry of a command with the same key gets
- * its first receipt. Raises LGARG if `commands` is no such array, and LGWNF.
+ * Carries out a batch of commands in one wallet, in order, also of those that move funds in and
+ * out. `commands` is a JSON array of at most 10,000 objects, each with op (those of post, and
+ * credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers or
+ * strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, or its
+ * refusal (the code in refused, the reason in detail); a refused command does not stop the others.
+ * A retry of a command with the same key gets its first receipt. Raises LGARG if `commands` is no
+ * such array, and LGWNF.
  */
 export async function postFunds(sql: Queryable, args: PostFundsArgs): Promise<Receipt[]> {
   const given = call.list(
@@ -964,8 +965,9 @@ export interface UnfreezeWalletArgs {
 }
 
 /**
- * Ends a freeze. `reason` (1 to 1000 characters) goes on record. The key is optional: each call
- * without one is an event, the wallet just stays open. Refused with LGARG, LGWNF, LGIDK.
+ * Ends a freeze. `reason` (1 to 1000 characters) goes on record. The key is optional: a retry with
+ * the same key gets the first receipt; each call without one is an event, the wallet just stays
+ * open. Refused with LGARG, LGWNF, LGIDK.
  */
 export async function unfreezeWallet(sql: Queryable, args: UnfreezeWalletArgs): Promise<Receipt> {
   const given = call.list(
@@ -1052,3 +1054,65 @@ export async function withdraw(sql: Queryable, args: WithdrawArgs): Promise<Rece
   const query = `select ${receiptRow.columns} from "baseledger"."withdraw"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
 }
+
+/** Names of the wrappers of functions that only read. */
+export const READS: ReadonlySet<string> = new Set([
+  "balance",
+  "balanceAt",
+  "doctor",
+  "nextDue",
+  "statement",
+  "sweepStatus",
+  "verify",
+  "verifyRights",
+  "walletsAhead",
+]);
+
+/** The operations that a batch of {@link post} takes, with the arguments of their wrappers. */
+export interface BatchOperations {
+  readonly reserve: ReserveArgs;
+  readonly settle: SettleArgs;
+  readonly cancel: CancelArgs;
+  readonly extend: ExtendArgs;
+  readonly charge: ChargeArgs;
+}
+
+/**
+ * What a command of {@link post} may have beside `op`: the argument, its field in JSON, and its
+ * type in SQL.
+ */
+export const BATCH_FIELDS = {
+  reserve: [
+    ["amount", "amount", "bigint"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["ttl", "ttl", "interval"],
+    ["reservationId", "reservation_id", "text"],
+    ["atLeast", "at_least", "bigint"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  settle: [
+    ["reservationId", "reservation_id", "text"],
+    ["amount", "amount", "bigint"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["final", "final", "boolean"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  cancel: [
+    ["reservationId", "reservation_id", "text"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  extend: [
+    ["reservationId", "reservation_id", "text"],
+    ["ttl", "ttl", "interval"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["amount", "amount", "bigint"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  charge: [
+    ["amount", "amount", "bigint"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["reservationId", "reservation_id", "text"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+} as const;

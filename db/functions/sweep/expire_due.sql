@@ -83,6 +83,6 @@ comment on function baseledger.expire_due is
   'them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has '
   'jumped ahead, in case it is wrong, and also when nobody has called it for minutes. Call it '
   'often; while it is not called, balances are right all the same, as due reservations count as '
-  'returned by their deadline. Refused with LGARG. @notNull';
+  'returned by their deadline. A retry expires what is still due. Refused with LGARG. @notNull';
 revoke all on function baseledger.expire_due from public;
 grant execute on function baseledger.expire_due to baseledger_worker;

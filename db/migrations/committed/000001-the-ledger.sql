@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:daa27e14155f9e0e37cdcb15e670fa9c7e11eeb7
+--! Hash: sha1:791e60832b5d5724f4e9d8048e7a8c23a5563021
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -2862,12 +2862,13 @@ end
 $$;
 
 comment on function baseledger.post_funds is
-  e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
-  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters '
-  'of that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
-  'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
-  'reason in detail); a refused command does not stop the others. A retry of a command with the '
-  'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
+  e'Carries out a batch of commands in one wallet, in order, also of those that move funds in and '
+  'out. p_commands is a JSON array of at most 10,000 objects, each with op (those of post, and '
+  'credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers '
+  'or strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, '
+  'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
+  'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
+  'p_commands is no such array, and LGWNF.'
   '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge, credit, '
   'withdraw, refund)';
 revoke all on function baseledger.post_funds from public;
@@ -2982,8 +2983,8 @@ $$;
 comment on function baseledger.freeze_wallet is
   e'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or '
   'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on '
-  'record. The key is optional: each call without one is an event, the wallet just stays frozen. '
-  'Refused with LGARG, LGWNF, LGIDK.'
+  'record. The key is optional: a retry with the same key gets the first receipt; each call '
+  'without one is an event, the wallet just stays frozen. Refused with LGARG, LGWNF, LGIDK.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.freeze_wallet from public;
 grant execute on function baseledger.freeze_wallet to baseledger_operator;
@@ -3159,9 +3160,9 @@ end
 $$;
 
 comment on function baseledger.unfreeze_wallet is
-  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
-  'The key is optional: each call without one is an event, the wallet just stays open. Refused '
-  'with LGARG, LGWNF, LGIDK.'
+  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. The key is optional: a retry '
+  'with the same key gets the first receipt; each call without one is an event, the wallet just '
+  'stays open. Refused with LGARG, LGWNF, LGIDK.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.unfreeze_wallet from public;
 grant execute on function baseledger.unfreeze_wallet to baseledger_operator;
@@ -3450,7 +3451,7 @@ comment on function baseledger.expire_due is
   'them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has '
   'jumped ahead, in case it is wrong, and also when nobody has called it for minutes. Call it '
   'often; while it is not called, balances are right all the same, as due reservations count as '
-  'returned by their deadline. Refused with LGARG. @notNull';
+  'returned by their deadline. A retry expires what is still due. Refused with LGARG. @notNull';
 revoke all on function baseledger.expire_due from public;
 grant execute on function baseledger.expire_due to baseledger_worker;
 --! EndIncluded functions/sweep/expire_due.sql

@@ -1,12 +1,18 @@
+// Wrappers: the arguments of a function, and how it is called and read.
+import { findOperations, printOperations } from "./batches.ts";
 import type { ArgumentInfo, FunctionInfo } from "./catalog.ts";
-import { commandsOf, isNotNull } from "./comments.ts";
-import { doc, enclose, literal } from "./layout.ts";
-import { camelCase, declarable, nameSpace, pascalCase, quote } from "./names.ts";
-import { descriptionOf, fieldOf, printProperty, textOf } from "./print-argument.ts";
-import { printCommands } from "./print-commands.ts";
-import { rowName } from "./print-type.ts";
-import type { Scope } from "./scope.ts";
-import { mapType, typeOf } from "./types.ts";
+import { describeFunction, isNotNull } from "./comments.ts";
+import {
+  camelCase,
+  declarable,
+  doc,
+  enclose,
+  literal,
+  nameSpace,
+  pascalCase,
+  quote,
+} from "./text.ts";
+import { fieldOf, printProperty, rowName, type Scope, typeOf, useType } from "./types.ts";
 
 /** A function: the interface of its arguments, if it has any, and its wrapper. */
 export function printFunction(scope: Scope, fn: FunctionInfo): string {
@@ -16,7 +22,7 @@ export function printFunction(scope: Scope, fn: FunctionInfo): string {
   const owner = `function ${fn.name}`;
   const name = scope.claim(declarable(camelCase(fn.name)), owner);
   const call = `${quote(scope.schema)}.${quote(fn.name)}`;
-  const comment = doc(textOf(fn));
+  const comment = doc(describeFunction(fn, camelCase));
   if (fn.arguments.length === 0) {
     const result = printResult(scope, fn, `${call}()`, "[]");
     const head = `export async function ${name}(sql: Queryable): Promise<${result.type}> {\n`;
@@ -51,9 +57,9 @@ function printArgument(
 ) {
   const field = fieldOf(argument);
   const key = claimKey(camelCase(field), `argument ${argument.name}`);
-  const { write } = mapType(scope.catalog, argument.type, () => undefined);
-  const ops = commandsOf(descriptionOf(scope, fn, argument));
-  const commands = ops.length > 0 ? printCommands(scope, fn, ops) : undefined;
+  const { write } = useType(scope, argument.type);
+  const operations = findOperations(scope.catalog, fn, argument);
+  const commands = operations.length > 0 ? printOperations(scope, fn, operations) : undefined;
   const type = commands && `readonly ${commands.name}[]`;
   const sql = `${quote(argument.name)} => ${placeholder(scope, argument.type)}`;
   const writer = argument.default === null ? write : `write.optional(${write})`;
@@ -69,8 +75,8 @@ function printArgument(
   };
 }
 
-// Each value travels as text and is cast by the server: the driver would serialize any other
-// type once more, in whichever way the caller's client is set up for it.
+// Values are sent as text and cast by the server, so that the serializers of the caller's client
+// cannot alter them.
 function placeholder({ catalog }: Scope, oid: number): string {
   const { sql } = typeOf(catalog, oid);
   return sql === "text" ? "$n::text" : `$n::text::${sql}`;
@@ -93,7 +99,7 @@ function printResult(scope: Scope, fn: FunctionInfo, call: string, values: strin
 }
 
 function printScalar(scope: Scope, fn: FunctionInfo, call: string, values: string) {
-  const mapping = mapType(scope.catalog, fn.returns, (type) => scope.used.add(type));
+  const mapping = useType(scope, fn.returns);
   const notNull = isNotNull(fn.comment) || mapping.result === "void";
   const type = notNull ? mapping.result : `${mapping.result} | null`;
   const reader = notNull ? mapping.read : `read.orNull(${mapping.read})`;
