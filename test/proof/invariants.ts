@@ -1,4 +1,4 @@
-// The invariants of docs/architecture.md, asked of the model itself: a model that breaks them proves nothing.
+// The invariants of the design, asked of the model itself: a model that breaks them proves nothing.
 import type { Event, Wallet } from "./model.ts";
 
 /** What does not hold in a wallet, by the number of the invariant. */

@@ -1,6 +1,6 @@
-// A wallet, in the plainest way that keeps the rules of docs/architecture.md: the proof compares the
-// SQL with it. Written from that page, db/ERRORS.md and the functions' comments; where these are
-// silent, a comment here says "as the SQL has it".
+// A wallet, in the plainest way that keeps the design's rules: the proof holds the SQL against it.
+// Written from the design, db/ERRORS.md and the functions' comments; where these are silent, a
+// comment here says "as the SQL has it".
 import type { Json } from "../../src/wire/json.ts";
 import {
   type Command,

@@ -1,4 +1,4 @@
-// What a caller asks for: the parameters of the functions in one form, what they may be,
+// What a caller asks for: the parameters of the design's functions in one form, what they may be,
 // and what tells two uses of one idempotency key apart.
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/wire/json.ts";
