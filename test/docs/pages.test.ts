@@ -1,5 +1,6 @@
 // The pages as somebody types them: every block, one after the other, twice, on one database.
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,7 +10,6 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startPostgres } from "../../src/embedded/index.ts";
 import { migrate } from "../../src/migrate/index.ts";
-import { start } from "../support/cli.ts";
 import { type Block, ROOT, readBlocks, readRepositoryFile } from "../support/markdown.ts";
 import { answerOf, statements } from "../support/psql.ts";
 import { findPython } from "../support/python.ts";
@@ -43,7 +43,9 @@ beforeAll(async () => {
   // Durable, as users have it: `doctor` reports the settings that the other tests run with.
   database = await startPostgres({ settings: { fsync: "on", full_page_writes: "on" } });
   await migrate(database.url);
-  folder = mkdtempSync(join(tmpdir(), "baseledger-readme-"));
+  folder = mkdtempSync(join(tmpdir(), "baseledger-pages-"));
+  // As root, `dev` runs its server as another user, who must get to its data.
+  chmodSync(folder, 0o755);
   await mkdir(join(folder, "node_modules", "baseledger"), { recursive: true });
   // As installed, but from the sources: a link, as Node runs no TypeScript below node_modules.
   const own = join(folder, "node_modules", "baseledger");
@@ -103,14 +105,19 @@ async function runShell(text: string): Promise<void> {
 }
 
 async function runUntilReady(line: string, ready: RegExp): Promise<void> {
-  const args = line
-    .replace(/\s+#.*$/, "")
-    .split(/\s+/)
-    .slice(2);
-  const { child, said, ended } = start(args, environment());
-  await until(`${line} is ready`, () => ready.test(said()));
+  // In the folder, where `dev` keeps its data; `exec`, so that signals reach the program itself.
+  const child = spawn("bash", ["-c", `exec ${line}`], { cwd: folder, env: environment() });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk;
+    });
+  }
+  const closed = once(child, "close");
+  await until(`${line} is ready`, () => ready.test(output));
   child.kill("SIGTERM");
-  expect((await ended).code, said()).toBe(0);
+  const [code] = await closed;
+  expect(code, output).toBe(0);
 }
 
 type Runner = (text: string, shown: string) => Promise<void>;
