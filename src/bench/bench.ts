@@ -1,4 +1,4 @@
-import type { Random } from "../demo/random.ts";
+import type { Random } from "../trace/index.ts";
 import type { Call, NextCall } from "./calls.ts";
 import type { BenchDatabase, BenchServer } from "./server.ts";
 import type { Family } from "./workload.ts";

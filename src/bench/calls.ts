@@ -1,5 +1,4 @@
-import { costOf, type Price } from "../demo/pricing.ts";
-import type { TracedCall } from "../demo/trace.ts";
+import { costOf, longestAnswer, type Price, type TracedCall } from "../trace/index.ts";
 
 /** A call of a model: what is reserved for it, and what it costs in the end. */
 export interface Call {
@@ -12,7 +11,7 @@ export type NextCall = () => Call;
 
 /** What the calls of a log reserve and cost, in nano-dollars and in their order. */
 export function callsOf(trace: readonly TracedCall[], price: Price): Call[] {
-  const longest = trace.reduce((most, { outputTokens }) => Math.max(most, outputTokens), 1);
+  const longest = longestAnswer(trace);
   return trace.map(({ inputTokens, outputTokens }) => ({
     // Who calls does not know the length of the answer, and reserves for the longest.
     hold: costOf(price, inputTokens, longest),

@@ -1,5 +1,5 @@
 import { cpus, release, totalmem, type } from "node:os";
-import { createRandom } from "../demo/random.ts";
+import { createRandom } from "../trace/index.ts";
 import type { Bench, BenchOptions, Part } from "./bench.ts";
 import { inTurn } from "./calls.ts";
 import { weigh } from "./disk.ts";

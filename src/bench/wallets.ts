@@ -1,4 +1,4 @@
-import type { Random } from "../demo/random.ts";
+import type { Random } from "../trace/index.ts";
 
 /** How commands are distributed over wallets. */
 export type Distribution = "hot" | "spread" | "zipf";

@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { formatAmount } from "../client/amounts.ts";
 import { balance } from "../generated/index.ts";
+import { printJson, printTable } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { printJson, printTable } from "./output.ts";
 
 interface Options extends DatabaseOptions {
   readonly json?: true;

@@ -8,8 +8,7 @@ import type {
   WorkloadResult,
 } from "../bench/results.ts";
 import type { Figure } from "../bench/statistics.ts";
-import { printLine, printTable } from "./output.ts";
-import { joined, type Shown, styled } from "./shown.ts";
+import { joined, printLine, printTable, type SafeText, styled } from "../terminal/index.ts";
 
 /** Prints what was measured, and the goals last. */
 export function printBench(result: BenchResult): void {
@@ -120,7 +119,7 @@ function summaryOf({
   secondsEach,
   discrepancies,
   seconds,
-}: BenchResult): Shown {
+}: BenchResult): SafeText {
   const found = discrepancies === 0 ? "sound" : `NOT SOUND: ${count(discrepancies)} discrepancies`;
   return joined([
     "",

@@ -1,16 +1,11 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type BenchOptions, PARTS, type Part } from "../bench/bench.ts";
-import { callsOf } from "../bench/calls.ts";
+import { type Call, callsOf } from "../bench/calls.ts";
 import { runBench } from "../bench/run.ts";
-import { generateTrace } from "../demo/generate-trace.ts";
-import { parsePrice } from "../demo/pricing.ts";
-import { createRandom } from "../demo/random.ts";
-import { readTrace, type TracedCall } from "../demo/trace.ts";
+import { EXIT, printJson, wholeNumber } from "../terminal/index.ts";
+import { createRandom, generateTrace, loadTrace, parsePrice } from "../trace/index.ts";
 import { printBench } from "./bench-print.ts";
 import { createBenchProgress } from "./bench-progress.ts";
-import { EXIT } from "./failure.ts";
-import { wholeNumber } from "./numbers.ts";
-import { printJson } from "./output.ts";
 
 interface Options {
   readonly quick?: true;
@@ -80,7 +75,7 @@ async function benchmark(options: Options): Promise<void> {
   };
   process.once("SIGINT", interrupt);
   try {
-    const calls = callsOf(await loadTrace(options.trace), PRICE);
+    const calls = await callsToMake(options.trace);
     const result = await runBench({ ...sizesOf(options), calls, progress });
     progress.stop();
     if (options.json) printJson(result);
@@ -101,13 +96,12 @@ const MILLION = 1_000_000;
 const MOST_ZIPF_WALLETS = 100_000;
 const GOAL_PARTS: readonly Part[] = ["single", "batch", "client", "sweep", "growth", "verify"];
 
-async function loadTrace(file: string | undefined): Promise<TracedCall[]> {
-  if (file === undefined) {
-    return [...generateTrace(createRandom(GENERATED.seed), GENERATED.calls)];
-  }
-  const calls: TracedCall[] = [];
-  for await (const call of readTrace(file)) calls.push(call);
-  return calls;
+async function callsToMake(file: string | undefined): Promise<Call[]> {
+  const trace =
+    file === undefined
+      ? [...generateTrace(createRandom(GENERATED.seed), GENERATED.calls)]
+      : await loadTrace(file);
+  return callsOf(trace, PRICE);
 }
 
 function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {

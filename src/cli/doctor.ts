@@ -2,25 +2,33 @@ import { Command } from "commander";
 import type postgres from "postgres";
 import { type Diagnosis, doctor } from "../generated/index.ts";
 import { loadMigrations, packaged } from "../migrate/files.ts";
+import {
+  EXIT,
+  printedAll,
+  printJson,
+  printLine,
+  printTable,
+  type SafeText,
+  styled,
+  text,
+} from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { asCheck, EXIT } from "./failure.ts";
-import { printedAll, printJson, printLine, printTable } from "./output.ts";
-import { type Shown, styled, text } from "./shown.ts";
+import { asCheck } from "./failure.ts";
 import { lookAround, type Surroundings } from "./views.ts";
 
 interface Options extends DatabaseOptions {
   readonly json?: true;
 }
 
-/** `baseledger doctor`: what is around the ledger, and may keep it from working well. */
+/** `baseledger doctor`: checks what the ledger depends on. */
 export function doctorCommand(): Command {
   const command = new Command("doctor")
     .option("--json", "print the checks as JSON")
     .addHelpText(
       "after",
-      "\nNeeds baseledger_auditor or baseledger_operator, and changes nothing. What concerns the" +
-        "\ndata, `baseledger verify` proves. Exits with 0 if nothing is wrong, also with warnings, 1" +
-        "\nif something is, 3 without a connection, and 4 if it could not be found out." +
+      "\nNeeds baseledger_auditor or baseledger_operator, and changes nothing. The data" +
+        "\nitself is proved by `baseledger verify`. Exits with 0 if nothing is wrong, also with" +
+        "\nwarnings, 1 if something is, 3 without a connection, and 4 without a verdict." +
         "\n\nExamples:\n  baseledger doctor\n  baseledger doctor --json | jq '.[] | select(.advice)'",
     )
     .action(runDoctor);
@@ -30,15 +38,15 @@ export function doctorCommand(): Command {
 async function runDoctor(options: Options): Promise<void> {
   const found = await asCheck(() => withConnection(options, diagnose));
   const isWrong = found.some(({ status }) => status === "wrong");
-  // Until it is told, a verdict that is good is none.
+  // A good verdict counts only after it is printed.
   process.exitCode = isWrong ? EXIT.refused : EXIT.unchecked;
   if (options.json) printJson(found);
-  else tell(found);
+  else printDiagnoses(found);
   await printedAll();
   if (!isWrong) process.exitCode = EXIT.fine;
 }
 
-/** What the database says of itself, and what only a client can find out. */
+/** The checks of the database, and those that only a client can make. */
 async function diagnose(sql: postgres.Sql): Promise<Diagnosis[]> {
   const { migrations } = await loadMigrations(packaged);
   const inside = (await doctor(sql)).map((row) =>
@@ -82,7 +90,7 @@ function judgeClock({ secondsAhead }: Surroundings): Diagnosis {
   };
 }
 
-function tell(found: readonly Diagnosis[]): void {
+function printDiagnoses(found: readonly Diagnosis[]): void {
   const rows = found.map(({ status, check, found: fact }) => ({
     status: inColour(status),
     check,
@@ -93,11 +101,11 @@ function tell(found: readonly Diagnosis[]): void {
     if (status === "fine") continue;
     printLine(text`${check}: expected ${expected ?? "better"}. ${advice ?? ""}`);
   }
-  const count = (of: string) => found.filter(({ status }) => status === of).length;
-  printLine(text`${count("wrong")} wrong, ${count("warning")} warnings, ${count("fine")} fine`);
+  const number = (of: string) => found.filter(({ status }) => status === of).length;
+  printLine(text`${number("wrong")} wrong, ${number("warning")} warnings, ${number("fine")} fine`);
 }
 
-function inColour(status: string): Shown | string {
+function inColour(status: string): SafeText | string {
   if (status === "fine") return status;
   return styled(status === "wrong" ? "red" : "yellow", status);
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { extend } from "../generated/index.ts";
-import { DURATIONS, duration } from "./duration.ts";
+import { DURATIONS, parseDuration } from "../terminal/index.ts";
 import { sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 interface Options {
@@ -19,7 +19,7 @@ Examples:
 export function extendCommand(): Command {
   const command = walletCommand("extend")
     .argument("<reservation>", "id of the reservation")
-    .requiredOption("--ttl <time>", `how long it lives from now on, ${DURATIONS}`, duration)
+    .requiredOption("--ttl <time>", `how long it lives from now on, ${DURATIONS}`, parseDuration)
     .option("--amount <amount>", "what it holds from now on (default: as before)");
   return sendsToWallet<Options>(command, HELP, (asked) => {
     const { options, sql, terms, walletId, words } = asked;

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { generate } from "../codegen/index.ts";
+import { EXIT, printLine } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { asCheck, EXIT, UsageError } from "./failure.ts";
-import { printLine } from "./output.ts";
+import { asCheck, UsageError } from "./failure.ts";
 
 const SCHEMA = "baseledger";
 

@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { EXIT, endWithOutput, hasPrinted, printError, printJson, text } from "../terminal/index.ts";
 import { makeCommands } from "./commands.ts";
-import { EXIT, type Failure, failureOf } from "./failure.ts";
-import { endWithOutput, hasPrinted, printError, printJson } from "./output.ts";
-import { text } from "./shown.ts";
+import { type Failure, failureOf } from "./failure.ts";
 
 async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")
@@ -25,7 +24,7 @@ async function createProgram(words: readonly string[]): Promise<Command> {
   return complainInOneLine(program, "baseledger");
 }
 
-/** In place of commander's own, which answers an unknown name with everything that it knows. */
+/** Replaces commander's own, which prints the whole help for an unknown command. */
 function helpCommand(program: Command): Command {
   return new Command("help")
     .description("display help for a command")
@@ -61,7 +60,7 @@ async function main(): Promise<void> {
     json = asked.opts().json === true;
   });
   endWithOutput();
-  // What breaks outside of what a command waits for ends it as well.
+  // Errors that no command awaits end the program, too.
   process.on("uncaughtException", (error) => {
     fail(error, json);
     process.exit();
@@ -76,12 +75,12 @@ async function main(): Promise<void> {
 let failed = false;
 
 function fail(error: unknown, json: boolean): void {
-  // What breaks because of it is no other failure.
+  // What fails as a consequence is not reported.
   if (failed) return;
   failed = true;
   const failure = failureOf(error);
   if (failure) {
-    tell(failure, json);
+    report(failure, json);
     process.exitCode = failure.code;
   } else {
     const asked = error instanceof CommanderError && error.exitCode === 0;
@@ -89,8 +88,8 @@ function fail(error: unknown, json: boolean): void {
   }
 }
 
-function tell({ error, line }: Failure, json: boolean): void {
-  // Behind a part of an answer, it would only spoil what there is.
+function report({ error, line }: Failure, json: boolean): void {
+  // After a part of an answer, it would only make that invalid.
   if (json && !hasPrinted()) printJson({ error });
   printError(text`baseledger: ${line}`);
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { reserve } from "../generated/index.ts";
-import { DURATIONS, duration } from "./duration.ts";
+import { DURATIONS, parseDuration } from "../terminal/index.ts";
 import { AMOUNT, sendsToWallet, walletCommand } from "./wallet-command.ts";
 
 interface Options {
@@ -20,7 +20,7 @@ Examples:
 export function reserveCommand(): Command {
   const command = walletCommand("reserve")
     .argument("<amount>", AMOUNT)
-    .option("--ttl <time>", `how long it lives, ${DURATIONS} (default: 10 minutes)`, duration)
+    .option("--ttl <time>", `how long it lives, ${DURATIONS} (default: 10 minutes)`, parseDuration)
     .option("--reservation <id>", "id of the reservation (default: the key)")
     .option("--at-least <amount>", "take what is there, if it is no less than this");
   return sendsToWallet<Options>(command, HELP, (asked) => {

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { installSql } from "../migrate/index.ts";
-import { printAll } from "./output.ts";
+import { printAll } from "../terminal/index.ts";
 
 /** `baseledger sql`: the install script, for people with another migration tool. */
 export function sqlCommand(): Command {

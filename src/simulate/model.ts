@@ -1,22 +1,19 @@
+import { type Accounts, addMoves, type JournalEvent, movesOf, NO_MONEY } from "../trace/index.ts";
+
 /** Funds of one wallet, in its smallest step. */
-export interface Funds {
-  readonly available: bigint;
-  readonly reserved: bigint;
-  readonly spent: bigint;
-}
+export type Funds = Omit<Accounts, "funding">;
 
 /** How a settlement went. */
 export interface Settlement {
-  /** The deadline had passed: the hold was gone, and all of it came out of available. */
+  /** The deadline had passed: nothing was held any more, and all of it came out of available. */
   readonly late: boolean;
   /** What was spent beyond the reservation, if it was still held. */
   readonly over: bigint;
 }
 
 /**
- * A wallet as the ledger keeps it, without database, journal and clock: the rules of
- * `db/functions/_execute.sql` for reserve, settle and the deadline, and nothing else. A test compares
- * the two.
+ * A wallet without database, journal and clock: the rules of `db/functions/execute/_execute.sql`
+ * for reserve, settle and the deadline. A test compares the two.
  */
 export interface Model {
   funds(): Funds;
@@ -24,7 +21,7 @@ export interface Model {
   readonly open: number;
   /** False when refused: less is available than asked for. */
   reserve(id: number, amount: bigint): boolean;
-  /** The deadline of a reservation passes. What is released; null when it has ended before. */
+  /** The deadline of a reservation passes. Returns what is released; null if it has ended before. */
   expire(id: number): bigint | null;
   /** Books what was spent, whatever that takes; null of a reservation that was never granted. */
   settle(id: number, amount: bigint): Settlement | null;
@@ -32,34 +29,34 @@ export interface Model {
 
 /** A wallet with a credit. */
 export function createModel(credit: bigint): Model {
-  let available = credit;
-  let reserved = 0n;
-  let spent = 0n;
+  let accounts = NO_MONEY;
   const holds = new Map<number, bigint>();
   const expired = new Set<number>();
 
-  function release(id: number, hold: bigint): void {
-    holds.delete(id);
-    reserved -= hold;
-    available += hold;
+  function book(event: JournalEvent["event"], amount: bigint, held = 0n): void {
+    accounts = addMoves(accounts, movesOf({ event, amount }, held));
   }
 
+  book("credited", credit);
   return {
-    funds: () => ({ available, reserved, spent }),
+    funds: () => {
+      const { funding: _, ...funds } = accounts;
+      return funds;
+    },
     get open() {
       return holds.size;
     },
     reserve(id, amount) {
-      if (available <= 0n || available < amount) return false;
-      available -= amount;
-      reserved += amount;
+      if (accounts.available <= 0n || accounts.available < amount) return false;
+      book("reserved", amount);
       holds.set(id, amount);
       return true;
     },
     expire(id) {
       const hold = holds.get(id);
       if (hold === undefined) return null;
-      release(id, hold);
+      book("expired", hold, hold);
+      holds.delete(id);
       expired.add(id);
       return hold;
     },
@@ -67,9 +64,8 @@ export function createModel(credit: bigint): Model {
       const hold = holds.get(id);
       const late = expired.delete(id);
       if (hold === undefined && !late) return null;
-      if (hold !== undefined) release(id, hold);
-      available -= amount;
-      spent += amount;
+      book("settled", amount, hold);
+      holds.delete(id);
       return { late, over: hold !== undefined && amount > hold ? amount - hold : 0n };
     },
   };

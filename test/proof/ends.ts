@@ -2,9 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
-import { EXIT } from "../../src/cli/failure.ts";
-import { printError } from "../../src/cli/output.ts";
-import { ours } from "../../src/cli/shown.ts";
+import { EXIT, printError, trusted } from "../../src/terminal/index.ts";
 import type { Report } from "./report.ts";
 import { stopServers } from "./servers.ts";
 
@@ -47,7 +45,7 @@ export function runToTheEnd({ report, run }: Work): void {
   const fail = (error: unknown) => {
     report.find("the proof itself", `an error that nobody has caught: ${inspect(error)}`);
     report.end("The run was ended by an error that nobody has caught.");
-    printError(ours(`the proof itself: ${inspect(error)}`));
+    printError(trusted(`the proof itself: ${inspect(error)}`));
     end(EXIT.refused);
   };
   process.on("uncaughtException", fail);

@@ -4,8 +4,7 @@ import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
-import { EXIT, parsedBy } from "../../src/cli/failure.ts";
-import { wholeNumber } from "../../src/cli/numbers.ts";
+import { EXIT, optionParser, wholeNumber } from "../../src/terminal/index.ts";
 import { runToTheEnd } from "./ends.ts";
 import { PARTS } from "./parts.ts";
 import { prove } from "./prove.ts";
@@ -62,7 +61,7 @@ const program = new Command("npm run proof --")
   .action(start);
 
 function minutes(text: string): number {
-  return parsedBy((given: string) => {
+  return optionParser((given: string) => {
     const value = /^\d{1,6}(\.\d{1,3})?$/.test(given) ? Number(given) : 0;
     if (value <= 0) throw new RangeError("It is not a number above 0.");
     return value;
@@ -70,7 +69,7 @@ function minutes(text: string): number {
 }
 
 function folder(text: string): string {
-  return parsedBy((given: string) => {
+  return optionParser((given: string) => {
     mkdirSync(given, { recursive: true });
     return resolve(given);
   })(text);

@@ -1,10 +1,14 @@
 // Runs parts of the proof, one after the other, and tells what came of them.
 import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
-import { EXIT } from "../../src/cli/failure.ts";
-import { printError, printLine } from "../../src/cli/output.ts";
-import { ours, terminalText } from "../../src/cli/shown.ts";
-import { renderTable } from "../../src/cli/table.ts";
+import {
+  EXIT,
+  printError,
+  printLine,
+  renderTable,
+  terminalText,
+  trusted,
+} from "../../src/terminal/index.ts";
 import { copyTemplate, startTemplateServer } from "../support/template.ts";
 import type { Budget, Outcome, Part } from "./part.ts";
 import { EvidentError } from "./part.ts";
@@ -118,7 +122,7 @@ function tell(all: readonly Ran[], seed: number, report: Report): void {
   printLine(table);
   printLine(`seed ${seed}`);
   for (const { part, failure } of all) {
-    if (failure) printLine(ours(`\n${part.name} found:\n${failure}`));
+    if (failure) printLine(trusted(`\n${part.name} found:\n${failure}`));
   }
   report.end(terminalText(table));
 }

@@ -13,8 +13,7 @@ import {
 import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { printError } from "../../src/cli/output.ts";
-import { ours } from "../../src/cli/shown.ts";
+import { printError, trusted } from "../../src/terminal/index.ts";
 import type { Evidence } from "./part.ts";
 import { serverLogs } from "./servers.ts";
 
@@ -67,7 +66,9 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
       writeWhole(path, text());
       saved = true;
     } catch (error) {
-      printError(ours(`${text()}\nThis report could not be kept in ${folder}: ${inspect(error)}`));
+      printError(
+        trusted(`${text()}\nThis report could not be kept in ${folder}: ${inspect(error)}`),
+      );
     }
   };
   const text = () =>

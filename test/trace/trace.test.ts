@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { generateTrace } from "../../src/demo/generate-trace.ts";
-import { createRandom } from "../../src/demo/random.ts";
-import { readTrace, type TracedCall, TraceError } from "../../src/demo/trace.ts";
+import { generateTrace } from "../../src/trace/generate-trace.ts";
+import { createRandom } from "../../src/trace/random.ts";
+import { readTrace, type TracedCall, TraceError } from "../../src/trace/read-trace.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "trace-"));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -1,5 +1,5 @@
 // Histories while nothing goes wrong but that everybody comes at once.
-import { createRandom } from "../../../src/demo/random.ts";
+import { createRandom } from "../../../src/trace/index.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { createStage } from "./stage.ts";

@@ -1,8 +1,8 @@
 // What may go wrong, done on purpose while clients are at work.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Random } from "../../../src/demo/random.ts";
 import type { Server } from "../../../src/embedded/index.ts";
+import type { Random } from "../../../src/trace/index.ts";
 import type { Network } from "../../client/network.ts";
 import {
   type ClientProcess,

@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import type postgres from "postgres";
 import { createLedger } from "../../../src/client/ledger.ts";
-import { createRandom } from "../../../src/demo/random.ts";
+import { createRandom } from "../../../src/trace/index.ts";
 import { CLIENT_CALLS, createDraw, type Source, SQL_CALLS } from "./calls.ts";
 import type { Answer, Call, Recorder, Via } from "./history.ts";
 import { connectSql, sendSql, sendThrough } from "./send.ts";

@@ -1,6 +1,6 @@
 // A wave: a crowd on fresh wallets, something that happens meanwhile, and then the reckoning.
 import { setTimeout as pause } from "node:timers/promises";
-import { createRandom } from "../../../src/demo/random.ts";
+import { createRandom } from "../../../src/trace/index.ts";
 import { EvidentError, type Outcome } from "../part.ts";
 import { type Circumstances, check } from "./check.ts";
 import { createHistory, type History, type Sent } from "./history.ts";

@@ -1,6 +1,6 @@
 // A clock that jumps ahead, and back.
 import { setTimeout as pause } from "node:timers/promises";
-import { createRandom } from "../../../src/demo/random.ts";
+import { createRandom } from "../../../src/trace/index.ts";
 import { now, type Sent } from "../faults/history.ts";
 import { say } from "../faults/replay.ts";
 import { createClock, NO_CLOCK } from "./clock.ts";

@@ -1,6 +1,6 @@
 // The crowd of the field: callers of several clients, and by SQL, who go on whatever happens.
 import { setTimeout as pause } from "node:timers/promises";
-import { createRandom } from "../../../src/demo/random.ts";
+import { createRandom } from "../../../src/trace/index.ts";
 import type { Crowd, Load } from "../faults/load.ts";
 import { waitUntil } from "../faults/wait.ts";
 import { type Client, createCaller, createSqlCaller, type Step } from "./callers.ts";

@@ -2,8 +2,8 @@
 
 import { NotSettledError } from "../../../src/client/errors.ts";
 import type { Ledger } from "../../../src/client/ledger.ts";
-import type { Random } from "../../../src/demo/random.ts";
 import { LedgerError } from "../../../src/errors/index.ts";
+import type { Random } from "../../../src/trace/index.ts";
 import { type Moment, now, type Sent } from "../faults/history.ts";
 import type { Entry } from "../faults/journal.ts";
 import { say } from "../faults/replay.ts";

@@ -1,5 +1,5 @@
 // The field: what servers, poolers, upgrades and clocks do to callers who go on meanwhile.
-import { createRandom, type Random } from "../../../src/demo/random.ts";
+import { createRandom, type Random } from "../../../src/trace/index.ts";
 import { NO_POOLER } from "../../support/pooler.ts";
 import { createCounts } from "../faults/counts.ts";
 import { verify } from "../faults/wave.ts";

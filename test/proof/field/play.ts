@@ -1,5 +1,5 @@
 // A fault of the field under load, and the reckoning after it.
-import { createRandom } from "../../../src/demo/random.ts";
+import { createRandom } from "../../../src/trace/index.ts";
 import type { Circumstances } from "../faults/check.ts";
 import type { Counts } from "../faults/counts.ts";
 import type { Sent } from "../faults/history.ts";

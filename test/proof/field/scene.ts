@@ -1,8 +1,8 @@
 // The field: a server that may be another one later, the ways to it, and the clients that use them.
 import { setTimeout as pause } from "node:timers/promises";
 import { createLedger } from "../../../src/client/ledger.ts";
-import type { Random } from "../../../src/demo/random.ts";
 import type { ServerOptions } from "../../../src/embedded/index.ts";
+import type { Random } from "../../../src/trace/index.ts";
 import { NO_POOLER, type Pooler, startPooler } from "../../support/pooler.ts";
 import { startWorkerProcess } from "../faults/processes.ts";
 import { createStage, LOGIN, type Stage } from "../faults/stage.ts";
