@@ -3,7 +3,7 @@
 // `baseledger bench --json` has printed.
 import { readFileSync } from "node:fs";
 import { init } from "echarts";
-import type { BenchResult } from "../src/bench/results.ts";
+import type { BenchResult } from "../src/bench/index.ts";
 
 const [file] = process.argv.slice(2);
 if (file === undefined) {
