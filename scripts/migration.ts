@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { startPostgres } from "../src/embedded/index.ts";
-import { packaged } from "../src/migrate/files.ts";
+import { packaged } from "../src/migrate/index.ts";
 
 const require = createRequire(import.meta.url);
 const cli = join(dirname(require.resolve("graphile-migrate")), "cli.js");

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type postgres from "postgres";
 import { type Diagnosis, doctor } from "../generated/index.ts";
-import { loadMigrations, packaged } from "../migrate/files.ts";
+import { loadMigrations, packaged } from "../migrate/index.ts";
 import {
   EXIT,
   printedAll,

