@@ -13,12 +13,13 @@ export interface Past {
 }
 
 /*
- * The chain of a wallet is sequential, so a loop builds it. The hash is the ledger's own: its
- * _encode_event, not a second encoding. Events are a millisecond apart, from a day ago on: room
- * for 86 million. Keys are numbered from p_first_call on: as long as those of the measured calls.
+ * Inserts a wallet with its open reservations, and returns its events. A loop, because each hash
+ * needs the one before; the ledger's own _encode_event encodes them. Events are a millisecond apart,
+ * from a day ago on: room for 86 million. Calls are numbered from p_first_call on, so that their
+ * keys are as long as those of the measured calls.
  */
-const LOADER = `
-  create function bench_add_wallet(
+const ADD_WALLET = `
+  create or replace function bench_add_wallet(
     p_wallet_id text,
     p_calls integer,
     p_due integer,
@@ -65,6 +66,7 @@ const LOADER = `
         e.expires_at := e.occurred_at + interval '10 minutes';
         if v_seq >= v_first_due then
           insert into baseledger.reservations
+              (wallet_id, reservation_id, amount, settled, held, expires_at)
             values (e.wallet_id, e.reservation_id, e.amount, 0, e.amount, e.expires_at);
           v_next_deadline := coalesce(v_next_deadline, e.expires_at);
           v_call := v_call + 1;
@@ -93,17 +95,12 @@ const LOADER = `
   end
   $$`;
 
-/** Makes the function that {@link load} calls, in a database with the ledger. */
-export async function makeLoader(sql: postgres.Sql): Promise<void> {
-  await sql.unsafe(LOADER);
-}
-
 // From so many events on, it is quicker to drop the indexes and to build them from all rows.
 const WORTH_NEW_INDEXES = 300_000;
 
 /**
- * Loads wallets with their past as the owner: the same rows as if all of it had been commands, so
- * that `verify` finds nothing. Each past is loaded in a session of its own.
+ * Loads wallets with their past, as the superuser: the same rows as if all of it had been commands,
+ * so that `verify` finds nothing. Each past is loaded in a session of its own.
  */
 export async function load(
   database: Pick<BenchDatabase, "admin" | "urls">,
@@ -112,6 +109,7 @@ export async function load(
 ): Promise<void> {
   const { admin } = database;
   const events = pasts.reduce((sum, past) => sum + past.walletIds.length * eventsIn(past), 0);
+  await admin.unsafe(ADD_WALLET);
   const restore = events < WORTH_NEW_INDEXES ? "" : await dropIndexes(admin);
   await Promise.all(pasts.map((past) => loadPast(database.urls.admin, calls, past)));
   await admin.unsafe(restore);

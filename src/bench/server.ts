@@ -3,7 +3,6 @@ import postgres from "postgres";
 import { createLedger, type Ledger } from "../client/ledger.ts";
 import { startPostgres } from "../embedded/index.ts";
 import { migrate } from "../migrate/index.ts";
-import { makeLoader } from "./load.ts";
 import { makeNaiveTables } from "./statements.ts";
 
 /** The clients that send statements one by one; each has a connection of its own. */
@@ -110,7 +109,6 @@ async function makeTemplate(root: postgres.Sql, url: string, password: string): 
   }
   await using owner = connectAs(template);
   await makeNaiveTables(owner.sql, "bench_agent");
-  await makeLoader(owner.sql);
 }
 
 function urlsOf(url: string, database: string, password: string): BenchDatabase["urls"] {
