@@ -1,4 +1,4 @@
-# The command baseledger, as the package has it.
+# The command baseledger, as in the package.
 FROM docker.io/library/node:24.9.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json tsconfig.json ./
@@ -14,7 +14,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY db ./db
 COPY --from=build /app/dist ./dist
-# committed migrations may be readable for their author only
+# git may have checked out the migrations readable for their author only
 RUN chmod -R a+rX db dist
 USER node
 ENTRYPOINT ["node", "dist/cli/main.js"]

@@ -1,4 +1,4 @@
-# The server of docker-compose.yml, with pgTAP in it and its runner, pg_prove.
+# The server of docker-compose.yml with pgTAP and its runner, pg_prove.
 FROM docker.io/library/postgres:18.4-bookworm
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends \

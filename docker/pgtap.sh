@@ -1,5 +1,5 @@
-# Runs the files of test/pgtap, mounted at /pgtap or in the folder given, with pg_prove. Each of
-# them rolls back what it does.
+# Runs the files of test/pgtap, mounted at /pgtap or in the given folder, with pg_prove. Each of
+# them rolls back its changes.
 set -eu
 cd "${1:-/pgtap}"
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 <<'SQL'

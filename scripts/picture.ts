@@ -3,7 +3,7 @@
 // output of `baseledger bench --json`.
 import { readFileSync } from "node:fs";
 import { init } from "echarts";
-import type { BenchResult } from "../src/bench/results.ts";
+import type { BenchResult } from "../src/bench/index.ts";
 
 const [file] = process.argv.slice(2);
 if (file === undefined) {

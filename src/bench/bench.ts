@@ -1,9 +1,9 @@
 import type { Random } from "../trace/index.ts";
-import type { Call, NextCall } from "./calls.ts";
+import type { BenchProgress } from "./progress.ts";
 import type { BenchDatabase, BenchServer } from "./server.ts";
-import type { Family } from "./workload.ts";
+import type { Call, Family, NextCall } from "./workload.ts";
 
-/** What can be asked for by itself. */
+/** What can be measured alone. */
 export type Part = Family | "sweep" | "verify" | "growth" | "mixed";
 
 export const PARTS: readonly Part[] = [
@@ -22,13 +22,13 @@ export interface BenchOptions {
   readonly parts: readonly Part[];
   /** Only what the goals name. */
   readonly quick: boolean;
-  /** How often each measurement is made. */
+  /** How often each measurement is repeated. */
   readonly rounds: number;
-  /** How long one takes. */
+  /** How long one lasts. */
   readonly seconds: number;
   /** Over how many wallets commands are spread. */
   readonly wallets: number;
-  /** Over how many they are by Zipf's law. */
+  /** Over how many they are distributed by Zipf's law. */
   readonly zipfWallets: number;
   /** Reservations of a sweep. */
   readonly reservations: number;
@@ -40,17 +40,6 @@ export interface BenchOptions {
   readonly progress: BenchProgress;
 }
 
-/** Told how far the bench is. */
-export interface BenchProgress {
-  /** There will be so many steps in all. */
-  start(steps: number): void;
-  /** A step begins. */
-  begin(what: string): void;
-  /** What the step has shown. */
-  end(result: string): void;
-  stop(): void;
-}
-
 /** What all parts work with. */
 export interface Bench extends BenchOptions {
   readonly server: BenchServer;
@@ -58,7 +47,7 @@ export interface Bench extends BenchOptions {
   readonly byStatement: BenchDatabase;
   /** The same for what goes through the client: its keys are longer, and so are its events. */
   readonly throughClient: BenchDatabase;
-  /** The ledger of a size that is compared by size; made when it is first asked for. */
+  /** The ledger of a size that is compared by size; loaded when it is first asked for. */
   readonly sized: (events: number) => Promise<BenchDatabase>;
   readonly nextCall: NextCall;
   readonly random: Random;

@@ -1,13 +1,12 @@
 import type { Operation } from "./measure.ts";
-import type { Distribution, PickWallet } from "./wallets.ts";
-import type { Field, Workload } from "./workload.ts";
+import type { Distribution, Ground, PickWallet, Workload } from "./workload.ts";
 
 /** How many callers the client has at once. */
 export const CALLERS = [1, 20, 200, 1000];
 const GOAL_CALLERS = 200;
 const DISTRIBUTIONS: readonly Distribution[] = ["hot", "spread", "zipf"];
 
-/** Callers of the TypeScript client, each of which reserves, settles, and begins again. */
+/** Callers of the TypeScript client, each of which reserves and settles repeatedly. */
 export const clients: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) =>
   CALLERS.map(
     (callers): Workload => ({
@@ -22,7 +21,7 @@ export const clients: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) =>
   ),
 );
 
-function create({ database: { ledger }, nextCall }: Field, pick: PickWallet): Operation {
+function create({ database: { ledger }, nextCall }: Ground, pick: PickWallet): Operation {
   let open: { readonly reservation: Reserved; readonly cost: bigint } | undefined;
   return async () => {
     if (open) {

@@ -1,6 +1,11 @@
-import type { Figure } from "./statistics.ts";
+import type { DiskResult } from "./disk.ts";
+import type { GrowthResult } from "./growth.ts";
+import type { Figure } from "./measure.ts";
+import type { SweepResult } from "./sweep.ts";
+import type { WorkloadResult } from "./throughput.ts";
+import type { VerifyResult } from "./verify.ts";
 
-/** What a goal is measured by; see `figures` in results.ts for where each comes from. */
+/** What a goal is measured by; `figuresOf` picks each from the results. */
 export type Measure =
   | "singles"
   | "batches"
@@ -82,18 +87,47 @@ export const GOALS: readonly Goal[] = [
   },
 ];
 
-/** How a goal came out; null where the run did not measure it. */
+/** A goal with its result; null where the run did not measure it. */
 export interface Outcome extends Goal {
   readonly measured: Figure | null;
   readonly met: boolean | null;
 }
 
-/** Holds each goal against what was measured, by the median. */
-export function judge(measured: Partial<Readonly<Record<Measure, Figure>>>): Outcome[] {
+/** The results that have goals. */
+interface Results {
+  readonly workloads: readonly WorkloadResult[];
+  readonly sweeps: readonly SweepResult[];
+  readonly verify: VerifyResult | null;
+  readonly growth: readonly GrowthResult[];
+  readonly disk: readonly DiskResult[];
+}
+
+/** Compares each goal with what was measured, by the median. */
+export function judge(results: Results): Outcome[] {
+  const figures = figuresOf(results);
   return GOALS.map((goal) => {
-    const figure = measured[goal.id];
+    const figure = figures[goal.id];
     return { ...goal, measured: figure ?? null, met: figure ? isMet(goal, figure.median) : null };
   });
+}
+
+function figuresOf(results: Results): Record<Measure, Figure | undefined> {
+  const { workloads, sweeps, verify, growth, disk } = results;
+  const workload = (wanted: string) => workloads.find(({ name }) => name === wanted);
+  const hotCallers = workload("client, 200 callers, hot");
+  const bytes = disk.find(({ keys }) => keys === "short")?.bytesAnEvent;
+  return {
+    singles: workload("single calls, spread")?.ratio,
+    batches: workload("batches of 100, spread")?.ratio,
+    hotBatches: workload("batches of 100, hot")?.ratio,
+    hotCallers: hotCallers?.ratio,
+    hotCallersP99: hotCallers?.latency.p99,
+    sweep: sweeps[0]?.rate,
+    verify: verify?.rate,
+    // Of the workload that suffers most.
+    growth: growth.map(({ cost }) => cost).sort((a, b) => b.median - a.median)[0],
+    bytes: bytes === undefined ? undefined : { median: bytes, least: bytes, most: bytes },
+  };
 }
 
 function isMet({ bound }: Goal, value: number): boolean {

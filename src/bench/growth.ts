@@ -1,13 +1,21 @@
-import { batches } from "./batch.ts";
+import { formatNumber } from "../terminal/index.ts";
+import { batches } from "./batches.ts";
 import type { Bench } from "./bench.ts";
-import { eventsOf, settleDown, touchAll } from "./ledgers.ts";
-import { measure, type Operation, warmUp } from "./measure.ts";
-import type { GrowthResult } from "./results.ts";
+import { countEvents, touchWallets, vacuumAndCheckpoint } from "./load.ts";
+import { type Figure, figureOf, measure, type Operation, warmUp } from "./measure.ts";
 import type { BenchDatabase } from "./server.ts";
-import { singles } from "./single.ts";
-import { figureOf } from "./statistics.ts";
+import { singles } from "./single-calls.ts";
 import { operationsOf } from "./throughput.ts";
 import type { Workload } from "./workload.ts";
+
+/** How the rate of a workload depends on the size of the ledger. */
+export interface GrowthResult {
+  readonly name: string;
+  /** Operations a second with so many events, from the least to the most. */
+  readonly sizes: readonly { readonly events: number; readonly rate: Figure }[];
+  /** The cost of an operation in the largest, divided by that in the smallest. */
+  readonly cost: Figure;
+}
 
 const COMPARED: readonly Workload[] = [
   ...singles,
@@ -25,21 +33,21 @@ export function growthSteps({ sizes, rounds }: Pick<Bench, "sizes" | "rounds">):
 }
 
 /**
- * Measures the same workloads in ledgers of several sizes on one server, in turn: what differs is
- * how much lies in the tables.
+ * Measures the same workloads in ledgers of several sizes on one server, in turn: they differ only
+ * in how much is in the tables.
  */
 export async function measureGrowth(bench: Bench): Promise<GrowthResult[]> {
   const ledgers: Sized[] = [];
   for (const size of bench.sizes) {
-    bench.progress.begin(`loading ${size.toLocaleString("en-US")} events`);
+    bench.progress.begin(`loading ${formatNumber(size)} events`);
     const database = await bench.sized(size);
-    const events = await eventsOf(database);
+    const events = await countEvents(database);
     ledgers.push({ database, events });
-    bench.progress.end(`${events.toLocaleString("en-US")} events`);
+    bench.progress.end(`${formatNumber(events)} events`);
   }
-  // After all of them are loaded: to settle one down makes the pages of the others new again.
-  for (const { database } of ledgers) await settleDown(database.admin);
-  for (const { database } of ledgers) await touchAll(database, bench);
+  // After all of them are loaded: a checkpoint is the server's, so each undoes the touching.
+  for (const { database } of ledgers) await vacuumAndCheckpoint(database.admin);
+  for (const { database } of ledgers) await touchWallets(database, bench);
   const results: GrowthResult[] = [];
   for (const workload of COMPARED) results.push(await compare(bench, workload, ledgers));
   return results;
@@ -55,7 +63,7 @@ async function compare(
   for (const clients of operations) await warmUp(clients);
   const rates = ledgers.map((): number[] => []);
   const measureOne = async (clients: readonly Operation[], index: number, round: number) => {
-    const events = ledgers[index]?.events.toLocaleString("en-US");
+    const events = formatNumber(ledgers[index]?.events ?? 0);
     progress.begin(`round ${round} of ${rounds}: ${workload.name}, ${events} events`);
     const { rate } = await measure(clients, seconds);
     rates[index]?.push(rate);

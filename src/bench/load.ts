@@ -1,159 +1,219 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type postgres from "postgres";
-import { type Bytes, createBytes } from "./bytes.ts";
-import type { NextCall } from "./calls.ts";
-import { ACTOR, eventsOf, METADATA, type Past, type PastEvent } from "./journal.ts";
+import { type BenchDatabase, clientOf, connectAs } from "./server.ts";
+import { postBatch } from "./statements.ts";
+import { type Call, HOT, type NextCall, nextKey, walletId } from "./workload.ts";
 
-// Events from which on indexes are better dropped, and made anew from all rows at once.
+/** Wallets whose events are loaded in bulk instead of being commands. */
+export interface Past {
+  readonly walletIds: readonly string[];
+  /** Calls that each wallet has reserved and settled. */
+  readonly calls: number;
+  /** Reservations that each has made after them, past their deadline and not swept. */
+  readonly due: number;
+}
+
+/*
+ * Inserts a wallet with its open reservations, and returns its events. A loop, because each hash
+ * needs the one before; the ledger's own _encode_event encodes them. Events are a millisecond apart,
+ * from a day ago on: room for 86 million. Calls are numbered from p_first_call on, so that their
+ * keys are as long as those of the measured calls.
+ */
+const ADD_WALLET = `
+  create or replace function bench_add_wallet(
+    p_wallet_id text,
+    p_calls integer,
+    p_due integer,
+    p_first_call bigint,
+    p_holds bigint[],
+    p_costs bigint[]
+  )
+  returns setof baseledger.events
+  language plpgsql
+  as $$
+  declare
+    e baseledger.events;
+    v_first_due integer := 3 + 2 * p_calls;
+    v_call bigint := p_first_call;
+    v_next_deadline timestamptz;
+  begin
+    e.wallet_id := p_wallet_id;
+    e.actor := 'bench';
+    e.metadata := '{}';
+    e.available := 0;
+    e.reserved := 0;
+    e.spent := 0;
+    e.occurred_at := now() - interval '1 day';
+    e.hash := decode(repeat('00', 32), 'hex');
+    for v_seq in 1 .. 2 + 2 * p_calls + p_due loop
+      e.seq := v_seq;
+      e.occurred_at := e.occurred_at + interval '1 ms';
+      if v_seq = 1 then
+        e.event := 'opened';
+        e.details := '{"unit": "USD", "scale": 9, "overdraft_limit": null}';
+      elsif v_seq = 2 then
+        e.event := 'credited';
+        e.details := null;
+        e.idempotency_key := 'funds';
+        e.amount := 1000000000000000; -- more than a run can spend
+        e.available := e.amount;
+      elsif v_seq % 2 = 1 or v_seq >= v_first_due then
+        e.event := 'reserved';
+        e.reservation_id := 'past-' || v_call;
+        e.idempotency_key := e.reservation_id;
+        e.amount := p_holds[1 + v_call % cardinality(p_holds)];
+        e.available := e.available - e.amount;
+        e.reserved := e.reserved + e.amount;
+        e.expires_at := e.occurred_at + interval '10 minutes';
+        if v_seq >= v_first_due then
+          insert into baseledger.reservations
+              (wallet_id, reservation_id, amount, settled, held, expires_at)
+            values (e.wallet_id, e.reservation_id, e.amount, 0, e.amount, e.expires_at);
+          v_next_deadline := coalesce(v_next_deadline, e.expires_at);
+          v_call := v_call + 1;
+        end if;
+      else
+        e.event := 'settled';
+        e.idempotency_key := e.reservation_id || '-cost';
+        e.available := e.available + e.reserved;
+        e.reserved := 0;
+        e.amount := p_costs[1 + v_call % cardinality(p_costs)];
+        e.available := e.available - e.amount;
+        e.spent := e.spent + e.amount;
+        e.expires_at := null;
+        v_call := v_call + 1;
+      end if;
+      e.hash := sha256(e.hash || baseledger._encode_event(
+        e.wallet_id, e.seq, e.event, e.reservation_id, e.amount, e.available, e.reserved, e.spent,
+        e.expires_at, e.occurred_at, e.idempotency_key, e.actor, e.metadata, e.details
+      ));
+      return next e;
+    end loop;
+    insert into baseledger.wallets (wallet_id, unit, scale, available, reserved, spent, seq, hash,
+        last_event_at, next_deadline)
+      values (e.wallet_id, 'USD', 9, e.available, e.reserved, e.spent, e.seq, e.hash,
+        e.occurred_at, v_next_deadline);
+  end
+  $$`;
+
+// From so many events on, it is quicker to drop the indexes and to build them from all rows.
 const WORTH_NEW_INDEXES = 300_000;
 
-/** What a wallet is after its past, and what it holds. */
-interface Present {
-  readonly last: PastEvent;
-  readonly due: readonly PastEvent[];
-}
-
 /**
- * Loads wallets with their past into a ledger in bulk: the same rows as if it had all been
- * commands, with the hashes of the chain, so that `verify` finds nothing. As the owner.
+ * Loads wallets with their past, as the superuser: the same rows as if all of it had been commands,
+ * so that `verify` finds nothing. Each past is loaded in a session of its own.
  */
 export async function load(
-  sql: postgres.Sql,
+  database: Pick<BenchDatabase, "admin" | "urls">,
+  calls: readonly Call[],
   pasts: readonly Past[],
-  nextCall: NextCall,
 ): Promise<void> {
-  const events = pasts.reduce((sum, { calls, due }) => sum + 2 + 2 * calls + due, 0);
-  const restore = events < WORTH_NEW_INDEXES ? "" : await dropIndexes(sql);
-  const presents: Present[] = [];
-  await copy(sql, `events (${EVENT_COLUMNS})`, eventRows(pasts, nextCall, presents));
-  await copy(sql, `wallets (${WALLET_COLUMNS})`, rows(presents, writeWallet));
-  const due = presents.flatMap((present) => present.due);
-  await copy(sql, `reservations (${RESERVATION_COLUMNS})`, rows(due, writeReservation));
-  await sql.unsafe(restore);
-  await sql.unsafe("vacuum (analyze) baseledger.events");
-  await sql.unsafe("vacuum (analyze) baseledger.wallets");
-  await sql.unsafe("vacuum (analyze) baseledger.reservations");
+  const { admin } = database;
+  const events = pasts.reduce((sum, past) => sum + past.walletIds.length * eventsIn(past), 0);
+  await admin.unsafe(ADD_WALLET);
+  const restore = events < WORTH_NEW_INDEXES ? "" : await dropIndexes(admin);
+  await Promise.all(pasts.map((past) => loadPast(database.urls.admin, calls, past)));
+  await admin.unsafe(restore);
+  for (const table of ["events", "wallets", "reservations"]) {
+    await admin.unsafe(`vacuum (analyze) baseledger.${table}`);
+  }
 }
 
-/** Drops the indexes of the journal, and returns how to make them again, whichever they are. */
+function eventsIn({ calls, due }: Past): number {
+  return 2 + 2 * calls + due;
+}
+
+async function loadPast(
+  url: string,
+  calls: readonly Call[],
+  { walletIds, calls: made, due }: Past,
+): Promise<void> {
+  await using owner = connectAs(url);
+  const list = (values: readonly (string | bigint)[]) => `{${values.join()}}`;
+  await owner.sql.unsafe(
+    `insert into baseledger.events
+      select e.*
+        from unnest($1::text[]) with ordinality as wallet (id, n)
+        cross join lateral bench_add_wallet(
+          wallet.id, $2::integer, $3::integer, wallet.n * ($2 + $3), $4::bigint[], $5::bigint[]
+        ) as e`,
+    [
+      list(walletIds),
+      made,
+      due,
+      list(calls.map(({ hold }) => hold)),
+      list(calls.map(({ cost }) => cost)),
+    ],
+  );
+}
+
+/** Drops the indexes of the journal, and returns the statements that create them again. */
 async function dropIndexes(sql: postgres.Sql): Promise<string> {
-  const indexes = await sql<{ drop: string; make: string }[]>`
+  const indexes = await sql<{ drop: string; create: string }[]>`
     select
         case when c.oid is null then 'drop index ' || i.indexrelid::regclass
           else format('alter table baseledger.events drop constraint %I', c.conname) end as drop,
         case when c.oid is null then pg_get_indexdef(i.indexrelid)
           else format('alter table baseledger.events add constraint %I ', c.conname)
-            || pg_get_constraintdef(c.oid) end as make
+            || pg_get_constraintdef(c.oid) end as create
       from pg_index i
       left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
       where i.indrelid = 'baseledger.events'::regclass
       order by i.indexrelid`;
   await sql.unsafe(indexes.map(({ drop }) => drop).join(";"));
-  return indexes.map(({ make }) => make).join(";");
+  return indexes.map(({ create }) => create).join(";");
 }
 
-const HEADER = Buffer.concat([Buffer.from("PGCOPY\n\xff\r\n\0", "latin1"), Buffer.alloc(8)]);
-const TRAILER = Buffer.from([0xff, 0xff]);
-
-async function copy(sql: postgres.Sql, into: string, data: Iterable<Buffer>): Promise<void> {
-  const sink = await sql.unsafe(`copy baseledger.${into} from stdin (format binary)`).writable();
-  const all = function* () {
-    yield HEADER;
-    yield* data;
-    yield TRAILER;
-  };
-  await pipeline(Readable.from(all(), { objectMode: false }), sink);
+/** Loads so many events into a ledger: half of them the hot wallet's, half spread over others. */
+export async function loadEvents(
+  database: BenchDatabase,
+  calls: readonly Call[],
+  { wallets, events }: { readonly wallets: number; readonly events: number },
+): Promise<void> {
+  const others = Array.from({ length: wallets }, (_, index) => walletId(index));
+  await load(database, calls, [
+    { walletIds: [HOT], calls: Math.ceil(events / 4), due: 0 },
+    { walletIds: others, calls: Math.ceil(events / 4 / wallets), due: 0 },
+  ]);
+  await vacuumAndCheckpoint(database.admin);
 }
 
-function* rows<T>(items: Iterable<T>, write: (out: Bytes, item: T) => void): Generator<Buffer> {
-  const out = createBytes();
-  for (const item of items) {
-    write(out, item);
-    if (out.isFull()) yield Buffer.from(out.take());
-  }
-  yield Buffer.from(out.take());
+/** Makes the server write now what it would otherwise write during a measurement. */
+export async function vacuumAndCheckpoint(admin: postgres.Sql): Promise<void> {
+  await admin.unsafe("vacuum (analyze)");
+  await admin.unsafe("checkpoint");
 }
 
-function eventRows(
-  pasts: readonly Past[],
-  nextCall: NextCall,
-  presents: Present[],
-): Generator<Buffer> {
-  const events = function* () {
-    for (const past of pasts) {
-      const due: PastEvent[] = [];
-      const firstDue = 2 + 2 * past.calls;
-      let last: PastEvent | undefined;
-      for (const event of eventsOf(past, nextCall)) {
-        last = event;
-        if (event.seq > firstDue) due.push(event);
-        yield event;
+/**
+ * Makes a call in each wallet. A page that changes for the first time after a checkpoint is logged
+ * completely, once. In a running ledger that is over within a minute for the pages where a wallet's
+ * next event goes, whatever the ledger's size; so it is done before anything is measured.
+ */
+export async function touchWallets(
+  database: BenchDatabase,
+  { wallets, nextCall }: { readonly wallets: number; readonly nextCall: NextCall },
+): Promise<void> {
+  const touch = async (client: number): Promise<void> => {
+    // One transaction, as only the pages count.
+    await clientOf(database, client).begin(async (tx) => {
+      const touched: Promise<unknown>[] = [];
+      for (let index = client; index < wallets; index += database.clients.length) {
+        const [key, hold] = [nextKey(), `${nextCall().hold}`];
+        touched.push(
+          postBatch(tx, walletId(index), [
+            { op: "reserve", idempotency_key: key, amount: hold, ttl: 3600 },
+            { op: "settle", idempotency_key: `${key}-cost`, reservation_id: key, amount: hold },
+          ]),
+        );
       }
-      if (last) presents.push({ last, due });
-    }
+      await Promise.all(touched);
+    });
   };
-  return rows(events(), writeEvent);
+  await Promise.all(database.clients.map((_, client) => touch(client)));
 }
 
-const EVENT_COLUMNS =
-  "wallet_id, seq, event, reservation_id, amount, available, reserved, spent, expires_at, " +
-  "occurred_at, idempotency_key, actor, metadata, details, hash";
-
-function writeEvent(out: Bytes, event: PastEvent): void {
-  out.int16(15);
-  out.field(event.walletId);
-  out.field64(event.seq);
-  out.field(event.event);
-  out.field(event.reservationId);
-  out.field64(event.amount);
-  out.field64(event.available);
-  out.field64(event.reserved);
-  out.field64(event.spent);
-  out.field64(event.expiresAt);
-  out.field64(event.occurredAt);
-  out.field(event.key);
-  out.field(ACTOR);
-  out.field(jsonb(METADATA));
-  out.field(event.details && jsonb(event.details));
-  out.field(event.hash);
-}
-
-const WALLET_COLUMNS =
-  "wallet_id, unit, scale, available, reserved, spent, seq, hash, last_event_at, next_deadline";
-
-function writeWallet(out: Bytes, { last, due }: Present): void {
-  out.int16(10);
-  out.field(last.walletId);
-  out.field(Buffer.from("USD"));
-  out.field(Buffer.from([0, 9]));
-  out.field64(last.available);
-  out.field64(last.reserved);
-  out.field64(last.spent);
-  out.field64(last.seq);
-  out.field(last.hash);
-  out.field64(last.occurredAt);
-  out.field64(due[0]?.expiresAt ?? null);
-}
-
-const RESERVATION_COLUMNS = "wallet_id, reservation_id, amount, settled, held, expires_at";
-
-function writeReservation(out: Bytes, event: PastEvent): void {
-  out.int16(6);
-  out.field(event.walletId);
-  out.field(event.reservationId);
-  out.field64(event.amount);
-  out.field64(0);
-  out.field64(event.amount);
-  out.field64(event.expiresAt);
-}
-
-// The binary form of a jsonb is its version, and then its text.
-const VERSION = Buffer.from([1]);
-const known = new Map<Buffer, Buffer>();
-
-function jsonb(text: Buffer): Buffer {
-  const made = known.get(text) ?? Buffer.concat([VERSION, text]);
-  known.set(text, made);
-  return made;
+/** How many events a ledger has. */
+export async function countEvents({ admin }: Pick<BenchDatabase, "admin">): Promise<number> {
+  const [row] = await admin<{ events: string }[]>`
+    select coalesce(sum(seq), 0) as events from baseledger.wallets`;
+  return Number(row?.events);
 }

@@ -1,5 +1,3 @@
-import { percentile } from "./statistics.ts";
-
 /** Does a unit of work, and returns how many operations that was. */
 export type Operation = () => Promise<number>;
 
@@ -10,7 +8,7 @@ export interface Latency {
   readonly p99: number;
 }
 
-/** What clients got done at once. */
+/** What clients did at once. */
 export interface Sample {
   /** Operations a second. */
   readonly rate: number;
@@ -41,7 +39,7 @@ export async function measure(clients: readonly Operation[], seconds: number): P
   return { rate: operations / elapsed, latency: latencyOf(times) };
 }
 
-/** Connects, plans and compiles before anything is measured: each client goes a few times. */
+/** Connects, plans and compiles before anything is measured: each client operates a few times. */
 export async function warmUp(clients: readonly Operation[]): Promise<void> {
   // PostgreSQL plans a prepared statement for its values five times before it keeps one plan.
   for (let time = 0; time < 6; time += 1) await Promise.all(clients.map((operate) => operate()));
@@ -53,4 +51,48 @@ function latencyOf(times: readonly number[]): Latency {
     percentile(sorted, share),
   );
   return { p50, p95, p99 };
+}
+
+/** The least value that `share` of all are not above (nearest rank); values in ascending order. */
+function percentile(ascending: ArrayLike<number>, share: number): number {
+  const rank = Math.max(Math.ceil(share * ascending.length), 1);
+  return ascending[rank - 1] ?? Number.NaN;
+}
+
+/** What repetitions of one measurement gave. */
+export interface Figure {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Latencies in milliseconds, by percentile. */
+export interface Latencies {
+  readonly p50: Figure;
+  readonly p95: Figure;
+  readonly p99: Figure;
+}
+
+/** Median and range of at least one value. */
+export function figureOf(values: readonly number[]): Figure {
+  return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
+}
+
+/** The range of each percentile over repetitions. */
+export function latenciesOf(samples: readonly Sample[]): Latencies {
+  const of = (percentile: keyof Latencies) =>
+    figureOf(samples.map(({ latency }) => latency[percentile]));
+  return { p50: of("p50"), p95: of("p95"), p99: of("p99") };
+}
+
+/** The middle value; between the two middle ones where their number is even. */
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return mean([sorted[Math.floor(middle)] ?? Number.NaN, sorted[Math.ceil(middle)] ?? Number.NaN]);
+}
+
+/** The arithmetic mean. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,18 +1,36 @@
 import { startWorker } from "../worker/index.ts";
 import type { Bench } from "./bench.ts";
-import { measure, type Operation, type Sample, warmUp } from "./measure.ts";
-import type { MixedResult } from "./results.ts";
+import {
+  type Figure,
+  figureOf,
+  type Latencies,
+  latenciesOf,
+  measure,
+  type Operation,
+  type Sample,
+  warmUp,
+} from "./measure.ts";
 import { type BenchDatabase, connectAs } from "./server.ts";
-import { figureOf } from "./statistics.ts";
-import { latenciesOf, operationsOf } from "./throughput.ts";
+import { operationsOf } from "./throughput.ts";
 import type { Workload } from "./workload.ts";
 
+/** The result of callers beside others. */
+export interface MixedResult {
+  readonly beside: string;
+  readonly rate: Figure;
+  /** The rate divided by that of the callers alone. */
+  readonly ratio: Figure;
+  readonly latency: Latencies;
+  /** Reservations that the worker has expired meanwhile, in all. */
+  readonly swept: number;
+}
+
 const CALLERS = 200;
-// One caller in so many dies with its reservation, which runs out after the shortest of times.
+// One call in so many dies with its reservation, which expires after the shortest TTL.
 const DIES = 20;
 const SHORTEST_TTL = 1;
 
-/** Who else is at work. */
+/** What else runs. */
 interface Beside {
   readonly name: string;
   readonly sweeps: boolean;
@@ -102,7 +120,7 @@ async function measureBeside(
   const over = new AbortController();
   const auditing = audits ? audit(throughClient, over.signal) : undefined;
   try {
-    // Longer than elsewhere: it takes a while until the first reservations have run out.
+    // Longer than elsewhere: it takes a while until the first reservations have expired.
     const sample = await measure(operations, 2 * seconds);
     return { sample, swept };
   } finally {
@@ -112,7 +130,7 @@ async function measureBeside(
   }
 }
 
-/** Verifies over and over, until told to end: what is under way then is cancelled. */
+/** Verifies repeatedly until `over` is aborted, which cancels the verification under way. */
 async function audit({ urls }: BenchDatabase, over: AbortSignal): Promise<void> {
   await using auditor = connectAs(urls.auditor);
   while (!over.aborted) {

@@ -1,19 +1,46 @@
 import { cpus, release, totalmem, type } from "node:os";
 import { createRandom } from "../trace/index.ts";
 import type { Bench, BenchOptions, Part } from "./bench.ts";
-import { inTurn } from "./calls.ts";
-import { weigh } from "./disk.ts";
-import { figuresOf } from "./figures.ts";
-import { judge } from "./goals.ts";
-import { growthSteps, measureGrowth } from "./growth.ts";
-import { fillWithPast, touchAll } from "./ledgers.ts";
-import { measureMixed, mixedSteps } from "./mixed.ts";
-import type { BenchResult, DiskResult, Machine } from "./results.ts";
+import { type DiskResult, measureDisk } from "./disk.ts";
+import { judge, type Outcome } from "./goals.ts";
+import { type GrowthResult, growthSteps, measureGrowth } from "./growth.ts";
+import { loadEvents, touchWallets } from "./load.ts";
+import { type MixedResult, measureMixed, mixedSteps } from "./mixed.ts";
 import { type BenchDatabase, type BenchServer, startBenchServer } from "./server.ts";
 import { fillNaiveTables, touchNaiveTables } from "./statements.ts";
-import { measureSweeps, sweepSteps } from "./sweep.ts";
-import { measureThroughput, throughputSteps } from "./throughput.ts";
-import { measureVerify, verifyAll } from "./verify.ts";
+import { measureSweeps, type SweepResult, sweepSteps } from "./sweep.ts";
+import { measureThroughput, throughputSteps, type WorkloadResult } from "./throughput.ts";
+import { countDiscrepancies, measureVerify, type VerifyResult } from "./verify.ts";
+import { cycle } from "./workload.ts";
+
+/** The result of a bench; empty where a part was not asked for. */
+export interface BenchResult {
+  readonly quick: boolean;
+  readonly trace: string | null;
+  readonly rounds: number;
+  readonly secondsEach: number;
+  readonly machine: Machine;
+  readonly goals: readonly Outcome[];
+  readonly workloads: readonly WorkloadResult[];
+  readonly sweeps: readonly SweepResult[];
+  readonly verify: VerifyResult | null;
+  readonly growth: readonly GrowthResult[];
+  readonly mixed: readonly MixedResult[];
+  readonly disk: readonly DiskResult[];
+  /** What `verify` has found in all that the bench has written. */
+  readonly discrepancies: number;
+  readonly seconds: number;
+}
+
+/** What the bench ran on. */
+export interface Machine {
+  readonly processors: number;
+  readonly model: string;
+  readonly memoryGiB: number;
+  readonly system: string;
+  readonly node: string;
+  readonly postgres: string;
+}
 
 // The same draws in each run: what differs between two runs is not the wallets.
 const SEED = 1;
@@ -23,49 +50,47 @@ const GIB = 2 ** 30;
 const PAST = 500_000;
 const QUICK_PAST = 100_000;
 
-type Parts = Omit<BenchResult, "goals" | "machine" | "discrepancies" | "seconds">;
-
 /** Measures the ledger on a server of its own, beside what people do today. */
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const began = performance.now();
-  options.progress.start(stepsOf(options));
+  options.progress.start(countSteps(options));
   options.progress.begin("starting a PostgreSQL server and filling it");
   await using server = await startBenchServer();
   const bench = await prepare(options, server);
   options.progress.end("done");
   const parts = await runParts(bench);
   options.progress.begin("verifying everything that was written");
-  const found = await Promise.all(server.databases().map(verifyAll));
+  const found = await Promise.all(server.databases().map(countDiscrepancies));
   const discrepancies = found.reduce((sum, each) => sum + each, 0);
   options.progress.end(`${discrepancies} discrepancies`);
   return {
     ...parts,
-    goals: judge(figuresOf(parts)),
-    machine: await machineOf(bench),
+    goals: judge(parts),
+    machine: await describeMachine(bench),
     discrepancies,
     seconds: (performance.now() - began) / 1000,
   };
 }
 
 async function prepare(options: BenchOptions, server: BenchServer): Promise<Bench> {
-  const nextCall = inTurn(options.calls);
-  const { wallets, quick } = options;
+  const nextCall = cycle(options.calls);
+  const { wallets, quick, calls } = options;
   const most = quick ? wallets : Math.max(wallets, options.zipfWallets);
   const byStatement = await server.createDatabase("bench_by_statement");
   const throughClient = await server.createDatabase("bench_through_client");
   const past = quick ? QUICK_PAST : PAST;
   await fillNaiveTables(byStatement.admin, most);
-  await fillWithPast(byStatement, wallets, past, nextCall);
+  await loadEvents(byStatement, calls, { wallets, events: past });
   if (asks(options, "client", "mixed")) {
-    await fillWithPast(throughClient, most, past, nextCall);
-    await touchAll(throughClient, { wallets, nextCall });
+    await loadEvents(throughClient, calls, { wallets: most, events: past });
+    await touchWallets(throughClient, { wallets, nextCall });
   }
-  await touchAll(byStatement, { wallets, nextCall });
+  await touchWallets(byStatement, { wallets, nextCall });
   await touchNaiveTables(byStatement.admin);
   const sized = new Map<number, BenchDatabase>();
   const makeSized = async (events: number): Promise<BenchDatabase> => {
     const database = await server.createDatabase(`bench_${events}_events`);
-    await fillWithPast(database, wallets, events, nextCall);
+    await loadEvents(database, calls, { wallets, events });
     return database;
   };
   return {
@@ -83,46 +108,48 @@ async function prepare(options: BenchOptions, server: BenchServer): Promise<Benc
   };
 }
 
-async function runParts(bench: Bench): Promise<Parts> {
+async function runParts(
+  bench: Bench,
+): Promise<Omit<BenchResult, "goals" | "machine" | "discrepancies" | "seconds">> {
   const workloads = await measureThroughput(bench);
   const sweeps = asks(bench, "sweep") ? await measureSweeps(bench) : [];
   const mixed = asks(bench, "mixed") ? await measureMixed(bench) : [];
-  const disk = await weighAll(bench);
+  const disk = await measureDisks(bench);
   const growth = asks(bench, "growth") ? await measureGrowth(bench) : [];
   const verify = asks(bench, "verify") ? await measureVerify(bench) : null;
   const { quick, trace, rounds, seconds: secondsEach } = bench;
   return { quick, trace, rounds, secondsEach, workloads, sweeps, mixed, disk, growth, verify };
 }
 
-async function weighAll(bench: Bench): Promise<DiskResult[]> {
-  const weighed: DiskResult[] = [];
+async function measureDisks(bench: Bench): Promise<DiskResult[]> {
+  const results: DiskResult[] = [];
   if (asks(bench, "single", "batch")) {
-    weighed.push(await weigh("short", bench.byStatement));
+    results.push(await measureDisk("short", bench.byStatement));
   }
   if (asks(bench, "client")) {
-    weighed.push(await weigh("client", bench.throughClient));
+    results.push(await measureDisk("client", bench.throughClient));
   }
-  return weighed;
+  return results;
 }
 
 function asks({ parts }: Pick<BenchOptions, "parts">, ...any: readonly Part[]): boolean {
   return any.some((part) => parts.includes(part));
 }
 
-function stepsOf(options: BenchOptions): number {
-  const { rounds } = options;
-  const others = [
+function countSteps(options: BenchOptions): number {
+  const preparing = 1;
+  const verifying = 1;
+  const parts = [
+    throughputSteps(options),
     asks(options, "sweep") ? sweepSteps(options) : 0,
     asks(options, "mixed") ? mixedSteps(options) : 0,
     asks(options, "growth") ? growthSteps(options) : 0,
-    asks(options, "verify") ? rounds : 0,
+    asks(options, "verify") ? options.rounds : 0,
   ];
-  const preparing = 1;
-  const verifying = 1;
-  return others.reduce((sum, each) => sum + each, preparing + throughputSteps(options) + verifying);
+  return parts.reduce((sum, each) => sum + each, preparing + verifying);
 }
 
-async function machineOf({ byStatement }: Bench): Promise<Machine> {
+async function describeMachine({ byStatement }: Bench): Promise<Machine> {
   const [row] = await byStatement.admin`select current_setting('server_version') as version`;
   return {
     processors: cpus().length,

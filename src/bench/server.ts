@@ -18,11 +18,11 @@ export interface BenchServer extends AsyncDisposable {
 
 /** A database of that server. */
 export interface BenchDatabase {
-  /** Its address, for an agent, for the worker, and for an auditor. */
-  readonly urls: Readonly<Record<Login, string>>;
+  /** Its address by login; `admin` is the superuser. */
+  readonly urls: Readonly<Record<Login | "admin", string>>;
   /** As the superuser: one connection. */
   readonly admin: postgres.Sql;
-  /** As agents: one connection each, so that what a client does waits for nobody else's answer. */
+  /** As agents: one connection each, so that no client waits for the answer of another. */
   readonly clients: readonly postgres.Sql[];
   /** As an agent through the client, which connects when it is used. */
   readonly ledger: Ledger;
@@ -33,7 +33,7 @@ export interface Connection extends AsyncDisposable {
   readonly sql: postgres.Sql;
 }
 
-/** Connects with an address, once something is sent. */
+/** Connects when the first statement is sent. */
 export function connectAs(url: string): Connection {
   const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => undefined });
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 0 }) };
@@ -49,12 +49,12 @@ export function clientOf({ clients }: BenchDatabase, client: number): postgres.S
 type Login = "agent" | "worker" | "auditor";
 const LOGINS: readonly Login[] = ["agent", "worker", "auditor"];
 
-// As on a server that matters: nothing is acknowledged before it is on disk.
+// As in production: nothing is acknowledged before it is on disk.
 const DURABLE = { fsync: "on", synchronous_commit: "on", full_page_writes: "on" };
 const SIZED = { shared_buffers: "1GB", max_wal_size: "8GB", maintenance_work_mem: "1GB" };
 const TEMPLATE = "bench_template";
 
-/** Starts the server; it is gone with its data when it is disposed of, or this program ends. */
+/** Starts the server; it is removed with its data when it is disposed of, or this program ends. */
 export async function startBenchServer(): Promise<BenchServer> {
   const server = await startPostgres({ settings: { ...DURABLE, ...SIZED } });
   const open: { readonly end: () => PromiseLike<void> }[] = [];
@@ -84,7 +84,7 @@ export async function startBenchServer(): Promise<BenchServer> {
         open.push({ end: ledger.close });
         const made = {
           urls,
-          admin: connect(inDatabase(server.url, name)),
+          admin: connect(urls.admin),
           clients: Array.from({ length: CLIENTS }, () => connect(urls.agent)),
           ledger,
         };
@@ -118,7 +118,12 @@ function urlsOf(url: string, database: string, password: string): BenchDatabase[
     target.password = password;
     return target.href;
   };
-  return { agent: urlOf("agent"), worker: urlOf("worker"), auditor: urlOf("auditor") };
+  return {
+    admin: inDatabase(url, database),
+    agent: urlOf("agent"),
+    worker: urlOf("worker"),
+    auditor: urlOf("auditor"),
+  };
 }
 
 function inDatabase(url: string, database: string): string {

@@ -1,14 +1,14 @@
 import type postgres from "postgres";
-import { HOT, walletId } from "./wallets.ts";
+import { HOT, walletId } from "./workload.ts";
 
 /*
- * SQL that is no part of the ledger: the statements that people write today, to measure against,
- * and the ledger's functions as a service in any language calls them.
+ * The statements that people write today, to measure against, and the ledger's functions as a
+ * service in any language calls them.
  *
  * Every workload sends its statements in the same way, so that none has a lighter client than the
- * others: prepared, with text parameters, on a connection of its own, and with its rows left as
- * the bytes that came. The driver's client is not free: it shares the processors with the server.
- * The lighter it is, the more a ratio says about the servers' work, and the worse it is for us.
+ * others: prepared, with text parameters, on a connection of its own, and without parsing its rows.
+ * The client shares the processors with the server: the lighter it is, the more a ratio says about
+ * the server's work, and the worse it is for us.
  */
 async function send(
   sql: postgres.Sql | postgres.TransactionSql,
@@ -38,7 +38,7 @@ export async function fillNaiveTables(sql: postgres.Sql, wallets: number): Promi
     select id, ${BALANCE}::bigint from unnest(string_to_array(${ids.join()}, ',')) as id`;
 }
 
-/** Changes every balance once, for the reason that `touchAll` gives. */
+/** Changes every balance once, for the reason that `touchWallets` gives. */
 export async function touchNaiveTables(sql: postgres.Sql): Promise<void> {
   await sql.unsafe("update balances set balance = balance - 1");
   await sql.unsafe("vacuum balances");
@@ -79,7 +79,7 @@ export async function spendManyNaively(sql: postgres.Sql, wallet: string, amount
 
 /**
  * Locks and reads, decides in the program, then writes: two round trips in one transaction. The
- * begin travels with the first of them and the commit with the second.
+ * begin is sent with the first of them and the commit with the second.
  */
 export async function spendUnderLock(sql: postgres.Sql, wallet: string, amount: string) {
   const [, [balance]] = await Promise.all([
@@ -151,7 +151,7 @@ export async function sweepOnce(sql: postgres.Sql): Promise<number> {
   return Number(String((rows[0] as readonly unknown[])[0]));
 }
 
-// Nothing here is ever refused for want of funds; if it were, refusals would be measured.
+// There are always enough funds; otherwise refusals would be measured.
 function expectDone(done: number, asked: number): void {
   if (done !== asked) throw new Error(`the bench asked for ${asked}, and ${done} were done`);
 }

@@ -1,22 +1,30 @@
 import type { Bench } from "./bench.ts";
-import { naive } from "./comparators.ts";
-import { settleDown } from "./ledgers.ts";
-import { load } from "./load.ts";
-import { measure, warmUp } from "./measure.ts";
-import type { SweepResult } from "./results.ts";
+import { load, vacuumAndCheckpoint } from "./load.ts";
+import { type Figure, figureOf, measure, warmUp } from "./measure.ts";
+import { naive } from "./naive.ts";
 import { type BenchDatabase, CLIENTS, connectAs } from "./server.ts";
 import { sweepOnce } from "./statements.ts";
-import { figureOf } from "./statistics.ts";
 import { operationsOf } from "./throughput.ts";
 
-/** How due reservations lie about: so many in each of so many wallets. */
+/** The result of a sweep. */
+export interface SweepResult {
+  readonly name: string;
+  readonly reservations: number;
+  readonly wallets: number;
+  /** Reservations a second. */
+  readonly rate: Figure;
+  /** Divided by the operations a second of the naive statement right before. */
+  readonly ratio: Figure;
+}
+
+/** How due reservations are distributed: so many in each of so many wallets. */
 interface Layout {
   readonly name: string;
   readonly wallets: number;
   readonly each: number;
 }
 
-/** Ten a wallet as the goal has it; then the best that can happen, and the worst. */
+/** Ten a wallet, as the goal has it; then the best case, and the worst. */
 function layoutsOf({ reservations, quick }: Pick<Bench, "reservations" | "quick">): Layout[] {
   const tenth = Math.ceil(reservations / 10);
   const layouts = [
@@ -32,7 +40,7 @@ export function sweepSteps(bench: Pick<Bench, "reservations" | "quick" | "rounds
   return bench.rounds * layoutsOf(bench).length;
 }
 
-/** Sweeps what is due, as the worker does and at once, until nothing is. */
+/** Sweeps what is due, as the worker does but without pauses, until nothing is. */
 export async function measureSweeps(bench: Bench): Promise<SweepResult[]> {
   const database = await bench.server.createDatabase("bench_sweep");
   const baseline = operationsOf(bench, {
@@ -65,25 +73,21 @@ export async function measureSweeps(bench: Bench): Promise<SweepResult[]> {
 }
 
 async function makeDue(
-  { nextCall }: Bench,
-  { admin }: BenchDatabase,
+  { calls }: Bench,
+  database: BenchDatabase,
   { wallets, each }: Layout,
   name: string,
 ): Promise<void> {
-  const pasts = Array.from({ length: wallets }, (_, index) => ({
-    walletId: `due-${name}-${index}`,
-    calls: 0,
-    due: each,
-  }));
-  await load(admin, pasts, nextCall);
-  await settleDown(admin);
-  // As in a ledger that is new: after a pause the sweep would wait, in case the clock has leapt.
-  await admin`delete from baseledger.sweeps`;
+  const walletIds = Array.from({ length: wallets }, (_, index) => `due-${name}-${index}`);
+  await load(database, calls, [{ walletIds, calls: 0, due: each }]);
+  await vacuumAndCheckpoint(database.admin);
+  // As in a new ledger: after a pause the sweep would wait, in case the clock has jumped.
+  await database.admin`delete from baseledger.sweeps`;
 }
 
 async function sweep({ urls }: BenchDatabase, expected: number): Promise<number> {
   await using worker = connectAs(urls.worker);
-  // Connects and plans beforehand: a worker does so once, and then sweeps for weeks.
+  // Connects and plans first: a worker does so once, and then sweeps for weeks.
   await worker.sql`select baseledger.next_due()`;
   const start = performance.now();
   let swept = 0;

@@ -1,14 +1,33 @@
-import { batches } from "./batch.ts";
+import { batches } from "./batches.ts";
 import type { Bench } from "./bench.ts";
 import { clients } from "./client.ts";
-import { comparators, naive } from "./comparators.ts";
-import { measure, type Operation, type Sample, warmUp } from "./measure.ts";
-import type { Latencies, WorkloadResult } from "./results.ts";
+import {
+  type Figure,
+  figureOf,
+  type Latencies,
+  latenciesOf,
+  mean,
+  measure,
+  type Operation,
+  type Sample,
+  warmUp,
+} from "./measure.ts";
+import { comparators, naive } from "./naive.ts";
 import { CLIENTS } from "./server.ts";
-import { singles } from "./single.ts";
-import { figureOf, mean } from "./statistics.ts";
-import { type Distribution, pickerOf } from "./wallets.ts";
-import type { Family, Workload } from "./workload.ts";
+import { singles } from "./single-calls.ts";
+import { createPicker, type Distribution, type Family, type Workload } from "./workload.ts";
+
+/** The result of a workload. */
+export interface WorkloadResult
+  extends Pick<Workload, "name" | "family" | "wallets" | "clients" | "line"> {
+  /** Operations a second of the naive statement, right before and after. */
+  readonly naive: Figure;
+  /** Operations a second. */
+  readonly rate: Figure;
+  /** The rate divided by that of the naive statement. */
+  readonly ratio: Figure;
+  readonly latency: Latencies;
+}
 
 const WORKLOADS: readonly Workload[] = [...singles, ...batches, ...clients, ...comparators];
 
@@ -19,7 +38,7 @@ interface Measured {
 }
 
 /** The workloads that a bench measures. */
-export function workloadsOf({ parts, quick }: Pick<Bench, "parts" | "quick">): Workload[] {
+function workloadsOf({ parts, quick }: Pick<Bench, "parts" | "quick">): Workload[] {
   const asked: readonly string[] = parts;
   return WORKLOADS.filter(({ family, isGoal }) => asked.includes(family) && (isGoal || !quick));
 }
@@ -32,7 +51,7 @@ export function throughputSteps(bench: Pick<Bench, "parts" | "quick" | "rounds">
 
 /**
  * Measures each workload between two measurements of the naive statement over the same wallets
- * (A B A C A …), and all of that in rounds: what the machine does in a minute, it does to both.
+ * (A B A C A …), in rounds: when the machine is slower for a minute, it is slower for both.
  */
 export async function measureThroughput(bench: Bench): Promise<WorkloadResult[]> {
   const all = workloadsOf(bench);
@@ -80,10 +99,10 @@ function groupsOf(
 /** The operations of a workload's clients, each with what it remembers. */
 export function operationsOf(bench: Bench, workload: Workload, of = databaseOf): Operation[] {
   const { nextCall, random, wallets: spread, zipfWallets: zipf } = bench;
-  const field = { database: of(bench, workload.family), nextCall };
-  const pick = pickerOf(workload.wallets, { spread, zipf }, random);
+  const ground = { database: of(bench, workload.family), nextCall };
+  const pick = createPicker(workload.wallets, { spread, zipf }, random);
   return Array.from({ length: workload.clients }, (_, client) =>
-    workload.create(field, pick, client),
+    workload.create(ground, pick, client),
   );
 }
 
@@ -120,11 +139,4 @@ function summarize(
     ratio: figureOf(measured.map(({ naive: rate, sample }) => sample.rate / rate)),
     latency: latenciesOf(measured.map(({ sample }) => sample)),
   };
-}
-
-/** The spread of each percentile over repetitions. */
-export function latenciesOf(samples: readonly Sample[]): Latencies {
-  const of = (percentile: keyof Latencies) =>
-    figureOf(samples.map(({ latency }) => latency[percentile]));
-  return { p50: of("p50"), p95: of("p95"), p99: of("p99") };
 }

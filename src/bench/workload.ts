@@ -1,28 +1,116 @@
-import type { NextCall } from "./calls.ts";
+import { costOf, longestAnswer, type Price, type Random, type TracedCall } from "../trace/index.ts";
 import type { Operation } from "./measure.ts";
 import type { BenchDatabase } from "./server.ts";
-import type { Distribution, PickWallet } from "./wallets.ts";
-
-/** What the operations of a workload are made of. */
-export interface Field {
-  readonly database: BenchDatabase;
-  readonly nextCall: NextCall;
-}
 
 /** Something to measure beside the naive statement. */
 export interface Workload {
   readonly name: string;
   readonly family: Family;
   readonly wallets: Distribution;
-  /** How many do it at once. */
+  /** How many clients run it at once. */
   readonly clients: number;
-  /** Whether a goal hangs on it, so that a quick run measures it, too. */
+  /** Whether a goal depends on it, so that a quick run measures it, too. */
   readonly isGoal?: true;
-  /** The line of the picture that it is a point of. */
+  /** The line of docs/throughput.svg that it is a point of. */
   readonly line?: string;
   /** Makes the operation of one of its clients, counted from 0. */
-  readonly create: (field: Field, pick: PickWallet, client: number) => Operation;
+  readonly create: (on: Ground, pick: PickWallet, client: number) => Operation;
 }
 
 /** Workloads of one kind. */
 export type Family = "single" | "batch" | "client" | "comparators";
+
+/** What the operations of a workload run on. */
+export interface Ground {
+  readonly database: BenchDatabase;
+  readonly nextCall: NextCall;
+}
+
+/** A call of a model: what is reserved for it, and what it costs in the end. */
+export interface Call {
+  readonly hold: bigint;
+  readonly cost: bigint;
+}
+
+/** Gives the next call, in the order of arrival; after the last comes the first again. */
+export type NextCall = () => Call;
+
+/** What the calls of a trace reserve and cost, in nano-dollars and in their order. */
+export function callsOf(trace: readonly TracedCall[], price: Price): Call[] {
+  const longest = longestAnswer(trace);
+  return trace.map(({ inputTokens, outputTokens }) => ({
+    // The caller does not know the length of the answer, and reserves for the longest.
+    hold: costOf(price, inputTokens, longest),
+    cost: costOf(price, inputTokens, outputTokens),
+  }));
+}
+
+/** Repeats calls in their order. */
+export function cycle(calls: readonly Call[]): NextCall {
+  let next = 0;
+  return () => {
+    const call = calls[next];
+    if (!call) throw new Error("there are no calls to make");
+    next = (next + 1) % calls.length;
+    return call;
+  };
+}
+
+let keys = 0;
+
+/** An idempotency key of the usual length that was not used before in this program. */
+export function nextKey(): string {
+  keys += 1;
+  return `call-${keys}`;
+}
+
+/** How commands are distributed over wallets. */
+export type Distribution = "hot" | "spread" | "zipf";
+
+/** Gives the id of the wallet of the next call. */
+export type PickWallet = () => string;
+
+/** The wallet that all calls go to in the distribution `hot`. */
+export const HOT = "hot";
+
+/** The id of one of many wallets, counted from 0. */
+export function walletId(index: number): string {
+  return `wallet-${index}`;
+}
+
+/** Makes the picker of a distribution, given how many wallets there are. */
+export function createPicker(
+  distribution: Distribution,
+  counts: { readonly spread: number; readonly zipf: number },
+  random: Random,
+): PickWallet {
+  if (distribution === "hot") return () => HOT;
+  if (distribution === "spread") return () => walletId(random.integer(0, counts.spread - 1));
+  const draw = createZipf(counts.zipf, random);
+  return () => walletId(draw());
+}
+
+/**
+ * Zipf's law with exponent 1: draws 0, 1, 2 … `count` - 1, the n-th with a probability in
+ * proportion to 1 / n. Of 100,000 wallets the first gets 8 % of all calls.
+ */
+function createZipf(count: number, random: Random): () => number {
+  const sums = new Float64Array(count);
+  let total = 0;
+  for (let rank = 1; rank <= count; rank += 1) {
+    total += 1 / rank;
+    sums[rank - 1] = total;
+  }
+  return () => firstAbove(sums, random.uniform() * total);
+}
+
+function firstAbove(ascending: Float64Array, value: number): number {
+  let low = 0;
+  let high = ascending.length - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? 0) > value) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

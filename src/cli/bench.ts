@@ -1,11 +1,16 @@
-import { Command, InvalidArgumentError, Option } from "commander";
-import { type BenchOptions, PARTS, type Part } from "../bench/bench.ts";
-import { type Call, callsOf } from "../bench/calls.ts";
-import { runBench } from "../bench/run.ts";
-import { EXIT, printJson, wholeNumber } from "../terminal/index.ts";
+import { Command, Option } from "commander";
+import {
+  type BenchOptions,
+  type Call,
+  callsOf,
+  createBenchProgress,
+  PARTS,
+  type Part,
+  printBench,
+  runBench,
+} from "../bench/index.ts";
+import { decimalNumber, EXIT, exitOnInterrupt, printJson, wholeNumber } from "../terminal/index.ts";
 import { createRandom, generateTrace, loadTrace, parsePrice } from "../trace/index.ts";
-import { printBench } from "./bench-print.ts";
-import { createBenchProgress } from "./bench-progress.ts";
 
 interface Options {
   readonly quick?: true;
@@ -29,7 +34,7 @@ export function benchCommand(): Command {
       "repetitions of each measurement (default: 3; 2 if quick)",
       wholeNumber(1, 100),
     )
-    .option("--seconds <n>", "of each of them (default: 1; 0.4 if quick)", seconds)
+    .option("--seconds <n>", "of each of them (default: 1; 0.4 if quick)", decimalNumber(0.1, 600))
     .option("--wallets <n>", "that calls are spread over", wholeNumber(1, 100_000), 10_000)
     .option(
       "--reservations <n>",
@@ -39,7 +44,7 @@ export function benchCommand(): Command {
     .option(
       "--growth <millions>",
       "events in the largest ledger, up to 1,000 (default: 10; 0.1 if quick)",
-      millions,
+      decimalNumber(0.01, 1000),
     )
     .option("--trace <file>", "CSV of calls to use: TIMESTAMP,ContextTokens,GeneratedTokens")
     .option("--json", "print the result as JSON")
@@ -48,10 +53,11 @@ export function benchCommand(): Command {
 }
 
 const HELP = `
-Runs on a PostgreSQL of its own with fsync on, which is gone afterwards. Client and server share
-the machine, and nothing else should. An operation is one command. The naive statement takes an amount off a balance if it
-is there and logs that, by 8 clients; each workload is measured between two measurements of it
-over the same wallets. Figures are medians of the rounds, with the least and the most.
+Runs on a PostgreSQL of its own with fsync on, which is removed afterwards. Client and server
+share the machine, and nothing else should run on it. An operation is one command. The naive
+statement takes an amount off a balance if it is there and logs that, by 8 clients; each workload
+is measured between two measurements of it over the same wallets. Figures are medians of the
+rounds, with the least and the most.
 
 Ledgers of 1 million, 10 million and --growth million events are compared, as far as that goes: a
 million takes 0.3 GB in the temporary directory and 8 s to load. The calls of --trace are taken in
@@ -67,13 +73,9 @@ Examples:
   baseledger bench --trace calls.csv`;
 
 async function benchmark(options: Options): Promise<void> {
-  const progress = createBenchProgress(process.stderr);
-  const interrupt = (): void => {
-    progress.stop();
-    // The server goes with us: its watchdog sees to that.
-    process.exit(INTERRUPTED);
-  };
-  process.once("SIGINT", interrupt);
+  const progress = await createBenchProgress(process.stderr);
+  // The watchdog of the server stops it when this program exits.
+  const ignoreInterrupt = exitOnInterrupt(progress.stop);
   try {
     const calls = await callsToMake(options.trace);
     const result = await runBench({ ...sizesOf(options), calls, progress });
@@ -83,13 +85,11 @@ async function benchmark(options: Options): Promise<void> {
     process.exitCode = result.discrepancies === 0 ? EXIT.fine : EXIT.refused;
   } finally {
     progress.stop();
-    process.off("SIGINT", interrupt);
+    ignoreInterrupt();
   }
 }
 
-// What shells report of a program that Ctrl-C has ended.
-const INTERRUPTED = 130;
-// As `demo` and `simulate` assume, too.
+// As `demo` and `simulate` assume.
 const PRICE = { input: parsePrice("2.50"), output: parsePrice("10.00") };
 const GENERATED = { calls: 5_000, seed: 1 };
 const MILLION = 1_000_000;
@@ -122,20 +122,4 @@ function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {
 
 function stepsTo(largest: number): number[] {
   return [...[MILLION, 10 * MILLION].filter((size) => size < largest), largest];
-}
-
-function seconds(text: string): number {
-  return decimal(text, 0.1, 600);
-}
-
-function millions(text: string): number {
-  return decimal(text, 0.01, 1000);
-}
-
-function decimal(text: string, least: number, most: number): number {
-  const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= least && value <= most)) {
-    throw new InvalidArgumentError(`It is not a number from ${least} to ${most}.`);
-  }
-  return value;
 }

@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
 import {
   BlockedError,
+  formatBlocker,
+  formatDifference,
+  formatDuration,
   migrate,
-  sayBlocker,
-  sayDifference,
-  sayDuration,
   type Waiting,
 } from "../migrate/index.ts";
 import { printError, printLine, wholeNumber } from "../terminal/index.ts";
@@ -46,8 +46,8 @@ async function runMigrate(options: Options): Promise<void> {
       waitFor: options.wait * 1000,
       signal: interrupt.signal,
       onWait: waitReporter(),
-      onMended: (mended) => {
-        for (const difference of mended) printError(`mended: ${sayDifference(difference)}`);
+      onRepaired: (repaired) => {
+        for (const difference of repaired) printError(`mended: ${formatDifference(difference)}`);
       },
     });
     for (const name of applied) {
@@ -72,7 +72,7 @@ function waitReporter(): (waiting: Waiting) => void {
     if (pids === printed && waited < next) return;
     printed = pids;
     next = waited + REMIND_MS;
-    const who = blockers.map(sayBlocker).join(", ") || "a lock that somebody holds";
-    printError(`waiting for ${who}; ${sayDuration(waited / 1000)} so far`);
+    const who = blockers.map(formatBlocker).join(", ") || "a lock that somebody holds";
+    printError(`waiting for ${who}; ${formatDuration(waited / 1000)} so far`);
   };
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { isAlive } from "../embedded/index.ts";
+import { isProcessRunning } from "../embedded/index.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -31,7 +31,7 @@ function untilNpmEnds(signal: AbortSignal, end: () => void): void {
   if (!process.env.npm_command) return;
   const parents = [process.ppid, ...npmBehindShell(process.ppid)];
   const timer = setInterval(() => {
-    if (process.ppid !== parents[0] || !parents.every(isAlive)) end();
+    if (process.ppid !== parents[0] || !parents.every(isProcessRunning)) end();
   }, CHECK_EVERY_MS);
   timer.unref();
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });

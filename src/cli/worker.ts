@@ -106,7 +106,7 @@ async function serve(
     onnotice: () => undefined,
     connection: { application_name: "baseledger worker health" },
   });
-  const monitor = createMonitor({
+  const monitor = await createMonitor({
     sweepStatus: () => sweepStatus(sql),
     walletsAhead: () => walletsAhead(sql),
     eventsWritten: () => eventsWritten(sql),

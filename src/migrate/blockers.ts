@@ -1,28 +1,28 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type postgres from "postgres";
 
-/** Who holds a lock that a migration needs, as far as the server shows it to the login. */
+/** A session that holds a lock which a migration needs, as far as the server shows it to the login. */
 export interface Blocker {
-  /** Process id of the session; null of a prepared transaction, which has none. */
+  /** Process id of the session; null for a prepared transaction, which has none. */
   readonly pid: number | null;
   /** Its `application_name`, or the name of the prepared transaction. */
   readonly application: string;
   readonly login: string | null;
-  /** What it does, e.g. `active`, `idle in transaction`; null where the server does not show it. */
+  /** Its state, e.g. `active`, `idle in transaction`; null where the server does not show it. */
   readonly state: string | null;
   /** How long its transaction has been open, in seconds; null where the server does not show it. */
   readonly transactionAge: number | null;
 }
 
-/** Watches who blocks a session. */
+/** Watches what blocks a session. */
 export interface Watch {
-  /** Ends it, and gives those who were seen last. */
+  /** Ends the watching, and returns the blockers seen last. */
   stop(): Promise<readonly Blocker[]>;
 }
 
 const EVERY_MS = 100;
 
-// Also those who block the blockers: an ALTER that waits itself is ended by what it waits for.
+// Also what blocks the blockers: an ALTER that waits itself ends when what it waits for ends.
 const BLOCKERS = `
   with recursive blocker (pid) as (
     select pg_catalog.unnest(pg_catalog.pg_blocking_pids($1))
@@ -43,8 +43,8 @@ const BLOCKERS = `
   order by age desc nulls last`;
 
 /**
- * Watches who blocks the session `pid`, from another connection. When `signal` is aborted, it cancels
- * what that session does, again and again: a cancellation between two statements is lost.
+ * Watches what blocks the session `pid`, from another connection. When `signal` is aborted, it
+ * cancels that session's statements repeatedly: a cancellation between two statements is lost.
  */
 export function watchBlockers(beside: postgres.Sql, pid: number, signal?: AbortSignal): Watch {
   const stopped = new AbortController();
@@ -60,7 +60,7 @@ export function watchBlockers(beside: postgres.Sql, pid: number, signal?: AbortS
       }
     }
   };
-  // Without a second connection the migration goes on, and names nobody.
+  // Without a second connection the migration goes on, and names no blockers.
   const done = watch().catch(() => undefined);
   return {
     async stop() {
@@ -71,21 +71,21 @@ export function watchBlockers(beside: postgres.Sql, pid: number, signal?: AbortS
   };
 }
 
-/** What a person needs to find a blocker, and to judge whether it may be ended. */
-export function sayBlocker(blocker: Blocker): string {
+/** Describes a blocker: what a person needs to find it, and to decide whether to end it. */
+export function formatBlocker(blocker: Blocker): string {
   const { pid, application, login, state, transactionAge: age } = blocker;
   const facts = [
     ...(pid !== null && application ? [application] : []),
     ...(login === null ? ["a process of the server"] : [`login ${login}`]),
     ...(state === null || pid === null ? [] : [state]),
-    ...(age === null ? [] : [`transaction open for ${sayDuration(age)}`]),
+    ...(age === null ? [] : [`transaction open for ${formatDuration(age)}`]),
   ];
   const who = pid === null ? `prepared transaction ${application}` : `pid ${pid}`;
   return `${who} (${facts.join(", ")})`;
 }
 
-/** Whole seconds, or minutes. */
-export function sayDuration(seconds: number): string {
+/** Formats seconds, from two minutes on as minutes. */
+export function formatDuration(seconds: number): string {
   return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 

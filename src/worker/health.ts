@@ -1,44 +1,44 @@
 import type { SweepStatus } from "../generated/index.ts";
 import type { Swept } from "./sweep.ts";
 
-/** What keeps a worker from its work, and when that was. */
+/** What kept a worker from sweeping, and when. */
 export interface Trouble {
   readonly at: Date;
   readonly reason: string;
 }
 
-/** What is known of a worker, and of the sweep that it shares with others. */
+/** The state of a worker, and of the sweep that it shares with others. */
 export interface Condition {
-  /** It has started, and was not asked to end. */
+  /** Whether it has started, and was not asked to stop. */
   readonly running: boolean;
   /** Null if the database does not answer. */
   readonly status: SweepStatus | null;
-  /** Sweeps of this worker that have failed since the last one that worked. */
+  /** Sweeps of this worker that failed since the last one that succeeded. */
   readonly failures: number;
   readonly trouble: Trouble | null;
 }
 
-/** Whether the sweep goes on, for `/health/ready`. */
+/** The answer of `/health/ready`. */
 export interface Health {
   readonly status: "ready" | "not ready";
   /** Why it is not ready. */
   readonly reasons?: readonly string[];
   readonly sweep_lag_seconds: number | null;
-  /** When a sweep of any worker last worked. */
+  /** When a sweep of any worker last succeeded. */
   readonly last_sweep: Date | null;
-  /** The last thing that went wrong; it may be over. */
+  /** The last failure; it may be over. */
   readonly last_failure: Trouble | null;
 }
 
-/** How long no sweep may have worked, and a deadline may have passed, before it is not ready. */
+/** The longest time without a sweep, and since a deadline that is not swept, before it is not ready. */
 const PATIENCE_SECONDS = 30;
-/** One failure is made good by the next sweep, within a second or two. */
+/** A single failure is repaired by the next sweep, within a second or two. */
 const FAILURES_IN_A_ROW = 3;
 
-/** Judges whether due reservations are swept. */
+/** Decides whether due reservations are being swept. */
 export function judge(condition: Condition): Health {
   const { status, trouble } = condition;
-  const reasons = reasonsAgainst(condition);
+  const reasons = findReasons(condition);
   return {
     status: reasons.length === 0 ? "ready" : "not ready",
     ...(reasons.length > 0 ? { reasons } : {}),
@@ -48,15 +48,15 @@ export function judge(condition: Condition): Health {
   };
 }
 
-function reasonsAgainst({ running, status, failures, trouble }: Condition): string[] {
+function findReasons({ running, status, failures, trouble }: Condition): string[] {
   if (!running) return ["the worker is starting or ending"];
   if (!status) return ["the database does not answer"];
   const reasons: string[] = [];
   const { asOf, lastSweep } = status;
   const idle = lastSweep && secondsBetween(lastSweep, asOf);
-  // Another worker may do the sweeping meanwhile.
-  const madeGood = lastSweep !== null && trouble !== null && lastSweep > trouble.at;
-  if (failures >= FAILURES_IN_A_ROW && !madeGood) {
+  // Another worker may have swept meanwhile.
+  const isOver = lastSweep !== null && trouble !== null && lastSweep > trouble.at;
+  if (failures >= FAILURES_IN_A_ROW && !isOver) {
     reasons.push(`the last ${failures} sweeps have failed`);
   }
   if (idle === null) reasons.push("no sweep has worked yet");
@@ -68,7 +68,7 @@ function reasonsAgainst({ running, status, failures, trouble }: Condition): stri
   return reasons;
 }
 
-/** How long the earliest deadline has passed, in seconds; 0 if none is due. */
+/** The seconds since the earliest deadline that has passed; 0 if none has. */
 export function lagOf({ asOf, nextDue }: SweepStatus): number {
   return nextDue === null ? 0 : Math.max(0, secondsBetween(nextDue, asOf));
 }
@@ -77,18 +77,18 @@ function secondsBetween(from: Date, to: Date): number {
   return (to.getTime() - from.getTime()) / 1000;
 }
 
-/** Remembers how a worker fares. */
+/** Records the sweeps and failures of a worker. */
 export interface HealthRecord {
   /** For `onSweep` of the worker. */
   noteSweep(swept: Swept): void;
   /** For `onTrouble` of the worker. */
   noteTrouble(trouble: Trouble): void;
   noteRunning(running: boolean): void;
-  /** With what the database says. */
+  /** The recorded state, together with what the database has answered. */
   condition(status: SweepStatus | null): Condition;
 }
 
-/** Starts to remember. */
+/** Creates an empty record. */
 export function createHealthRecord(): HealthRecord {
   let running = false;
   let failures = 0;

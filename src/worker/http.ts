@@ -3,18 +3,18 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Health } from "./health.ts";
 
-/** What is served, and where. */
+/** What to serve, and where. */
 export interface HealthOptions {
   readonly host: string;
-  /** 0 for one that is free. */
+  /** 0 for a free one. */
   readonly port: number;
-  /** Whether the worker does its work just now; for as long as it can be asked, it is alive. */
+  /** Whether the worker is ready. It is live as long as it answers. */
   health(): Promise<Health>;
   /** The metrics, in a format that Prometheus reads. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-/** A small HTTP server for those who look after the worker. */
+/** The HTTP server that monitoring asks. */
 export interface HealthServer {
   readonly port: number;
   stop(): Promise<void>;

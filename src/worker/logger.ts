@@ -1,26 +1,26 @@
 import { Logger } from "graphile-worker";
 
-/** Where a worker tells what happens to it; `console` will do. */
+/** Receives what a worker logs, e.g. `console`. */
 export interface WorkerLogger {
   info(message: string): void;
   warn(message: string): void;
 }
 
-/** Tells nobody. */
+/** Logs nothing. */
 export const silence: WorkerLogger = { info: () => undefined, warn: () => undefined };
 
-const NOTEWORTHY: readonly string[] = ["error", "warning"];
+const LEVELS: readonly string[] = ["error", "warning"];
 
-/** What graphile-worker has to say of trouble; it also tells each job, ten times a second. */
+/** Passes on what graphile-worker warns of; it also logs each job, which may be ten times a second. */
 export function graphileLogger(logger: WorkerLogger): Logger {
   return new Logger(() => (level, message) => {
-    if (NOTEWORTHY.includes(level)) {
+    if (LEVELS.includes(level)) {
       logger.warn(firstLine(message));
     }
   });
 }
 
-/** An error in one line. */
+/** The message of an error, in one line. */
 export function messageOf(error: unknown): string {
   return firstLine(error instanceof Error ? error.message || error.name : String(error));
 }

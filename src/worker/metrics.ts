@@ -1,29 +1,29 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { DatabaseStatus } from "./database-status.ts";
 import { type Condition, judge, lagOf } from "./health.ts";
-import type { Answer } from "./question.ts";
 import type { Swept } from "./sweep.ts";
 
-/** What a worker tells Prometheus. */
+/** The metrics of a worker, for Prometheus. */
 export interface Metrics {
   readonly contentType: string;
   noteSweep(swept: Swept): void;
-  /** With what the database has answered just now. */
-  render(condition: Condition, answer: Answer | null): Promise<string>;
+  /** Formats them, with the current state and what the database has just answered. */
+  render(condition: Condition, database: DatabaseStatus | null): Promise<string>;
 }
 
-/** Makes the metrics of one worker. */
+/** Creates the metrics of one worker. */
 export function createMetrics(): Metrics {
   const register = new Registry();
   collectDefaultMetrics({ register });
   const ofSweeps = createSweepMetrics(register);
-  const noteHealth = createHealthMetrics(register);
-  const noteAnswer = createDatabaseMetrics(register);
+  const setHealth = createHealthMetrics(register);
+  const setDatabase = createDatabaseMetrics(register);
   return {
     contentType: register.contentType,
     noteSweep: ofSweeps.note,
-    render: async (condition, answer) => {
-      noteHealth(condition);
-      noteAnswer(answer);
+    render: async (condition, database) => {
+      setHealth(condition);
+      setDatabase(database);
       return register.metrics();
     },
   };
@@ -54,7 +54,7 @@ function createSweepMetrics(register: Registry): { note(swept: Swept): void } {
   });
   const seconds = new Histogram({
     name: "baseledger_sweep_duration_seconds",
-    help: "How long a sweep took.",
+    help: "The duration of a sweep.",
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
     registers,
   });
@@ -81,7 +81,7 @@ function createHealthMetrics(register: Registry): (condition: Condition) => void
   });
   const failing = new Gauge({
     name: "baseledger_sweep_failures_in_a_row",
-    help: "Sweeps of this worker that have failed since the last one that worked.",
+    help: "Sweeps of this worker that failed since the last one that succeeded.",
     registers,
   });
   return (condition) => {
@@ -90,7 +90,7 @@ function createHealthMetrics(register: Registry): (condition: Condition) => void
   };
 }
 
-function createDatabaseMetrics(register: Registry): (answer: Answer | null) => void {
+function createDatabaseMetrics(register: Registry): (database: DatabaseStatus | null) => void {
   const registers = [register];
   const up = new Gauge({
     name: "baseledger_database_up",
@@ -100,8 +100,8 @@ function createDatabaseMetrics(register: Registry): (answer: Answer | null) => v
   const lag = new Gauge({
     name: "baseledger_sweep_lag_seconds",
     help:
-      "How long the earliest deadline of all open reservations has passed: 0 if none is due, " +
-      "NaN if not known. Funds count as returned at the deadline all the same.",
+      "The time since the earliest deadline of all open reservations: 0 if none is due, NaN if " +
+      "not known. Funds count as returned at the deadline in any case.",
     registers,
   });
   const last = new Gauge({
@@ -112,22 +112,22 @@ function createDatabaseMetrics(register: Registry): (answer: Answer | null) => v
   const ahead = new Gauge({
     name: "baseledger_wallets_ahead",
     help:
-      "Wallets whose last event lies ahead of the server's clock, as it was wrong for a while; " +
-      "counted once a minute, NaN if not known.",
+      "Wallets whose last event is dated ahead of the server's clock, because that was wrong for " +
+      "a while; counted once a minute, NaN if not known.",
     registers,
   });
   const events = new Gauge({
     name: "baseledger_events",
     help:
       "Events written to the journal by all sessions, by PostgreSQL's statistics: counts up, and " +
-      "starts anew when they are reset; NaN if not known.",
+      "starts again at 0 when they are reset; NaN if not known.",
     registers,
   });
-  return (answer) => {
-    up.set(answer === null ? 0 : 1);
-    lag.set(answer === null ? Number.NaN : lagOf(answer.status));
-    last.set((answer?.status.lastSweep?.getTime() ?? Number.NaN) / 1000);
-    ahead.set(answer?.walletsAhead ?? Number.NaN);
-    events.set(answer?.events ?? Number.NaN);
+  return (database) => {
+    up.set(database === null ? 0 : 1);
+    lag.set(database === null ? Number.NaN : lagOf(database.sweep));
+    last.set((database?.sweep.lastSweep?.getTime() ?? Number.NaN) / 1000);
+    ahead.set(database?.walletsAhead ?? Number.NaN);
+    events.set(database?.events ?? Number.NaN);
   };
 }

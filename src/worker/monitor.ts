@@ -1,29 +1,30 @@
+import { createStatusReader, type StatusSources } from "./database-status.ts";
 import { createHealthRecord, type Health, judge, type Trouble } from "./health.ts";
 import { messageOf } from "./logger.ts";
-import { createMetrics } from "./metrics.ts";
-import { createQuestion, type Sources } from "./question.ts";
 import type { Swept } from "./sweep.ts";
 
-/** Watches a worker for those who look after it. */
+/** The health and the metrics of a worker. */
 export interface Monitor {
   readonly contentType: string;
   /** For `onSweep` of the worker. */
   noteSweep(swept: Swept): void;
   /** For `onTrouble` of the worker. */
   noteTrouble(trouble: Trouble): void;
-  /** Whether it has started, and was not asked to end. */
+  /** Whether it has started, and was not asked to stop. */
   noteRunning(running: boolean): void;
   /** For `/health/ready`. */
   health(): Promise<Health>;
-  /** The metrics. */
+  /** The metrics, as text of {@link Monitor.contentType}. */
   render(): Promise<string>;
 }
 
-/** Makes the monitor of one worker. */
-export function createMonitor(sources: Sources): Monitor {
+/** Creates the monitor of one worker. */
+export async function createMonitor(sources: StatusSources): Promise<Monitor> {
+  // Loaded only here: whoever only starts a worker needs no library for metrics.
+  const { createMetrics } = await import("./metrics.ts");
   const record = createHealthRecord();
   const metrics = createMetrics();
-  const ask = createQuestion(sources, (error) =>
+  const readStatus = createStatusReader(sources, (error) =>
     record.noteTrouble({ at: new Date(), reason: messageOf(error) }),
   );
   return {
@@ -34,10 +35,10 @@ export function createMonitor(sources: Sources): Monitor {
     },
     noteTrouble: record.noteTrouble,
     noteRunning: record.noteRunning,
-    health: async () => judge(record.condition((await ask())?.status ?? null)),
+    health: async () => judge(record.condition((await readStatus())?.sweep ?? null)),
     render: async () => {
-      const answer = await ask();
-      return metrics.render(record.condition(answer?.status ?? null), answer);
+      const status = await readStatus();
+      return metrics.render(record.condition(status?.sweep ?? null), status);
     },
   };
 }

@@ -4,18 +4,18 @@ import { messageOf, type WorkerLogger } from "./logger.ts";
 const CONNECTIONS = 3;
 
 /**
- * Connections for graphile-worker. A pool of its own making stops listening for errors before it
- * closes its connections (0.18.0): one that the server ends just then would end the process. This
- * one listens for as long as there is anything to be heard.
+ * Connections for graphile-worker. A pool that graphile-worker creates stops handling errors before
+ * it closes its connections (0.18.0): one that the server ends just then would end the process. This
+ * one always handles them.
  *
- * It also takes a connection back twice: graphile-worker gives that of its LISTEN back when the
- * runner ends, and once more when it breaks before the LISTEN is answered (0.18.0); pg would throw
- * where nobody catches it.
+ * It also allows a connection to be released twice: graphile-worker releases that of its LISTEN when
+ * the runner ends, and again when it breaks before the LISTEN is answered (0.18.0); pg would throw,
+ * and nothing would catch that.
  */
 export function createPool(url: string, logger: WorkerLogger): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS });
   pool.on("error", (error) => logger.warn(`a connection was lost: ${messageOf(error)}`));
-  // Whoever has it in use hears of it by what it asked for.
+  // The query that is under way on it reports the error.
   pool.on("connect", (client) => client.on("error", () => undefined));
   const connect = pool.connect.bind(pool);
   const connectOnce = (given: Connected) =>

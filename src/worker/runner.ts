@@ -1,68 +1,68 @@
 import { EventEmitter } from "node:events";
 import {
+  type RunnerOptions as GraphileOptions,
   makeWorkerUtils,
   type Runner,
-  type RunnerOptions,
   run,
   type SharedOptions,
   type Task,
   type WorkerEvents,
 } from "graphile-worker";
 import type { Pool } from "pg";
+import { requireDirect } from "./detect-pooler.ts";
 import type { Trouble } from "./health.ts";
 import { graphileLogger, messageOf, type WorkerLogger } from "./logger.ts";
 import { createPool } from "./pool.ts";
-import { requireDirect } from "./pooler.ts";
 import { LONGEST_WAIT_MS, SWEEP, SWEEP_KEY } from "./sweep.ts";
 
-/** A runner of graphile-worker, and the means to clear up behind it. */
+/** A runner of graphile-worker. */
 export interface Running {
   readonly runner: Runner;
-  /** Frees the jobs it still holds, after it has ended in whatever way. */
-  tidy(): Promise<void>;
+  /** Unlocks the jobs it still holds, after it has ended in any way. */
+  unlock(): Promise<void>;
 }
 
 /** What {@link startRunner} needs. */
-export interface RunnerNeeds {
+export interface RunnerOptions {
   readonly url: string;
   readonly schema: string;
   readonly task: Task;
   readonly logger: WorkerLogger;
   /**
-   * What jobs are locked by, of all runners there were: one that gave up may lock a job with its
-   * last breath. The new one is added.
+   * The ids that jobs are locked by, of all runners so far: one that gave up may still lock a job
+   * while stopping. The new one is added.
    */
   readonly pools: string[];
-  /** Told of what keeps it from finding jobs. */
+  /** Called when something keeps it from finding jobs. */
   readonly onTrouble: (trouble: Trouble) => void;
 }
 
 const POLL_MS = 100;
-const REMIND_EVERY_MS = 2 * LONGEST_WAIT_MS;
-const DEAF_FOR_MS = 3_000;
+const IDLE_FOR_MS = 2 * LONGEST_WAIT_MS;
+const FAILING_FOR_MS = 3_000;
 
-/** Installs graphile-worker's tables if need be, and starts a runner with the sweep put on. */
-export async function startRunner(needs: RunnerNeeds): Promise<Running> {
-  const { url, logger, pools, onTrouble } = needs;
+/** Installs graphile-worker's tables where they are missing, and starts a runner with a sweep queued. */
+export async function startRunner(options: RunnerOptions): Promise<Running> {
+  const { url, logger, pools, onTrouble } = options;
   await requireDirect(url, logger);
-  await tidy(needs, []);
+  await unlockJobs(options, []);
   const pgPool = createPool(url, logger);
   const close = () => void pgPool.end();
-  const running = run(runnerOptions(needs, pgPool));
+  const running = run(graphileOptions(options, pgPool));
   running.then(({ promise }) => promise).then(close, close);
   const runner = await running;
-  keepSweepOn(runner, logger);
-  endWhenDeaf(runner, onTrouble);
-  return { runner, tidy: () => tidy(needs, pools) };
+  keepSweepQueued(runner, logger);
+  stopWhenFailing(runner, onTrouble);
+  return { runner, unlock: () => unlockJobs(options, pools) };
 }
 
-function runnerOptions(needs: RunnerNeeds, pgPool: Pool): RunnerOptions {
+function graphileOptions(options: RunnerOptions, pgPool: Pool): GraphileOptions {
   const events: WorkerEvents = new EventEmitter();
-  events.on("pool:create", ({ workerPool }) => needs.pools.push(workerPool.id));
+  events.on("pool:create", ({ workerPool }) => options.pools.push(workerPool.id));
   return {
-    ...sharedOptions(needs, pgPool),
+    ...sharedOptions(options, pgPool),
     events,
-    taskList: { [SWEEP]: needs.task },
+    taskList: { [SWEEP]: options.task },
     concurrency: 1,
     pollInterval: POLL_MS,
     noHandleSignals: true,
@@ -71,63 +71,63 @@ function runnerOptions(needs: RunnerNeeds, pgPool: Pool): RunnerOptions {
   };
 }
 
-function sharedOptions({ schema, logger }: RunnerNeeds, pgPool: Pool): SharedOptions {
+function sharedOptions({ schema, logger }: RunnerOptions, pgPool: Pool): SharedOptions {
   return { pgPool, schema, logger: graphileLogger(logger) };
 }
 
 /**
- * Puts the sweep on now, and again whenever this worker has not swept for a while: another one
- * does then, or has died with the job locked, or the database has lost it, or it was put on while
- * the clock was ahead. The key keeps it single.
+ * Queues the sweep now, and again whenever this worker has not swept for a while: either another
+ * one sweeps, or it died with the job locked, or the job was lost, or was queued while the clock was
+ * ahead. Because of its key there is never more than one.
  */
-function keepSweepOn(runner: Runner, logger: WorkerLogger): void {
+function keepSweepQueued(runner: Runner, logger: WorkerLogger): void {
   let idleSince = performance.now();
   runner.events.on("job:start", () => {
     idleSince = performance.now();
   });
-  const reminder = setInterval(() => {
-    if (performance.now() - idleSince > REMIND_EVERY_MS) {
-      void putSweepOn(runner, logger);
+  const timer = setInterval(() => {
+    if (performance.now() - idleSince > IDLE_FOR_MS) {
+      void queueSweep(runner, logger);
     }
-  }, REMIND_EVERY_MS);
-  runner.events.once("stop", () => clearInterval(reminder));
-  void putSweepOn(runner, logger);
+  }, IDLE_FOR_MS);
+  runner.events.once("stop", () => clearInterval(timer));
+  void queueSweep(runner, logger);
 }
 
 /**
- * Ends a runner that cannot get a job for a while, so that another takes over: one whose first
- * look for jobs fails, because the database goes away just then, never finds any (0.18.0).
+ * Stops a runner that cannot look for jobs for a while, so that another takes over: one whose first
+ * look fails, because the database goes away just then, never finds any (0.18.0).
  */
-function endWhenDeaf(runner: Runner, onTrouble: RunnerNeeds["onTrouble"]): void {
-  let deafSince: number | undefined;
-  const heard = (): void => {
-    deafSince = undefined;
+function stopWhenFailing(runner: Runner, onTrouble: RunnerOptions["onTrouble"]): void {
+  let failingSince: number | undefined;
+  const looked = (): void => {
+    failingSince = undefined;
   };
-  runner.events.on("job:start", heard);
-  runner.events.on("worker:getJob:empty", heard);
+  runner.events.on("job:start", looked);
+  runner.events.on("worker:getJob:empty", looked);
   runner.events.on("worker:getJob:error", ({ error }) => {
     onTrouble({ at: new Date(), reason: messageOf(error) });
-    deafSince ??= performance.now();
-    if (performance.now() - deafSince > DEAF_FOR_MS) {
+    failingSince ??= performance.now();
+    if (performance.now() - failingSince > FAILING_FOR_MS) {
       runner.stop().catch(() => undefined);
     }
   });
 }
 
-async function putSweepOn(runner: Runner, logger: WorkerLogger): Promise<void> {
+async function queueSweep(runner: Runner, logger: WorkerLogger): Promise<void> {
   try {
     await runner.addJob(SWEEP, {}, { jobKey: SWEEP_KEY });
   } catch (error) {
-    logger.warn(`the next sweep could not be put on: ${messageOf(error)}`);
+    logger.warn(`the next sweep could not be queued: ${messageOf(error)}`);
   }
 }
 
-async function tidy(needs: RunnerNeeds, pools: readonly string[]): Promise<void> {
-  const pgPool = createPool(needs.url, needs.logger);
+async function unlockJobs(options: RunnerOptions, pools: readonly string[]): Promise<void> {
+  const pgPool = createPool(options.url, options.logger);
   try {
-    const utils = await makeWorkerUtils(sharedOptions(needs, pgPool));
+    const utils = await makeWorkerUtils(sharedOptions(options, pgPool));
     await utils.forceUnlockWorkers([...pools]);
-    // A job that lost its key to a newer one is of no use any more; no other kind fails for good.
+    // Only a job that lost its key to a newer one fails permanently, and is no longer needed.
     await utils.cleanup({ tasks: ["DELETE_PERMAFAILED_JOBS"] });
     await utils.release();
   } finally {

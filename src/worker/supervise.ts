@@ -3,14 +3,14 @@ import type { Trouble } from "./health.ts";
 import { messageOf, type WorkerLogger } from "./logger.ts";
 import type { Running } from "./runner.ts";
 
-/** How a worker is told to end. */
+/** The signals that stop a worker. */
 export interface Ending {
   readonly asked: AbortController;
-  /** Sent when it was asked in vain. */
+  /** Aborted when it has not stopped in time. */
   readonly forced: AbortController;
 }
 
-/** Whom to tell what happens. */
+/** Who is informed of what happens. */
 export interface Listeners {
   readonly logger: WorkerLogger;
   readonly onTrouble: (trouble: Trouble) => void;
@@ -19,8 +19,8 @@ export interface Listeners {
 const RESTART_AFTER_MS = 500;
 
 /**
- * Waits until a worker has ended as it was asked to. A runner whose database goes away at the
- * wrong moment gives up by itself; then another takes over.
+ * Resolves when a worker has stopped as asked. A runner whose database goes away at the wrong
+ * moment gives up by itself; then another is started.
  */
 export async function keepRunning(
   first: Running,
@@ -33,7 +33,7 @@ export async function keepRunning(
     await untilEnded(running, ending);
     const next = await startAgain(running, start, listeners, ending.asked.signal);
     if (next === undefined) {
-      return running.tidy();
+      return running.unlock();
     }
     running = next;
   }
@@ -59,7 +59,7 @@ function whenAborted(signal: AbortSignal, act: () => Promise<void>): () => void 
   return () => signal.removeEventListener("abort", listener);
 }
 
-// Undefined once the worker is asked to end.
+// Undefined once the worker is asked to stop.
 async function startAgain(
   ended: Running,
   start: () => Promise<Running>,
@@ -69,17 +69,17 @@ async function startAgain(
   if (!stopping.aborted) {
     logger.warn("expiry job interrupted, starting it again");
   }
-  let told = "";
+  let lastReason = "";
   while (!stopping.aborted) {
     try {
-      await ended.tidy();
+      await ended.unlock();
       return await start();
     } catch (error) {
       const reason = messageOf(error);
       onTrouble({ at: new Date(), reason });
-      // A database that is away stays so for many tries.
-      if (reason !== told) logger.warn(`expiry job cannot start: ${reason}`);
-      told = reason;
+      // A database that is down stays so for many tries.
+      if (reason !== lastReason) logger.warn(`expiry job cannot start: ${reason}`);
+      lastReason = reason;
       await delay(RESTART_AFTER_MS, undefined, { signal: stopping }).catch(() => undefined);
     }
   }

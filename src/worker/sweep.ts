@@ -5,19 +5,19 @@ import { expireDue, nextDue } from "../generated/index.ts";
 import type { Trouble } from "./health.ts";
 import { messageOf, type WorkerLogger } from "./logger.ts";
 
-/** The task of graphile-worker that sweeps. */
+/** The name of the graphile-worker task. */
 export const SWEEP = "baseledger_expire_due";
-/** One key for all workers of a database: between them there is one next sweep. */
+/** One key for all workers of a database, so that only one next sweep is queued. */
 export const SWEEP_KEY = SWEEP;
 
-/** The longest that a sweep is put off. */
+/** The longest pause between two sweeps. */
 export const LONGEST_WAIT_MS = 1_000;
-// What is due but locked by a command just now is not asked for again at once.
+// A due reservation that a command has locked is not tried again at once.
 const SHORTEST_WAIT_MS = 20;
 
-/** What a sweep has done. */
+/** The result of a sweep. */
 export interface Swept {
-  /** Reservations that it expired: those that were due. Null if it failed. */
+  /** Reservations that it expired. Null if it failed. */
   readonly expired: number | null;
   readonly seconds: number;
   /** When it ended, by the database's clock. */
@@ -25,7 +25,7 @@ export interface Swept {
 }
 
 /** What {@link sweepTask} needs. */
-export interface SweepNeeds {
+export interface SweepOptions {
   readonly sql: postgres.Sql;
   /** Reservations to sweep in one transaction. */
   readonly batch: number;
@@ -35,21 +35,21 @@ export interface SweepNeeds {
   readonly onTrouble: (trouble: Trouble) => void;
 }
 
-/** Sweeps until nothing is due, then puts itself on again for when something will be. */
-export function sweepTask(needs: SweepNeeds): Task {
-  const sweep = createSweep(needs);
+/** Sweeps until nothing is due, then queues the next sweep for the next deadline. */
+export function sweepTask(options: SweepOptions): Task {
+  const sweep = createSweep(options);
   return async (_payload, { addJob, job }) => {
     const began = performance.now();
-    // The database's clock, which deadlines go by; this machine's may differ.
+    // By the database's clock, which decides on deadlines; this machine's may differ.
     const databaseNow = (): number =>
       (job.locked_at?.getTime() ?? Date.now()) + performance.now() - began;
     const { expired, due } = await sweep((error) => {
       const reason = messageOf(error);
-      needs.logger.warn(`sweep failed, trying again: ${reason}`);
-      needs.onTrouble({ at: new Date(databaseNow()), reason });
+      options.logger.warn(`sweep failed, trying again: ${reason}`);
+      options.onTrouble({ at: new Date(databaseNow()), reason });
     });
     const now = databaseNow();
-    needs.onSweep({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
+    options.onSweep({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
     const wait = due === null ? LONGEST_WAIT_MS : due.getTime() - now;
     const bounded = Math.min(Math.max(wait, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
     await addJob(SWEEP, {}, { jobKey: SWEEP_KEY, runAt: new Date(now + bounded) });
@@ -57,17 +57,17 @@ export function sweepTask(needs: SweepNeeds): Task {
 }
 
 interface Outcome {
-  /** Null if it has failed before it had expired anything. */
+  /** Null if it failed before it expired anything. */
   readonly expired: number | null;
-  /** When there is something to do again; null if that is not known, or nothing is open. */
+  /** The next deadline; null if that is not known, or nothing is open. */
   readonly due: Date | null;
 }
 
 /**
- * Sweeps in batches. One that was undone, by a time-out for instance, is tried with less next time,
- * so that there is progress however short the time is.
+ * Sweeps in batches. After one that was undone, by a time-out for instance, the next is smaller, so
+ * that there is progress however short the time-out is.
  */
-function createSweep({ sql, batch, stopping }: SweepNeeds) {
+function createSweep({ sql, batch, stopping }: SweepOptions) {
   let limit = batch;
   return async (onError: (error: unknown) => void): Promise<Outcome> => {
     let expired = 0;

@@ -1,7 +1,6 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadMigrations, packaged } from "../../src/migrate/files.ts";
-import { migrate } from "../../src/migrate/index.ts";
+import { loadMigrations, migrate, packaged } from "../../src/migrate/index.ts";
 import { readCatalog } from "../support/catalog.ts";
 import { dbSources } from "../support/db-sources.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";

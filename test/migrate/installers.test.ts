@@ -59,7 +59,7 @@ function as(name: string, database = "postgres"): string {
 
 const HOWS = ["migrate", "installSql"] as const;
 
-/** Installs as a user, and gives what went wrong. */
+/** Installs as a user, and returns the error. */
 async function install(how: (typeof HOWS)[number], url: string): Promise<postgres.PostgresError> {
   const sql = connect(url);
   try {
@@ -77,8 +77,8 @@ async function ledgerRoles(): Promise<number> {
   return (await admin`select from pg_roles where rolname ~ '^baseledger_'`).length;
 }
 
-/** Does what the hint of an error says. */
-async function obey(hint: string | undefined, by = admin): Promise<void> {
+/** Executes the statement that the hint of an error names. */
+async function follow(hint: string | undefined, by = admin): Promise<void> {
   const statement = /run: (.*?);?$/.exec(hint ?? "")?.[1];
   await by.unsafe(statement ?? "nothing was said");
 }
@@ -99,7 +99,7 @@ describe.each(HOWS)("%s by a second user who may create roles", (how) => {
     await there.end();
 
     const first = connect(as("first"));
-    await obey(hint, first);
+    await follow(hint, first);
     await first.end();
     expect((await install(how, as("second", "other"))).message).toBe("nothing went wrong");
     const { code: exit } = await baseledger([
@@ -110,12 +110,12 @@ describe.each(HOWS)("%s by a second user who may create roles", (how) => {
     expect(exit).toBe(0);
   });
 
-  test("goes on in a database where the first has installed", async ({ skip }) => {
+  test("continues in a database where the first has installed", async ({ skip }) => {
     skip(version < 16, "before 16, CREATEROLE may grant every role");
     await migrate(as("first"));
     const { code, hint } = await install(how, as("second"));
     expect(code).toBe("42501");
-    await obey(hint);
+    await follow(hint);
     expect((await install(how, as("second"))).message).toBe("nothing went wrong");
   });
 });
@@ -132,24 +132,24 @@ describe.each(HOWS)("%s by a user who may not create roles", (how) => {
     await migrate(as("first"));
     await admin`drop schema baseledger cascade`;
     const { hint } = await install(how, as("plain"));
-    await obey(hint);
+    await follow(hint);
     expect((await install(how, as("plain"))).message).toBe("nothing went wrong");
     expect((await install(how, as("plain"))).message).toBe("nothing went wrong");
   });
 
-  test("is told when it may not create a schema", async () => {
+  test("gets a hint when it may not create a schema", async () => {
     await migrate(as("first"));
     await admin`drop schema baseledger cascade`;
     await admin`grant baseledger_owner to plain`;
     await admin`revoke create on database postgres from plain`;
     const { code, hint } = await install(how, as("plain"));
     expect(code).toBe("42501");
-    await obey(hint);
+    await follow(hint);
     expect((await install(how, as("plain"))).message).toBe("nothing went wrong");
   });
 });
 
-test("the command says which grant, and not another one", async ({ skip }) => {
+test("the command names the grant that is missing", async ({ skip }) => {
   skip(version < 16, "before 16, CREATEROLE may grant every role");
   await migrate(as("first"));
   const { code, stderr } = await baseledger(["migrate", "--url", as("second")]);
@@ -161,7 +161,7 @@ test("the command says which grant, and not another one", async ({ skip }) => {
 });
 
 describe("a user who may act as the owner, but is no superuser,", () => {
-  test("mends rights of objects, and names what it may not mend", async () => {
+  test("repairs rights of objects, and names those that it may not repair", async () => {
     await migrate(server.url);
     await admin`grant baseledger_owner to plain`;
     await admin`grant execute on function baseledger.credit to public`;
@@ -183,7 +183,7 @@ describe("a user who may act as the owner, but is no superuser,", () => {
     expect(await migrate(as("plain"))).toEqual([]);
   });
 
-  test("is told whose objects it may not take over", async () => {
+  test("gets the name of the role whose objects it may not take over", async () => {
     await migrate(server.url);
     await admin`grant baseledger_owner to plain`;
     await admin`reassign owned by baseledger_owner to postgres`;
@@ -225,7 +225,7 @@ describe("two ledgers on one server", () => {
   });
 });
 
-/** The SQL that stands in the documentation below a heading. */
+/** The SQL in the documentation below a heading. */
 function documented(heading: string): string {
   const text = readFileSync(join(import.meta.dirname, "../../docs/upgrading.md"), "utf8");
   return text.split(`## ${heading}\n`)[1]?.match(/```sql\n(.*?)```/s)?.[1] ?? "nothing was said";

@@ -1,4 +1,4 @@
-// Migrations while others use the ledger: they wait briefly, say for whom, and leave nothing behind.
+// Migrations while others use the ledger: they wait briefly, name the blocker, and leave nothing.
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,7 +36,7 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true });
 });
 
-/** Somebody's dump or report: a transaction that has read the journal, and stays open. */
+/** A dump or report: a transaction that has read the journal, and stays open. */
 async function report(): Promise<{ sql: postgres.Sql; pid: number; end(): Promise<void> }> {
   const { sql, pid } = await ledger.session("admin", { application_name: "report" });
   await sql`begin`;
@@ -74,10 +74,10 @@ async function charge(): Promise<void> {
 }
 
 describe("behind an open report", () => {
-  test("commands go on, the blocker is named, and it succeeds when that ends", async () => {
+  test("commands continue, the blocker is named, and it succeeds when the blocker ends", async () => {
     const blocker = await report();
-    const told: Waiting[] = [];
-    const done = migrate(url, { ...options, onWait: (state) => void told.push(state) });
+    const waits: Waiting[] = [];
+    const done = migrate(url, { ...options, onWait: (state) => void waits.push(state) });
     let answered = 0;
     let ended = false;
     const load = (async () => {
@@ -86,7 +86,7 @@ describe("behind an open report", () => {
         answered++;
       }
     })();
-    await until("it has tried three times", () => told.length >= 3);
+    await until("it has tried three times", () => waits.length >= 3);
     const before = answered;
     await until("commands are answered meanwhile", () => answered > before + 5);
     expect(await isAltered()).toBe(false);
@@ -95,7 +95,7 @@ describe("behind an open report", () => {
     ended = true;
     await load;
     expect(await isAltered()).toBe(true);
-    expect(told.at(1)?.blockers).toContainEqual({
+    expect(waits.at(1)?.blockers).toContainEqual({
       pid: blocker.pid,
       application: "report",
       login: "postgres",
@@ -104,7 +104,7 @@ describe("behind an open report", () => {
     });
   });
 
-  test("it gives up after its time, names the blocker, and has changed nothing", async () => {
+  test("it gives up after its time, names the blocker, and changes nothing", async () => {
     const blocker = await report();
     const error = await migrate(url, { ...options, waitFor: 1000 }).catch((reason) => reason);
     expect(error).toBeInstanceOf(BlockedError);
@@ -130,7 +130,7 @@ describe("behind an open report", () => {
     expect(await isAltered()).toBe(false);
   });
 
-  test("a connection of the caller's is free again after a signal", async () => {
+  test("a connection of the caller is usable after a signal", async () => {
     const blocker = await report();
     const { sql } = await ledger.session("admin", { application_name: "baseledger migrate" });
     const abort = new AbortController();
@@ -144,7 +144,7 @@ describe("behind an open report", () => {
     await blocker.end();
   });
 
-  test("the install script fails soon, and leaves the rules for waiting alone", async () => {
+  test("the install script fails soon, and leaves lock_timeout as it was", async () => {
     const blocker = await report();
     const { sql } = await ledger.session("admin");
     const script = await installSql(options);
@@ -179,18 +179,18 @@ test("a prepared transaction, which has no session, is named", async () => {
 });
 
 describe("another migration", () => {
-  test("is waited for, named, and the waiting can be ended", async () => {
+  test("is waited for and named, and a signal ends the waiting", async () => {
     const other = await ledger.session("admin", { application_name: "baseledger migrate" });
     await other.sql`select pg_advisory_lock(hashtextextended('baseledger.migrations', 0))`;
-    const told: Waiting[] = [];
+    const waits: Waiting[] = [];
     const abort = new AbortController();
     const first = migrate(url, { ...options, signal: abort.signal });
     const failed = expect(first).rejects.toThrow("enough");
-    const second = migrate(url, { ...options, onWait: (state) => void told.push(state) });
-    await until("it has tried twice", () => told.length >= 2);
+    const second = migrate(url, { ...options, onWait: (state) => void waits.push(state) });
+    await until("it has tried twice", () => waits.length >= 2);
     abort.abort(new Error("enough"));
     await failed;
-    expect(told[1]?.blockers).toContainEqual(
+    expect(waits[1]?.blockers).toContainEqual(
       expect.objectContaining({ pid: other.pid, application: "baseledger migrate" }),
     );
     await other.sql`select pg_advisory_unlock_all()`;
@@ -200,7 +200,7 @@ describe("another migration", () => {
 });
 
 describe("the command", () => {
-  // The command applies what the package has, which is there: it only reads the record of that.
+  // The migrations of the package are applied already: the command only reads their table.
   async function blockCommand(): Promise<postgres.Sql> {
     const { sql } = await ledger.session("admin", { application_name: "report" });
     await sql`begin`;
@@ -208,10 +208,12 @@ describe("the command", () => {
     return sql;
   }
 
-  test("says on stderr who blocks, and goes on when that ends", async () => {
+  test("names the blocker on stderr, and continues when that ends", async () => {
     const blocker = await blockCommand();
     const program = start(["migrate", "--url", url], {});
-    await until("it says so", () => /waiting for pid \d+ \(report, login/.test(program.said()));
+    await until("it names the blocker", () =>
+      /waiting for pid \d+ \(report, login/.test(program.said()),
+    );
     await blocker`commit`;
     const { code, stdout, stderr } = await program.ended;
     expect({ code, stdout }).toEqual({ code: 0, stdout: "BaseLedger is up to date\n" });

@@ -6,8 +6,7 @@ import { promisify } from "node:util";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startPostgres } from "../../src/embedded/index.ts";
-import { packaged } from "../../src/migrate/files.ts";
-import { installSql, migrate } from "../../src/migrate/index.ts";
+import { installSql, migrate, packaged } from "../../src/migrate/index.ts";
 import { readCatalog } from "../support/catalog.ts";
 import { commit, fileOf, graphileMigrate, release as releaseInto } from "../support/release.ts";
 import { createDatabase } from "../support/server.ts";
@@ -36,7 +35,7 @@ function connect(url: string, options: postgres.Options<Record<string, never>> =
   return postgres(url, { max: 1, onnotice: () => undefined, ...options });
 }
 
-/** A package of ours with these migrations. */
+/** A release of this package with these migrations. */
 function release(...bodies: string[]): { directory: string } {
   return releaseInto(directory, ...bodies);
 }
@@ -79,14 +78,14 @@ describe("migrate", () => {
     expect(await migrate(database.url)).toEqual([]);
   });
 
-  test("ends well for three at once, one of whom applies each migration", async () => {
+  test("succeeds for three at once, each migration applied by one of them", async () => {
     const options = release(`select pg_sleep(0.2); ${one}`, two);
     const all = await Promise.all([0, 1, 2].map(() => migrate(database.url, options)));
     expect(all.flat().sort()).toEqual(["000001-some-step", "000002-some-step"]);
     expect(await tables()).toEqual(["migrations", "one", "two"]);
   });
 
-  test("waits for another also where locks and statements have a short time", async () => {
+  test("waits for another also where lock_timeout and statement_timeout are short", async () => {
     const options = release(`select pg_sleep(0.5); ${one}`);
     await sql.unsafe(`alter database ${database.name} set lock_timeout = '50ms'`);
     await sql.unsafe(`alter database ${database.name} set statement_timeout = '100ms'`);
@@ -94,7 +93,7 @@ describe("migrate", () => {
     expect(all.flat()).toEqual(["000001-some-step"]);
   });
 
-  test("leaves the rules for waiting to the host once it is its turn", async () => {
+  test("keeps the host's lock_timeout while it migrates", async () => {
     await sql.unsafe(`alter database ${database.name} set lock_timeout = '50ms'`);
     const options = release(
       "select set_config('test.lock_timeout', current_setting('lock_timeout'), false)",
@@ -106,7 +105,7 @@ describe("migrate", () => {
     await session.end();
   });
 
-  test("uses a connection of the caller's, and leaves it as it was", async () => {
+  test("uses a connection of the caller, and leaves it as it was", async () => {
     const before = await sql`select pg_backend_pid(), current_user, current_setting('search_path')`;
     expect(await migrate(sql, release(one))).toEqual(["000001-some-step"]);
     const after = await sql`select pg_backend_pid(), current_user, current_setting('search_path')`;
@@ -116,7 +115,7 @@ describe("migrate", () => {
     expect(await locks).toEqual([]);
   });
 
-  test("undoes a migration that fails, keeps the ones before, and later goes on", async () => {
+  test("undoes a migration that fails, keeps the ones before, and continues later", async () => {
     const broken = release(one, `${two} select 1/0;`);
     const failure = migrate(database.url, broken);
     await expect(failure).rejects.toThrow("000002-some-step failed: division by zero");
@@ -126,7 +125,7 @@ describe("migrate", () => {
   });
 
   test.each(["migrate", "installSql"])(
-    "%s means pg_catalog by a bare name, whatever the host's search path has first",
+    "%s resolves bare names in pg_catalog, whatever the host's search path has first",
     async (how) => {
       await sql.unsafe(`
       create function public.now() returns text language sql as $$ select 'host' $$;
@@ -193,7 +192,7 @@ describe("migrate refuses", () => {
 });
 
 describe("next to others", () => {
-  test("leaves a host application alone, and is not led astray by it", async () => {
+  test("changes nothing of a host application, and is not misled by it", async () => {
     await sql.unsafe(`
       create schema ledger;
       create table ledger.wallets (id text);
@@ -265,7 +264,7 @@ describe("on a new server", () => {
     const admin = connect(server.url);
     const urls = [1, 2, 3, 4].map((id) => new URL(`/db${id}`, server.url));
     for (const { pathname } of urls) await admin.unsafe(`create database ${pathname.slice(1)}`);
-    // no superusers: each is granted the owner role, and a role can be changed by one at a time
+    // no superuser: each is granted the owner role, and only one at a time can change a role
     await admin`create role installer login createrole password 'secret'`;
     for (const url of urls) {
       await admin.unsafe(`grant create on database ${url.pathname.slice(1)} to installer`);
@@ -278,7 +277,7 @@ describe("on a new server", () => {
     await admin.end();
   });
 
-  test("tries again when another database was faster in changing a role", async () => {
+  test("tries again when another database has just changed a role", async () => {
     await using server = await startPostgres(otherPackage());
     const admin = connect(server.url);
     await admin`create role installer login createrole password 'secret'`;
@@ -319,7 +318,7 @@ describe("on a new server", () => {
     expect(owners).toEqual([{ owner: "baseledger_owner" }]);
     expect(await installer`select current_user`).toEqual([{ current_user: "installer" }]);
 
-    // whoever may act as the owner can see that nothing is missing; others are told why not
+    // a role that may act as the owner can see that nothing is missing; others get an error
     await expect(migrate(as("outsider"))).rejects.toThrow("permission denied");
     await admin`grant baseledger_owner to outsider`;
     expect(await migrate(as("outsider"))).toEqual([]);
@@ -329,7 +328,7 @@ describe("on a new server", () => {
 });
 
 describe("installSql", () => {
-  test("builds what migrate builds, and migrate goes on from there", async () => {
+  test("builds what migrate builds, and migrate continues from there", async () => {
     await sql.unsafe(await installSql());
     await using other = await createDatabase("empty");
     await migrate(other.url);
@@ -357,7 +356,7 @@ describe("installSql", () => {
     expect(await tables()).toEqual(["migrations", "one", "two"]);
   });
 
-  test("is part of the caller's transaction, and leaves its role and its names alone", async () => {
+  test("is part of the caller's transaction, and keeps its role and its search path", async () => {
     const text = await installSql(release(one));
     const state = "select current_user, current_setting('search_path') as path";
     const outside = await sql.unsafe(state);
@@ -376,7 +375,7 @@ describe("installSql", () => {
     expect(await tables()).toEqual(["migrations", "one"]);
   });
 
-  test("quotes migrations that quote like itself", async () => {
+  test("quotes migrations that contain its own quotes", async () => {
     const text =
       "select $baseledger_1$ it's $baseledger$ $baseledger_1$ || '$baseledger_1_14$' as quoted";
     await sql.unsafe(await installSql(release(`create table baseledger.one as ${text};`)));

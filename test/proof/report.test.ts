@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { isAlive } from "../../src/embedded/data-dir.ts";
+import { isProcessRunning } from "../../src/embedded/index.ts";
 import { until } from "../support/until.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "support", "proving-program.ts");
@@ -120,7 +120,7 @@ test("the second Ctrl-C ends a part that hangs, and its server", {
   });
   expect(ended.code).toBeGreaterThan(128);
   expect(reportOf(ended)).toContain("one and one are three, or more");
-  expect(isAlive(server)).toBe(false);
+  expect(isProcessRunning(server)).toBe(false);
 });
 
 test("what was kept is there after kill -9, and no server", { timeout: PATIENCE_MS }, async () => {
@@ -131,7 +131,7 @@ test("what was kept is there after kill -9, and no server", { timeout: PATIENCE_
   });
   const [name = ""] = readdirSync(folder);
   expect(readFileSync(join(folder, name), "utf8")).toContain("one and one are three, or more");
-  await until("the server is gone", () => !isAlive(server), PATIENCE_MS);
+  await until("the server is gone", () => !isProcessRunning(server), PATIENCE_MS);
 });
 
 test("an error that nobody catches is found, too", { timeout: PATIENCE_MS }, async () => {

@@ -51,10 +51,10 @@ async function differences(): Promise<RightsDifference[]> {
 /** Migrates as the superuser, and returns what was repaired. */
 async function repair(): Promise<readonly RightsDifference[]> {
   let mended: readonly RightsDifference[] = [];
-  const onMended = (found: readonly RightsDifference[]) => {
+  const onRepaired = (found: readonly RightsDifference[]) => {
     mended = found;
   };
-  expect(await migrate(ledger.admin, { onMended })).toEqual([]);
+  expect(await migrate(ledger.admin, { onRepaired })).toEqual([]);
   return mended;
 }
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { packaged } from "../../src/migrate/files.ts";
+import { packaged } from "../../src/migrate/index.ts";
 
 /** A file of `db/` that makes one object: a type, a table, a function or a view. */
 export interface DbSource {

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { packaged } from "../../src/migrate/files.ts";
+import { packaged } from "../../src/migrate/index.ts";
 
 const require = createRequire(import.meta.url);
 

@@ -4,9 +4,8 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
 import { startPostgres } from "../../src/embedded/index.ts";
-import { packaged } from "../../src/migrate/files.ts";
-import { migrate } from "../../src/migrate/index.ts";
-import { asOwner, plainNames } from "../../src/migrate/script.ts";
+import { migrate, packaged } from "../../src/migrate/index.ts";
+import { asOwner, plainNames } from "../../src/migrate/install-script.ts";
 import { pgtapSql, tapFiles } from "./tap.ts";
 
 /** A server, with a database that has everything in it and is copied for each test. */

@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 
 const A_DAY_AND_MORE = 26 * 3600;
 
-describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
+describe.skipIf(skipped)(`when the clock is wrong${skipped}`, () => {
   let clocked: ClockedServer;
   let sql: postgres.Sql;
   let worker: Worker | undefined;
@@ -34,7 +34,7 @@ describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
         sweeps += 1;
       },
     });
-    // The first look at the clock has nothing to be compared with.
+    // The first reading of the clock has nothing to be compared with.
     await untilSwept(1);
   }
 
@@ -58,7 +58,7 @@ describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
     await until(`${walletId} is swept`, swept);
   }
 
-  test("for a moment, nothing expires that is not due, and the sweep goes on", async () => {
+  test("for a moment, nothing expires early, and the sweep continues", async () => {
     await work();
     await hold("live", 600);
     for (let round = 0; round < 3; round += 1) {
@@ -71,7 +71,7 @@ describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
     expect(await events("live")).toEqual(["opened", "credited", "reserved"]);
   });
 
-  test("for good, ahead or behind, it goes by that clock after some seconds", async () => {
+  test("permanently, ahead or behind, the sweep follows that clock after some seconds", async () => {
     await work();
     await hold("live", 600);
     clocked.setAhead(A_DAY_AND_MORE);
@@ -81,7 +81,7 @@ describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
     await untilExpired("short");
   });
 
-  test("in the middle of a sweep, it is undone", async () => {
+  test("in the middle of a sweep, that sweep is undone", async () => {
     await hold("due", 1);
     await hold("live", 600);
     await sql.unsafe(`
@@ -96,7 +96,7 @@ describe.skipIf(skipped)(`with a clock that is wrong${skipped}`, () => {
         for each row when (new.event = 'expired') execute function public.wait_for_leap()`);
     const sweeping = until("something is due", async () => (await expireDue(sql)) > 0);
     const ended = expect(sweeping).rejects.toMatchObject({ code: "40001" });
-    await until("it is at work", async () => {
+    await until("it is sweeping", async () => {
       const [row] = await sql`select from pg_stat_activity where wait_event = 'PgSleep'`;
       return row !== undefined;
     });

@@ -6,8 +6,8 @@ import { createPool } from "../../src/worker/pool.ts";
 import { createDatabase } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
-// An unhandled rejection fails the run of vitest: that is what this is about, too.
-test("a runner that ends while its LISTEN breaks gives its connection back once", async () => {
+// An unhandled rejection fails the run of vitest, so this also tests that there is none.
+test("a runner that ends while its LISTEN breaks releases its connection once", async () => {
   await using database = await createDatabase("empty");
   const pool = createPool(database.url, silence);
   let breakOff: (() => void) | undefined;
@@ -36,7 +36,7 @@ test("a runner that ends while its LISTEN breaks gives its connection back once"
   const stopped = runner.stop();
   breakOff?.();
   await stopped;
-  await until("it has given its connection back twice", () => released === 2);
+  await until("graphile-worker has released it twice", () => released === 2);
   await pool.end();
 });
 

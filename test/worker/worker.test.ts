@@ -96,12 +96,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test("returns the funds of what is due, with nobody asking", async () => {
+test("returns the funds of due reservations without any command", async () => {
   await start();
   await reserveSome(sql, 0, 3);
   await untilExpired(sql, 0, 3);
   for (const { occurredAt, expiresAt, actor } of await expiries(sql, 0)) {
-    // By design at most a second, and the poll; the rest is for a busy machine.
+    // At most a second and a poll by design; the rest is for a busy machine.
     expect(occurredAt.getTime() - (expiresAt?.getTime() ?? 0)).toBeLessThan(2_000);
     expect(actor).toBe(new URL(url).username);
   }
@@ -115,7 +115,7 @@ test("sweeps more than fits one transaction", async () => {
   await untilExpired(sql, 0, IN_EACH);
 });
 
-test("makes progress however little its statement_timeout allows", async () => {
+test("makes progress even with a short statement_timeout", async () => {
   await reserveSome(sql, 0, 1);
   await sql`
     select count(*) from baseledger.post(${walletId(0)}, (
@@ -167,18 +167,18 @@ test("three workers share the work: each reservation expires once", async () => 
   expect((await jobs(sql)).filter(({ key }) => key !== null).length).toBeLessThanOrEqual(1);
 });
 
-test("the others go on when one of them stops", async () => {
+test("the others continue when one of them stops", async () => {
   const [one] = await Promise.all([start(), start()]);
   await stop(one);
   await reserveSome(sql, 0, 1);
   await untilExpired(sql, 0, 1);
 });
 
-test("stopping leaves no job locked, whenever it comes", async () => {
+test("stopping leaves no job locked, at any time", async () => {
   for (let round = 0; round < 5; round += 1) {
     await reserveSome(sql, round, IN_EACH);
     const worker = await start({ batch: 1 });
-    // In the middle of a sweep that takes many transactions, and then of an idle one.
+    // First in the middle of a sweep of many transactions, then between sweeps.
     await untilExpired(sql, round, round < 3 ? 1 : IN_EACH);
     await stop(worker);
     const left = await jobs(sql);
@@ -210,14 +210,14 @@ test("recovers when its first look for jobs fails", async () => {
   const warnings: string[] = [];
   const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
   await start({ schema, logger });
-  // By the second attempt to put the sweep on, the runner has looked for jobs many times.
+  // By the second attempt to queue the sweep, the runner has looked for jobs many times.
   await until("it has failed for a while", () => warnings.length >= 2);
   await sql.unsafe(`alter table ${schema}.hidden rename to _private_tasks`);
   await reserveSome(sql, 0, 1);
   await untilExpired(sql, 0, 1);
 });
 
-test("says what is wrong when it cannot connect", async () => {
+test("rejects with the cause when it cannot connect", async () => {
   const nowhere = startWorker({ url: "postgres://nobody@127.0.0.1:1/nothing" });
   await expect(nowhere).rejects.toMatchObject({ code: "ECONNREFUSED" });
 });
@@ -253,7 +253,7 @@ describe.skipIf(skipped)(`behind a pooler${skipped}`, () => {
     await untilExpired(sql, 0, 1);
   });
 
-  test("that comes in between later it says so, and goes on when that is gone", async () => {
+  test("that replaces the server later, it reports that, and continues when the pooler is gone", async () => {
     const troubles: string[] = [];
     await using pooler = await startPooler(url, { mode: "session", size: 10 });
     const worker = await start({
@@ -262,7 +262,9 @@ describe.skipIf(skipped)(`behind a pooler${skipped}`, () => {
     });
     await pooler.kill();
     await pooler.start("transaction");
-    await until("it says so", () => troubles.some((text) => text.includes("direct connection")));
+    await until("it reports that", () =>
+      troubles.some((text) => text.includes("direct connection")),
+    );
     await pooler.kill();
     await pooler.start("session");
     await reserveSome(sql, 0, 1);
@@ -279,33 +281,36 @@ describe("a database that goes away", () => {
     const { rows } = await pool.query<{ pid: number }>("select pg_backend_pid() as pid");
     const pid = rows[0]?.pid ?? 0;
     process.kill(pid, "SIGTERM");
-    // Without a pause, so that the pool hears of it only when it has begun to close.
+    // Without a pause, so that the pool gets the error only after it has begun to close.
     while (isAlive(pid));
     await pool.end();
-    await until("it has told of it", () => warnings.length > 0);
+    await until("it has reported it", () => warnings.length > 0);
   });
 
-  test.each(["SIGKILL", "SIGINT", "SIGQUIT"] as const)("by %s is waited for", async (signal) => {
-    await using server = await startPostgres();
-    await migrate(server.url);
-    const client = postgres(server.url, { max: 2, onnotice: () => undefined });
-    const warnings: string[] = [];
-    const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
-    const worker = await startWorker({ url: server.url, logger, batch: 1 });
-    for (let round = 0; round < 2; round += 1) {
-      await reserveSome(client, round, IN_EACH);
-      await untilExpired(client, round, 1);
-      await server.kill(signal);
-      await server.start();
-      await untilExpired(client, round, IN_EACH);
-    }
-    await worker.stop();
-    expect(warnings.length).toBeGreaterThan(0);
-    expect((await jobs(client)).filter(({ locked }) => locked)).toEqual([]);
-    await client.end();
-  });
+  test.each(["SIGKILL", "SIGINT", "SIGQUIT"] as const)(
+    "by %s and comes back is waited for",
+    async (signal) => {
+      await using server = await startPostgres();
+      await migrate(server.url);
+      const client = postgres(server.url, { max: 2, onnotice: () => undefined });
+      const warnings: string[] = [];
+      const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
+      const worker = await startWorker({ url: server.url, logger, batch: 1 });
+      for (let round = 0; round < 2; round += 1) {
+        await reserveSome(client, round, IN_EACH);
+        await untilExpired(client, round, 1);
+        await server.kill(signal);
+        await server.start();
+        await untilExpired(client, round, IN_EACH);
+      }
+      await worker.stop();
+      expect(warnings.length).toBeGreaterThan(0);
+      expect((await jobs(client)).filter(({ locked }) => locked)).toEqual([]);
+      await client.end();
+    },
+  );
 
-  test("for good does not keep a worker from stopping", async () => {
+  test("permanently does not keep a worker from stopping", async () => {
     const server = await startPostgres();
     await migrate(server.url);
     const worker = await startWorker({ url: server.url });

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadMigrations, packaged } from "../../../src/migrate/files.ts";
+import { loadMigrations, packaged } from "../../../src/migrate/index.ts";
 
 const BODY = `
 do $$

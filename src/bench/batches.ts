@@ -1,18 +1,24 @@
-import { type Call, type NextCall, nextKey } from "./calls.ts";
 import type { Operation } from "./measure.ts";
 import { CLIENTS, clientOf } from "./server.ts";
 import { type BatchCommand, postBatch } from "./statements.ts";
-import type { Distribution, PickWallet } from "./wallets.ts";
-import type { Field, Workload } from "./workload.ts";
+import {
+  type Call,
+  type Distribution,
+  type Ground,
+  type NextCall,
+  nextKey,
+  type PickWallet,
+  type Workload,
+} from "./workload.ts";
 
 const SIZES = [1, 10, 100, 500];
 const GOAL_SIZE = 100;
 const DISTRIBUTIONS: readonly Distribution[] = ["spread", "hot"];
 
 /**
- * A batch of reservations, then one with their settlements: model calls take seconds, so that a
- * batch settles what earlier ones have reserved, and each reservation is stored in between. To
- * settle within the batch saves that; it is measured once, beside.
+ * A batch of reservations, then one with their settlements: model calls take seconds, so a batch
+ * settles what earlier ones have reserved, and each reservation is stored in between. Settling
+ * within the batch saves that; it is measured once.
  */
 export const batches: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) => [
   ...SIZES.map(
@@ -22,7 +28,7 @@ export const batches: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) => [
       wallets,
       clients: CLIENTS,
       ...(size === GOAL_SIZE && { isGoal: true }),
-      create: (field, pick, client) => postInTurn(field, pick, client, size),
+      create: (ground, pick, client) => postInTurn(ground, pick, client, size),
     }),
   ),
   {
@@ -30,7 +36,7 @@ export const batches: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) => [
     family: "batch",
     wallets,
     clients: CLIENTS,
-    create: (field, pick, client) => postPairs(field, pick, client, GOAL_SIZE),
+    create: (ground, pick, client) => postPairs(ground, pick, client, GOAL_SIZE),
   },
 ]);
 
@@ -40,7 +46,7 @@ interface Keyed extends Call {
 }
 
 function postInTurn(
-  { database, nextCall }: Field,
+  { database, nextCall }: Ground,
   pick: PickWallet,
   client: number,
   size: number,
@@ -61,7 +67,7 @@ function postInTurn(
 }
 
 function postPairs(
-  { database, nextCall }: Field,
+  { database, nextCall }: Ground,
   pick: PickWallet,
   client: number,
   size: number,

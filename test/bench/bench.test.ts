@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { GOALS, type Outcome } from "../../src/bench/goals.ts";
-import type { BenchResult } from "../../src/bench/results.ts";
+import { type BenchResult, GOALS, type Outcome } from "../../src/bench/index.ts";
 import { baseledger } from "../support/cli.ts";
 
 const TINY = ["--rounds", "1", "--seconds", "0.1", "--wallets", "20"];

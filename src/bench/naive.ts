@@ -2,16 +2,15 @@ import { CALLERS } from "./client.ts";
 import type { Operation } from "./measure.ts";
 import { CLIENTS, clientOf } from "./server.ts";
 import { spendManyNaively, spendNaively, spendUnderLock } from "./statements.ts";
-import type { Distribution, PickWallet } from "./wallets.ts";
-import type { Field, Workload } from "./workload.ts";
+import type { Distribution, Ground, PickWallet, Workload } from "./workload.ts";
 
 const BATCH = 100;
 const DISTRIBUTIONS: readonly Distribution[] = ["spread", "hot"];
 
 /**
- * What people write today, in its simplest form. Callers beyond the connections share them, and
- * the driver sends a statement without waiting for the answer to the one before it: without that,
- * many callers would only wait in this program.
+ * What people write today, in its simplest form. Callers share the connections, and the driver
+ * sends a statement without waiting for the answer to the one before it: otherwise many callers
+ * would only wait in this program.
  */
 export const comparators: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) => [
   {
@@ -19,8 +18,8 @@ export const comparators: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) 
     family: "comparators",
     wallets,
     clients: CLIENTS,
-    create: (field: Field, pick: PickWallet, client: number) =>
-      spendOne(field, pick, client, spendUnderLock),
+    create: (ground: Ground, pick: PickWallet, client: number) =>
+      spendOne(ground, pick, client, spendUnderLock),
   },
   {
     name: `naive in batches of ${BATCH}, ${wallets}`,
@@ -42,12 +41,12 @@ export const comparators: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) 
 ]);
 
 /** The operation of the baseline. */
-export function naive(field: Field, pick: PickWallet, client: number): Operation {
-  return spendOne(field, pick, client, spendNaively);
+export function naive(ground: Ground, pick: PickWallet, client: number): Operation {
+  return spendOne(ground, pick, client, spendNaively);
 }
 
 function spendOne(
-  { database, nextCall }: Field,
+  { database, nextCall }: Ground,
   pick: PickWallet,
   client: number,
   spend: typeof spendNaively,
@@ -59,7 +58,7 @@ function spendOne(
   };
 }
 
-function spendMany({ database, nextCall }: Field, pick: PickWallet, client: number): Operation {
+function spendMany({ database, nextCall }: Ground, pick: PickWallet, client: number): Operation {
   const sql = clientOf(database, client);
   return async () => {
     const amounts = Array.from({ length: BATCH }, () => `${nextCall().cost}`);

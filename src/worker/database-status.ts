@@ -1,53 +1,53 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { SweepStatus, WalletsAhead } from "../generated/index.ts";
 
-/** What a worker asks the database for when somebody looks after it. */
-export interface Sources {
+/** The queries for {@link DatabaseStatus}. */
+export interface StatusSources {
   sweepStatus(): Promise<SweepStatus>;
-  /** Reads every wallet's row, so it is asked for once a minute at most. */
+  /** Reads every wallet's row, so it is called at most once a minute. */
   walletsAhead(): Promise<WalletsAhead>;
   /** Events written since the server's statistics were reset; null if not known. */
   eventsWritten(): Promise<number | null>;
 }
 
-/** What the database has answered. */
-export interface Answer {
-  readonly status: SweepStatus;
+/** What the database knows of the sweep. */
+export interface DatabaseStatus {
+  readonly sweep: SweepStatus;
   readonly events: number | null;
-  /** Wallets whose time lies ahead, when last counted; null if not known yet. */
+  /** Wallets whose time is ahead, when last counted; null if not known yet. */
   readonly walletsAhead: number | null;
 }
 
-// A probe that waits for a database that is gone would be cut off, and tell nothing.
+// A probe that waited for a lost database would time out, and report nothing.
 const ANSWER_WITHIN_MS = 2_000;
 const COUNT_EVERY_MS = 60_000;
 
 /**
- * Asks one question at a time: probes that come meanwhile share its answer. Null in vain, and then
- * `onError` hears why.
+ * Makes the function that reads the status. Calls at the same time share one query; the result is
+ * null if the database does not answer, and `onError` is called if it fails.
  */
-export function createQuestion(
-  sources: Sources,
+export function createStatusReader(
+  sources: StatusSources,
   onError: (error: unknown) => void,
-): () => Promise<Answer | null> {
+): () => Promise<DatabaseStatus | null> {
   const countAhead = createCount(sources);
-  let asked: Promise<Answer | null> | undefined;
+  let pending: Promise<DatabaseStatus | null> | undefined;
   return () => {
-    asked ??= Promise.all([sources.sweepStatus(), sources.eventsWritten(), countAhead()])
-      .then(([status, events, walletsAhead]) => ({ status, events, walletsAhead }))
+    pending ??= Promise.all([sources.sweepStatus(), sources.eventsWritten(), countAhead()])
+      .then(([sweep, events, walletsAhead]) => ({ sweep, events, walletsAhead }))
       .catch((error: unknown) => {
         onError(error);
         return null;
       })
       .finally(() => {
-        asked = undefined;
+        pending = undefined;
       });
-    return Promise.race([asked, delay(ANSWER_WITHIN_MS, null, { ref: false })]);
+    return Promise.race([pending, delay(ANSWER_WITHIN_MS, null, { ref: false })]);
   };
 }
 
-/** Counts wallets that are ahead now and then, and waits for the first count only. */
-function createCount(sources: Sources): () => Promise<number | null> {
+/** Counts the wallets that are ahead once a minute; only the first count is waited for. */
+function createCount(sources: StatusSources): () => Promise<number | null> {
   let last: number | null = null;
   let first: Promise<void> | undefined;
   let countAt = Number.NEGATIVE_INFINITY;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import type { WorkerLogger } from "./logger.ts";
 
-/** A pooler hands the worker's statements to changing connections; the message says what to do. */
+/** A pooler sends the worker's statements over changing connections; the message says what to do. */
 export class PoolerError extends Error {
   override readonly name = "PoolerError";
 
@@ -18,18 +18,18 @@ const WAIT_MS = 5_000;
 
 /**
  * Rejects with {@link PoolerError} behind a pooler that gives each transaction another connection:
- * graphile-worker's prepared statements would be met by sessions that do not know them, or have
- * others by their names.
+ * graphile-worker's prepared statements would reach sessions that do not have them, or have others
+ * by the same names.
  */
 export async function requireDirect(url: string, logger: WorkerLogger): Promise<void> {
   const [one, other] = [connect(url, logger), connect(url, logger)];
   try {
     await one.connect();
     const first = await backendPid(one);
-    // The server names its process when it greets; a pooler greets in its stead.
-    if ((one as Greeted).processID === first) return;
+    // A server sends its process id when a client connects; a pooler sends another number.
+    if ((one as WithProcessId).processID === first) return;
     await other.connect();
-    // In transaction mode, this takes what the first one has used.
+    // In transaction mode, this takes the server connection that the first one has used.
     await other.query("begin");
     await backendPid(other);
     const second = await Promise.race([backendPid(one), delay(WAIT_MS, null, { ref: false })]);
@@ -39,7 +39,7 @@ export async function requireDirect(url: string, logger: WorkerLogger): Promise<
   }
 }
 
-interface Greeted {
+interface WithProcessId {
   readonly processID?: number;
 }
 

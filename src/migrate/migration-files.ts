@@ -3,34 +3,34 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** A committed migration, as graphile-migrate has written it. */
+/** A committed migration, as graphile-migrate wrote it. */
 export interface Migration {
   /** Its number, from 1 on. */
   readonly id: number;
-  /** Its file's name without the ending. */
+  /** The name of its file, without the extension. */
   readonly name: string;
-  /** Over its text and the hash of the one before. */
+  /** Of its text and the hash of the one before. */
   readonly hash: string;
   readonly body: string;
 }
 
-/** What an installation consists of. */
+/** The SQL of an installation. */
 export interface Source {
-  /** Makes the roles. */
+  /** Creates the roles. */
   readonly roles: string;
-  /** Makes the schema and the record of migrations, and gives all of it to the owner. */
+  /** Creates the schema and the table of applied migrations, both owned by the owner role. */
   readonly install: string;
-  /** Mends the rights that are not what they must be, after the migrations. */
+  /** Repairs the rights that are not what they must be, after the migrations. */
   readonly rights: string;
   /** In their order. */
   readonly migrations: readonly Migration[];
 }
 
-/** The folder `db` of this package; from `src/` and from `dist/` it is equally far away. */
+/** The folder `db` of this package: the same relative path from `src/` and from `dist/`. */
 export const packaged = fileURLToPath(new URL("../../db", import.meta.url));
 
 /**
- * Reads what an installation consists of.
+ * Reads the SQL of an installation.
  *
  * @throws Error when a committed file was changed, when one is missing, or when there are none
  */

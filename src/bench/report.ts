@@ -1,14 +1,19 @@
-import type { Outcome } from "../bench/goals.ts";
-import type {
-  BenchResult,
-  DiskResult,
-  GrowthResult,
-  MixedResult,
-  SweepResult,
-  WorkloadResult,
-} from "../bench/results.ts";
-import type { Figure } from "../bench/statistics.ts";
-import { joined, printLine, printTable, type SafeText, styled } from "../terminal/index.ts";
+import {
+  formatNumber,
+  joined,
+  printLine,
+  printTable,
+  type SafeText,
+  styled,
+} from "../terminal/index.ts";
+import type { DiskResult } from "./disk.ts";
+import type { Outcome } from "./goals.ts";
+import type { GrowthResult } from "./growth.ts";
+import type { Figure } from "./measure.ts";
+import type { MixedResult } from "./mixed.ts";
+import type { BenchResult } from "./run.ts";
+import type { SweepResult } from "./sweep.ts";
+import type { WorkloadResult } from "./throughput.ts";
 
 /** Prints what was measured, and the goals last. */
 export function printBench(result: BenchResult): void {
@@ -19,7 +24,7 @@ export function printBench(result: BenchResult): void {
   if (result.verify) {
     const { events, rate } = result.verify;
     printLine("");
-    printLine(`verify of ${count(events)} events: ${count(rate.median)} a second`);
+    printLine(`verify of ${formatNumber(events)} events: ${formatNumber(rate.median)} a second`);
   }
   for (const disk of result.disk) printLine(describeDisk(disk));
   section("Goals", result.goals.map(goalRow));
@@ -43,8 +48,8 @@ function section(title: string, rows: readonly Row[]): void {
 function workloadRow({ name, naive, rate, ratio, latency }: WorkloadResult): Row {
   return {
     workload: name,
-    "naive/s": count(naive.median),
-    "ops/s": count(rate.median),
+    "naive/s": formatNumber(naive.median),
+    "ops/s": formatNumber(rate.median),
     "× naive": ratio.median.toFixed(2),
     "least–most": range(ratio, 2),
     "p50 ms": latency.p50.median.toFixed(1),
@@ -56,8 +61,8 @@ function workloadRow({ name, naive, rate, ratio, latency }: WorkloadResult): Row
 function sweepRow({ name, reservations, rate, ratio }: SweepResult): Row {
   return {
     sweep: name,
-    reservations: count(reservations),
-    "a second": count(rate.median),
+    reservations: formatNumber(reservations),
+    "a second": formatNumber(rate.median),
     "least–most": range(rate),
     "× naive": ratio.median.toFixed(2),
   };
@@ -66,18 +71,21 @@ function sweepRow({ name, reservations, rate, ratio }: SweepResult): Row {
 function mixedRow({ beside, rate, ratio, latency, swept }: MixedResult): Row {
   return {
     beside,
-    "ops/s": count(rate.median),
+    "ops/s": formatNumber(rate.median),
     "× alone": ratio.median.toFixed(2),
     "least–most": range(ratio, 2),
     "p50 ms": latency.p50.median.toFixed(1),
     p95: latency.p95.median.toFixed(1),
     p99: latency.p99.median.toFixed(1),
-    swept: count(swept),
+    swept: formatNumber(swept),
   };
 }
 
 function growthRow({ name, sizes, cost }: GrowthResult): Row {
-  const rates = sizes.map(({ events, rate }) => [`/s at ${count(events)}`, count(rate.median)]);
+  const rates = sizes.map(({ events, rate }) => [
+    `/s at ${formatNumber(events)}`,
+    formatNumber(rate.median),
+  ]);
   return {
     workload: name,
     ...Object.fromEntries(rates),
@@ -89,19 +97,20 @@ function growthRow({ name, sizes, cost }: GrowthResult): Row {
 function describeDisk({ keys, events, bytesAnEvent, otherBytes }: DiskResult): string {
   const length = keys === "short" ? "keys of some 12 characters" : "the client's own keys of 22";
   return (
-    `an event on disk, ${length}: ${count(bytesAnEvent)} bytes, indexes included ` +
-    `(${count(events)} events; wallets and open reservations: ` +
+    `an event on disk, ${length}: ${formatNumber(bytesAnEvent)} bytes, indexes included ` +
+    `(${formatNumber(events)} events; wallets and open reservations: ` +
     `${(otherBytes / 1_000_000).toFixed(1)} MB)`
   );
 }
 
 function goalRow({ measure, bound, unit, measured, met }: Outcome): Row {
-  const limit = "atLeast" in bound ? `≥ ${count(bound.atLeast)}` : `≤ ${count(bound.atMost)}`;
+  const limit =
+    "atLeast" in bound ? `≥ ${formatNumber(bound.atLeast)}` : `≤ ${formatNumber(bound.atMost)}`;
   const digits = (measured?.median ?? 0) < 100 ? 2 : 0;
   return {
     "goal of": measure,
     goal: `${limit} ${unit}`,
-    measured: measured ? count(measured.median, digits) : "–",
+    measured: measured ? formatNumber(measured.median, digits) : "–",
     "least–most": measured ? range(measured, digits) : "–",
     outcome: outcome(met),
   };
@@ -120,23 +129,17 @@ function summaryOf({
   discrepancies,
   seconds,
 }: BenchResult): SafeText {
-  const found = discrepancies === 0 ? "sound" : `NOT SOUND: ${count(discrepancies)} discrepancies`;
+  const found =
+    discrepancies === 0 ? "sound" : `NOT SOUND: ${formatNumber(discrepancies)} discrepancies`;
   return joined([
     "",
     `${rounds} rounds of ${secondsEach} s each; calls ${trace ? `of ${trace}` : "generated"}`,
     `${machine.processors} × ${machine.model}, ${machine.memoryGiB} GiB, ${machine.system}; ` +
       `PostgreSQL ${machine.postgres}, fsync on; Node ${machine.node}; client on the same machine`,
-    `verify of everything that was written: ${found}; ${count(seconds)} s in all`,
+    `verify of everything that was written: ${found}; ${formatNumber(seconds)} s in all`,
   ]);
 }
 
 function range({ least, most }: Figure, digits = 0): string {
-  return `${count(least, digits)}–${count(most, digits)}`;
-}
-
-function count(value: number, digits?: number): string {
-  return value.toLocaleString("en-US", {
-    minimumFractionDigits: digits ?? 0,
-    maximumFractionDigits: digits ?? (Math.abs(value) < 10 ? 2 : 0),
-  });
+  return `${formatNumber(least, digits)}–${formatNumber(most, digits)}`;
 }

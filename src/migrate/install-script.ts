@@ -1,10 +1,10 @@
-import type { Migration, Source } from "./files.ts";
+import type { Migration, Source } from "./migration-files.ts";
 
-/** Waits for whoever else migrates this database; held until the end of the transaction. */
+/** Waits for others that migrate this database; held until the end of the transaction. */
 export const lock =
   "pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('baseledger.migrations', 0))";
 
-/** Whether BaseLedger was ever installed; asks for no privilege at all. */
+/** Whether BaseLedger was ever installed; needs no privilege. */
 export const isInstalled =
   "exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n " +
   "on n.oid = c.relnamespace where n.nspname = 'baseledger' and c.relname = 'migrations')";
@@ -12,14 +12,14 @@ export const isInstalled =
 const owner = "pg_catalog.to_regrole('baseledger_owner')::oid";
 const place = "pg_catalog.to_regnamespace('baseledger')::oid";
 
-/** Whether the user may act as the owner; false as well when there is no such role yet. */
+/** Whether the user may act as the owner; false also when there is no such role yet. */
 export const mayActAsOwner = `coalesce(pg_catalog.pg_has_role(${owner}, case
     when pg_catalog.current_setting('server_version_num')::int < 160000 then 'member' else 'set'
   end), false)`;
 
 /**
- * Whether everything in the schema belongs to the owner. A restore without owners leaves what was
- * installed to whoever has restored.
+ * Whether everything in the schema belongs to the owner. After a restore without owners, it belongs
+ * to the user who restored.
  */
 export const isOwned = `not exists (
     select from pg_catalog.pg_namespace
@@ -35,10 +35,10 @@ export const isOwned = `not exists (
       where typnamespace = ${place} and typowner is distinct from ${owner}
   )`;
 
-/** For the rest of the transaction, names mean what they say, whatever the user has set up. */
+/** For the rest of the transaction, names resolve the same, whatever the user has set up. */
 export const plainNames = "set local search_path = pg_catalog, pg_temp;";
 
-/** What migrations run as: every object belongs to the owner. */
+/** Migrations run as the owner, so that every object belongs to it. */
 export const asOwner = "set local role baseledger_owner;";
 
 /** Records that a migration was applied. */
@@ -48,8 +48,8 @@ export function record({ id, name, hash }: Migration): string {
 }
 
 /**
- * The whole installation as one statement. A block, because it is atomic wherever it runs, and
- * can look first; each text in it runs by itself, so that it may use what the one before made.
+ * The installation as one statement. A block, because it is atomic wherever it runs, and can check
+ * first; each text in it is executed separately, so that it may use what the one before created.
  */
 export function installation({ roles, install, rights, migrations }: Source): string {
   const last = migrations.at(-1);
@@ -97,18 +97,19 @@ end
   return `-- BaseLedger up to migration ${last?.name ?? "none"}, made by \`baseledger sql\`.
 --
 -- It installs the schema baseledger and the roles it needs, or brings them up to date. Run again,
--- it does nothing, but that it mends owners and rights that are not what they must be; it fails, and
--- changes nothing, when the database has other migrations of BaseLedger than the ones it knows. It is
+-- it only repairs owners and rights that are not what they must be; it fails, and changes nothing,
+-- when the database has other migrations of BaseLedger than the ones it knows. It is
 -- a single statement: run it with psql or any driver, inside your migration tool's transaction or
 -- outside. To install, the user must be a superuser, or have CREATEROLE and CREATE on the database;
--- where others have made the roles, be granted baseledger_owner instead of CREATEROLE.
--- \`baseledger migrate\` can go on from here.
+-- where the roles exist already, a grant of baseledger_owner replaces CREATEROLE.
+-- \`baseledger migrate\` can continue from here.
 --
 -- While it waits for a lock that a dump or a report holds, all commands of the ledger wait behind it.
--- So it waits 2 seconds for each at most, then fails with 55P03 and has changed nothing: run it again
--- when \`select pid, application_name, xact_start from pg_stat_activity\` shows no long transaction.
--- A lock_timeout of yours counts instead. (Other installations at the same time are waited for as
--- long as your lock_timeout says.) \`baseledger migrate\` tries again by itself, and says who blocks.
+-- So it waits at most 2 seconds for each lock, then fails with 55P03 and has changed nothing: run it
+-- again when \`select pid, application_name, xact_start from pg_stat_activity\` shows no long
+-- transaction. Your own lock_timeout, if set, is used instead. (It waits for other installations at
+-- the same time as long as your lock_timeout allows.) \`baseledger migrate\` retries by itself, and
+-- names what blocks it.
 do ${quoted("baseledger", body)};
 `;
 }
@@ -132,7 +133,7 @@ function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** As a string constant that a reader can still read. */
+/** Quotes a text with dollars, so that it stays readable. */
 function quoted(name: string, text: string): string {
   let tag = `$${name}$`;
   while (text.includes(tag)) tag = `$${name}_${tag.length}$`;

@@ -1,17 +1,17 @@
-import type { Migration } from "./files.ts";
-import { asOwner, isInstalled, isOwned, mayActAsOwner } from "./script.ts";
-import type { Transaction } from "./turn.ts";
+import type { Transaction } from "./exclusive-transaction.ts";
+import { asOwner, isInstalled, isOwned, mayActAsOwner } from "./install-script.ts";
+import type { Migration } from "./migration-files.ts";
 
-/** What a migration finds. */
+/** What a migration finds in the database. */
 export interface State {
   readonly installed: boolean;
-  /** Whether all that is installed belongs to the owner. */
+  /** Whether everything that is installed belongs to the owner. */
   readonly owned: boolean;
   /** Whether the user may act as the owner. */
   readonly able: boolean;
 }
 
-/** Looks what there is; asks for no privilege at all. */
+/** Reads what is installed; needs no privilege. */
 export async function readState(tx: Transaction): Promise<State> {
   const [state] = await tx.run<State>(
     `select ${isInstalled} as installed, ${isOwned} as owned, ${mayActAsOwner} as able`,
@@ -21,7 +21,7 @@ export async function readState(tx: Transaction): Promise<State> {
 
 /**
  * The first of `migrations` that the database lacks, or undefined if it has them all. The
- * transaction continues as the owner, unless the record of migrations belongs to somebody else.
+ * transaction continues as the owner, unless the table of applied migrations belongs to another.
  *
  * @throws Error when the database has other migrations than these
  */

@@ -1,9 +1,7 @@
-import { nextKey } from "./calls.ts";
 import type { Operation } from "./measure.ts";
 import { CLIENTS, clientOf } from "./server.ts";
 import { reserveSingly, settleSingly } from "./statements.ts";
-import type { PickWallet } from "./wallets.ts";
-import type { Field, Workload } from "./workload.ts";
+import { type Ground, nextKey, type PickWallet, type Workload } from "./workload.ts";
 
 /** A reservation by a call of its own, and then its settlement by another: two operations. */
 export const singles: readonly Workload[] = [
@@ -18,7 +16,7 @@ export const singles: readonly Workload[] = [
   { name: "single calls, hot", family: "single", wallets: "hot", clients: CLIENTS, create },
 ];
 
-function create({ database, nextCall }: Field, pick: PickWallet, client: number): Operation {
+function create({ database, nextCall }: Ground, pick: PickWallet, client: number): Operation {
   const sql = clientOf(database, client);
   let reserved:
     | { readonly wallet: string; readonly key: string; readonly cost: bigint }

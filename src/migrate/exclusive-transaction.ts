@@ -1,35 +1,35 @@
 import pRetry from "p-retry";
 import type postgres from "postgres";
-import { type Blocker, sayBlocker, sayDuration, watchBlockers } from "./blockers.ts";
-import { lock, plainNames } from "./script.ts";
+import { type Blocker, formatBlocker, formatDuration, watchBlockers } from "./blockers.ts";
+import { lock, plainNames } from "./install-script.ts";
 
-/** Options of all that has to wait for locks. */
+/** Options of what waits for locks. */
 export interface WaitOptions {
   /** The longest time to wait for locks, in milliseconds; by default 5 minutes. */
   readonly waitFor?: number;
-  /** Told after each try that has not got its locks in time. */
+  /** Called after each try that did not get its locks in time. */
   readonly onWait?: (waiting: Waiting) => void;
-  /** Ends the waiting, and what the server does: the promise rejects with the signal's reason. */
+  /** Ends the waiting, also on the server: the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Why there is nothing done yet. */
+/** Why nothing is done yet. */
 export interface Waiting {
-  /** Those who hold the locks; empty where they could not be seen. */
+  /** The sessions that hold the locks; empty where they could not be seen. */
   readonly blockers: readonly Blocker[];
-  /** How long it has been waited so far, in milliseconds. */
+  /** The time waited so far, in milliseconds. */
   readonly waited: number;
 }
 
-/** Locks were not to be had in time. Nothing of the step that needed them was done. */
+/** Locks were not granted in time. The step that needed them was undone. */
 export class BlockedError extends Error {
   override readonly name = "BlockedError";
   readonly blockers: readonly Blocker[];
 
   constructor({ blockers, waited }: Waiting, cause: unknown) {
-    const who = blockers.map(sayBlocker).join(", ") || "somebody who could not be seen";
+    const who = blockers.map(formatBlocker).join(", ") || "somebody who could not be seen";
     super(
-      `Waited ${sayDuration(waited / 1000)} for a lock that is held by ${who}. ` +
+      `Waited ${formatDuration(waited / 1000)} for a lock that is held by ${who}. ` +
         "Wait for that to end, or end it, and migrate again.",
       { cause },
     );
@@ -40,7 +40,7 @@ export class BlockedError extends Error {
 /** What a migration runs on. */
 export interface Connections {
   readonly sql: postgres.Sql;
-  /** Another connection, to see and end what the first waits for. */
+  /** Another connection, to see what the first waits for, and to cancel it. */
   readonly beside: postgres.Sql;
 }
 
@@ -50,24 +50,23 @@ export interface Transaction {
   run<Row>(text: string): Promise<readonly Row[]>;
 }
 
-/** Reads something as another role; afterwards, the transaction is as it was. */
-export async function aside<T>(tx: Transaction, read: () => Promise<T>): Promise<T> {
+/** Reads as another role; afterwards, the transaction is as it was. */
+export async function readAside<T>(tx: Transaction, read: () => Promise<T>): Promise<T> {
   await tx.run("savepoint aside");
   const result = await read();
   await tx.run("rollback to savepoint aside");
   return result;
 }
 
-/** What runs in a transaction of its own, alone of all who migrate this database. */
-export type Work<T> = (tx: Transaction) => Promise<T>;
+type Work<T> = (tx: Transaction) => Promise<T>;
 
-/** Takes turns with all others who migrate this database. */
+/** Runs work in a transaction of its own, while no other program migrates this database. */
 export type Exclusively = <T>(work: Work<T>) => Promise<T>;
 
 const WAIT_FOR_MS = 300_000;
-// All commands queue behind a lock that is waited for, so it is waited for briefly, with longer
-// pauses between. Longer with each try, for transactions that are a little longer, and to beyond
-// deadlock_timeout, after which an autovacuum is asked to give way.
+// All commands queue behind a lock request, so each try waits only briefly, with longer pauses
+// between. Each waits longer than the one before, for longer transactions, and in the end longer
+// than deadlock_timeout, after which PostgreSQL cancels an autovacuum that blocks.
 const FIRST_LOCK_MS = 500;
 const LONGEST_LOCK_MS = 2000;
 const GROWTH = 1.5;
@@ -75,11 +74,10 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 4000;
 
 /**
- * Gives a function that runs work in a transaction, alone of all who migrate this database, and
- * independent of what the user or the database have set up for others. A transaction that does not
- * get its locks in a short time is undone, and tried again.
+ * Makes the function that runs work exclusively, independent of the settings that the user or the
+ * database have. A transaction that does not get its locks in a short time is undone and retried.
  */
-export function createTurns(connections: Connections, options: WaitOptions): Exclusively {
+export function createExclusively(connections: Connections, options: WaitOptions): Exclusively {
   const { waitFor = WAIT_FOR_MS, onWait, signal } = options;
   let waitedBefore = 0;
 
@@ -98,9 +96,9 @@ export function createTurns(connections: Connections, options: WaitOptions): Exc
         factor: GROWTH,
         randomize: true,
         ...(signal && { signal }),
-        shouldRetry: ({ error }) => error instanceof NotNowError,
+        shouldRetry: ({ error }) => error instanceof LockTimeoutError,
         onFailedAttempt: ({ error }) => {
-          if (!(error instanceof NotNowError)) return;
+          if (!(error instanceof LockTimeoutError)) return;
           waited = waitedBefore + performance.now() - start;
           const waiting = { blockers: error.blockers, waited };
           if (waited >= waitFor) throw new BlockedError(waiting, error.cause);
@@ -113,12 +111,12 @@ export function createTurns(connections: Connections, options: WaitOptions): Exc
   };
 }
 
-/** A lock was not to be had in the time of one try. */
-class NotNowError extends Error {
+/** A lock was not granted in the time of one try. */
+class LockTimeoutError extends Error {
   readonly blockers: readonly Blocker[];
 
   constructor(blockers: readonly Blocker[], cause: unknown) {
-    super("a lock was not to be had in time", { cause });
+    super("a lock was not granted in time", { cause });
     this.blockers = blockers;
   }
 }
@@ -129,7 +127,7 @@ async function tryOnce<T>(
   signal: AbortSignal | undefined,
   work: Work<T>,
 ): Promise<T> {
-  // A snapshot from before the wait for the lock would show a state that is past.
+  // Read committed: a snapshot from before the wait for the lock would be out of date.
   const result = await sql.begin("isolation level read committed read write", async (tx) => {
     const run = runner(tx, signal);
     const [session] = await run<{ pid: number }>("select pg_catalog.pg_backend_pid() as pid");
@@ -139,7 +137,7 @@ async function tryOnce<T>(
       await run(`select ${lock}; ${plainNames}`);
       return { value: await work({ run }) };
     } catch (error) {
-      throw isBlocked(error) ? new NotNowError(await watch.stop(), error) : error;
+      throw isBlocked(error) ? new LockTimeoutError(await watch.stop(), error) : error;
     } finally {
       // Before the end of the transaction: behind a pooler, others may then get its session.
       await watch.stop();
@@ -148,8 +146,8 @@ async function tryOnce<T>(
   return result.value;
 }
 
-// Settings of the user or the database that would end a migration midway do not count. A lock is
-// not waited for longer than they say.
+// Settings of the user or the database that would end a migration midway are overridden; a shorter
+// lock_timeout of theirs is kept.
 function limits(longest: number): string {
   return `
     select pg_catalog.set_config(name, '0', true) from pg_catalog.pg_settings
@@ -158,7 +156,7 @@ function limits(longest: number): string {
       from pg_catalog.pg_settings where name = 'lock_timeout'`;
 }
 
-/** Runs statements until the signal says to end. */
+/** Runs statements until the signal is aborted. */
 function runner(tx: postgres.TransactionSql, signal?: AbortSignal): Transaction["run"] {
   return async <Row>(text: string) => {
     signal?.throwIfAborted();
@@ -168,7 +166,7 @@ function runner(tx: postgres.TransactionSql, signal?: AbortSignal): Transaction[
 
 /**
  * Lock time-out, or a deadlock with a command. Not all that `classifyError` calls undone: a
- * migration that an administrator cancels is not to come back.
+ * migration that an administrator cancels must not start again.
  */
 function isBlocked(error: unknown): boolean {
   const { code, cause } = (error ?? {}) as { readonly code?: unknown; readonly cause?: unknown };

@@ -1,0 +1,11 @@
+/*
+ * Measures the ledger beside what people write today; docs/performance.md shows the results. Each
+ * kind of measurement has a file: single-calls, batches, client and naive make workloads that
+ * throughput measures; sweep, mixed, growth, verify and disk measure by themselves.
+ */
+export { type BenchOptions, PARTS, type Part } from "./bench.ts";
+export { GOALS, type Outcome } from "./goals.ts";
+export { createBenchProgress } from "./progress.ts";
+export { printBench } from "./report.ts";
+export { type BenchResult, runBench } from "./run.ts";
+export { type Call, callsOf } from "./workload.ts";

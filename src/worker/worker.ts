@@ -1,0 +1,101 @@
+import { setTimeout as delay } from "node:timers/promises";
+import postgres from "postgres";
+import type { Trouble } from "./health.ts";
+import { messageOf, silence, type WorkerLogger } from "./logger.ts";
+import { type Running, startRunner } from "./runner.ts";
+import { type Ending, keepRunning } from "./supervise.ts";
+import { type Swept, sweepTask } from "./sweep.ts";
+
+/** How {@link startWorker} connects. */
+export interface WorkerOptions {
+  /**
+   * A direct connection (no transaction pooler) of a login that is a member of
+   * `baseledger_worker`. The first start creates the schema of {@link WorkerOptions.schema} and
+   * needs `create` on the database for that; all workers use the login that created it.
+   */
+  readonly url: string;
+  /** The schema of graphile-worker's tables; all workers of a database share one. */
+  readonly schema?: string;
+  /** Reservations to sweep in one transaction. */
+  readonly batch?: number;
+  /** Silent without one. */
+  readonly logger?: WorkerLogger;
+  /** Called after each sweep of this worker. */
+  readonly onSweep?: (swept: Swept) => void;
+  /** Called when something keeps this worker from sweeping; it retries by itself. */
+  readonly onTrouble?: (trouble: Trouble) => void;
+}
+
+/** A running worker. */
+export interface Worker {
+  /** Stops after the sweep under way; leaves no job locked. */
+  stop(): Promise<void>;
+}
+
+const DEFAULT_SCHEMA = "baseledger_worker";
+const DEFAULT_BATCH = 1_000;
+const STOP_WITHIN_MS = 5_000;
+const ignore = (): void => undefined;
+
+/**
+ * Starts the expiry job: sweeps what is due, then sleeps until the next deadline or for a second,
+ * whichever is sooner.
+ *
+ * Rejects when it cannot connect, and with {@link PoolerError} when a pooler in transaction mode
+ * answers; from then on it survives restarts of the database. Any number of workers may run on one
+ * database.
+ */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { url, schema = DEFAULT_SCHEMA, batch = DEFAULT_BATCH, logger = silence } = options;
+  const sql = postgres(url, {
+    max: 1,
+    // A connection that breaks while it fetches types is an unhandled rejection (postgres.js 3.4.9).
+    fetch_types: false,
+    onnotice: () => undefined,
+    connection: { application_name: "baseledger worker" },
+  });
+  const ending: Ending = { asked: new AbortController(), forced: new AbortController() };
+  const { onSweep = ignore, onTrouble = ignore } = options;
+  const stopping = ending.asked.signal;
+  const task = sweepTask({ sql, batch, logger, stopping, onSweep, onTrouble });
+  const pools: string[] = [];
+  const start = (): Promise<Running> =>
+    startRunner({ url, schema, task, logger, pools, onTrouble });
+  try {
+    const first = await start();
+    logger.info("expiry job started");
+    const running = keepRunning(first, start, { logger, onTrouble }, ending);
+    return { stop: () => stop(ending, running, sql, logger) };
+  } catch (error) {
+    await sql.end({ timeout: 0 });
+    throw error;
+  }
+}
+
+async function stop(
+  { asked, forced }: Ending,
+  running: Promise<void>,
+  sql: postgres.Sql,
+  logger: WorkerLogger,
+): Promise<void> {
+  asked.abort();
+  const ended = running.catch((error: unknown) => {
+    logger.warn(`expiry job did not end cleanly: ${messageOf(error)}`);
+  });
+  // graphile-worker waits for its task without limit, and the task may wait for a lost database.
+  if (!(await within(STOP_WITHIN_MS, ended))) {
+    logger.warn("expiry job still busy, cutting it off");
+    forced.abort();
+    await sql.end({ timeout: 0 });
+    await within(STOP_WITHIN_MS, ended);
+  }
+  await sql.end({ timeout: 0 });
+}
+
+async function within(ms: number, ended: Promise<void>): Promise<boolean> {
+  const patience = new AbortController();
+  const late = delay(ms, false, { signal: patience.signal }).catch(() => false);
+  const inTime = await Promise.race([ended.then(() => true), late]);
+  patience.abort();
+  return inTime;
+}
