@@ -3,9 +3,9 @@ const MAX_SCALE = 18;
 
 /** How {@link formatAmount} writes an amount. */
 export interface AmountFormat {
-  /** Write exactly so many decimals, rounded half away from zero; without it, all that matter. */
+  /** Write exactly so many decimals, rounded half away from zero. Default: all that are needed. */
   readonly decimals?: number | undefined;
-  /** Separate thousands with commas: `1,234.50`. What is read back must not have them. */
+  /** Separate thousands with commas: `1,234.50`. {@link parseAmount} does not read them. */
   readonly grouping?: boolean | undefined;
 }
 
@@ -15,8 +15,8 @@ export interface AmountFormat {
  *
  * @param text - digits, at most one point, and a minus before them for less than zero
  * @param scale - the wallet's scale, 0 to 18
- * @throws RangeError when it is not so written, has decimals below the smallest step, or does not
- *   fit 64 bits
+ * @throws RangeError for any other text, for decimals below the smallest step, and for an amount
+ *   beyond 64 bits
  */
 export function parseAmount(text: string, scale: number): bigint {
   checkScale(scale);
@@ -36,8 +36,8 @@ export function parseAmount(text: string, scale: number): bigint {
 
 /**
  * Writes an amount of a wallet's smallest step as a decimal number: at a scale of 9,
- * `12_340_000_000n` is `"12.34"`. At least two decimals where the scale has them, and no idle zeros
- * beyond; exact unless {@link AmountFormat.decimals} says to round.
+ * `12_340_000_000n` is `"12.34"`. At least two decimals where the scale has them, and no further
+ * trailing zeros; exact unless {@link AmountFormat.decimals} rounds it.
  *
  * @param scale - the wallet's scale, 0 to 18
  */
@@ -58,7 +58,7 @@ export function formatAmount(amount: bigint, scale: number, format: AmountFormat
   return `${sign}${grouped}${written && `.${written}`}`;
 }
 
-/** How many times the unit, rounded half up. */
+/** The size in units, rounded half up. */
 function roundTo(size: bigint, unit: bigint): bigint {
   return (size + unit / 2n) / unit;
 }

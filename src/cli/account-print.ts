@@ -1,4 +1,5 @@
 import { formatAmount } from "../amounts/index.ts";
+import { type Json, stringifyJson } from "../json/index.ts";
 import {
   columnsOf,
   csvText,
@@ -12,7 +13,6 @@ import {
   shortened,
   text,
 } from "../terminal/index.ts";
-import { type Json, stringifyJson } from "../wire/index.ts";
 import { type Account, type Entry, reasonOf, type Sum } from "./account.ts";
 import { decimalsFor } from "./amounts.ts";
 

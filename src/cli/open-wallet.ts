@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { openWallet } from "../generated/index.ts";
+import type { Json } from "../json/index.ts";
 import { wholeNumber } from "../terminal/index.ts";
-import type { Json } from "../wire/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { printReceipt } from "./receipt.ts";
 import { attempt, metadataOption, readAmount } from "./wallet-command.ts";

@@ -5,7 +5,8 @@
  */
 import type postgres from "postgres";
 import type { EventType } from "../generated/index.ts";
-import { call, type Json, type Queryable, read } from "../wire/index.ts";
+import type { Json } from "../json/index.ts";
+import { call, type Queryable, read } from "../wire/index.ts";
 
 /** Runs an empty query, which shows that there is a connection. */
 export async function ping(sql: postgres.ISql): Promise<void> {

@@ -1,5 +1,5 @@
+import { BATCH_FIELDS, type BatchOperations } from "../generated/index.ts";
 import { write } from "../wire/index.ts";
-import { BATCH_FIELDS, type BatchOperations } from "./lists.ts";
 import type { MethodName } from "./methods.ts";
 
 /** The name of a command that travels in batches. */

@@ -1,5 +1,5 @@
 import { NothingReportedError } from "../errors/index.ts";
-import type { Metadata } from "../wire/index.ts";
+import type { Metadata } from "../json/index.ts";
 import type { FundsQueue } from "./funds-queue.ts";
 import { createKey } from "./keys.ts";
 import type { Held } from "./receipts.ts";

@@ -18,7 +18,6 @@
  *   methods.ts       the methods that are made of the generated wrappers, and their types
  *   receipts.ts      what the receipt of each command has
  *   keys.ts          new idempotency keys
- *   lists.ts         the functions that only read, and the fields of each batched command
  *   connections.ts   the pool, and what all requests share: sessions left after a fail-over, holders
  *   slots.ts         shares the connections, so that a locked wallet does not delay the others
  *   funds-queue.ts   the option `wait` of reserve, guard and hold: waits for funds that others hold
@@ -31,6 +30,7 @@
 
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { Receipt, ReserveArgs } from "../generated/index.ts";
+import { type BatchOperations, READS } from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
 import { createBatcher } from "./batch.ts";
 import { type BatchedOp, encode, isBatchedOp } from "./commands.ts";
@@ -38,7 +38,6 @@ import { connect, createConnections } from "./connections.ts";
 import { createFundsQueue, type FundsQueue } from "./funds-queue.ts";
 import { guard, type HoldContext, type HoldOptions, hold } from "./guard.ts";
 import { createKey } from "./keys.ts";
-import { type BatchOperations, READS } from "./lists.ts";
 import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
 import type { Held } from "./receipts.ts";

@@ -1,10 +1,9 @@
 import { AlreadyEndedError, NotSettledError } from "../errors/index.ts";
-import type { Receipt } from "../generated/index.ts";
-import type { Metadata } from "../wire/index.ts";
+import type { BatchOperations, Receipt } from "../generated/index.ts";
+import type { Metadata } from "../json/index.ts";
 import type { BatchedOp } from "./commands.ts";
 import { createKey } from "./keys.ts";
 import { type LeaseOptions, startLease } from "./lease.ts";
-import type { BatchOperations } from "./lists.ts";
 import type { Booked, Held } from "./receipts.ts";
 
 /**

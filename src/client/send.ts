@@ -1,10 +1,10 @@
 import { refusalToError, UnavailableError } from "../errors/index.ts";
-import { post, type Receipt } from "../generated/index.ts";
-import { EncodedJson, type Queryable } from "../wire/index.ts";
+import { post, READS, type Receipt } from "../generated/index.ts";
+import { EncodedJson } from "../json/index.ts";
+import type { Queryable } from "../wire/index.ts";
 import type { BatchedCommand, SendBatch } from "./batch.ts";
 import { SLOW } from "./commands.ts";
 import type { Connections } from "./connections.ts";
-import { READS } from "./lists.ts";
 import type { Args, MethodName, Wrapper } from "./methods.ts";
 import { outcomeOf, type PendingCommands, timeoutError } from "./pending.ts";
 import { retry } from "./retry.ts";

@@ -1,4 +1,4 @@
-import type { Metadata } from "../wire/json.ts";
+import type { Metadata } from "../json/index.ts";
 
 /**
  * Which command an error of the client is about. These errors are not refusals: the ledger has not

@@ -1,4 +1,4 @@
-import { type Json, parseJson } from "../wire/json.ts";
+import { type Json, parseJson } from "../json/index.ts";
 
 const AMOUNTS = new Set([
   "requested",

@@ -1,4 +1,4 @@
-import { type Json, stringifyJson } from "../wire/json.ts";
+import { type Json, stringifyJson } from "../json/index.ts";
 import { readDetail } from "./detail.ts";
 
 /** The SQLSTATEs of the ledger's refusals; db/ERRORS.md says how to handle each. */

@@ -3,8 +3,8 @@
  * that generated it: after an upgrade, generate it again.
  */
 
+export type { Json } from "../json/index.ts";
 export type { Queryable } from "./call.ts";
 export * as call from "./call.ts";
-export { EncodedJson, type Json, type Metadata, parseJson, stringifyJson } from "./json.ts";
 export * as read from "./read.ts";
 export * as write from "./write.ts";

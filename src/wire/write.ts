@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../errors/index.ts";
-import { EncodedJson, type Json, stringifyJson } from "./json.ts";
+import { EncodedJson, type Json, stringifyJson } from "../json/index.ts";
 
 /** Makes the text that the server is sent of an argument; refuses a value that has none. */
 export type Writer<T> = (value: T, field: string) => string;

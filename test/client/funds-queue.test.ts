@@ -60,7 +60,7 @@ const available = async () => (await balance(database.agent, walletId)).availabl
 const untilTried = (count = 1) => until("it was tried", () => tries >= count);
 
 describe("a request that may wait", () => {
-  test("gets the funds that others of this client return, as all of them do", async () => {
+  test("gets the funds that other requests of this client return", async () => {
     let running = 0;
     let most = 0;
     const order: number[] = [];
@@ -80,7 +80,7 @@ describe("a request that may wait", () => {
     expect(new Set(await history(database, walletId))).not.toContain("cancelled");
   });
 
-  test("asks when the funds may be there, not all the time", async () => {
+  test("is tried when the funds may be there, not all the time", async () => {
     const first = await ledger.hold({ walletId, amount: 100n });
     const waiting = Array.from({ length: 50 }, () =>
       ledger.guard({ walletId, amount: 2n, wait: 60 }, (reservation) => reservation.spend(2n)),
@@ -89,7 +89,7 @@ describe("a request that may wait", () => {
     const asked = tries;
     await first.cancel();
     await Promise.all(waiting);
-    // Each once more, and now and then the first of them meanwhile.
+    // Each is tried once more, and the first of them a few times meanwhile.
     expect(tries - asked).toBeLessThan(60);
     expect(await available()).toBe(0n);
   });
@@ -102,7 +102,7 @@ describe("a request that may wait", () => {
     expect(await waiting).toMatchObject({ event: "reserved", amount: 50n, replayed: false });
   });
 
-  test("gets what a program that died held, once that is due", async () => {
+  test("gets what a program that died held, once that expires", async () => {
     await others.reserve({ walletId, amount: 90n, ttl: 1 });
     expect(await ledger.reserve({ walletId, amount: 50n, wait: 60 })).toMatchObject({
       amount: 50n,
@@ -110,7 +110,7 @@ describe("a request that may wait", () => {
     expect(await history(database, walletId)).toContain("expired");
   });
 
-  test("is sent with one key, and acts once", async () => {
+  test("is sent with one key, and carried out once", async () => {
     const held = await others.hold({ walletId, amount: 90n });
     const asked = { walletId, amount: 50n, idempotencyKey: "job-1", wait: 60 };
     const waiting = Promise.all([ledger.reserve(asked), ledger.reserve(asked)]);
@@ -122,7 +122,7 @@ describe("a request that may wait", () => {
     expect(await available()).toBe(50n);
   });
 
-  test("is content with less where asked to", async () => {
+  test("accepts less with `atLeast`", async () => {
     const held = await ledger.hold({ walletId, amount: 90n });
     const waiting = ledger.hold({ walletId, amount: 500n, atLeast: 60n, wait: 60 });
     await untilTried(2);
@@ -132,7 +132,7 @@ describe("a request that may wait", () => {
   });
 });
 
-describe("those who wait", () => {
+describe("requests that wait", () => {
   test("are served in their order", async () => {
     const held = await ledger.hold({ walletId, amount: 100n });
     const order: string[] = [];
@@ -151,7 +151,7 @@ describe("those who wait", () => {
     await Promise.all(asking);
   });
 
-  test("do not wait for one that asks for more than there is", async () => {
+  test("do not wait for one that requests more than there is", async () => {
     const held = await ledger.hold({ walletId, amount: 60n });
     const large = ledger.reserve({ walletId, amount: 90n, wait: 60 });
     await untilTried(2);
@@ -164,7 +164,7 @@ describe("those who wait", () => {
     expect(await large).toMatchObject({ amount: 90n });
   });
 
-  test("are refused when their time is up, with the refusal of the ledger", async () => {
+  test("fail when their time is up, with the refusal of the ledger", async () => {
     await others.reserve({ walletId, amount: 90n });
     const attempts = [0.01, 0.2].map((wait) => ledger.reserve({ walletId, amount: 50n, wait }));
     for (const attempt of attempts) {
@@ -174,7 +174,7 @@ describe("those who wait", () => {
     expect(tries).toBeGreaterThanOrEqual(4);
   });
 
-  test("wait no more when only a credit helps", async () => {
+  test("stop waiting when only a credit helps", async () => {
     const held = await ledger.hold({ walletId, amount: 90n });
     const waiting = Array.from({ length: 5 }, () =>
       rejection(InsufficientFundsError, ledger.reserve({ walletId, amount: 50n, wait: 60 })),
@@ -186,7 +186,7 @@ describe("those who wait", () => {
     }
   });
 
-  test("wait no more when the wallet is frozen", async () => {
+  test("stop waiting when the wallet is frozen", async () => {
     await others.reserve({ walletId, amount: 90n });
     const waiting = Array.from({ length: 5 }, () =>
       rejection(WalletFrozenError, ledger.reserve({ walletId, amount: 50n, wait: 60 })),
@@ -196,7 +196,7 @@ describe("those who wait", () => {
     await Promise.all(waiting);
   });
 
-  test("are let go by their signal at once, and hold nothing", async () => {
+  test("fail at once when their signal aborts, and hold nothing", async () => {
     const held = await ledger.hold({ walletId, amount: 90n });
     const controller = new AbortController();
     const { signal } = controller;
@@ -212,7 +212,7 @@ describe("those who wait", () => {
     expect(await available()).toBe(100n);
   });
 
-  test("are turned away when the client closes", async () => {
+  test("fail when the client closes", async () => {
     const client = createLedger(counting(database.connect("agent", 1)));
     await others.reserve({ walletId, amount: 90n });
     const options = { walletId, amount: 50n, wait: 60 };
@@ -237,7 +237,7 @@ describe("those who wait", () => {
   });
 });
 
-describe("in time", () => {
+describe("the timing", () => {
   const asked = { walletId: "w", amount: 50n, idempotencyKey: "k", wait: 60 };
   const held = (retryAt: Date | null) => {
     const detail = { reason: "held", available: 10, retry_at: retryAt?.toISOString() ?? null };
@@ -262,7 +262,7 @@ describe("in time", () => {
     vi.useRealTimers();
   });
 
-  test("an answer of this client is news at once, if enough is available", async () => {
+  test("tries at once after an answer that shows enough funds", async () => {
     const waiting = queue.reserve(asked, asked);
     await vi.advanceTimersByTimeAsync(0);
     queue.observe("w", 49n);
@@ -275,7 +275,7 @@ describe("in time", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("without news the first one asks, at first soon, then twice a second, and at the end", async () => {
+  test("without answers tries the first request: soon at first, then twice a second, and at the end", async () => {
     const waiting = Array.from({ length: 10 }, () => queue.reserve(asked, { wait: 10 }));
     const refused = Promise.allSettled(waiting);
     await vi.advanceTimersByTimeAsync(300);
@@ -288,7 +288,7 @@ describe("in time", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("it is asked when the next hold is due, unless clocks differ widely", async () => {
+  test("tries when the next hold expires, unless clocks differ widely", async () => {
     refusal = held(new Date("2026-03-01T11:59:00Z"));
     void queue.reserve(asked, asked);
     await vi.advanceTimersByTimeAsync(20_000);
@@ -301,7 +301,7 @@ describe("in time", () => {
     await vi.advanceTimersByTimeAsync(600);
   });
 
-  test("a refusal that contradicts itself is not asked about without end", async () => {
+  test("does not repeat endlessly after a refusal that contradicts itself", async () => {
     const waiting = queue.reserve({ ...asked, amount: 5n }, { wait: 1 });
     const refused = rejection(InsufficientFundsError, waiting);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -310,7 +310,7 @@ describe("in time", () => {
   });
 });
 
-test.each([-1, Number.NaN, "soon"])("a time to wait that is none is refused: %o", async (wait) => {
+test.each([-1, Number.NaN, "soon"])("an invalid time to wait is refused: %o", async (wait) => {
   const attempt = ledger.hold({ walletId, amount: 1n, wait: wait as number });
   await expect(attempt).rejects.toThrow(RangeError);
   expect(tries).toBe(0);

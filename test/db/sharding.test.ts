@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLedger, expectRefusal, type TestLedger } from "../support/ledger.ts";
 
-// The rules that keep the schema ready for Citus, as far as the catalogue shows them.
+// The rules of storage of docs/architecture.md, as far as the catalogue shows them.
 
 /** The functions of several wallets, or of none. */
 const OF_MANY_WALLETS = [

@@ -27,7 +27,7 @@ const insufficient = {
 };
 
 describe("toLedgerError", () => {
-  test("makes the class of the SQLSTATE, with what the database said", () => {
+  test("makes the class of the SQLSTATE, with the fields of the database's error", () => {
     const cause = thrown("LGNSF", insufficient);
     const error = toLedgerError(cause);
     expect(error).toBeInstanceOf(errors.InsufficientFundsError);
@@ -109,7 +109,7 @@ describe("toLedgerError", () => {
 });
 
 describe("refusalToError", () => {
-  test("makes the same class of a refused receipt, and says what the detail says", () => {
+  test("makes the same class of a refused receipt, with the detail in its message", () => {
     const error = refusalToError({ refused: "LGNSF", detail: { ...insufficient, retry_at: null } });
     expect(error).toBeInstanceOf(errors.InsufficientFundsError);
     expect(error).toMatchObject({ code: "LGNSF", shortfall: 100n, retryAt: null, hint: null });
@@ -118,7 +118,7 @@ describe("refusalToError", () => {
     );
   });
 
-  test("says nested values and times", () => {
+  test("formats nested values and times", () => {
     const detail = { field: "metadata", stored: { run: 12345678901234567890n }, given: {} };
     expect(refusalToError({ refused: "LGIDK", detail }).message).toContain(
       'stored {"run":12345678901234567890}, given {}',
@@ -129,7 +129,7 @@ describe("refusalToError", () => {
     );
   });
 
-  test("knows no error for a granted command", () => {
+  test("throws for a granted command", () => {
     expect(() => refusalToError({ refused: null, detail: null })).toThrow(TypeError);
   });
 });

@@ -202,7 +202,7 @@ function heldBy({ granted, used, released }: History): bigint {
   return granted - used - released;
 }
 
-/** What an event moves; notes in `history` what it does to its reservation. */
+/** What an event moves (docs/architecture.md); notes in `history` what it does to its reservation. */
 function apply(event: Event, history: History, require: Require): Accounts {
   const a = event.amount ?? 0n;
   const held = heldBy(history);

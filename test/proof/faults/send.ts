@@ -1,12 +1,12 @@
 // Sends calls, by SQL or through the client, and tells what came back in one form.
 import postgres from "postgres";
-import { UnavailableError } from "../../../src/errors/client.ts";
 import type { Ledger } from "../../../src/client/ledger.ts";
 import { belongsToEarlierQuery } from "../../../src/client/statement.ts";
 import { classifyError } from "../../../src/errors/classify.ts";
+import { UnavailableError } from "../../../src/errors/client.ts";
 import { LedgerError } from "../../../src/errors/index.ts";
+import { type Json, parseJson, stringifyJson } from "../../../src/json/index.ts";
 import { withoutHoles } from "../../../src/wire/holes.ts";
-import { type Json, parseJson, stringifyJson } from "../../../src/wire/json.ts";
 import { plain } from "../plain.ts";
 import type { Answer, Call } from "./history.ts";
 

@@ -22,7 +22,7 @@ type Reviver = (key: string, value: unknown) => unknown;
 export function stringifyJson(value: Json): string {
   const text = JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item === "bigint") return rawJSON(item.toString());
-    // JSON.stringify would write null, and an amount that is null is not the one that was meant.
+    // JSON.stringify would write null, which is another amount.
     if (typeof item === "number" && !Number.isFinite(item)) {
       throw new TypeError(`${item} is not a JSON number`);
     }

@@ -1,5 +1,6 @@
-// The README as somebody types it: every block, one after the other, twice, on one database.
-import { execFile, execFileSync } from "node:child_process";
+// The pages as somebody types them: every block, one after the other, twice, on one database.
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,34 +10,42 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startPostgres } from "../../src/embedded/index.ts";
 import { migrate } from "../../src/migrate/index.ts";
-import { start } from "../support/cli.ts";
 import { type Block, ROOT, readBlocks, readRepositoryFile } from "../support/markdown.ts";
 import { answerOf, statements } from "../support/psql.ts";
 import { findPython } from "../support/python.ts";
 import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
-const blocks = readBlocks(readRepositoryFile("README.md"));
+/** The pages whose blocks run here. Those of other pages are run by the tests that name them. */
+const PAGES = [
+  "README.md",
+  "docs/concepts.md",
+  "docs/architecture.md",
+  "docs/sql.md",
+  "docs/client.md",
+  "docs/cli.md",
+  "docs/operations.md",
+];
 const python = await findPython("psycopg");
 
-/** Commands that are tests of their own (test/demo/demo.test.ts), or this one, or need an engine. */
+/** Commands with a test of their own (test/demo/demo.test.ts), this test, or what needs Docker. */
 const ELSEWHERE = /^(npm ci|npm cit|npm run demo|docker )/;
-/** Commands that go on until they are told to end, with what they say when they are ready. */
-const GOING_ON: readonly (readonly [RegExp, RegExp])[] = [
+/** Commands that run until they are stopped, with what they print when they are ready. */
+const LONG_RUNNING: readonly (readonly [RegExp, RegExp])[] = [
   [/^npx baseledger dev\b/, /DATABASE_URL/],
   [/^npx baseledger worker\b/, /expiry job started/],
 ];
-/** What the session in SQL is refused, on purpose. */
-const REFUSED = ["LGNSF"];
 
 let database: Server;
 let folder: string;
 
 beforeAll(async () => {
-  // As users have it: the doctor finds fault with the servers of the other tests.
+  // Durable, as users have it: `doctor` reports the settings that the other tests run with.
   database = await startPostgres({ settings: { fsync: "on", full_page_writes: "on" } });
   await migrate(database.url);
-  folder = mkdtempSync(join(tmpdir(), "baseledger-readme-"));
+  folder = mkdtempSync(join(tmpdir(), "baseledger-pages-"));
+  // As root, `dev` runs its server as another user, who must get to its data.
+  chmodSync(folder, 0o755);
   await mkdir(join(folder, "node_modules", "baseledger"), { recursive: true });
   // As installed, but from the sources: a link, as Node runs no TypeScript below node_modules.
   const own = join(folder, "node_modules", "baseledger");
@@ -67,7 +76,8 @@ async function inFolder(program: string, ...args: string[]): Promise<void> {
   await run(program, args, options);
 }
 
-async function runSql(text: string): Promise<void> {
+/** Runs statements; those that are refused must be those that the page shows as refused. */
+async function runSql(text: string, shown: string): Promise<void> {
   const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
   const refused: string[] = [];
   for (const statement of statements(text)) {
@@ -75,7 +85,8 @@ async function runSql(text: string): Promise<void> {
     if (code !== undefined) refused.push(code);
   }
   await sql.end();
-  expect(refused).toEqual(REFUSED.slice(0, refused.length));
+  const errors = [...shown.matchAll(/^ERROR: {2}(\w{5}):/gm)];
+  expect(refused).toEqual(errors.map(([, code]) => code));
 }
 
 async function runFile(program: string, name: string, text: string): Promise<void> {
@@ -87,24 +98,31 @@ async function runShell(text: string): Promise<void> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const [first = ""] = lines;
   if (ELSEWHERE.test(first)) return;
-  const goesOn = GOING_ON.find(([command]) => command.test(first));
-  if (!goesOn) return inFolder("bash", "--norc", "-euo", "pipefail", "-c", text);
-  expect(lines, "a command that goes on stands alone").toHaveLength(1);
-  await runUntilReady(first, goesOn[1]);
+  const longRunning = LONG_RUNNING.find(([command]) => command.test(first));
+  if (!longRunning) return inFolder("bash", "--norc", "-euo", "pipefail", "-c", text);
+  expect(lines, "a long-running command has its own block").toHaveLength(1);
+  await runUntilReady(first, longRunning[1]);
 }
 
 async function runUntilReady(line: string, ready: RegExp): Promise<void> {
-  const args = line
-    .replace(/\s+#.*$/, "")
-    .split(/\s+/)
-    .slice(2);
-  const { child, said, ended } = start(args, environment());
-  await until(`${line} is ready`, () => ready.test(said()));
+  // In the folder, where `dev` keeps its data; `exec`, so that signals reach the program itself.
+  const child = spawn("bash", ["-c", `exec ${line}`], { cwd: folder, env: environment() });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk;
+    });
+  }
+  const closed = once(child, "close");
+  await until(`${line} is ready`, () => ready.test(output));
   child.kill("SIGTERM");
-  expect((await ended).code, said()).toBe(0);
+  const [code] = await closed;
+  expect(code, output).toBe(0);
 }
 
-const RUNNERS: Readonly<Record<string, (text: string) => Promise<void>>> = {
+type Runner = (text: string, shown: string) => Promise<void>;
+
+const RUNNERS: Readonly<Record<string, Runner>> = {
   sh: runShell,
   sql: runSql,
   ts: (text) => runFile(process.execPath, "block.ts", text),
@@ -113,24 +131,33 @@ const RUNNERS: Readonly<Record<string, (text: string) => Promise<void>>> = {
   text: async () => undefined,
 };
 
-function title({ language, line }: Block): string {
-  return `line ${line}, ${language}`;
+/** The blocks of a page, each with its title and the output that the page shows for it. */
+function readPage(page: string): [title: string, block: Block, shown: string][] {
+  const blocks = readBlocks(readRepositoryFile(page));
+  return blocks.map((block, i) => {
+    const title = `${page}, line ${block.line}, ${block.language}`;
+    if (block.text === readRepositoryFile("examples/session.sql")) {
+      return [title, block, readRepositoryFile("examples/session.out")];
+    }
+    const next = blocks[i + 1];
+    return [title, block, next?.language === "text" ? next.text : ""];
+  });
 }
 
-describe.each(["first", "second"])("README, run for the %s time", () => {
-  test.each(blocks.map((block) => [title(block), block] as const))("%s", async (_title, block) => {
+describe.each(["first", "second"])("the pages, run for the %s time", () => {
+  test.each(PAGES.flatMap(readPage))("%s", async (_title, block, shown) => {
     if (block.language === "python" && python === undefined) {
       console.warn("skipped: no Python with psycopg 3 on this machine");
       return;
     }
     const runner = RUNNERS[block.language];
     expect(runner, `nothing runs blocks of "${block.language}"`).toBeDefined();
-    await runner?.(block.text);
+    await runner?.(block.text, shown);
   });
 });
 
-test("psql hides the helpers as the README says", () => {
-  const pattern = /\\df\+ (baseledger\.\S+?)`/.exec(readRepositoryFile("README.md"))?.[1] ?? "";
+test("psql hides the helpers as the documentation says", () => {
+  const pattern = /\\df\+ (baseledger\.\S+?)`/.exec(readRepositoryFile("docs/sql.md"))?.[1] ?? "";
   let listed: string;
   try {
     const options = { encoding: "utf8", stdio: "pipe" } as const;
