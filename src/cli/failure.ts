@@ -1,7 +1,6 @@
 import { CommanderError } from "commander";
 import { classifyError, LedgerError } from "../errors/index.ts";
 import { EXIT, type ExitCode } from "../terminal/index.ts";
-import { TraceError } from "../trace/index.ts";
 import type { Denomination } from "./amounts.ts";
 import { describeRefusal } from "./refusal.ts";
 
@@ -77,8 +76,7 @@ export function failureOf(error: unknown): Failure | null {
     line: advice ? `${sentence(oneLine(said))} Hint: ${oneLine(advice)}` : oneLine(said),
     error: { code, message: oneLine(said), detail: null, hint: advice },
   });
-  if (error instanceof UsageError || error instanceof TraceError)
-    return failure(EXIT.usage, message);
+  if (error instanceof UsageError || isTraceError(error)) return failure(EXIT.usage, message);
   if (error instanceof UnreachableError) return failure(EXIT.unreachable, message);
   if (error instanceof UncheckedError) return failure(EXIT.unchecked, message);
   if (code !== null && isUnreachable(code, error)) {
@@ -134,6 +132,11 @@ function ofCommand({ cause, sent }: CommandError): Failure | null {
     line: `${sentence(failure.line)} ${hint}`,
     error: { ...failure.error, hint, ...(idempotencyKey && { idempotencyKey }) },
   };
+}
+
+// By its name, as its class would load the room of traces for every command.
+function isTraceError(error: unknown): boolean {
+  return error instanceof Error && error.name === "TraceError";
 }
 
 function isUnreachable(code: string, error: unknown): boolean {

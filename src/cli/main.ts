@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT, endWithOutput, hasPrinted, printError, printJson, text } from "../terminal/index.ts";
 import { makeCommands } from "./commands.ts";
-import { type Failure, failureOf } from "./failure.ts";
+import type { Failure } from "./failure.ts";
 
 async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")
@@ -62,30 +62,33 @@ async function main(): Promise<void> {
   endWithOutput();
   // Errors that no command awaits end the program, too.
   process.on("uncaughtException", (error) => {
-    fail(error, json);
-    process.exit();
+    void fail(error, json).finally(() => process.exit());
   });
   try {
     await program.parseAsync();
   } catch (error) {
-    fail(error, json);
+    await fail(error, json);
   }
 }
 
-let failed = false;
+let failing: Promise<void> | undefined;
 
-function fail(error: unknown, json: boolean): void {
-  // What fails as a consequence is not reported.
-  if (failed) return;
-  failed = true;
-  const failure = failureOf(error);
-  if (failure) {
-    report(failure, json);
-    process.exitCode = failure.code;
-  } else {
-    const asked = error instanceof CommanderError && error.exitCode === 0;
-    process.exitCode = asked ? EXIT.fine : EXIT.usage;
+/** Ends the program with the first error; what fails as a consequence is not reported. */
+function fail(error: unknown, json: boolean): Promise<void> {
+  failing ??= end(error, json);
+  return failing;
+}
+
+async function end(error: unknown, json: boolean): Promise<void> {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
+    return;
   }
+  // Loaded only now, so that help is quick.
+  const { failureOf } = await import("./failure.ts");
+  const failure = failureOf(error);
+  if (failure) report(failure, json);
+  process.exitCode = failure?.code ?? EXIT.usage;
 }
 
 function report({ error, line }: Failure, json: boolean): void {

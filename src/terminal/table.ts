@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
+import { widthOf } from "./layout.ts";
 import { joined, type SafeText, terminalText, trusted } from "./safe-text.ts";
-import { widthOf } from "./width.ts";
 
 /** A column of a table; numbers are aligned to the right. */
 export interface Column {

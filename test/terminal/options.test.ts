@@ -1,11 +1,13 @@
 import { InvalidArgumentError } from "commander";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   decimalNumber,
   optionParser,
+  parseDuration,
   positiveNumber,
   wholeNumber,
 } from "../../src/terminal/options.ts";
+import { createLedger, type TestLedger } from "../support/ledger.ts";
 
 describe("a number", () => {
   test.each([
@@ -35,4 +37,39 @@ test("an error of a parser is one of usage", () => {
     throw new RangeError("wrong");
   });
   expect(() => parse("x")).toThrow(new InvalidArgumentError("wrong"));
+});
+
+describe("a duration", () => {
+  let ledger: TestLedger;
+
+  beforeAll(async () => {
+    ledger = await createLedger();
+  });
+
+  afterAll(() => ledger[Symbol.asyncDispose]());
+
+  test.each([
+    ["90", 90],
+    ["90s", 90],
+    ["1.5", 1.5],
+    ["2m", 120],
+    ["2 minutes", 120],
+    ["1h30m", 5_400],
+    ["1 h 30 min 10 sec", 5_410],
+    ["1.5h", 5_400],
+    ["1 Day", 86_400],
+    ["PT5M", 300],
+    ["p1dt2h", 93_600],
+  ])("%s is %d seconds", async (text, seconds) => {
+    const [row] = await ledger.outsider`
+      select extract(epoch from ${parseDuration(text)}::text::interval)::float8 as seconds`;
+    expect(row?.seconds).toBe(seconds);
+  });
+
+  test.each(["", " ", "soon", "5x", "2 months", "-5", "5 5", "1:30", "P", "PT", "1e3", "m", "∞"])(
+    "%j is refused",
+    (text) => {
+      expect(() => parseDuration(text)).toThrow(/not a time like/);
+    },
+  );
 });
