@@ -45,7 +45,7 @@ from (
     min(e.occurred_at) filter (where not l.open) as ended_at
   from baseledger.events e
   left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
-  -- As in _leaves_open.
+  -- As in _leaves_open, which those who read a view may not call.
   cross join lateral (select e.expires_at is not null and e.event <> 'expired') as l(open)
   where e.reservation_id is not null
   group by e.wallet_id, e.reservation_id

@@ -15,7 +15,8 @@ select
     then w.last_event_at - c.clock
   end as ahead_by
 from baseledger.wallets w
--- As in _read_clock and _deadline_clock, which those who read a view may not call.
+-- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
+-- not call.
 cross join (
   select case
     when pg_is_in_recovery() then pg_last_xact_replay_timestamp()

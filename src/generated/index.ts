@@ -993,8 +993,8 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
  * the events and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer. For the whole ledger it also checks that nobody may do more than his role.
- * Reads only. Refused with LGARG, LGWNF.
+ * of each transfer. For the whole ledger it also checks that nobody may do more than the role
+ * allows. Reads only. Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(

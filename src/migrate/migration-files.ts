@@ -46,7 +46,7 @@ export async function loadMigrations(directory: string): Promise<Source> {
   return {
     roles: await readFile(join(directory, "roles.sql"), "utf8"),
     install: await readFile(join(directory, "install.sql"), "utf8"),
-    rights: await readFile(join(directory, "rights.sql"), "utf8"),
+    rights: await readFile(join(directory, "repair-rights.sql"), "utf8"),
     migrations,
   };
 }

@@ -78,7 +78,7 @@ function append(
 }
 
 function copyFrame(directory: string): void {
-  for (const file of ["roles.sql", "install.sql", "rights.sql"]) {
+  for (const file of ["roles.sql", "install.sql", "repair-rights.sql"]) {
     fs.copyFileSync(join(packaged, file), join(directory, file));
   }
 }

@@ -59,7 +59,7 @@ comment on function baseledger.verify is
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, the open reservations and '
   'the other side of each transfer. For the whole ledger it also checks that nobody may do more '
-  'than his role. Reads only. Refused with LGARG, LGWNF.'
+  'than the role allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

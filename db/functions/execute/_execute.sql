@@ -78,11 +78,11 @@ declare
   v_amount bigint;                    -- of a reservation: what is granted
   v_available bigint;                 -- what a settlement would do to available
   v_reserved bigint;                  -- what a settlement or an extension would do to reserved
-  v_stored baseledger.events;
+  v_earlier baseledger.events;
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_gone text[];                      -- reservations whose stored row is out of date
+  v_outdated text[];                  -- reservations whose stored row is out of date
   v_opened timestamptz;               -- first deadline of the reservations that are inserted
 begin
   -- 1. Lock.
@@ -221,24 +221,24 @@ begin
       -- The key was used: the same command gets its first receipt, another one is refused.
       if v_command.refused is null and v_seq is not null then
         if v_seq > v_wallet.seq then
-          v_stored := v_events[v_seq - v_wallet.seq];
+          v_earlier := v_events[v_seq - v_wallet.seq];
         else
-          select * into v_stored from baseledger.events e
+          select * into v_earlier from baseledger.events e
             where e.wallet_id = p_wallet_id and e.seq = v_seq;
         end if;
         v_command.detail := baseledger._compare_requests(
           baseledger._request_from_event(
-            v_stored.event, v_stored.reservation_id, v_stored.amount,
-            v_stored.expires_at - baseledger._event_clock(v_stored.occurred_at, v_stored.details),
-            v_stored.metadata, v_stored.details
+            v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
+            v_earlier.expires_at - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+            v_earlier.metadata, v_earlier.details
           ),
           baseledger._request_from_command(v_command)
         );
         if v_command.detail is null then
           v_receipts[v_i] := row(
-            v_stored.wallet_id, v_stored.seq, v_stored.event, v_stored.reservation_id,
-            v_stored.amount, v_stored.available, v_stored.reserved, v_stored.spent,
-            v_stored.expires_at, v_stored.occurred_at, v_stored.idempotency_key, true, null, null
+            v_earlier.wallet_id, v_earlier.seq, v_earlier.event, v_earlier.reservation_id,
+            v_earlier.amount, v_earlier.available, v_earlier.reserved, v_earlier.spent,
+            v_earlier.expires_at, v_earlier.occurred_at, v_earlier.idempotency_key, true, null, null
           )::baseledger.receipt;
           continue;
         end if;
@@ -254,7 +254,7 @@ begin
             else least(v_command.amount, greatest(v_last.available, v_command.at_least))
           end;
           v_command.refused := case
-            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_hold.status <> 'none' then 'LGRID'
             when v_wallet.frozen then 'LGFRZ'
             when v_last.available < v_amount then 'LGNSF'
           end;
@@ -278,7 +278,7 @@ begin
           end;
           v_available := -v_command.amount - v_reserved;
           v_command.refused := case
-            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status = 'none' then 'LGRNF'
             when v_hold.status not in ('open', 'expired') then 'LGEND'
             when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
             when v_available < 0 and v_last.available + coalesce(v_rest, 0)
@@ -299,7 +299,7 @@ begin
                 else '{"late": true, "final": false}'
               end
             )::baseledger._move;
-            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id,
               case when v_command.final then 'settled' else v_hold.status end,
@@ -316,7 +316,7 @@ begin
           v_move := row(
             'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
           )::baseledger._move;
-          v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+          v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
           v_hold := row(
             v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, false,
             v_hold.net, v_last.seq + 1, v_at
@@ -325,14 +325,14 @@ begin
         when 'cancel' then
           v_command.refused := case
             when v_hold.status = 'expired' then 'LGEXP'
-            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status = 'none' then 'LGRNF'
             when v_hold.status <> 'open' then 'LGEND'
           end;
           if v_command.refused is null then
             v_move := row(
               'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
             )::baseledger._move;
-            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'cancelled', null, null, null, null, false, v_hold.net,
               v_last.seq + 1, v_at
@@ -343,7 +343,7 @@ begin
           v_reserved := coalesce(v_command.amount - v_hold.held, 0);
           v_command.refused := case
             when v_hold.status = 'expired' then 'LGEXP'
-            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status = 'none' then 'LGRNF'
             when v_hold.status <> 'open' then 'LGEND'
             when v_reserved <= 0 then null
             when v_wallet.frozen then 'LGFRZ'
@@ -351,7 +351,7 @@ begin
             when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
           end;
           if v_command.refused is null then
-            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
               v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
@@ -367,7 +367,7 @@ begin
 
         when 'charge' then
           v_command.refused := case
-            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_hold.status <> 'none' then 'LGRID'
             when v_wallet.frozen then 'LGFRZ'
             when v_last.available < v_command.amount then 'LGNSF'
             when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
@@ -381,7 +381,7 @@ begin
           )::baseledger._hold;
 
         when 'refund' then
-          if v_hold.status in ('new', 'none') then
+          if v_hold.status = 'none' then
             v_command.refused := 'LGRNF';
           elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
             < v_command.amount
@@ -486,9 +486,11 @@ begin
       );
     end if;
   end if;
+  -- By position, as an expression a column would be too dear. A migration that adds a column makes
+  -- a call under way fail with XX000, which clients retry.
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
-    if v_gone is not null then
+    if v_outdated is not null then
       delete from baseledger.reservations r
         where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
     end if;
@@ -503,9 +505,9 @@ begin
     end if;
   else
     insert into baseledger.events select * from unnest(v_events);
-    if v_gone is not null then
+    if v_outdated is not null then
       delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_gone);
+        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_outdated);
     end if;
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)

@@ -44,7 +44,7 @@ as $$
             order by e.reservation_id
             limit 1
         ) is not null then 'unknown'
-        else 'new'
+        else 'none'
       end,
       o.amount, o.settled, o.held, o.expires_at, o.held is not null, 0::bigint
     from (values (p_reservation_id)) as asked(id)

@@ -50,8 +50,8 @@ begin
       ) as p;
     exit when v_ids is null;
 
-    -- A wallet whose rows do not let themselves be swept must not stop the others: the page is
-    -- undone, and its wallets are swept one by one.
+    -- A wallet that cannot be swept must not stop the others: the page is rolled back, and its
+    -- wallets are swept one by one.
     begin
       select v_expired + s.p_expired, v_locked || s.p_locked into v_expired, v_locked
         from baseledger._sweep_wallets(v_ids, p_limit - v_expired) as s;

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:791e60832b5d5724f4e9d8048e7a8c23a5563021
+--! Hash: sha1:03d86c661f29f0a3ac2b21742cf6d776b7766705
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -83,7 +83,8 @@ create type baseledger._command as (
 --! EndIncluded schema/types/_command.sql
 --! Included schema/types/_hold.sql
 -- The state of a reservation while baseledger._execute works on its wallet.
---   status  new | unknown (to be looked up) | open | expired | settled | cancelled | none
+--   status  none (never opened) | open | expired | settled | cancelled, or unknown: not found by the
+--           first look-up, to be found by _find_reservation when a command needs it
 --   stored  true while the row in reservations is as it is here
 --   net     settled less refunded by the commands executed so far
 create type baseledger._hold as (
@@ -124,7 +125,7 @@ create type baseledger._right as (
 --! EndIncluded schema/types/_right.sql
 --! Included schema/types/_rights_difference.sql
 -- A right that differs from what it must be, and the statement that repairs it.
---   open  true when somebody may do what he must not; false when somebody lacks a right
+--   open  true: somebody may do what must not be allowed; false: somebody lacks a right
 create type baseledger._rights_difference as (
   object text,
   expected text,
@@ -1424,11 +1425,11 @@ declare
   v_amount bigint;                    -- of a reservation: what is granted
   v_available bigint;                 -- what a settlement would do to available
   v_reserved bigint;                  -- what a settlement or an extension would do to reserved
-  v_stored baseledger.events;
+  v_earlier baseledger.events;
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_gone text[];                      -- reservations whose stored row is out of date
+  v_outdated text[];                  -- reservations whose stored row is out of date
   v_opened timestamptz;               -- first deadline of the reservations that are inserted
 begin
   -- 1. Lock.
@@ -1567,24 +1568,24 @@ begin
       -- The key was used: the same command gets its first receipt, another one is refused.
       if v_command.refused is null and v_seq is not null then
         if v_seq > v_wallet.seq then
-          v_stored := v_events[v_seq - v_wallet.seq];
+          v_earlier := v_events[v_seq - v_wallet.seq];
         else
-          select * into v_stored from baseledger.events e
+          select * into v_earlier from baseledger.events e
             where e.wallet_id = p_wallet_id and e.seq = v_seq;
         end if;
         v_command.detail := baseledger._compare_requests(
           baseledger._request_from_event(
-            v_stored.event, v_stored.reservation_id, v_stored.amount,
-            v_stored.expires_at - baseledger._event_clock(v_stored.occurred_at, v_stored.details),
-            v_stored.metadata, v_stored.details
+            v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
+            v_earlier.expires_at - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+            v_earlier.metadata, v_earlier.details
           ),
           baseledger._request_from_command(v_command)
         );
         if v_command.detail is null then
           v_receipts[v_i] := row(
-            v_stored.wallet_id, v_stored.seq, v_stored.event, v_stored.reservation_id,
-            v_stored.amount, v_stored.available, v_stored.reserved, v_stored.spent,
-            v_stored.expires_at, v_stored.occurred_at, v_stored.idempotency_key, true, null, null
+            v_earlier.wallet_id, v_earlier.seq, v_earlier.event, v_earlier.reservation_id,
+            v_earlier.amount, v_earlier.available, v_earlier.reserved, v_earlier.spent,
+            v_earlier.expires_at, v_earlier.occurred_at, v_earlier.idempotency_key, true, null, null
           )::baseledger.receipt;
           continue;
         end if;
@@ -1600,7 +1601,7 @@ begin
             else least(v_command.amount, greatest(v_last.available, v_command.at_least))
           end;
           v_command.refused := case
-            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_hold.status <> 'none' then 'LGRID'
             when v_wallet.frozen then 'LGFRZ'
             when v_last.available < v_amount then 'LGNSF'
           end;
@@ -1624,7 +1625,7 @@ begin
           end;
           v_available := -v_command.amount - v_reserved;
           v_command.refused := case
-            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status = 'none' then 'LGRNF'
             when v_hold.status not in ('open', 'expired') then 'LGEND'
             when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
             when v_available < 0 and v_last.available + coalesce(v_rest, 0)
@@ -1645,7 +1646,7 @@ begin
                 else '{"late": true, "final": false}'
               end
             )::baseledger._move;
-            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id,
               case when v_command.final then 'settled' else v_hold.status end,
@@ -1662,7 +1663,7 @@ begin
           v_move := row(
             'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
           )::baseledger._move;
-          v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+          v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
           v_hold := row(
             v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, false,
             v_hold.net, v_last.seq + 1, v_at
@@ -1671,14 +1672,14 @@ begin
         when 'cancel' then
           v_command.refused := case
             when v_hold.status = 'expired' then 'LGEXP'
-            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status = 'none' then 'LGRNF'
             when v_hold.status <> 'open' then 'LGEND'
           end;
           if v_command.refused is null then
             v_move := row(
               'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
             )::baseledger._move;
-            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'cancelled', null, null, null, null, false, v_hold.net,
               v_last.seq + 1, v_at
@@ -1689,7 +1690,7 @@ begin
           v_reserved := coalesce(v_command.amount - v_hold.held, 0);
           v_command.refused := case
             when v_hold.status = 'expired' then 'LGEXP'
-            when v_hold.status in ('new', 'none') then 'LGRNF'
+            when v_hold.status = 'none' then 'LGRNF'
             when v_hold.status <> 'open' then 'LGEND'
             when v_reserved <= 0 then null
             when v_wallet.frozen then 'LGFRZ'
@@ -1697,7 +1698,7 @@ begin
             when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
           end;
           if v_command.refused is null then
-            v_gone := v_gone || case when v_hold.stored then v_hold.reservation_id end;
+            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
               v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
@@ -1713,7 +1714,7 @@ begin
 
         when 'charge' then
           v_command.refused := case
-            when v_hold.status not in ('new', 'none') then 'LGRID'
+            when v_hold.status <> 'none' then 'LGRID'
             when v_wallet.frozen then 'LGFRZ'
             when v_last.available < v_command.amount then 'LGNSF'
             when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
@@ -1727,7 +1728,7 @@ begin
           )::baseledger._hold;
 
         when 'refund' then
-          if v_hold.status in ('new', 'none') then
+          if v_hold.status = 'none' then
             v_command.refused := 'LGRNF';
           elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
             < v_command.amount
@@ -1832,9 +1833,11 @@ begin
       );
     end if;
   end if;
+  -- By position, as an expression a column would be too dear. A migration that adds a column makes
+  -- a call under way fail with XX000, which clients retry.
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
-    if v_gone is not null then
+    if v_outdated is not null then
       delete from baseledger.reservations r
         where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
     end if;
@@ -1849,9 +1852,9 @@ begin
     end if;
   else
     insert into baseledger.events select * from unnest(v_events);
-    if v_gone is not null then
+    if v_outdated is not null then
       delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_gone);
+        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_outdated);
     end if;
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)
@@ -2057,7 +2060,7 @@ as $$
             order by e.reservation_id
             limit 1
         ) is not null then 'unknown'
-        else 'new'
+        else 'none'
       end,
       o.amount, o.settled, o.held, o.expires_at, o.held is not null, 0::bigint
     from (values (p_reservation_id)) as asked(id)
@@ -3418,8 +3421,8 @@ begin
       ) as p;
     exit when v_ids is null;
 
-    -- A wallet whose rows do not let themselves be swept must not stop the others: the page is
-    -- undone, and its wallets are swept one by one.
+    -- A wallet that cannot be swept must not stop the others: the page is rolled back, and its
+    -- wallets are swept one by one.
     begin
       select v_expired + s.p_expired, v_locked || s.p_locked into v_expired, v_locked
         from baseledger._sweep_wallets(v_ids, p_limit - v_expired) as s;
@@ -4079,7 +4082,7 @@ comment on function baseledger.verify is
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, the open reservations and '
   'the other side of each transfer. For the whole ledger it also checks that nobody may do more '
-  'than his role. Reads only. Refused with LGARG, LGWNF.'
+  'than the role allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
@@ -4651,7 +4654,7 @@ from (
     min(e.occurred_at) filter (where not l.open) as ended_at
   from baseledger.events e
   left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
-  -- As in _leaves_open.
+  -- As in _leaves_open, which those who read a view may not call.
   cross join lateral (select e.expires_at is not null and e.event <> 'expired') as l(open)
   where e.reservation_id is not null
   group by e.wallet_id, e.reservation_id
@@ -4684,7 +4687,8 @@ select
     then w.last_event_at - c.clock
   end as ahead_by
 from baseledger.wallets w
--- As in _read_clock and _deadline_clock, which those who read a view may not call.
+-- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
+-- not call.
 cross join (
   select case
     when pg_is_in_recovery() then pg_last_xact_replay_timestamp()

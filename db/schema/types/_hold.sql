@@ -1,5 +1,6 @@
 -- The state of a reservation while baseledger._execute works on its wallet.
---   status  new | unknown (to be looked up) | open | expired | settled | cancelled | none
+--   status  none (never opened) | open | expired | settled | cancelled, or unknown: not found by the
+--           first look-up, to be found by _find_reservation when a command needs it
 --   stored  true while the row in reservations is as it is here
 --   net     settled less refunded by the commands executed so far
 create type baseledger._hold as (
