@@ -207,9 +207,9 @@ describe("the text", () => {
         "export interface BatchOperations {\n  readonly holdSome: HoldSomeArgs;\n}\n",
       );
       expect(text).toContain(
-        "export const BATCH_FIELDS = {\n  holdSome: [\n" +
-          '    ["atLeast", "at_least", "bigint"],\n    ["ttl", "ttl", "interval"],\n  ],\n' +
-          "} as const;\n",
+        'export const BATCH_FIELDS = {\n  holdSome: {\n    op: "hold_some",\n    fields: [\n' +
+          '      ["atLeast", "at_least", "bigint"],\n      ["ttl", "ttl", "interval"],\n' +
+          "    ],\n  },\n} as const;\n",
       );
     });
 
