@@ -1,6 +1,6 @@
--- Mends the rights that are not what they must be, as far as the user may. Run after migrations,
--- also when there are none to apply: a restore, or a well-meant GRANT, may have opened what must be
--- closed. Rights of objects are their owner's, those of roles the user's.
+-- Repairs rights that are not what they must be, as far as the user may. Run after migrations, also
+-- when there are none to apply: a restore, or a well-meant GRANT, may have opened what must be
+-- closed. Rights on objects are repaired as their owner, those of roles as the user.
 do $rights$
 declare
   v_role text := current_setting('role');

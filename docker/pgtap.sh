@@ -12,4 +12,4 @@ export PGOPTIONS='-c search_path=public,tap'
 for file in _*.sql; do
   psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --file "$file"
 done
-exec pg_prove [!_]*.sql
+exec pg_prove */*.sql

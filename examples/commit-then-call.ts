@@ -16,13 +16,13 @@ await ledger.openWallet({ walletId });
 await ledger.credit({ walletId, amount: usd("10.00") });
 await sql`create table if not exists summaries (id text primary key, summary text)`;
 
-/** Stands for a model that takes a minute. */
+/** A stand-in for a model that takes a minute. */
 async function callModel(): Promise<{ text: string; cost: bigint }> {
   return { text: "It was a dark and stormy night.", cost: usd("0.12") };
 }
 
 // A command locks its wallet until its transaction ends: nobody else can use the wallet meanwhile.
-// So commit the hold, then call. Row and hold are there together, or neither is.
+// So commit the hold, then call. Row and hold are committed together, or neither is.
 async function begin(id: string): Promise<void> {
   await sql.begin(async (tx) => {
     await tx`insert into summaries (id) values (${id})`;
@@ -58,8 +58,8 @@ const id = createKey();
 await begin(id);
 await finish(id, await callModel());
 
-// The mistake: the call within the transaction. It takes too long, the server ends the transaction
-// (`idle_in_transaction_session_timeout`), and the hold has never been. The call is billed all the same.
+// The mistake: the call inside the transaction. It takes too long, the server ends the transaction
+// (`idle_in_transaction_session_timeout`), and the hold is rolled back. The call is billed anyway.
 const other = createKey();
 const answer = await sql
   .begin(async (tx) => {

@@ -14,14 +14,14 @@ const walletId = `acme-${createKey()}`; // a new wallet each time that this is r
 await ledger.openWallet({ walletId });
 await ledger.credit({ walletId, amount: usd("10.00") });
 
-/** Stands for a call of a model: 1,200 tokens in, some out. */
+/** A stand-in for a model call: 1,200 tokens in, some out. */
 async function callModel(): Promise<{ text: string; cost: bigint }> {
   return { text: "Hello!", cost: usd("0.0065") };
 }
 
 // Holds 25 cents, keeps the hold alive while the callback runs, then settles what it reports. If
 // the callback throws before it has reported anything, the hold is cancelled, or `onThrow` says
-// what to book; if this process dies, it is back at its deadline.
+// what to book. If this process dies, the hold ends at its deadline.
 const text = await ledger.guard(
   { walletId, amount: usd("0.25"), ttl: "2 minutes" },
   async (reservation) => {
@@ -32,8 +32,8 @@ const text = await ledger.guard(
 );
 console.log(text, show((await ledger.balance({ walletId })).available), "left");
 
-// 100 calls at once ask for 25 dollars, and there are 10. With `wait`, those that come too late get
-// what the others return. Their commands share round trips and commits.
+// 100 concurrent calls ask for 25 dollars, and there are 10. With `wait`, the late ones get what the
+// others return. Their commands share round trips and commits.
 const calls = Array.from({ length: 100 }, async () =>
   ledger.guard({ walletId, amount: usd("0.25"), wait: 30 }, async (reservation) => {
     reservation.spend((await callModel()).cost);

@@ -18,7 +18,7 @@ async function show(what: string): Promise<void> {
   console.log(`${what}: spent ${formatAmount(spent, 9)}, held ${formatAmount(reserved, 9)}`);
 }
 
-/** Stands for a model that streams its answer, and says only at its end what it has cost. */
+/** A stand-in for a model that streams its answer, and reports the cost only at its end. */
 async function* streamModel(signal: AbortSignal): AsyncGenerator<{ text: string; cost?: bigint }> {
   for (const text of ["Once", "upon", "a", "time"]) {
     signal.throwIfAborted();
@@ -33,9 +33,9 @@ const TOKEN = usd("0.0010");
 /** Streams an answer to a reader, who may leave: then the signal aborts, and the stream throws. */
 async function streamTo(reader: AbortSignal, write: (text: string) => void): Promise<void> {
   let chunks = 0;
-  // A provider bills a stream that is cut off, but the usage in its last chunk never comes. So this
-  // is what to book when the callback throws before it has reported: the prompt, once the stream has
-  // begun, and what has arrived. Without `onThrow` the hold would be cancelled, and nothing booked.
+  // A provider bills a stream that is cut off, but the last chunk with its usage never arrives. If
+  // the callback throws before it has reported, book the prompt, once the stream has begun, and what
+  // has arrived. Without `onThrow` the hold would be cancelled, and nothing booked.
   const onThrow = () => (chunks === 0 ? 0n : PROMPT + TOKEN * BigInt(chunks));
   await ledger.guard(
     { walletId, amount: usd("0.25"), signal: reader, onThrow },
@@ -71,7 +71,7 @@ console.log(`on record: ${last?.event}, ${JSON.stringify(last?.metadata)}`);
 await ledger.charge({ walletId, amount: usd("0.0005"), metadata: { bill: "2026-03" } });
 await show("corrected by the bill");
 
-// Without a callback. `close` settles or cancels what is still open, as `await using` would.
+// Without a callback: `close` settles or cancels what is still open, as `await using` would.
 const step = await ledger.hold({ walletId, amount: usd("0.10"), ttl: "1 minute" });
 try {
   await step.extend(usd("0.40")); // it takes a larger model: hold more
@@ -82,11 +82,11 @@ try {
 }
 await show("step settled");
 
-// A job that is run again when nobody knows whether it was booked: with a key of its own it is
-// booked once. The client has sent it again by itself, for 30 seconds, before it says so.
+// A job that is run again, because nobody knows whether it was booked: with a key of its own, it is
+// booked once. The client retries by itself for 30 seconds before it throws OutcomeUnknownError.
 const job = { walletId, amount: usd("0.05"), idempotencyKey: "job-17" };
 let answers = 0;
-/** Stands for a network that loses the first answer. */
+/** Simulates a network that loses the first answer. */
 async function chargeJob() {
   const receipt = await ledger.charge(job);
   answers += 1;

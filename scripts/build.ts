@@ -1,8 +1,9 @@
-// npm run build: makes dist/, what is published.
+// npm run build
+// Makes dist/, which is what the package contains.
 //
-// Each module of src/ becomes one of dist/, by the same name. What only the command line and the
-// worker need from npm goes into dist/vendor/, with its licences, and is loaded by the commands that
-// use it: whoever installs the package for its client gets the client's dependencies and no others.
+// Each module of src/ becomes a module of dist/ with the same name. The npm packages that only the
+// command line and the worker need are bundled into dist/vendor/ with their licences, and loaded by the
+// commands that use them: to install the package brings the dependencies of the client and no others.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Plugin, rolldown } from "rolldown";
@@ -13,10 +14,10 @@ const src = join(root, "src");
 const dist = join(root, "dist");
 const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** What may be passed on with no more than its notice. */
+/** Licences that ask for no more than their notice. */
 const LICENSES = ["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD", "Python-2.0"];
 
-/** Modules of ours import each other in dist/ as they do in src/. */
+/** Our modules import each other in dist/ as they do in src/. */
 const ownModules: Plugin = {
   name: "own-modules",
   resolveId(source, importer) {
@@ -52,7 +53,7 @@ rmSync(dist, { recursive: true, force: true });
 const bundle = await rolldown({
   cwd: root,
   input: Object.fromEntries(modules.map((name) => [name, join(src, `${name}.ts`)])),
-  // pg and cosmiconfig try these, and do without them.
+  // pg and cosmiconfig use these only if they are there.
   external: [...Object.keys(dependencies), "pg-native", "typescript"],
   platform: "node",
   tsconfig: join(root, "tsconfig.json"),
@@ -68,7 +69,7 @@ const { output } = await bundle.write({
 });
 await bundle.close();
 
-// Maps tell where our code comes from; the sources of other packages are not ours to ship.
+// Source maps are for our own code; the sources of other packages are not shipped.
 for (const { type, fileName } of output) {
   if (type !== "chunk" || !fileName.startsWith("vendor/")) continue;
   const file = join(dist, fileName);

@@ -1,38 +1,40 @@
-// Writes src/generated/index.ts: the typed wrappers of the SQL functions, made from the
-// database that the migrations build. `--check` writes nothing, and fails when the file is stale.
+// npm run generate [-- --check]
+// Writes what is made from the database that the migrations build: the typed wrappers of its
+// functions, and their reference. `--check` writes nothing, and fails when one of them is stale.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
 import { generate } from "../src/codegen/index.ts";
 import { startPostgres } from "../src/embedded/index.ts";
 import { migrate } from "../src/migrate/index.ts";
+import { renderFunctions } from "./functions-page.ts";
 
-const file = join(import.meta.dirname, "..", "src", "generated", "index.ts");
-const name = relative(process.cwd(), file);
-
-async function fromMigrations(): Promise<string> {
-  const server = await startPostgres();
-  const sql = postgres(server.url, { max: 1, onnotice: () => {} });
-  try {
-    await migrate(server.url);
-    return await generate(sql, { schema: "baseledger", wire: "../wire/index.ts" });
-  } finally {
-    await sql.end();
-    await server.stop();
-  }
-}
-
+const root = join(import.meta.dirname, "..");
 const { values: options } = parseArgs({ options: { check: { type: "boolean" } } });
-const wanted = await fromMigrations();
-const stale = !existsSync(file) || readFileSync(file, "utf8") !== wanted;
-if (!stale) {
-  console.log(`${name} is up to date`);
-} else if (options.check) {
-  console.error(`${name} is stale: run npm run generate`);
-  process.exitCode = 1;
-} else {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, wanted);
-  console.log(`${name} written`);
+
+await using server = await startPostgres();
+await migrate(server.url);
+const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
+const wrappers = await generate(sql, {
+  schema: "baseledger",
+  wire: "../wire/index.ts",
+  client: { batch: "post" },
+});
+await sql.end();
+update("src/generated/index.ts", wrappers);
+update("docs/functions.md", await renderFunctions(server.url));
+
+function update(name: string, wanted: string): void {
+  const file = join(root, name);
+  if (existsSync(file) && readFileSync(file, "utf8") === wanted) {
+    console.log(`${name} is up to date`);
+  } else if (options.check) {
+    console.error(`${name} is stale: run npm run generate`);
+    process.exitCode = 1;
+  } else {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, wanted);
+    console.log(`${name} written`);
+  }
 }

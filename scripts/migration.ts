@@ -1,5 +1,5 @@
 // npm run migration -- watch | commit -m "What it does" | uncommit | status | compile …
-// Runs graphile-migrate against a server of its own, which is gone afterwards.
+// Runs graphile-migrate on a server that is started for it and removed afterwards.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { watch } from "node:fs";
@@ -9,13 +9,13 @@ import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { startPostgres } from "../src/embedded/index.ts";
-import { packaged } from "../src/migrate/index.ts";
 
+const root = join(import.meta.dirname, "..");
 const require = createRequire(import.meta.url);
 const cli = join(dirname(require.resolve("graphile-migrate")), "cli.js");
 const [command, ...rest] = process.argv.slice(2);
 const interrupt = new AbortController();
-// Ctrl-C ends what graphile-migrate is doing, and after that the server
+// Ctrl-C ends the command of graphile-migrate, and then the server.
 process.once("SIGINT", () => interrupt.abort());
 
 await using server = await startPostgres();
@@ -24,25 +24,25 @@ await execute(server.url, roles, "create database authoring owner baseledger_own
 await execute(address("authoring"), schema);
 process.stderr.write(`The database is ${address("authoring")}\n`);
 
-// a database that has everything that is committed, as the commands expect it
+// The commands expect a database with all committed migrations.
 process.exitCode = await graphileMigrate("migrate");
 if (process.exitCode === 0) {
   if (command === "watch" && rest.length === 0) await watchSources();
   else process.exitCode = await graphileMigrate(...process.argv.slice(2));
 }
 
-/** graphile-migrate's own watching follows the link `fixtures` in circles. */
+/** Used in place of graphile-migrate's watching, which follows the link `fixtures` in circles. */
 async function watchSources(): Promise<void> {
   let changed: PromiseWithResolvers<void>;
   const watchers = ["schema", "functions", "views", "migrations/current.sql"].map((path) =>
-    watch(join(packaged, path), { recursive: true }, () => changed.resolve()),
+    watch(join(root, "db", path), { recursive: true }, () => changed.resolve()),
   );
   interrupt.signal.addEventListener("abort", () => changed.resolve());
   while (!interrupt.signal.aborted) {
     changed = Promise.withResolvers();
     await graphileMigrate("watch", "--once");
     await changed.promise;
-    // an editor may take a moment to write a file
+    // An editor may take a moment to write a file.
     await pause(100);
   }
   for (const watcher of watchers) watcher.close();
@@ -50,7 +50,7 @@ async function watchSources(): Promise<void> {
 
 async function graphileMigrate(...args: string[]): Promise<number> {
   const child = spawn(process.execPath, [cli, ...args], {
-    cwd: dirname(packaged),
+    cwd: root,
     stdio: "inherit",
     env: {
       ...process.env,
@@ -64,7 +64,7 @@ async function graphileMigrate(...args: string[]): Promise<number> {
 }
 
 function read(file: string): Promise<string> {
-  return readFile(join(packaged, file), "utf8");
+  return readFile(join(root, "db", file), "utf8");
 }
 
 async function execute(url: string, ...statements: string[]): Promise<void> {

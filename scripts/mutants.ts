@@ -2,20 +2,19 @@
 // Breaks the SQL in one way at a time, and looks whether a test notices: one that lives is a test
 // that is missing. The mistakes are in test/mutants/.
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
 import { type Mutant, mutants } from "../test/mutants/index.ts";
 import { mutate } from "../test/mutants/text.ts";
-import { runTap } from "../test/support/tap.ts";
+import { runTap, tapFiles } from "../test/support/tap.ts";
 import {
   runAsOwner,
   seal,
   startTemplateServer,
   type TemplateServer,
-  tapFolder,
 } from "../test/support/template.ts";
 
 /** What comes after the pgTAP tests, the likelier and the quicker first. */
@@ -149,19 +148,19 @@ async function firstRed(
   url: string,
   names?: readonly string[],
 ): Promise<string | undefined> {
-  const all = (await readdir(tapFolder)).filter((file) => /^[^_].*\.sql$/.test(file));
-  const files = names ? names.filter((name) => all.includes(name)) : all.sort();
+  const all = tapFiles();
+  const files = names ? names.flatMap((name) => all.filter((file) => file.name === name)) : all;
   if (files.length === 0) return undefined;
   const copy = `copy_${process.hrtime.bigint()}`;
   await admin.unsafe(`create database ${copy} template ${new URL(url).pathname.slice(1)}`);
   const sql = postgres(new URL(`/${copy}`, url).href, { max: 1, onnotice: () => undefined });
   try {
-    for (const file of files) {
+    for (const { path, text } of files) {
       // each file undoes what it does
-      const run = await runTap(sql, await readFile(join(tapFolder, file), "utf8"));
+      const run = await runTap(sql, text);
       const point = run.points.find(({ ok }) => !ok);
-      if (point) return `${file}, ${point.name}`;
-      if (run.trouble) return `${file}, ${run.trouble.split("\n", 1)}`;
+      if (point) return `${path}, ${point.name}`;
+      if (run.trouble) return `${path}, ${run.trouble.split("\n", 1)}`;
     }
     return undefined;
   } finally {

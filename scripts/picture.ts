@@ -1,6 +1,6 @@
 // npm run picture -- bench.json > docs/throughput.svg
-// Draws the throughput of the ledger and of the naive statement by the number of callers, from what
-// `baseledger bench --json` has printed.
+// Draws the throughput of the ledger and of the naive statement by the number of callers, from the
+// output of `baseledger bench --json`.
 import { readFileSync } from "node:fs";
 import { init } from "echarts";
 import type { BenchResult } from "../src/bench/index.ts";
@@ -30,7 +30,7 @@ const series = Object.entries(STYLES).map(([line, { color, type }]) => ({
     .map(({ clients, rate }) => [clients, Math.round(rate.median)]),
 }));
 if (series.some(({ data }) => data.length === 0)) {
-  process.stderr.write(`${file} is of a run without the clients and the comparators\n`);
+  process.stderr.write(`${file} has no results of the client and of the comparators\n`);
   process.exit(1);
 }
 

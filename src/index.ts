@@ -1,17 +1,38 @@
-export type { AmountFormat } from "./client/amounts.ts";
-export { formatAmount, parseAmount } from "./client/amounts.ts";
-export * from "./client/errors.ts";
-export type { Floor, OnThrow } from "./client/floor.ts";
-export type { Booked, Done, Granted, Held, Moved, Receipts } from "./client/granted.ts";
-export type { HoldOptions } from "./client/hold.ts";
-export { createKey } from "./client/keys.ts";
-export { createLedger, type Ledger, type LedgerOptions } from "./client/ledger.ts";
-export type { KeyOptional, LedgerMethods, MethodName } from "./client/methods.ts";
-export type { PgClient, Query, QueryResult } from "./client/queryable.ts";
-export { fromPg, queryable } from "./client/queryable.ts";
-export type { Reservation } from "./client/reservation.ts";
-export type { Metadata } from "./client/tally.ts";
-export * from "./errors/index.ts";
+export { type AmountFormat, formatAmount, parseAmount } from "./amounts/index.ts";
+export * from "./client/index.ts";
+export {
+  AlreadyEndedError,
+  BalanceOutOfRangeError,
+  type CommandName,
+  ERROR_CODES,
+  type ErrorCode,
+  HeartbeatLostError,
+  type Holder,
+  IdempotencyKeyReusedError,
+  InsufficientFundsError,
+  InvalidArgumentError,
+  JournalImmutableError,
+  LedgerClosedError,
+  LedgerError,
+  type LedgerErrorFields,
+  NothingReportedError,
+  NotSettledError,
+  OutcomeUnknownError,
+  OverdraftLimitError,
+  PreparedStatementLostError,
+  QueueFullError,
+  RefundExceedsSettledError,
+  ReservationEndedError,
+  ReservationExpiredError,
+  ReservationIdTakenError,
+  ReservationNotFoundError,
+  refusalToError,
+  toLedgerError,
+  UnavailableError,
+  UnknownCommandError,
+  WalletFrozenError,
+  WalletNotFoundError,
+} from "./errors/index.ts";
 export * from "./generated/index.ts";
-export type { Queryable } from "./wire/call.ts";
-export type { Json } from "./wire/json.ts";
+export type { Json, Metadata } from "./json/index.ts";
+export type { Queryable } from "./wire/index.ts";

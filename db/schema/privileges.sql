@@ -1,7 +1,7 @@
 -- The schema, before anything is in it. Runs as baseledger_owner, who owns it.
 
--- Nothing is open to the public unless a file says so. (Not `in schema`: a default there can only add
--- to what the public has anyway.)
+-- Nothing is open to the public unless a file says so. (Not `in schema`: a default there can only
+-- add to what the public has anyway.)
 alter default privileges revoke execute on functions from public;
 revoke all on schema baseledger from public;
 grant usage on schema baseledger
@@ -9,12 +9,12 @@ grant usage on schema baseledger
 
 -- The arguments that mean the same in every function that has them.
 comment on schema baseledger is
-  e'The ledger: wallets, reservations, and a hash-chained journal. The comment of a function says what '
-  'it does; its arguments are, unless its comment says otherwise:\n'
+  e'The ledger: wallets, reservations, and a hash-chained journal. The comment of a function says '
+  'what it does; its arguments are, unless its comment says otherwise:\n'
   'p_wallet_id: Id of the wallet.\n'
   'p_amount: In the wallet''s smallest step, above 0.\n'
-  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with it, '
-  'the command is carried out once.\n'
+  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with '
+  'it, the command is carried out once.\n'
   'p_reservation_id: Name of the reservation in its wallet.\n'
   'p_at_least: The smallest amount to grant if p_amount is not available. Default: p_amount.\n'
   'p_final: Whether the rest is given back; false books a part and keeps the rest reserved.\n'

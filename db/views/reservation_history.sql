@@ -1,5 +1,6 @@
--- The life of each reservation, told from the journal. What it held is read off the wallet's
--- reserved balance before and after each of its events.
+-- The life of each reservation, from the journal. What it held and what came back are differences
+-- of the wallet's balances before and after each of its events: what an event moves is not written
+-- here again.
 create or replace view baseledger.reservation_history as
 select
   h.wallet_id,
@@ -31,28 +32,21 @@ from (
     coalesce(sum(e.amount) filter (where e.event in ('settled', 'charged')), 0) as settled,
     count(*) filter (where e.event in ('settled', 'charged')) as settlements,
     count(*) filter (where e.event = 'settled' and e.details @> '{"late": true}') as late,
-    coalesce(sum(
-      case
-        when e.event in ('cancelled', 'expired') then e.amount
-        when e.event = 'settled' and e.expires_at is null
-          then greatest(b.reserved - e.reserved - e.amount, 0)
-      end
-    ), 0) as released,
+    coalesce(
+      sum(greatest(e.available - b.available, 0))
+        filter (where e.event in ('settled', 'cancelled', 'expired')),
+      0
+    ) as released,
     coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded,
     sum(e.reserved - coalesce(b.reserved, 0)) as held,
     (array_agg(e.expires_at order by e.seq desc) filter (where e.expires_at is not null))[1]
       as expires_at,
-    -- An event that leaves its reservation open carries the deadline in force.
-    min(e.event) filter (
-      where e.event in ('cancelled', 'expired', 'charged')
-        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
-    ) as ended,
-    min(e.occurred_at) filter (
-      where e.event in ('cancelled', 'expired', 'charged')
-        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
-    ) as ended_at
+    (array_agg(e.event order by e.seq) filter (where not l.open))[1] as ended,
+    min(e.occurred_at) filter (where not l.open) as ended_at
   from baseledger.events e
   left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+  -- As in _leaves_open.
+  cross join lateral (select e.expires_at is not null and e.event <> 'expired') as l(open)
   where e.reservation_id is not null
   group by e.wallet_id, e.reservation_id
 ) as h;

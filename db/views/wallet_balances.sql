@@ -41,7 +41,7 @@ comment on view baseledger.wallet_balances is
   'Every wallet with its balances now, in its smallest step; reservations past their deadline '
   'count as returned.';
 comment on column baseledger.wallet_balances.ahead_by is
-  'By how much the last event lies ahead of the server''s clock, if by more than a second: the clock '
+  'By how much the last event is ahead of the server''s clock, if by more than a second: the clock '
   'was ahead when it was written, or is behind now. Deadlines count by the clock all the same.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;

@@ -34,7 +34,7 @@ def call(function, **arguments):
 def send(function, **arguments):
     """Calls it again, with the same key, until there is an answer: it acts once.
 
-    A refusal after a lost connection is not the last word: see db/ERRORS.md.
+    A refusal after a lost connection is not final: see db/ERRORS.md.
     """
     give_up = time.monotonic() + 30
     while True:
@@ -47,7 +47,7 @@ def send(function, **arguments):
 
 
 def steps(amount, scale=9):
-    """Decimal dollars in nano-dollars, exactly. The ledger takes whole numbers only."""
+    """Decimal dollars in nano-dollars, exactly. The ledger takes only whole numbers."""
     whole = int(amount.scaleb(scale))
     if Decimal(whole).scaleb(-scale) != amount:
         raise ValueError(f"{amount} has more than {scale} decimals")
@@ -55,7 +55,7 @@ def steps(amount, scale=9):
 
 
 def call_model():
-    """Stands for a call of a model."""
+    """A stand-in for a model call."""
     return "Hello!", Decimal("0.0065")
 
 
@@ -94,13 +94,13 @@ except psycopg.DatabaseError as error:
     detail = json.loads(error.diag.message_detail)
     print("refused:", detail["reason"], "short of", detail["shortfall"])
 
-# A Decimal (or a float) is no whole number: there is no such function. Use steps().
+# A Decimal (or a float) is not a whole number: no function takes it. Use steps().
 try:
     send("reserve", wallet_id=wallet, amount=Decimal("0.25"), idempotency_key="call-3")
 except psycopg.errors.UndefinedFunction as error:
     print("a Decimal:", error.diag.sqlstate)
 
-# With rows of your own: commit both, then call. (If this fails, the whole block is to be repeated.)
+# With rows of your own: commit both, then call. (If this fails, repeat the block.)
 with connect().transaction():
     connect().execute("create table if not exists jobs (name text)")
     connect().execute("insert into jobs (name) values (%s)", ("call-4",))

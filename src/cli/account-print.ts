@@ -1,40 +1,37 @@
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
+import { type Json, stringifyJson } from "../json/index.ts";
 import {
-  type Column,
+  columnsOf,
+  csvText,
+  formatTime,
   pagedTable,
-  printAll,
+  printableJson,
+  printCsv,
+  printLines,
   type Row,
   type SafeText,
   shortened,
-  terminalText,
   text,
 } from "../terminal/index.ts";
-import type { Account, Entry, Sum } from "./account.ts";
+import { type Account, type Entry, reasonOf, type Sum } from "./account.ts";
 import { decimalsFor } from "./amounts.ts";
-import { reasonOf } from "./reason.ts";
 
 const NUMBERS = ["no.", "amount", "in", "out", "balance", "held", "available"];
-const NAMES = ["no.", "time", "event", "reference", "amount", "in", "out", "balance"];
-const COLUMNS: readonly Column[] = [...NAMES, "held", "available"].map((name) => ({
-  name,
-  alignment: NUMBERS.includes(name) ? "right" : "left",
-}));
-/** Longer names are cut off in the table: a line that wraps could show what is not there. */
-const MOST_REFERENCE = 40;
+const COLUMNS = columnsOf(
+  ["no.", "time", "event", "reference", "amount", "in", "out", "balance", "held", "available"],
+  NUMBERS,
+);
+const WIDEST_REFERENCE = 40;
 
-/** Prints an account for a person. */
+/** Prints an account as a table for a person. */
 export async function printAccount(account: Account): Promise<void> {
-  await printAll(linesOf(account));
+  await printLines(linesOf(account));
 }
 
-async function* linesOf(account: Account): AsyncGenerator<string> {
-  for await (const part of partsOf(account)) yield `${terminalText(part)}\n`;
-}
-
-async function* partsOf(account: Account): AsyncGenerator<SafeText> {
+async function* linesOf(account: Account): AsyncGenerator<SafeText> {
   const { unit, walletId } = account;
   const table = pagedTable(COLUMNS);
-  // As many as the amounts need that have been seen: a later page may add to them.
+  // A later page may need more than those before it.
   let decimals = 0;
   let begun = false;
   const show = (amount: bigint): string =>
@@ -76,13 +73,13 @@ function toRow(entry: Entry, show: (amount: bigint) => string): Row {
   const unlessZero = (amount: bigint): string => (amount === 0n ? "" : show(amount));
   return {
     "no.": line.seq.toString(),
-    time: line.occurredAt.toISOString().replace("T", " ").slice(0, 19),
+    time: formatTime(line.occurredAt),
     event: line.event,
     reference: shortened(
       line.reservationId ?? reasonOf(line) ?? line.idempotencyKey ?? "",
-      MOST_REFERENCE,
+      WIDEST_REFERENCE,
     ),
-    // What was held or released, which moves nothing in or out.
+    // Only what was held or released: other amounts stand under in or out.
     amount: entry.in === 0n && entry.out === 0n ? unlessZero(line.amount ?? 0n) : "",
     in: unlessZero(entry.in),
     out: unlessZero(entry.out),
@@ -90,4 +87,74 @@ function toRow(entry: Entry, show: (amount: bigint) => string): Row {
     held: unlessZero(line.reserved),
     available: show(line.available),
   };
+}
+
+/** Prints an account as CSV: the opening balance, the events, the closing balance. */
+export async function printAccountAsCsv(account: Account): Promise<void> {
+  await printCsv(rowsOf(account));
+}
+
+const HEADER = [
+  "seq",
+  "occurred_at",
+  "event",
+  "reservation_id",
+  "idempotency_key",
+  "amount",
+  "in",
+  "out",
+  "balance",
+  "reserved",
+  "available",
+  "unit",
+  "actor",
+  "spent",
+  "expires_at",
+  "reason",
+  "metadata",
+  "details",
+];
+
+async function* rowsOf(account: Account): AsyncGenerator<readonly string[]> {
+  const unit = csvText(account.unit);
+  const show = (amount: bigint): string => formatAmount(amount, account.scale);
+  const balanceRow = (name: string, balance: bigint): string[] =>
+    HEADER.map((column) => ({ event: name, balance: show(balance), unit })[column] ?? "");
+  let begun = false;
+  yield HEADER;
+  for await (const entries of account.pages) {
+    if (!begun) yield balanceRow("opening balance", account.sum().opening);
+    begun = true;
+    for (const entry of entries) yield eventRow(entry, unit, show);
+  }
+  if (!begun) yield balanceRow("opening balance", account.sum().opening);
+  yield balanceRow("closing balance", account.sum().closing);
+}
+
+function eventRow(entry: Entry, unit: string, show: (amount: bigint) => string): string[] {
+  const { line } = entry;
+  return [
+    line.seq.toString(),
+    line.occurredAt.toISOString(),
+    line.event,
+    csvText(line.reservationId ?? ""),
+    csvText(line.idempotencyKey ?? ""),
+    line.amount === null ? "" : show(line.amount),
+    show(entry.in),
+    show(entry.out),
+    show(entry.balance),
+    show(line.reserved),
+    show(line.available),
+    unit,
+    csvText(line.actor),
+    show(line.spent),
+    line.expiresAt?.toISOString() ?? "",
+    csvText(reasonOf(line) ?? ""),
+    asJson(line.metadata),
+    asJson(line.details),
+  ];
+}
+
+function asJson(value: Json): string {
+  return value === null ? "" : printableJson(stringifyJson(value));
 }

@@ -1,7 +1,7 @@
 import type { StatementLine } from "../generated/index.ts";
-import type { Denomination } from "./receipt.ts";
+import type { Denomination } from "./amounts.ts";
 
-/** A line of an account: what came into the wallet, or went out of it, and what is there then. */
+/** An event in an account: what came into the wallet or went out of it, and the balance after. */
 export interface Entry {
   readonly line: StatementLine;
   readonly in: bigint;
@@ -10,16 +10,16 @@ export interface Entry {
   readonly balance: bigint;
 }
 
-/** The account of a wallet over some time, as a bookkeeper keeps it: read from the top down. */
+/** The account of a wallet over a period: its events in order, with a running balance. */
 export interface Account extends Denomination {
   readonly walletId: string;
-  /** The events, in their order, some at a time: there may be millions. */
+  /** The events, page by page: there may be millions. */
   readonly pages: AsyncIterable<readonly Entry[]>;
-  /** The totals of the pages that have been read. */
+  /** The totals of the pages read so far. */
   readonly sum: () => Sum;
 }
 
-/** The balances at both ends of an account, and what moved in between. */
+/** The totals of an account: opening and closing balance, and what moved between them. */
 export interface Sum {
   readonly opening: bigint;
   readonly in: bigint;
@@ -30,10 +30,10 @@ export interface Sum {
 const NOTHING: Sum = { opening: 0n, in: 0n, out: 0n, closing: 0n };
 
 /**
- * Keeps the account of a wallet's events, which follow each other without a gap.
+ * Makes the account of a wallet from its events, which must have no gap between them.
  *
- * A reservation moves nothing in or out: it only earmarks a part of the balance. So what each
- * event moved is known from the event alone, and the opening balance from the first one.
+ * A reservation moves nothing in or out: it only earmarks a part of the balance. So each event
+ * alone says what it moved, and the first one gives the opening balance.
  */
 export function toAccount(
   walletId: string,
@@ -77,4 +77,10 @@ function toEntry(line: StatementLine): Entry {
     default:
       return { line, in: 0n, out: 0n, balance };
   }
+}
+
+/** The reason on record for an event, if one was given. */
+export function reasonOf({ details }: Pick<StatementLine, "details">): string | undefined {
+  const { reason } = (details ?? {}) as { readonly reason?: unknown };
+  return typeof reason === "string" ? reason : undefined;
 }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import { balance } from "../generated/index.ts";
 import { printJson, printTable } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 
-/** A command of `baseledger`, which is loaded when it is asked for. */
+/** A command of `baseledger`, which is loaded when it is used. */
 interface Entry {
   readonly about: string;
   readonly load: () => Promise<Command>;
@@ -135,15 +135,15 @@ const GROUPS: Readonly<Record<string, Group>> = {
 };
 
 /**
- * Makes the commands. Of those that no word of the command line names, only what help lists is
- * there, so that nothing is loaded that is not used; without words, all are whole.
+ * Makes the commands. Those that no word of the command line names have only a name and a
+ * description, for help, so that nothing is loaded in vain; without words, all are complete.
  */
 export function makeCommands(words?: readonly string[]): Promise<Command[]> {
   return Promise.all(
     Object.entries(GROUPS).flatMap(([group, entries]) =>
       Object.entries(entries).map(async ([name, { about, load }]) => {
-        const isWhole = words === undefined || words.includes(name);
-        const command = isWhole ? await load() : new Command(name);
+        const isComplete = words === undefined || words.includes(name);
+        const command = isComplete ? await load() : new Command(name);
         return command.description(about).helpGroup(group);
       }),
     ),

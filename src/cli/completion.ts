@@ -1,10 +1,13 @@
 import { Argument, Command } from "commander";
 import { printAll } from "../terminal/index.ts";
 import { makeCommands } from "./commands.ts";
-import { bashScript } from "./completion/bash.ts";
-import { fishScript } from "./completion/fish.ts";
-import { wordsOf } from "./completion/words.ts";
-import { zshScript } from "./completion/zsh.ts";
+import {
+  bashScript,
+  type CommandWords,
+  fishScript,
+  type Values,
+  zshScript,
+} from "./completion-scripts.ts";
 
 const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 type Shell = keyof typeof SCRIPTS;
@@ -15,8 +18,8 @@ export function completionCommand(): Command {
     .addArgument(new Argument("<shell>", "which one").choices(Object.keys(SCRIPTS)))
     .addHelpText(
       "after",
-      "\nCompletes commands, options, and files where one is wanted. The script has all that in it:" +
-        "\nno key press starts a program, and none asks the database. Make it anew after an upgrade." +
+      "\nCompletes commands, options, and files where one is wanted. The script contains all of them:" +
+        "\nno key press starts a program or asks the database. Make it again after an upgrade." +
         "\n\nExamples:" +
         "\n  baseledger completion bash > ~/.local/share/bash-completion/completions/baseledger" +
         "\n  baseledger completion zsh > ~/.zfunc/_baseledger     with ~/.zfunc in fpath" +
@@ -27,4 +30,32 @@ export function completionCommand(): Command {
       const commands = (await makeCommands()).map(wordsOf);
       await printAll([SCRIPTS[shell](commands)]);
     });
+}
+
+/** Reads what can be completed from a command's definition. */
+function wordsOf(command: Command): CommandWords {
+  return {
+    name: command.name(),
+    about: command.description(),
+    options: command
+      .createHelp()
+      .visibleOptions(command)
+      .map(({ short, long, description, required, optional, argChoices, flags }) => {
+        const [, valueName = ""] = /[<[]([^>\].]+)/.exec(flags) ?? [];
+        return {
+          flags: [short, long].filter((flag) => flag !== undefined),
+          about: description,
+          values: required || optional ? valuesOf(valueName, argChoices) : undefined,
+          valueName,
+        };
+      }),
+    arguments: command.registeredArguments.map((argument) => ({
+      name: argument.name(),
+      values: valuesOf(argument.name(), argument.argChoices),
+    })),
+  };
+}
+
+function valuesOf(name: string, choices: readonly string[] | undefined): Values {
+  return name === "file" ? "files" : (choices ?? null);
 }

@@ -2,7 +2,6 @@ import { type Command, Option } from "commander";
 import postgres from "postgres";
 import { openEmbedded, startPostgres } from "../embedded/index.ts";
 import { cannotConnect, UnreachableError, UsageError } from "./failure.ts";
-import { addressOfEnvironment } from "./libpq.ts";
 import { ping } from "./views.ts";
 
 /** The options that say which database a command works on. */
@@ -23,15 +22,26 @@ export function addDatabaseOptions(command: Command): Command {
     .hook("preAction", checkUrl);
 }
 
-/** Adds `--url` to a command that fills a database: one that the environment names is no consent. */
+/**
+ * The address that stands for libpq's variables if they name a server or a database: both drivers
+ * read what an address leaves out from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE, so that
+ * no character of a password can break it. They read PGSSLMODE differently, so it is in the address.
+ */
+function addressOfEnvironment(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  if (!env.PGHOST && !env.PGDATABASE) return undefined;
+  const mode = env.PGSSLMODE ? `?${new URLSearchParams({ sslmode: env.PGSSLMODE })}` : "";
+  return `postgres:///${mode}`;
+}
+
+/** Adds `--url` to a command that fills a database: the environment must not name that one. */
 export function addOwnDatabaseOptions(command: Command, otherwise: string): Command {
   return command
     .option("--url <url>", `work in this database; else ${otherwise}, whatever DATABASE_URL says`)
     .hook("preAction", checkUrl);
 }
 
-// What is no address must not lead to another database, like that of this machine: an option with
-// a variable of the shell that is not set, or a name without the scheme.
+// A value that is not an address must not lead to another database, such as that of this machine:
+// a shell variable that is not set, or a name without the scheme.
 function checkUrl(_: Command, command: Command): void {
   const { url } = command.opts() as DatabaseOptions;
   const given = command.getOptionValueSource("url") === "cli";
@@ -45,13 +55,13 @@ export function isEmbedded({ url }: DatabaseOptions): boolean {
   return !url;
 }
 
-/** A database to work on, for as long as it is not stopped. */
+/** A database to work on until it is stopped. */
 export interface OpenedDatabase {
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** Opens the named database, or the embedded server: one that keeps its data, or a new one. */
+/** Opens the named database, or an embedded server: one that keeps its data, or a new one. */
 export async function open(
   { url }: DatabaseOptions,
   embedded: { readonly persistent: boolean } = { persistent: true },
@@ -66,7 +76,7 @@ export async function open(
   }
 }
 
-/** Connects for one command, and lets go of everything after it. */
+/** Runs `use` with a connection, and closes everything after it. */
 export async function withConnection<T>(
   options: DatabaseOptions,
   use: (sql: postgres.Sql) => Promise<T>,
@@ -84,7 +94,7 @@ export async function withConnection<T>(
   }
 }
 
-/** Connects, so that what fails from then on is known to have had a connection. */
+/** Connects and checks the connection: errors before it are of the class "unreachable". */
 async function connect(url: string): Promise<postgres.Sql> {
   try {
     const sql = postgres(url, {

@@ -1,10 +1,9 @@
 import { Command } from "commander";
 import { migrate } from "../migrate/index.ts";
-import { joined, printLine, type SafeText, text } from "../terminal/index.ts";
+import { createLogger, joined, printLine, type SafeText, text } from "../terminal/index.ts";
 import { startWorker } from "../worker/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
 import { untilAskedToEnd } from "./signals.ts";
-import { timedLogger } from "./worker.ts";
 
 /** `baseledger dev`: a ledger to develop against, until Ctrl-C. */
 export function devCommand(): Command {
@@ -23,7 +22,7 @@ async function runDev(options: DatabaseOptions): Promise<void> {
   const database = await open(options);
   try {
     await migrate(database.url);
-    const worker = await startWorker({ url: database.url, logger: timedLogger });
+    const worker = await startWorker({ url: database.url, logger: createLogger("text") });
     printLine(greeting(database.url, isEmbedded(options)));
     await asked;
     await worker.stop();

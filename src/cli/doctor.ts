@@ -20,15 +20,15 @@ interface Options extends DatabaseOptions {
   readonly json?: true;
 }
 
-/** `baseledger doctor`: what is around the ledger, and may keep it from working well. */
+/** `baseledger doctor`: checks what the ledger depends on. */
 export function doctorCommand(): Command {
   const command = new Command("doctor")
     .option("--json", "print the checks as JSON")
     .addHelpText(
       "after",
-      "\nNeeds baseledger_auditor or baseledger_operator, and changes nothing. What concerns the" +
-        "\ndata, `baseledger verify` proves. Exits with 0 if nothing is wrong, also with warnings, 1" +
-        "\nif something is, 3 without a connection, and 4 if it could not be found out." +
+      "\nNeeds baseledger_auditor or baseledger_operator, and changes nothing. The data" +
+        "\nitself is proved by `baseledger verify`. Exits with 0 if nothing is wrong, also with" +
+        "\nwarnings, 1 if something is, 3 without a connection, and 4 without a verdict." +
         "\n\nExamples:\n  baseledger doctor\n  baseledger doctor --json | jq '.[] | select(.advice)'",
     )
     .action(runDoctor);
@@ -38,15 +38,15 @@ export function doctorCommand(): Command {
 async function runDoctor(options: Options): Promise<void> {
   const found = await asCheck(() => withConnection(options, diagnose));
   const isWrong = found.some(({ status }) => status === "wrong");
-  // Until it is told, a verdict that is good is none.
+  // A good verdict counts only after it is printed.
   process.exitCode = isWrong ? EXIT.refused : EXIT.unchecked;
   if (options.json) printJson(found);
-  else tell(found);
+  else printDiagnoses(found);
   await printedAll();
   if (!isWrong) process.exitCode = EXIT.fine;
 }
 
-/** What the database says of itself, and what only a client can find out. */
+/** The checks of the database, and those that only a client can make. */
 async function diagnose(sql: postgres.Sql): Promise<Diagnosis[]> {
   const { migrations } = await loadMigrations(packaged);
   const inside = (await doctor(sql)).map((row) =>
@@ -90,7 +90,7 @@ function judgeClock({ secondsAhead }: Surroundings): Diagnosis {
   };
 }
 
-function tell(found: readonly Diagnosis[]): void {
+function printDiagnoses(found: readonly Diagnosis[]): void {
   const rows = found.map(({ status, check, found: fact }) => ({
     status: inColour(status),
     check,
@@ -101,8 +101,8 @@ function tell(found: readonly Diagnosis[]): void {
     if (status === "fine") continue;
     printLine(text`${check}: expected ${expected ?? "better"}. ${advice ?? ""}`);
   }
-  const count = (of: string) => found.filter(({ status }) => status === of).length;
-  printLine(text`${count("wrong")} wrong, ${count("warning")} warnings, ${count("fine")} fine`);
+  const number = (of: string) => found.filter(({ status }) => status === of).length;
+  printLine(text`${number("wrong")} wrong, ${number("warning")} warnings, ${number("fine")} fine`);
 }
 
 function inColour(status: string): SafeText | string {

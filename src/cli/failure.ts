@@ -1,15 +1,14 @@
 import { CommanderError } from "commander";
-import { classifyError } from "../errors/classify.ts";
-import { LedgerError } from "../errors/index.ts";
+import { classifyError, LedgerError } from "../errors/index.ts";
 import { EXIT, type ExitCode } from "../terminal/index.ts";
-import { TraceError } from "../trace/index.ts";
-import { type Denomination, tellRefusal } from "./refusal.ts";
+import type { Denomination } from "./amounts.ts";
+import { describeRefusal } from "./refusal.ts";
 
 /** Why a command failed. */
 export interface Failure {
   /** The exit code, for a script. */
   readonly code: ExitCode;
-  /** For a person: other people's text may be in it. */
+  /** For a person; it may contain untrusted text. */
   readonly line: string;
   /** For a program that has asked for JSON. */
   readonly error: FailureJson;
@@ -23,26 +22,26 @@ export interface FailureJson {
   /** The fields of a refusal; amounts are in the wallet's smallest step. */
   readonly detail: unknown;
   readonly hint: string | null;
-  /** Of a command that may have been done: the same key finds out. */
+  /** Of a command that may have been executed: the same command with this key finds out. */
   readonly idempotencyKey?: string;
 }
 
-/** Something the caller did wrong; the message says what, and what to do instead. */
+/** The command was called in a wrong way; the message says what to do instead. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** There is no database to work on; the message says why. */
+/** No database can be reached; the message says why. */
 export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
-/** What was asked could not be found out, or not be done now, for the reason that is its cause. */
+/** A check came to no verdict, or something could not be done now; the cause is the reason. */
 export class UncheckedError extends Error {
   override readonly name = "UncheckedError";
 }
 
-/** A command to a wallet that failed with `cause`. */
+/** A command to a wallet failed with `cause`. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly sent: SentCommand;
@@ -55,14 +54,14 @@ export class CommandError extends Error {
 
 /** What is known of a command that was sent. */
 export interface SentCommand {
-  /** What the wallet's amounts count: refusals are told in its unit. */
+  /** Refusals report amounts in this unit. */
   readonly denomination: Denomination;
   readonly idempotencyKey?: string | undefined;
-  /** How to find out whether it was done. */
+  /** How to find out whether it was executed. */
   readonly again: string;
 }
 
-/** What to tell of an error that ended a command. Null if the person has been told already. */
+/** The failure to report for an error that ended a command; null if commander has reported it. */
 export function failureOf(error: unknown): Failure | null {
   if (error instanceof CommanderError) return null;
   if (error instanceof UncheckedError && error.cause !== undefined) {
@@ -72,23 +71,23 @@ export function failureOf(error: unknown): Failure | null {
   if (error instanceof LedgerError) return ofRefusal(error);
   const { message, hint = null } = describe(error);
   const code = codeOf(error);
-  const told = (exit: ExitCode, said: string, advice = hint): Failure => ({
+  const failure = (exit: ExitCode, said: string, advice = hint): Failure => ({
     code: exit,
     line: advice ? `${sentence(oneLine(said))} Hint: ${oneLine(advice)}` : oneLine(said),
     error: { code, message: oneLine(said), detail: null, hint: advice },
   });
-  if (error instanceof UsageError || error instanceof TraceError) return told(EXIT.usage, message);
-  if (error instanceof UnreachableError) return told(EXIT.unreachable, message);
-  if (error instanceof UncheckedError) return told(EXIT.unchecked, message);
+  if (error instanceof UsageError || isTraceError(error)) return failure(EXIT.usage, message);
+  if (error instanceof UnreachableError) return failure(EXIT.unreachable, message);
+  if (error instanceof UncheckedError) return failure(EXIT.unchecked, message);
   if (code !== null && isUnreachable(code, error)) {
-    return told(EXIT.unreachable, cannotConnect(error));
+    return failure(EXIT.unreachable, cannotConnect(error));
   }
   if (classifyError(error) === "unknown") {
-    return told(EXIT.unchecked, `the connection ended before the answer: ${message || code}`);
+    return failure(EXIT.unchecked, `the connection ended before the answer: ${message || code}`);
   }
-  // Of a missing right, an error of ours says better than we here which one it is.
+  // The hint of our own errors names the missing right.
   const advice = ADVICE[code ?? ""] ?? hint;
-  return told(EXIT.refused, message, code === "42501" ? (hint ?? advice) : advice);
+  return failure(EXIT.refused, message, code === "42501" ? (hint ?? advice) : advice);
 }
 
 /** Says that there is no connection, why, and where to name another server. */
@@ -97,7 +96,7 @@ export function cannotConnect(error: unknown): string {
   return `cannot connect: ${sentence(message || code)} ${HOW}`;
 }
 
-/** Runs a check: if it ends with an error, it has found nothing, neither good nor bad. */
+/** Runs a check: an error means that it came to no verdict. */
 export async function asCheck<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -107,13 +106,13 @@ export async function asCheck<T>(run: () => Promise<T>): Promise<T> {
 }
 
 function unchecked(failure: Failure | null): Failure | null {
-  const unasked = failure?.code === EXIT.usage || failure?.code === EXIT.unreachable;
-  return failure && !unasked ? { ...failure, code: EXIT.unchecked } : failure;
+  const hasBegun = failure?.code !== EXIT.usage && failure?.code !== EXIT.unreachable;
+  return failure && hasBegun ? { ...failure, code: EXIT.unchecked } : failure;
 }
 
 function ofRefusal(error: LedgerError, denomination?: Denomination): Failure {
   const { code, detail, hint } = error;
-  const message = tellRefusal(error, denomination);
+  const message = describeRefusal(error, denomination);
   const advice = hint ? ` Hint: ${hint}` : "";
   return {
     code: EXIT.refused,
@@ -135,12 +134,17 @@ function ofCommand({ cause, sent }: CommandError): Failure | null {
   };
 }
 
+// By its name, as its class would load the room of traces for every command.
+function isTraceError(error: unknown): boolean {
+  return error instanceof Error && error.name === "TraceError";
+}
+
 function isUnreachable(code: string, error: unknown): boolean {
   return NO_SERVER.test(code) || classifyError(error) === "unsent";
 }
 
-// Besides what is told apart by classifyError: an address that is none, no way to the network, and
-// a server that does not let us in, as the login or the database is wrong.
+// Besides what classifyError knows: an address that cannot be parsed, no route to the host, and a
+// server that refuses the login or does not have the database.
 const NO_SERVER = /^(ERR_INVALID_URL|ENOTFOUND|EAI_|EHOST|ENETU|ETIMEDOUT|28|3D000)/;
 const HOW = "Name the server with --url, DATABASE_URL or PGHOST.";
 

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { freezeWallet, unfreezeWallet } from "../generated/index.ts";
+import { denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { denominationOf, printReceipt } from "./receipt.ts";
-import { attempt } from "./send.ts";
+import { printReceipt } from "./receipt.ts";
+import { attempt } from "./wallet-command.ts";
 
 interface Options extends DatabaseOptions {
   readonly reason: string;

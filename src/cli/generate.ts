@@ -13,21 +13,18 @@ interface Options extends DatabaseOptions {
   readonly check?: true;
 }
 
-/** `baseledger generate`: the typed wrappers of a database's functions. */
+/** `baseledger generate`: writes typed wrappers for the functions of a database. */
 export function generateCommand(): Command {
   const command = new Command("generate")
     .argument("<file>", "the TypeScript module to write", moduleName)
     .option("--schema <name>", "the schema that has the functions", SCHEMA)
-    .option(
-      "--check",
-      "write nothing; exit 1 if the file is not what would be written, 4 if that is not known",
-    )
+    .option("--check", "write nothing; exit 1 if the file is stale, 4 if that cannot be checked")
     .addHelpText(
       "after",
       "\nThe package has the wrappers of its own functions. This is for functions of yours, and for a" +
         "\ndatabase that is newer than the package. The module imports baseledger/wire, so baseledger is" +
-        "\na dependency of the program; its wrappers take what those of the package take, and throw the" +
-        "\nsame errors. Names that begin with _ are left out. Any login may read what this reads." +
+        "\na dependency of your program; its wrappers accept the same connections as those of the package" +
+        "\nand throw the same errors. Names that begin with _ are left out. Any login may run it." +
         "\n\nExamples:\n  baseledger generate src/shop.ts --schema shop" +
         "\n  baseledger generate src/shop.ts --schema shop --check     in CI" +
         "\n  baseledger generate src/ledger.ts",
@@ -53,7 +50,7 @@ async function runGenerate(file: string, options: Options): Promise<void> {
 }
 
 function moduleName(file: string): string {
-  if (!/\.[cm]?ts$/.test(file)) throw new InvalidArgumentError("It is to end with .ts.");
+  if (!/\.[cm]?ts$/.test(file)) throw new InvalidArgumentError("The file name must end with .ts.");
   return file;
 }
 

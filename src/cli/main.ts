@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT, endWithOutput, hasPrinted, printError, printJson, text } from "../terminal/index.ts";
 import { makeCommands } from "./commands.ts";
-import { type Failure, failureOf } from "./failure.ts";
+import type { Failure } from "./failure.ts";
 
 async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command("baseledger")
@@ -24,7 +24,7 @@ async function createProgram(words: readonly string[]): Promise<Command> {
   return complainInOneLine(program, "baseledger");
 }
 
-/** In place of commander's own, which answers an unknown name with everything that it knows. */
+/** Replaces commander's own, which prints the whole help for an unknown command. */
 function helpCommand(program: Command): Command {
   return new Command("help")
     .description("display help for a command")
@@ -60,36 +60,39 @@ async function main(): Promise<void> {
     json = asked.opts().json === true;
   });
   endWithOutput();
-  // What breaks outside of what a command waits for ends it as well.
+  // Errors that no command awaits end the program, too.
   process.on("uncaughtException", (error) => {
-    fail(error, json);
-    process.exit();
+    void fail(error, json).finally(() => process.exit());
   });
   try {
     await program.parseAsync();
   } catch (error) {
-    fail(error, json);
+    await fail(error, json);
   }
 }
 
-let failed = false;
+let failing: Promise<void> | undefined;
 
-function fail(error: unknown, json: boolean): void {
-  // What breaks because of it is no other failure.
-  if (failed) return;
-  failed = true;
+/** Ends the program with the first error; what fails as a consequence is not reported. */
+function fail(error: unknown, json: boolean): Promise<void> {
+  failing ??= end(error, json);
+  return failing;
+}
+
+async function end(error: unknown, json: boolean): Promise<void> {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
+    return;
+  }
+  // Loaded only now, so that help is quick.
+  const { failureOf } = await import("./failure.ts");
   const failure = failureOf(error);
-  if (failure) {
-    tell(failure, json);
-    process.exitCode = failure.code;
-  } else {
-    const asked = error instanceof CommanderError && error.exitCode === 0;
-    process.exitCode = asked ? EXIT.fine : EXIT.usage;
-  }
+  if (failure) report(failure, json);
+  process.exitCode = failure?.code ?? EXIT.usage;
 }
 
-function tell({ error, line }: Failure, json: boolean): void {
-  // Behind a part of an answer, it would only spoil what there is.
+function report({ error, line }: Failure, json: boolean): void {
+  // After a part of an answer, it would only make that invalid.
   if (json && !hasPrinted()) printJson({ error });
   printError(text`baseledger: ${line}`);
 }

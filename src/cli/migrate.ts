@@ -27,8 +27,8 @@ export function migrateCommand(): Command {
     .addHelpText(
       "after",
       "\nMay be run at any time, also twice at once, and under load: it never keeps commands waiting" +
-        "\nfor more than some 2 seconds. Mends owners and rights that are not what they must be, too." +
-        "\nExits with 4 when a lock was not to be had in time, or at Ctrl-C." +
+        "\nfor more than some 2 seconds. It also repairs owners and rights that are wrong." +
+        "\nExits with 4 if it did not get a lock in time, or at Ctrl-C." +
         "\n\nExample:\n  baseledger migrate --url postgres://owner@localhost/app",
     )
     .action(runMigrate);
@@ -63,14 +63,14 @@ async function runMigrate(options: Options): Promise<void> {
 
 const REMIND_MS = 10_000;
 
-/** Says who blocks: when it is somebody else than before, and from time to time. */
+/** Prints who blocks: at once when that changes, and otherwise from time to time. */
 function waitReporter(): (waiting: Waiting) => void {
-  let said = "";
+  let printed = "";
   let next = 0;
   return ({ blockers, waited }) => {
     const pids = blockers.map(({ pid }) => pid).join();
-    if (pids === said && waited < next) return;
-    said = pids;
+    if (pids === printed && waited < next) return;
+    printed = pids;
     next = waited + REMIND_MS;
     const who = blockers.map(formatBlocker).join(", ") || "a lock that somebody holds";
     printError(`waiting for ${who}; ${formatDuration(waited / 1000)} so far`);

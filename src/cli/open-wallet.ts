@@ -1,12 +1,10 @@
 import { Command } from "commander";
-import { parseAmount } from "../client/amounts.ts";
 import { openWallet } from "../generated/index.ts";
-import { optionParser } from "../terminal/index.ts";
-import type { Json } from "../wire/json.ts";
+import type { Json } from "../json/index.ts";
+import { wholeNumber } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { UsageError } from "./failure.ts";
-import { metadataOption, printReceipt } from "./receipt.ts";
-import { attempt } from "./send.ts";
+import { printReceipt } from "./receipt.ts";
+import { attempt, metadataOption, readAmount } from "./wallet-command.ts";
 
 interface Options extends DatabaseOptions {
   readonly unit: string;
@@ -21,7 +19,12 @@ export function openCommand(): Command {
   const command = new Command("open")
     .argument("<wallet>", "id of the new wallet")
     .option("--unit <name>", "what it counts, e.g. USD, tokens, requests", "USD")
-    .option("--scale <digits>", "decimal digits of its smallest step, 0 to 18", parseScale(), 9)
+    .option(
+      "--scale <digits>",
+      "decimal digits of its smallest step, 0 to 18",
+      wholeNumber(0, 18),
+      9,
+    )
     .option("--overdraft-limit <amount>", "how far settlements may go below zero (default: any)")
     .addOption(metadataOption())
     .option("--json", "print the receipt as JSON: amounts in the smallest step, as strings")
@@ -34,17 +37,12 @@ export function openCommand(): Command {
   return addDatabaseOptions(command);
 }
 
-function parseScale(): (text: string) => number {
-  return optionParser((text) => {
-    const scale = /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(scale <= 18)) throw new RangeError("It is not a whole number from 0 to 18.");
-    return scale;
-  });
-}
-
 async function openOne(walletId: string, options: Options): Promise<void> {
   const { unit, scale, metadata } = options;
-  const overdraftLimit = parseLimit(options);
+  const overdraftLimit =
+    options.overdraftLimit === undefined
+      ? undefined
+      : readAmount(options.overdraftLimit, scale, "--overdraft-limit");
   const denomination = { unit, scale };
   const receipt = await withConnection(options, (sql) =>
     attempt({ denomination, again: "ask again: it is done once" }, () =>
@@ -52,13 +50,4 @@ async function openOne(walletId: string, options: Options): Promise<void> {
     ),
   );
   printReceipt(receipt, denomination, options.json);
-}
-
-function parseLimit({ overdraftLimit, scale }: Options): bigint | undefined {
-  if (overdraftLimit === undefined) return undefined;
-  try {
-    return parseAmount(overdraftLimit, scale);
-  } catch (error) {
-    throw new UsageError(`--overdraft-limit: ${(error as Error).message}`, { cause: error });
-  }
 }

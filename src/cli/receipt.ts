@@ -1,44 +1,23 @@
-import { Option } from "commander";
-import { formatAmount } from "../client/amounts.ts";
-import { balance, type Receipt } from "../generated/index.ts";
-import {
-  joined,
-  optionParser,
-  printJson,
-  printLine,
-  type SafeText,
-  text,
-  trusted,
-} from "../terminal/index.ts";
-import type { Queryable } from "../wire/call.ts";
-import { type Json, parseJson } from "../wire/json.ts";
-import { decimalsFor } from "./amounts.ts";
-import type { Denomination } from "./refusal.ts";
+import type { Receipt } from "../generated/index.ts";
+import { joined, printJson, printLine, type SafeText, text, trusted } from "../terminal/index.ts";
+import { amountWriter, type Denomination } from "./amounts.ts";
 
-export type { Denomination } from "./refusal.ts";
-
-/** What the amounts of a wallet count. */
-export async function denominationOf(sql: Queryable, walletId: string): Promise<Denomination> {
-  return balance(sql, { walletId });
-}
-
-/** Prints what a command has done: for a program, or for a person. */
+/** Prints the receipt of a command: for a program, or for a person. */
 export function printReceipt(receipt: Receipt, unit: Denomination, json?: boolean): void {
   if (json) printJson(receipt);
-  else printLine(tellReceipt(receipt, unit));
+  else printLine(describeReceipt(receipt, unit));
 }
 
-function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): SafeText {
+function describeReceipt(receipt: Receipt, { unit, scale }: Denomination): SafeText {
   const { amount, event, expiresAt, idempotencyKey, replayed, reservationId, seq, walletId } =
     receipt;
   const balances = (["available", "reserved", "spent"] as const).map(
     (name) => [name, receipt[name] ?? 0n] as const,
   );
-  const decimals = decimalsFor([...balances.map(([, value]) => value), amount ?? 0n], scale);
-  const format = { grouping: true, decimals };
-  const moved = amount === null ? text`` : text` ${formatAmount(amount, scale, format)} ${unit}`;
+  const format = amountWriter(scale, [...balances.map(([, value]) => value), amount ?? 0n]);
+  const moved = amount === null ? text`` : text` ${format(amount)} ${unit}`;
   const before = replayed ? text`, done before: nothing was done now` : text``;
-  const amounts = balances.map(([, value]) => formatAmount(value, scale, format));
+  const amounts = balances.map(([, value]) => format(value));
   const width = Math.max(...amounts.map((written) => written.length));
   const facts = [
     ["reservation", reservationId],
@@ -54,17 +33,4 @@ function tellReceipt(receipt: Receipt, { unit, scale }: Denomination): SafeText 
     }),
     ...facts.map(([name, value]) => text`  ${trusted(name.padEnd(names))}  ${value}`),
   ]);
-}
-
-/** The option for what a caller wants to have on record with a command. */
-export function metadataOption(): Option {
-  return new Option("--metadata <json>", "an object to keep with it").argParser(
-    optionParser((text): Json => {
-      const value = parseJson(text);
-      if (typeof value !== "object" || value === null || Array.isArray(value)) {
-        throw new RangeError('It is not a JSON object like {"order": 17}.');
-      }
-      return value;
-    }),
-  );
 }

@@ -1,4 +1,4 @@
-import { formatAmount } from "../client/amounts.ts";
+import { formatAmount } from "../amounts/index.ts";
 import {
   IdempotencyKeyReusedError,
   InsufficientFundsError,
@@ -6,24 +6,18 @@ import {
   OverdraftLimitError,
   RefundExceedsSettledError,
 } from "../errors/index.ts";
-
-/** What the amounts of a wallet count. */
-export interface Denomination {
-  readonly unit: string;
-  /** Decimal digits of the smallest step. */
-  readonly scale: number;
-}
+import type { Denomination } from "./amounts.ts";
 
 /**
- * What a refusal says: with amounts in the wallet's unit where the wallet is known, as a person
- * gives them on the command line. The database tells them in the smallest step.
+ * Describes a refusal: with amounts in the wallet's unit if that is known, as a person writes them
+ * on the command line. The database reports them in the smallest step.
  */
-export function tellRefusal(error: LedgerError, denomination?: Denomination): string {
-  // A proxy may have cut the detail short; the database's own message is whole.
-  return (denomination && tellAmounts(error, denomination)) ?? error.message;
+export function describeRefusal(error: LedgerError, denomination?: Denomination): string {
+  // A proxy may have cut the detail short, but not the message of the database.
+  return (denomination && describeAmounts(error, denomination)) ?? error.message;
 }
 
-function tellAmounts(error: LedgerError, { scale, unit }: Denomination): string | undefined {
+function describeAmounts(error: LedgerError, { scale, unit }: Denomination): string | undefined {
   const show = (amount: unknown): string =>
     typeof amount === "bigint"
       ? `${formatAmount(amount, scale, { grouping: true })} ${unit}`

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { formatAmount } from "../client/amounts.ts";
 import { ReservationNotFoundError } from "../errors/index.ts";
 import {
+  formatTime,
   joined,
   printJson,
   printLine,
@@ -10,22 +10,21 @@ import {
   text,
   trusted,
 } from "../terminal/index.ts";
-import { decimalsFor } from "./amounts.ts";
+import { amountWriter, type Denomination, denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { type Denomination, denominationOf } from "./receipt.ts";
 import {
   type ReservationEvent,
   type ReservationHistory,
   reservationEvents,
   reservationHistory,
-} from "./wallet-views.ts";
+} from "./views.ts";
 
 interface Options extends DatabaseOptions {
   readonly json?: true;
 }
 
-/** Of a long call with many heartbeats, a person reads the last ones only. */
-const EVENTS_OF_A_PERSON = 50;
+/** A long call has many heartbeats; a person reads only the last ones. */
+const EVENTS_FOR_A_PERSON = 50;
 const WIDEST_KEY = 40;
 
 /** `baseledger reservation`: how one went, or stands. */
@@ -36,9 +35,9 @@ export function reservationCommand(): Command {
     .option("--json", "print JSON: amounts in the wallet's smallest step, as strings")
     .addHelpText(
       "after",
-      "\nTells what was granted, settled, released and refunded, whether it is open, due (past its" +
+      "\nShows what was granted, settled, released and refunded, whether it is open, due (past its" +
         "\ndeadline, which no sweep has booked yet), settled, settled late, cancelled or expired, and" +
-        `\nits last ${EVENTS_OF_A_PERSON} events; all of them with --json. Needs baseledger_auditor.` +
+        `\nits last ${EVENTS_FOR_A_PERSON} events; all of them with --json. Needs baseledger_auditor.` +
         "\n\nExample:\n  baseledger reservation acme call-1",
     )
     .action(showReservation);
@@ -54,14 +53,14 @@ async function showReservation(
     const denomination = await denominationOf(sql, walletId);
     const found = await reservationHistory(sql, walletId, reservationId);
     if (!found) throw notFound(walletId, reservationId);
-    const limit = options.json ? Number.MAX_SAFE_INTEGER : EVENTS_OF_A_PERSON;
+    const limit = options.json ? Number.MAX_SAFE_INTEGER : EVENTS_FOR_A_PERSON;
     const events = await reservationEvents(sql, walletId, reservationId, limit);
     if (options.json) printJson({ ...found, events });
     else print(found, events, denomination);
   });
 }
 
-// As the database says it of a command; this only reads.
+// The refusal that the database raises for a command; this command only reads.
 function notFound(walletId: string, reservationId: string): ReservationNotFoundError {
   return new ReservationNotFoundError("LGRNF", {
     message: `reservation not found: ${reservationId} in wallet ${walletId}`,
@@ -78,9 +77,7 @@ function print(
   { scale, unit }: Denomination,
 ): void {
   const amounts = [...AMOUNTS.map((name) => found[name]), ...events.map((e) => e.amount ?? 0n)];
-  const decimals = decimalsFor(amounts, scale);
-  const show = (amount: bigint): string =>
-    formatAmount(amount, scale, { grouping: true, decimals });
+  const show = amountWriter(scale, amounts);
   const width = Math.max(...AMOUNTS.map((name) => show(found[name]).length));
   const parts = found.settlements > 1n ? text` in ${found.settlements} parts` : text``;
   printLine(
@@ -96,10 +93,10 @@ function print(
   printTable(
     events.map((event) => ({
       "no.": event.seq.toString(),
-      time: timeOf(event.occurredAt),
+      time: formatTime(event.occurredAt),
       event: event.event,
       amount: event.amount === null ? "" : show(event.amount),
-      until: event.expiresAt ? timeOf(event.expiresAt) : "",
+      until: event.expiresAt ? formatTime(event.expiresAt) : "",
       key: shortened(event.idempotencyKey ?? "", WIDEST_KEY),
       actor: event.actor,
     })),
@@ -111,8 +108,4 @@ function whenOf({ endedAt, expiresAt, status }: ReservationHistory): string {
   if (status === "open" && expiresAt) return ` until ${expiresAt.toISOString()}`;
   if (status === "due" && expiresAt) return ` since ${expiresAt.toISOString()}`;
   return endedAt ? ` at ${endedAt.toISOString()}` : "";
-}
-
-function timeOf(time: Date): string {
-  return time.toISOString().replace("T", " ").slice(0, 19);
 }

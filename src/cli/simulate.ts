@@ -1,15 +1,35 @@
-import { Command, InvalidArgumentError, Option } from "commander";
-import { type Assumptions, simulate, sufficientCredit } from "../simulate/index.ts";
-import { optionParser, printJson, wholeNumber } from "../terminal/index.ts";
+import { Command, Option } from "commander";
 import {
+  type Assumptions,
+  plotFunds,
+  plotLegend,
+  type Simulation,
+  type Sum,
+  simulate,
+  sufficientCredit,
+} from "../simulate/index.ts";
+import {
+  formatCount,
+  formatNumber,
+  formatTime,
+  optionParser,
+  positiveNumber,
+  printJson,
+  printLine,
+  styled,
+  text,
+  trusted,
+  wholeNumber,
+} from "../terminal/index.ts";
+import {
+  formatDollars,
   loadTrace,
   longestAnswer,
   type NanoDollars,
   parseDollars,
-  parsePrice,
   type TracedCall,
 } from "../trace/index.ts";
-import { printSimulation } from "./simulate-print.ts";
+import { priceInOption, priceOutOption } from "./price-options.ts";
 
 interface Options {
   readonly trace: string;
@@ -32,8 +52,8 @@ export function simulateCommand(): Command {
         .argParser(optionParser(parseDollars))
         .makeOptionMandatory(),
     )
-    .addOption(priceOption("--price-in <dollars>", "of a million input tokens", "2.50"))
-    .addOption(priceOption("--price-out <dollars>", "of a million output tokens", "10.00"))
+    .addOption(priceInOption())
+    .addOption(priceOutOption())
     .option(
       "--max-output <n>",
       "output tokens a call may use (default: most in the log)",
@@ -45,13 +65,18 @@ export function simulateCommand(): Command {
       wholeNumber(0, 999_999_999),
       0,
     )
-    .option("--ttl <seconds>", "how long a reservation lives", positive, 600)
-    .option("--tokens-per-second <n>", "how fast the model writes: what calls last", positive, 30)
+    .option("--ttl <seconds>", "how long a reservation lives", positiveNumber(), 600)
+    .option(
+      "--tokens-per-second <n>",
+      "how fast the model writes: what calls last",
+      positiveNumber(),
+      30,
+    )
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
     .addHelpText(
       "after",
       "\nNo database is needed: a model of the ledger's rules runs by the clock of the log. The log" +
-        "\ndoes not tell how long calls lasted; that is taken from their output and" +
+        "\ndoes not have how long calls lasted; that is estimated from their output and" +
         "\n--tokens-per-second. Refused calls are left out, as if their agents had given up." +
         "\nExits with 0 whatever the outcome." +
         "\n\nExamples:\n  baseledger simulate --trace calls.csv --credit 50" +
@@ -59,18 +84,6 @@ export function simulateCommand(): Command {
         "\n  baseledger simulate --trace calls.csv --credit 50 --json | jq .refused",
     )
     .action(runSimulation);
-}
-
-function priceOption(flags: string, what: string, price: string): Option {
-  return new Option(flags, what)
-    .argParser(optionParser(parsePrice))
-    .default(parsePrice(price), price);
-}
-
-function positive(text: string): number {
-  const value = /^\d{1,9}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  if (value <= 0) throw new InvalidArgumentError("It is not a number above 0.");
-  return value;
 }
 
 async function runSimulation(options: Options): Promise<void> {
@@ -94,4 +107,82 @@ function assume(options: Options, calls: readonly TracedCall[]): Assumptions {
     ttlMs: options.ttl * 1000,
     tokensPerSecond: options.tokensPerSecond,
   };
+}
+
+const MOST_COLUMNS = 110;
+const COLUMNS_IN_A_FILE = 100;
+
+/** Prints a simulation for a person. */
+function printSimulation(
+  simulation: Simulation,
+  sufficient: bigint,
+  assumptions: Assumptions,
+): void {
+  const out = process.stdout;
+  const coloured = Boolean(out.isTTY) && out.hasColors();
+  const width = Math.min(out.columns ?? COLUMNS_IN_A_FILE, MOST_COLUMNS);
+  const { calls, credit, from, to } = simulation;
+  printLine(
+    `${formatNumber(calls)} calls from ${formatTime(from)} to ${formatTime(to)} UTC, ` +
+      `on a credit of ${formatDollars(credit)}`,
+  );
+  printLine(describeAssumptions(assumptions));
+  for (const part of [plotFunds(simulation, width, coloured), plotLegend(coloured)]) {
+    printLine("");
+    printLine(trusted(part));
+  }
+  printLine("");
+  for (const [name, fact] of facts(simulation, sufficient)) {
+    printLine(text`${styled("bold", trusted(name.padEnd(20)))} ${fact}`);
+  }
+}
+
+function describeAssumptions({ maxOutput, overhead, ttlMs, tokensPerSecond }: Assumptions): string {
+  const more = overhead > 0 ? ` and ${overhead} % more` : "";
+  return (
+    `Assumed: each call reserves for ${formatNumber(maxOutput)} output tokens${more}, for at most ` +
+    `${ttlMs / 1000} s, and writes ${tokensPerSecond} tokens a second.`
+  );
+}
+
+function facts(
+  simulation: Simulation,
+  sufficient: bigint,
+): (readonly [name: string, text: string])[] {
+  const { granted, refused, firstRefused, peak, late, over, end } = simulation;
+  return [
+    ["granted", `${describeSum(granted)} spent`],
+    ["refused", refused.calls > 0 ? `${describeSum(refused)} not spent` : "none"],
+    ...(firstRefused ? [["  the first", describeFirst(simulation, firstRefused)] as const] : []),
+    [
+      "held at the peak",
+      `${formatDollars(peak.amount)} by ${formatCount(peak.calls, "call")}, at ${formatTime(peak.at)}`,
+    ],
+    ["released by TTL", describeExpired(simulation)],
+    ...(late.calls > 0 ? [["  settled late", describeSum(late)] as const] : []),
+    ["beyond reservations", over.calls > 0 ? describeSum(over) : "none"],
+    ["at the end", `${formatDollars(end.available)} available, ${formatDollars(end.spent)} spent`],
+    ["enough would be", `${formatDollars(sufficient)}: with that credit nothing is refused`],
+  ];
+}
+
+function describeFirst(
+  { from }: Simulation,
+  { at, call, available, requested, reserved }: NonNullable<Simulation["firstRefused"]>,
+): string {
+  const minutes = ((at - from) / 60_000).toFixed(1);
+  return (
+    `call ${formatNumber(call)} at ${formatTime(at)}, after ${minutes} minutes: ` +
+    `asked for ${formatDollars(requested)}, ${formatDollars(available)} available, ` +
+    `${formatDollars(reserved)} held by others`
+  );
+}
+
+function describeExpired({ expired, longestCallMs }: Simulation): string {
+  if (expired.calls > 0) return describeSum(expired);
+  return `none: the longest call lasts ${(longestCallMs / 1000).toFixed(1)} s`;
+}
+
+function describeSum({ amount, calls }: Sum): string {
+  return `${formatCount(calls, "call")}, ${formatDollars(amount)}`;
 }

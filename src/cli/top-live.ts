@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { joined, styled, terminalText, text, trusted } from "../terminal/index.ts";
 import { failureOf } from "./failure.ts";
 import { drawFrame, roomFor } from "./top-frame.ts";
-import type { Screen } from "./top-screen.ts";
-import type { Sample } from "./views.ts";
+import type { Sample } from "./top-sample.ts";
+import type { Screen } from "./top-wallets.ts";
 
 const ENTER = "\u001b[?1049h\u001b[?25l\u001b[?7l";
 const LEAVE = "\u001b[?7h\u001b[?25h\u001b[?1049l";
@@ -11,7 +11,7 @@ const HOME = "\u001b[H";
 const CLEAR_LINE = "\u001b[K";
 const CLEAR_REST = "\u001b[J";
 const CTRL_C = "\u0003";
-/** Of the time, the part that the server works for us is at most one to this and one. */
+/** Between two samples, top waits so many times as long as the last one took. */
 const REST = 9;
 
 /** Shows samples on the terminal, one after the other, until q or Ctrl-C. */
@@ -20,7 +20,7 @@ export async function showLive(
   intervalSeconds: number,
 ): Promise<void> {
   const stream = process.stdout;
-  // Before the screen is ours: what fails at once is told where it can be read.
+  // Before the screen is taken, so that an error at the start is printed where it can be read.
   let shown = await look(roomFor(screenOf(stream)));
   const ending = new AbortController();
   let trouble: string | undefined;
@@ -35,7 +35,7 @@ export async function showLive(
       if (ending.signal.aborted) break;
       const began = performance.now();
       const sampled = look(roomFor(screenOf(stream)));
-      // Whoever leaves does not wait for the answer.
+      // Leaving does not wait for the answer.
       await Promise.race([sampled, untilAborted(ending.signal)]).then(
         (sample) => {
           shown = sample ?? shown;
@@ -73,7 +73,7 @@ function write(stream: NodeJS.WriteStream, sample: Sample, trouble: string | und
   stream.write(`${HOME}${CLEAR_LINE}${terminalText(frame)}${CLEAR_REST}`);
 }
 
-/** Takes the whole terminal; gives it back as it was when the result is called. */
+/** Takes over the terminal until the result is called, which restores it. */
 function takeScreen(stream: NodeJS.WriteStream, end: () => void, draw: () => void): () => void {
   const { stdin } = process;
   const onKey = (keys: Buffer): void => {
@@ -81,7 +81,7 @@ function takeScreen(stream: NodeJS.WriteStream, end: () => void, draw: () => voi
   };
   const giveBack = (): void => void stream.write(LEAVE);
   stream.write(ENTER);
-  // However the program ends.
+  // Restored however the program ends.
   process.on("exit", giveBack);
   process.on("SIGINT", end);
   process.on("SIGTERM", end);

@@ -1,60 +1,98 @@
+import { formatAmount } from "../amounts/index.ts";
 import {
+  drawBar,
   fitted,
+  flow,
+  formatNumber,
+  fundsBar,
   joined,
+  part,
   type SafeText,
   styled,
   trusted,
   visible,
   widthOf,
 } from "../terminal/index.ts";
-import { flow, part } from "./top-flow.ts";
-import {
-  type AmountWriter,
-  count,
-  inFull,
-  perMinute,
-  rounded,
-  type Screen,
-  short,
-} from "./top-screen.ts";
-import type { SampledWallet } from "./views.ts";
+import type { SampledWallet } from "./top-sample.ts";
+
+/** The screen that a frame must fit into. */
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
+  /** Gets colours if it is a terminal. */
+  readonly stream: NodeJS.WriteStream;
+}
+
+/** Writes an amount in steps of the wallet's scale, given as text. */
+type AmountWriter = (amount: string, scale: number) => string;
+
+/** With four decimals. */
+export const inFull: AmountWriter = (amount, scale) => withDecimals(amount, scale, 4);
+
+/** With two decimals. */
+const rounded: AmountWriter = (amount, scale) => withDecimals(amount, scale, 2);
+
+/** With three digits and K, M, B or T. */
+const short: AmountWriter = (amount, scale) => {
+  const value = Number(amount) / 10 ** scale;
+  if (value !== 0 && Math.abs(value) < LEAST_SHORT) return value > 0 ? "~0" : "~-0";
+  if (Math.abs(value) >= MOST_SHORT) return value.toExponential(2).replace("+", "");
+  return SHORT.format(value);
+};
+
+const LEAST_SHORT = 0.001;
+const MOST_SHORT = 1e15;
+const SHORT = new Intl.NumberFormat("en-US", {
+  notation: "compact",
+  maximumSignificantDigits: 3,
+});
+
+function withDecimals(amount: string, scale: number, most: number): string {
+  return formatAmount(BigInt(amount), scale, { grouping: true, decimals: Math.min(scale, most) });
+}
+
+/** The spending of a window as an amount a minute. */
+export function perMinute(spending: string, windowSeconds: number): string {
+  // In milliseconds, as a bigint has no fractions.
+  return ((BigInt(spending) * 60_000n) / BigInt(Math.round(windowSeconds * 1000))).toString();
+}
 
 const NAME = { least: 12, fair: 20, most: 36 };
 const LEAST_BAR = 10;
 const MOST_BAR = 40;
 
-/** A column of numbers, with its title where there is room and where there is less. */
+/** A column of numbers; `narrow` is its title where there is less room. */
 interface Column {
   readonly title: string;
   readonly narrow: string;
-  readonly tell: (wallet: SampledWallet, write: AmountWriter, windowSeconds: number) => string;
+  readonly write: (wallet: SampledWallet, amount: AmountWriter, windowSeconds: number) => string;
 }
 
 const COLUMNS: readonly Column[] = [
   {
     title: "SPENT/MIN",
     narrow: "/MIN",
-    tell: ({ scale, spending }, write, seconds) => write(perMinute(spending, seconds), scale),
+    write: ({ scale, spending }, amount, seconds) => amount(perMinute(spending, seconds), scale),
   },
   {
     title: "EVENTS/S",
     narrow: "EV/S",
-    tell: ({ events }, _, seconds) => (events / seconds).toFixed(1),
+    write: ({ events }, _, seconds) => (events / seconds).toFixed(1),
   },
-  { title: "OPEN", narrow: "OPEN", tell: ({ open }) => count(open) },
-  { title: "AVAILABLE", narrow: "AVAIL", tell: (w, write) => write(w.available, w.scale) },
-  { title: "RESERVED", narrow: "HELD", tell: (w, write) => write(w.reserved, w.scale) },
-  { title: "SPENT", narrow: "SPENT", tell: (w, write) => write(w.spent, w.scale) },
+  { title: "OPEN", narrow: "OPEN", write: ({ open }) => formatNumber(open) },
+  { title: "AVAILABLE", narrow: "AVAIL", write: (w, amount) => amount(w.available, w.scale) },
+  { title: "RESERVED", narrow: "HELD", write: (w, amount) => amount(w.reserved, w.scale) },
+  { title: "SPENT", narrow: "SPENT", write: (w, amount) => amount(w.spent, w.scale) },
   {
     title: "DUE",
     narrow: "DUE",
-    tell: ({ due, scale }, write) => (due === "0" ? "" : write(due, scale)),
+    write: ({ due, scale }, amount) => (due === "0" ? "" : amount(due, scale)),
   },
 ];
-/** What there is less room for, the first to go first; what is left out is said. */
+/** The columns that a narrow screen leaves out, and names instead, in this order. */
 const DISPENSABLE = ["EVENTS/S", "OPEN", "SPENT/MIN", "RESERVED", "AVAILABLE", "SPENT"];
 
-/** Numbers laid out: the titles, and the cells of each wallet. */
+/** The columns of numbers as text: the titles, and the cells of each wallet. */
 interface Numbers {
   readonly titles: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -63,7 +101,7 @@ interface Numbers {
   readonly missing: readonly string[];
 }
 
-/** Draws the wallets one by one, in as much detail as the screen has columns for. */
+/** Draws a line for each wallet, in as much detail as the screen has columns for. */
 export function drawWallets(
   wallets: readonly SampledWallet[],
   windowSeconds: number,
@@ -79,11 +117,11 @@ export function drawWallets(
   const hasBar = bar >= LEAST_BAR;
   const line = (first: string, cells: readonly string[]): SafeText => {
     const padded = cells.map((cell, i) => cell.padStart(numbers.widths[i] ?? 0));
-    const whole = [fitted(first, name), ...padded].join("  ");
-    return trusted(hasBar ? whole : whole.trimEnd());
+    const drawn = [fitted(first, name), ...padded].join("  ");
+    return trusted(hasBar ? drawn : drawn.trimEnd());
   };
   return [
-    ...tellMissing(numbers.missing, columns),
+    ...drawMissing(numbers.missing, columns),
     joined(
       [
         styled("bold", line("WALLET", numbers.titles), stream),
@@ -93,12 +131,12 @@ export function drawWallets(
     ),
     ...wallets.map((wallet, i) => {
       const drawn = line(names[i] ?? "", numbers.rows[i] ?? []);
-      return hasBar ? joined([drawn, drawBar(wallet, bar, stream)], "  ") : drawn;
+      return hasBar ? joined([drawn, drawFunds(wallet, bar, stream)], "  ") : drawn;
     }),
   ];
 }
 
-/** Shortens amounts and titles first, then names; leaves out columns only where nothing else helps. */
+/** Shortens amounts and titles first, then names, and leaves out columns only as a last resort. */
 function fitNumbers(
   wallets: readonly SampledWallet[],
   windowSeconds: number,
@@ -106,18 +144,18 @@ function fitNumbers(
 ): Numbers {
   const layOut = (columns: readonly Column[], narrow: boolean, write: AmountWriter) =>
     layOutNumbers(wallets, windowSeconds, columns, narrow, write);
-  const whole = [
+  const complete = [
     layOut(COLUMNS, false, inFull),
     layOut(COLUMNS, false, rounded),
     layOut(COLUMNS, true, rounded),
     layOut(COLUMNS, true, short),
   ].find(({ width }) => width <= room.fair);
-  if (whole) return whole;
+  if (complete) return complete;
   let left = COLUMNS;
-  for (const gone of DISPENSABLE) {
+  for (const dispensable of DISPENSABLE) {
     const numbers = layOut(left, true, short);
     if (numbers.width <= room.most) return numbers;
-    left = left.filter(({ title }) => title !== gone);
+    left = left.filter(({ title }) => title !== dispensable);
   }
   return layOut(left, true, short);
 }
@@ -131,7 +169,7 @@ function layOutNumbers(
 ): Numbers {
   const titles = columns.map((column) => (narrow ? column.narrow : column.title));
   const rows = wallets.map((wallet) =>
-    columns.map(({ tell }) => tell(wallet, write, windowSeconds)),
+    columns.map((column) => column.write(wallet, write, windowSeconds)),
   );
   const widths = titles.map((title, i) =>
     Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)),
@@ -141,7 +179,7 @@ function layOutNumbers(
   return { titles, rows, widths, width, missing: missing.map(({ title }) => title) };
 }
 
-function tellMissing(missing: readonly string[], columns: number): SafeText[] {
+function drawMissing(missing: readonly string[], columns: number): SafeText[] {
   const names = missing.map((title) => part(title));
   return missing.length > 0 ? flow([part("Too narrow for:"), ...names], " ", columns) : [];
 }
@@ -166,20 +204,7 @@ function drawLegend(width: number, stream: NodeJS.WriteStream): SafeText {
       );
 }
 
-function drawBar(wallet: SampledWallet, width: number, stream: NodeJS.WriteStream): SafeText {
-  const part = (text: string): bigint => (BigInt(text) > 0n ? BigInt(text) : 0n);
-  const [spent, reserved, available] = [wallet.spent, wallet.reserved, wallet.available].map(part);
-  const total = (spent ?? 0n) + (reserved ?? 0n) + (available ?? 0n);
-  const cells = (amount: bigint): number =>
-    total > 0n ? Number((amount * BigInt(width) + total / 2n) / total) : 0;
-  const used = cells(spent ?? 0n);
-  const held = Math.min(cells(reserved ?? 0n), width - used);
-  return joined(
-    [
-      styled("green", "█".repeat(used), stream),
-      styled("yellow", "▒".repeat(held), stream),
-      styled("gray", "░".repeat(width - used - held), stream),
-    ],
-    "",
-  );
+function drawFunds(wallet: SampledWallet, width: number, stream: NodeJS.WriteStream): SafeText {
+  const { available, reserved, spent } = wallet;
+  return drawBar(fundsBar(BigInt(spent), BigInt(reserved), BigInt(available)), width, stream);
 }

@@ -1,11 +1,12 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import type postgres from "postgres";
-import { printJson, printLine, wholeNumber } from "../terminal/index.ts";
+import { decimalNumber, printJson, printLine, wholeNumber } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { UsageError } from "./failure.ts";
 import { drawFrame, roomFor } from "./top-frame.ts";
 import { showLive } from "./top-live.ts";
-import { ledgerSize, type Sample, sample } from "./views.ts";
+import { type Sample, sample } from "./top-sample.ts";
+import { ledgerSize } from "./views.ts";
 
 interface Options extends DatabaseOptions {
   readonly interval: number;
@@ -15,16 +16,16 @@ interface Options extends DatabaseOptions {
   readonly json?: true;
 }
 
-const WALLETS_OF_A_FILE = 20;
-const COLUMNS_OF_A_FILE = 132;
-/** Up to here what is due is looked for in all wallets, beyond in those shown. */
+const WALLETS_IN_A_FILE = 20;
+const COLUMNS_IN_A_FILE = 132;
+/** With more wallets, what is due is looked for only in those shown. */
 const MOST_WALLETS_FOR_DUE = 20_000;
 
 /** `baseledger top`: the wallets that spend most, live. */
 export function topCommand(): Command {
   const command = new Command("top")
-    .option("--interval <seconds>", "between two frames", seconds, 2)
-    .option("--window <seconds>", "that rates are taken over", seconds, 10)
+    .option("--interval <seconds>", "between two frames", seconds(), 2)
+    .option("--window <seconds>", "that rates are taken over", seconds(), 10)
     .option(
       "--limit <n>",
       "wallets to show (default: as many as there is room for)",
@@ -48,12 +49,8 @@ export function topCommand(): Command {
   return addDatabaseOptions(command);
 }
 
-function seconds(text: string): number {
-  const value = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  if (!(value >= 0.1 && value <= 3600)) {
-    throw new InvalidArgumentError("It is not a number from 0.1 to 3600.");
-  }
-  return value;
+function seconds(): (text: string) => number {
+  return decimalNumber(0.1, 3600);
 }
 
 async function runTop(options: Options): Promise<void> {
@@ -70,7 +67,7 @@ async function runTop(options: Options): Promise<void> {
       await showLive(look, options.interval);
       return;
     }
-    const taken = await look(WALLETS_OF_A_FILE);
+    const taken = await look(WALLETS_IN_A_FILE);
     if (options.json) printJson(taken);
     else printFrame(taken, stream);
   });
@@ -86,7 +83,7 @@ function takeSample(
 }
 
 function printFrame(taken: Sample, stream: NodeJS.WriteStream): void {
-  const columns = stream.columns ?? COLUMNS_OF_A_FILE;
+  const columns = stream.columns ?? COLUMNS_IN_A_FILE;
   for (const line of drawFrame(taken, { columns, rows: roomFor({ rows: 0 }), stream })) {
     printLine(line);
   }

@@ -1,44 +1,44 @@
 import pRetry from "p-retry";
 import type postgres from "postgres";
-import { classifyError } from "../errors/classify.ts";
+import { classifyError } from "../errors/index.ts";
 import { type Discrepancy, verify, verifyRights } from "../generated/index.ts";
 import { type KnownWallet, knownWallets, type LedgerSize, ledgerSize } from "./views.ts";
 
-/** Told how far a verification is. */
+/** Receives what a verification finds, and how far it is. */
 export interface Watcher {
-  /** What there is to verify; `steps` is false if nothing can be told before the end. */
+  /** What there is to verify; without `steps`, there is no progress to report before the end. */
   start(size: LedgerSize, steps: boolean): void;
   found(discrepancies: readonly Discrepancy[]): void;
   done(size: LedgerSize): void;
-  /** A part is going to be verified again, as the server has given up on it. */
-  again(error: Error): void;
+  /** A part is verified again after an error. */
+  retry(error: Error): void;
 }
 
 /*
- * verify() of everything answers once, at its end. Wallet by wallet there is something to tell,
- * but each call costs some 3 ms to plan, whatever the wallet (10,000 wallets of 10 events each:
- * 1 s in one call, 32 s in as many). So wallet by wallet where they are few or large enough.
+ * verify() of everything reports nothing before its end. Wallet by wallet, there is progress to
+ * report, but planning a call takes some 3 ms (10,000 wallets of 10 events each: 1 s in one call,
+ * 32 s in 10,000). So it goes wallet by wallet if they are few, or large.
  */
 const FEW_WALLETS = 200;
-const EVENTS_WORTH_A_CALL = 1_000;
+const EVENTS_FOR_A_CALL = 1_000;
 
 /**
- * Verifies the whole ledger, or one wallet. Each call sees one snapshot, in which a transfer is in
- * both wallets or in none; so a call that a standby has cancelled is sent again by itself.
+ * Verifies all of the ledger, or one wallet. Each call sees one snapshot, in which a transfer is in
+ * both wallets or in none; so a call that a standby has cancelled can be sent again alone.
  */
 export async function verifyAll(
   sql: postgres.Sql,
   walletId: string | undefined,
   watcher: Watcher,
 ): Promise<void> {
-  const ask = <T>(question: () => Promise<T>): Promise<T> => persist(question, watcher);
+  const ask = <T>(request: () => Promise<T>): Promise<T> => retry(request, watcher);
   if (walletId !== undefined) {
     watcher.found(await ask(() => verify(sql, { walletId })));
     return;
   }
   const size = await ask(() => ledgerSize(sql));
   const { wallets, events } = size;
-  const steps = wallets <= FEW_WALLETS || events / wallets >= EVENTS_WORTH_A_CALL;
+  const steps = wallets <= FEW_WALLETS || events / wallets >= EVENTS_FOR_A_CALL;
   watcher.start(size, steps);
   if (!steps) {
     watcher.found(await ask(() => verify(sql)));
@@ -61,20 +61,20 @@ async function verifyOne(
     : verify(sql, { walletId });
 }
 
-/** What has run into statement_timeout will do so again. */
+/** A query that has run into statement_timeout would do so again. */
 const CANCELLED = "57014";
-const PATIENCE = { retries: 15, minTimeout: 100, factor: 1.5, maxTimeout: 2_000 };
+const RETRY = { retries: 15, minTimeout: 100, factor: 1.5, maxTimeout: 2_000 };
 
 /**
- * Asks again where that may help: a standby cancels what stands in the way of its recovery, and a
- * connection breaks. Nothing is changed by asking.
+ * Retries a read after an error that may not come back: a standby cancels queries that block its
+ * recovery, and connections break.
  */
-function persist<T>(question: () => Promise<T>, watcher: Watcher): Promise<T> {
-  return pRetry(question, {
-    ...PATIENCE,
+function retry<T>(request: () => Promise<T>, watcher: Watcher): Promise<T> {
+  return pRetry(request, {
+    ...RETRY,
     shouldRetry: ({ error }) => mayHelp(error),
     onFailedAttempt: ({ error, retriesLeft }) => {
-      if (retriesLeft > 0 && mayHelp(error)) watcher.again(error);
+      if (retriesLeft > 0 && mayHelp(error)) watcher.retry(error);
     },
   });
 }

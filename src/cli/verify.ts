@@ -1,19 +1,27 @@
 import { Command } from "commander";
 import type { Discrepancy } from "../generated/index.ts";
 import {
+  createProgress,
+  drawBar,
   EXIT,
+  formatCount,
+  formatNumber,
+  formatSeconds,
   joined,
+  type Progress,
+  type ProgressView,
+  printError,
   printedAll,
   printJson,
   printLine,
+  progressBar,
   type SafeText,
   styled,
   text,
 } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { asCheck } from "./failure.ts";
-import { verifyAll } from "./verify-plan.ts";
-import { createVerifyProgress } from "./verify-progress.ts";
+import { verifyAll, type Watcher } from "./verify-plan.ts";
 import type { LedgerSize } from "./views.ts";
 
 interface Options extends DatabaseOptions {
@@ -28,9 +36,9 @@ export function verifyCommand(): Command {
     .option("--json", "print the discrepancies as JSON: [] if there is none")
     .addHelpText(
       "after",
-      "\nNeeds baseledger_auditor, and changes nothing. How far it is goes to standard error." +
-        "\nExits with 0 if all is sound, 1 if not, 3 without a connection, and 4 if it could not be" +
-        "\nfound out: a wallet that does not exist, rights, time-outs, a connection that broke." +
+      "\nNeeds baseledger_auditor, and changes nothing. Progress goes to standard error." +
+        "\nExits with 0 if all is sound, 1 if not, 3 without a connection, and 4 without a verdict:" +
+        "\na wallet that does not exist, missing rights, a time-out, a broken connection." +
         "\nWhat a standby cancels is verified again." +
         "\n\nExamples:\n  baseledger verify\n  baseledger verify --wallet acme" +
         "\n  baseledger verify --json > discrepancies.json || alert",
@@ -39,70 +47,126 @@ export function verifyCommand(): Command {
   return addDatabaseOptions(command);
 }
 
+/** How far a verification is. */
+interface State {
+  readonly found: Discrepancy[];
+  total: LedgerSize;
+  done: LedgerSize;
+  /** False while one call verifies everything. */
+  hasSteps: boolean;
+  retries: number;
+}
+
+const NOTHING: LedgerSize = { wallets: 0, events: 0 };
+
 async function runVerify(options: Options): Promise<void> {
   const began = performance.now();
-  const found: Discrepancy[] = [];
-  const done = { wallets: 0, events: 0 };
-  const progress = createVerifyProgress(process.stderr);
+  const state: State = { found: [], total: NOTHING, done: NOTHING, hasSteps: true, retries: 0 };
+  const progress = await createProgress(process.stderr, viewOf(state));
   try {
     await asCheck(() =>
-      withConnection(options, (sql) =>
-        verifyAll(sql, options.wallet, {
-          start: progress.start,
-          found: (more) => {
-            for (const one of more) found.push(one);
-          },
-          done: ({ wallets, events }) => {
-            done.wallets += wallets;
-            done.events += events;
-            progress.update(done);
-          },
-          again: progress.again,
-        }),
-      ),
+      withConnection(options, (sql) => verifyAll(sql, options.wallet, watcherOf(state, progress))),
     );
   } finally {
     progress.stop();
   }
-  // Until it is told, a verdict that is good is none: the reader may be gone, or the disk full.
+  const { done, found } = state;
+  // A good verdict counts only after it is printed: the reader may be gone, or the disk full.
   process.exitCode = found.length === 0 ? EXIT.unchecked : EXIT.refused;
   if (options.json) printJson(found.map(withoutNulls));
-  else tell(found, done, (performance.now() - began) / 1000);
+  else printVerdict(found, done, (performance.now() - began) / 1000);
   await printedAll();
   if (found.length === 0) process.exitCode = EXIT.fine;
 }
 
-/** Without the number of an event where none is concerned. */
+function watcherOf(state: State, progress: Progress): Watcher {
+  return {
+    start: (size, hasSteps) => {
+      state.total = size;
+      state.hasSteps = hasSteps;
+      progress.start();
+    },
+    found: (more) => {
+      for (const one of more) state.found.push(one);
+    },
+    done: ({ wallets, events }) => {
+      const { done } = state;
+      state.done = { wallets: done.wallets + wallets, events: done.events + events };
+      progress.update();
+    },
+    retry: ({ message }) => {
+      state.retries += 1;
+      if (!process.stderr.isTTY) printError(text`again, as: ${message}`);
+    },
+  };
+}
+
+const BAR_WIDTH = 24;
+
+function viewOf(state: State): ProgressView {
+  const describeState = (seconds: number): string => {
+    const { done, hasSteps, retries, total } = state;
+    const line =
+      hasSteps || done.events > 0
+        ? describeProgress(done, total, seconds)
+        : `${sizeOf(total)} in one call, ${seconds.toFixed(0)} s`;
+    return retries > 0 ? `${line}, ${formatNumber(retries)} × again` : line;
+  };
+  return {
+    lines: (seconds) => {
+      const { done, total } = state;
+      const bar = drawBar(progressBar(done.events, total.events), BAR_WIDTH, process.stderr);
+      return [text`${bar} ${describeState(seconds)}`];
+    },
+    summary: (seconds) => {
+      const { done, total } = state;
+      return done.events < total.events ? describeProgress(done, total, seconds) : undefined;
+    },
+  };
+}
+
+function describeProgress(done: LedgerSize, total: LedgerSize, seconds: number): string {
+  const speed = done.events / Math.max(seconds, 0.001);
+  const left = speed > 0 ? `, ${formatSeconds((total.events - done.events) / speed)} left` : "";
+  return (
+    `${formatNumber(done.events)} of ${formatNumber(total.events)} events, ` +
+    `${formatNumber(done.wallets)} of ${formatNumber(total.wallets)} wallets, ` +
+    `${formatNumber(Math.round(speed))} events/s${left}`
+  );
+}
+
+function sizeOf({ events, wallets }: LedgerSize): string {
+  return `${formatNumber(events)} events of ${formatNumber(wallets)} wallets`;
+}
+
+/** Leaves out the wallet or the event if a discrepancy concerns none. */
 function withoutNulls({ seq, ...rest }: Discrepancy): Partial<Discrepancy> {
   const { walletId, ...what } = rest;
   return { ...(walletId !== null && { walletId }), ...(seq !== null && { seq }), ...what };
 }
 
-function tell(found: readonly Discrepancy[], { wallets, events }: LedgerSize, seconds: number) {
-  const read =
-    events > 0
-      ? `: ${count(events)} events of ${count(wallets)} wallets in ${seconds.toFixed(1)} s`
-      : "";
+function printVerdict(
+  found: readonly Discrepancy[],
+  { wallets, events }: LedgerSize,
+  seconds: number,
+): void {
+  const read = events > 0 ? `: ${sizeOf({ events, wallets })} in ${seconds.toFixed(1)} s` : "";
   if (found.length === 0) {
     const sound = styled("green", "sound");
     printLine(text`${sound}: the journal, its hash chain and every balance agree${read}`);
     return;
   }
   for (const discrepancy of found) printLine(describe(discrepancy));
-  const wrong = `${count(found.length)} ${found.length === 1 ? "discrepancy" : "discrepancies"}`;
+  const wrong = formatCount(found.length, "discrepancy", "discrepancies");
   printLine(text`${styled("red", "not sound")}: ${wrong}${read}`);
 }
 
 function describe({ walletId, seq, check, expected, found }: Discrepancy): SafeText {
-  const whose = walletId ?? "the whole ledger";
-  const place = seq === null ? text`${whose}` : text`${whose}, event ${seq}`;
+  const subject = walletId ?? "the whole ledger";
+  const place = seq === null ? text`${subject}` : text`${subject}, event ${seq}`;
   return joined([
     text`${place}: ${styled("red", check)}`,
     text`  expected  ${expected ?? "nothing"}`,
     text`  found     ${found ?? "nothing"}`,
   ]);
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en-US");
 }

@@ -1,24 +1,27 @@
 /*
- * The command line's own SQL. It stands here, by exception, because the wrappers are generated
- * from functions, and what follows reads views: nothing but the right to select from them
- * (baseledger_auditor) is needed, and an auditor may do the same in psql.
+ * The command line's own SQL (that of `top` is in top-sample.ts). The generated wrappers call
+ * functions; this reads views, for which the right to select from them (baseledger_auditor) is
+ * enough, so that an auditor may do the same in psql.
  */
 import type postgres from "postgres";
+import type { EventType } from "../generated/index.ts";
+import type { Json } from "../json/index.ts";
+import { call, type Queryable, read } from "../wire/index.ts";
 
-/** Asks the server for nothing: there is a connection then. */
+/** Runs an empty query, which shows that there is a connection. */
 export async function ping(sql: postgres.ISql): Promise<void> {
   await sql`select`;
 }
 
-/** What a client finds out of the way to the server. */
+/** What only a client can find out about its connection. */
 export interface Surroundings {
-  /** The server itself answers, and not a pooler in its stead. */
+  /** Whether the server itself answers, and not a pooler. */
   readonly isDirect: boolean;
-  /** How far the server's clock is ahead of this machine's at least; 0 if that cannot be told. */
+  /** How far the server's clock is ahead of this machine's, at least; 0 if it cannot be measured. */
   readonly secondsAhead: number;
 }
 
-/** Asks the server who and how late it is. */
+/** Asks the server for its process and its time. */
 export async function lookAround(sql: postgres.Sql): Promise<Surroundings> {
   const asked = Date.now();
   const answer = await sql<{ pid: number; now: number }[]>`
@@ -26,14 +29,14 @@ export async function lookAround(sql: postgres.Sql): Promise<Surroundings> {
   const answered = Date.now();
   const [{ pid, now } = { pid: 0, now: asked }] = answer;
   return {
-    // The server names its process when it greets; a pooler greets in its stead.
+    // The server sends its process id when a connection starts; a pooler sends another one.
     isDirect: answer.state.pid === pid,
-    // It was so late for the server at some time in between.
+    // The server read its clock between these two times of ours.
     secondsAhead: (now - Math.min(Math.max(now, asked), answered)) / 1000,
   };
 }
 
-/** What there is to verify. */
+/** How large a ledger is. */
 export interface LedgerSize {
   readonly wallets: number;
   readonly events: number;
@@ -90,8 +93,8 @@ export async function knownWallets(sql: postgres.ISql): Promise<KnownWallet[]> {
 }
 
 /**
- * Events that were written to the journal by all sessions, as the server's own statistics know it:
- * any login may ask, and it costs nothing whatever the size. Null while there are none.
+ * Counts the events that all sessions have written, from the server's statistics: any login may
+ * ask, and the size of the journal does not matter. Null while there are no statistics.
  */
 export async function eventsWritten(sql: postgres.ISql): Promise<number | null> {
   const [row] = await sql<{ written: string }[]>`
@@ -101,160 +104,154 @@ export async function eventsWritten(sql: postgres.ISql): Promise<number | null> 
   return row ? Number(row.written) : null;
 }
 
-/** A wallet in a {@link Sample}; amounts are in its smallest step, as text. */
-export interface SampledWallet {
+/** A wallet in a list; amounts are in its smallest step. */
+export interface ListedWallet {
   readonly walletId: string;
   readonly unit: string;
   readonly scale: number;
-  readonly available: string;
-  readonly reserved: string;
-  readonly spent: string;
+  readonly available: bigint;
+  readonly reserved: bigint;
+  readonly spent: bigint;
+  /** Held by reservations past their deadline, and not booked as expired yet. */
+  readonly due: bigint;
+  /** Null: none. */
+  readonly overdraftLimit: bigint | null;
   readonly frozen: boolean;
-  /** Held by reservations that are past their deadline, and not booked as expired yet. */
-  readonly due: string;
-  readonly open: number;
-  /** Spent in the window. */
-  readonly spending: string;
-  /** Events in the window. */
-  readonly events: number;
+  readonly events: bigint;
+  readonly lastEventAt: Date;
 }
 
-/** All wallets of one unit and scale together. */
-export interface SampledUnit extends Omit<SampledWallet, "walletId" | "frozen" | "open" | "due"> {
-  readonly wallets: number;
-  /** Null if it was not looked for. */
-  readonly due: string | null;
-  readonly dueWallets: number | null;
-}
+const listedWallet = call.row<ListedWallet>({
+  walletId: ["b.wallet_id", read.text],
+  unit: ["b.unit", read.text],
+  scale: ["b.scale", read.number],
+  available: ["b.available", read.bigint],
+  reserved: ["b.reserved", read.bigint],
+  spent: ["b.spent", read.bigint],
+  due: ["coalesce(j.reserved, b.reserved) - b.reserved", read.bigint],
+  overdraftLimit: ["b.overdraft_limit", read.orNull(read.bigint)],
+  frozen: ["b.frozen", read.boolean],
+  events: ["b.seq", read.bigint],
+  lastEventAt: ["to_json(b.last_event_at)", read.timestamp],
+});
 
-/** The ledger at an instant. */
-export interface Sample {
-  /** By the database's clock. */
-  readonly at: string;
-  readonly windowSeconds: number;
-  readonly wallets: number;
-  readonly events: number;
-  readonly open: number;
-  /** The longest that an expiry booked in the window came after its deadline; null without one. */
-  readonly sweepLagSeconds: number | null;
-  /** How many wallets have a last event that lies ahead of the clock. */
-  readonly walletsAhead: number;
-  /** Those of them that are furthest. */
-  readonly ahead: readonly { readonly walletId: string; readonly bySeconds: number }[];
-  readonly units: readonly SampledUnit[];
-  /** Those that spent most in the window. */
-  readonly top: readonly SampledWallet[];
-}
-
-/** What to look at. */
-export interface SampleOptions {
-  readonly windowSeconds: number;
-  /** How many wallets to show one by one. */
+/** Which wallets to list. */
+export interface WalletRange {
+  /** What their ids begin with. */
+  readonly prefix: string;
+  /** Those behind this id. */
+  readonly after: string;
   readonly limit: number;
-  /** Look for what is due in all wallets, which takes the last event of each: some 10 µs. */
-  readonly dueOfAll: boolean;
 }
 
-/**
- * Looks at the whole ledger, and at its busiest wallets. Reads the row of each wallet, the events
- * of the window, found by the wallet's key, and the open reservations; never the whole journal.
- */
-export async function sample(
-  sql: postgres.ISql,
-  { windowSeconds, limit, dueOfAll }: SampleOptions,
-): Promise<Sample> {
-  const [row] = await sql<{ sample: string }[]>`
-    with sampled as materialized (
-      select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.frozen, b.seq,
-          b.last_event_at,
-          extract('epoch' from b.ahead_by) as ahead,
-          l.reserved - b.reserved as due,
-          case when b.last_event_at > w.since then b.spent - coalesce(k.spent, 0) else 0 end
-            as spending,
-          a.events, a.lag
-        from baseledger.wallet_balances b
-        cross join (
-          select statement_timestamp() - make_interval(secs => ${windowSeconds}) as since
-        ) as w
-        left join lateral (
-          select j.reserved
-            from baseledger.journal j
-            where j.wallet_id = b.wallet_id and j.seq = b.seq and ${dueOfAll}::boolean
-            limit 1
-        ) as l on true
-        left join lateral (
-          select j.seq, j.spent
-            from baseledger.journal j
-            where j.wallet_id = b.wallet_id
-              and j.occurred_at <= w.since
-              and b.last_event_at > w.since
-            order by j.seq desc
-            limit 1
-        ) as k on true
-        cross join lateral (
-          select count(*) as events,
-              max(j.occurred_at - j.expires_at) filter (where j.event = 'expired') as lag
-            from baseledger.journal j
-            where j.wallet_id = b.wallet_id
-              and j.seq > coalesce(k.seq, 0)
-              and b.last_event_at > w.since
-        ) as a
-    ),
-    busiest as (
-      select s.*, s.spending / 10::numeric ^ s.scale as rank
-        from sampled s
-        order by rank desc, s.events desc, s.last_event_at desc, s.wallet_id
-        limit ${limit}
-    )
-    select json_build_object(
-      'at', statement_timestamp(),
-      'windowSeconds', ${windowSeconds}::float8,
-      'wallets', (select count(*) from sampled),
-      'events', (select coalesce(sum(seq), 0) from sampled),
-      'open', (select count(*) from baseledger.open_reservations),
-      'sweepLagSeconds', (select extract('epoch' from max(lag)) from sampled),
-      'walletsAhead', (select count(ahead) from sampled),
-      'ahead', coalesce((
-        select json_agg(a order by a."bySeconds" desc, a."walletId")
-          from (
-            select wallet_id as "walletId", ahead as "bySeconds"
-              from sampled
-              where ahead is not null
-              order by ahead desc, wallet_id
-              limit 3
-          ) as a
-      ), '[]'),
-      'units', coalesce((
-        select json_agg(u order by u.wallets desc, u.unit, u.scale)
-          from (
-            select unit, scale, count(*) as wallets, sum(available)::text as available,
-                sum(reserved)::text as reserved, sum(spent)::text as spent, sum(due)::text as due,
-                case when ${dueOfAll}::boolean then count(*) filter (where due > 0) end
-                  as "dueWallets",
-                sum(spending)::text as spending, sum(events) as events
-              from sampled
-              group by unit, scale
-          ) as u
-      ), '[]'),
-      'top', coalesce((
-        select json_agg(t order by t.place)
-          from (
-            select row_number() over (
-                  order by rank desc, events desc, last_event_at desc, wallet_id
-                ) as place,
-                wallet_id as "walletId", unit, scale, available::text, reserved::text,
-                spent::text, frozen, spending::text, events, (
-                  select (j.reserved - b.reserved)::text
-                    from baseledger.journal j
-                    where j.wallet_id = b.wallet_id and j.seq = b.seq
-                ) as due, (
-                  select count(*)
-                    from baseledger.open_reservations o
-                    where o.wallet_id = b.wallet_id
-                ) as open
-              from busiest b
-          ) as t
-      ), '[]')
-    )::text as sample`;
-  return JSON.parse(row?.sample ?? "") as Sample;
+/** Lists wallets in the order of their ids, by the primary key. */
+export function listWallets(
+  sql: Queryable,
+  { after, limit, prefix }: WalletRange,
+): Promise<ListedWallet[]> {
+  return call.many(
+    sql,
+    listedWallet,
+    `select ${listedWallet.columns}
+      from (
+        select *
+          from baseledger.wallet_balances
+          where wallet_id > $1::text and starts_with(wallet_id, $2::text)
+          order by wallet_id
+          limit $3::text::bigint
+      ) as b
+      left join baseledger.journal j on j.wallet_id = b.wallet_id and j.seq = b.seq
+      order by b.wallet_id`,
+    [after, prefix, String(limit)],
+  );
+}
+
+/** How a reservation went; amounts are in its wallet's smallest step. */
+export interface ReservationHistory {
+  readonly walletId: string;
+  readonly reservationId: string;
+  /** open, settled, settled late, cancelled, expired; or due: past its deadline, and no more yet. */
+  readonly status: string;
+  readonly openedAt: Date;
+  /** Granted in all. */
+  readonly amount: bigint;
+  readonly settled: bigint;
+  /** In how many parts. */
+  readonly settlements: bigint;
+  /** What was settled beyond the hold. */
+  readonly overage: bigint;
+  readonly released: bigint;
+  readonly refunded: bigint;
+  readonly held: bigint;
+  readonly expiresAt: Date | null;
+  readonly endedAt: Date | null;
+}
+
+const history = call.row<ReservationHistory>({
+  walletId: ["h.wallet_id", read.text],
+  reservationId: ["h.reservation_id", read.text],
+  status: ["case when h.status = 'open' and o is null then 'due' else h.status end", read.text],
+  openedAt: ["to_json(h.opened_at)", read.timestamp],
+  amount: ["h.amount", read.bigint],
+  settled: ["h.settled", read.bigint],
+  settlements: ["h.settlements", read.bigint],
+  overage: ["h.overage", read.bigint],
+  released: ["h.released", read.bigint],
+  refunded: ["h.refunded", read.bigint],
+  held: ["h.held", read.bigint],
+  expiresAt: ["to_json(h.expires_at)", read.orNull(read.timestamp)],
+  endedAt: ["to_json(h.ended_at)", read.orNull(read.timestamp)],
+});
+
+/** Reads how a reservation went; undefined if the wallet never had it. */
+export async function reservationHistory(
+  sql: Queryable,
+  walletId: string,
+  reservationId: string,
+): Promise<ReservationHistory | undefined> {
+  const query = `select ${history.columns}
+    from baseledger.reservation_history h
+    left join baseledger.open_reservations o
+      on o.wallet_id = h.wallet_id and o.reservation_id = h.reservation_id
+    where h.wallet_id = $1::text and h.reservation_id = $2::text`;
+  return (await call.many(sql, history, query, [walletId, reservationId]))[0];
+}
+
+/** An event of a reservation. */
+export interface ReservationEvent {
+  readonly seq: bigint;
+  readonly occurredAt: Date;
+  readonly event: EventType;
+  readonly amount: bigint | null;
+  readonly expiresAt: Date | null;
+  readonly idempotencyKey: string | null;
+  readonly actor: string;
+  readonly metadata: Json;
+}
+
+const reservationEvent = call.row<ReservationEvent>({
+  seq: ["seq", read.bigint],
+  occurredAt: ["to_json(occurred_at)", read.timestamp],
+  event: ["event", read.label<EventType>],
+  amount: ["amount", read.orNull(read.bigint)],
+  expiresAt: ["to_json(expires_at)", read.orNull(read.timestamp)],
+  idempotencyKey: ["idempotency_key", read.orNull(read.text)],
+  actor: ["actor", read.text],
+  metadata: ["metadata", read.json],
+});
+
+/** The last events of a reservation, the earliest first. */
+export async function reservationEvents(
+  sql: Queryable,
+  walletId: string,
+  reservationId: string,
+  limit: number,
+): Promise<ReservationEvent[]> {
+  const query = `select ${reservationEvent.columns}
+    from baseledger.journal
+    where wallet_id = $1::text and reservation_id = $2::text
+    order by seq desc
+    limit $3::text::bigint`;
+  const values = [walletId, reservationId, String(limit)];
+  return (await call.many(sql, reservationEvent, query, values)).reverse();
 }

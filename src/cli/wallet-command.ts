@@ -1,23 +1,24 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type postgres from "postgres";
-import { parseAmount } from "../client/amounts.ts";
+import { parseAmount } from "../amounts/index.ts";
 import type { Receipt } from "../generated/index.ts";
-import type { Json } from "../wire/json.ts";
+import { type Json, parseJson } from "../json/index.ts";
+import { optionParser } from "../terminal/index.ts";
+import { type Denomination, denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { UsageError } from "./failure.ts";
-import { denominationOf, metadataOption, printReceipt } from "./receipt.ts";
-import { send } from "./send.ts";
+import { CommandError, type SentCommand, UsageError } from "./failure.ts";
+import { printReceipt } from "./receipt.ts";
 
-/** What a person has asked of a wallet. */
+/** A command as a person has given it. */
 export interface Asked<O> {
   readonly sql: postgres.Sql;
   readonly walletId: string;
   /** The arguments behind the wallet. */
   readonly words: readonly string[];
   readonly options: O;
-  /** Reads an amount in the wallet's unit, exactly; `option` is the one that has it. */
+  /** Parses an amount in the wallet's unit, exactly; `option` is the one it was given with. */
   amount(text: string | undefined, option?: string): bigint;
-  /** What every command is sent with. */
+  /** The arguments that every command has. */
   readonly terms: { readonly idempotencyKey: string; readonly metadata: Json | undefined };
 }
 
@@ -30,14 +31,14 @@ interface Options extends DatabaseOptions {
 /** What help says of an amount. */
 export const AMOUNT = "in the wallet's unit, like 12.50: exact, never rounded";
 
-/** Begins a command that a wallet is sent, under an idempotency key; its own options follow. */
+/** Makes a command to a wallet; its own arguments and options follow. */
 export function walletCommand(name: string): Command {
   return new Command(name).argument("<wallet>", "id of the wallet");
 }
 
 /**
- * Completes a command that a wallet is sent: adds the options that all of them have, and has it
- * sent and its receipt printed. `help` is what follows the options, with examples.
+ * Completes a command to a wallet: adds the options that all of them have, and the action, which
+ * sends it under an idempotency key and prints its receipt. `help` follows the options.
  */
 export function sendsToWallet<O = object>(
   command: Command,
@@ -61,7 +62,7 @@ async function run<O>(command: Command, act: (asked: Asked<O>) => Promise<Receip
     const denomination = await denominationOf(sql, walletId);
     const amount = (text = "", option?: string): bigint =>
       readAmount(text, denomination.scale, option);
-    const receipt = await send(denomination, key, (idempotencyKey) => {
+    const receipt = await sendWithKey(denomination, key, (idempotencyKey) => {
       const terms = { idempotencyKey, metadata };
       return act({ sql, walletId, words, options: options as Options & O, amount, terms });
     });
@@ -69,12 +70,50 @@ async function run<O>(command: Command, act: (asked: Asked<O>) => Promise<Receip
   });
 }
 
-/** Reads an amount in units of a scale; `option` is the one that has it. */
+/** Parses an amount of a wallet; `option` is the one it was given with. */
 export function readAmount(text: string, scale: number, option?: string): bigint {
   try {
     return parseAmount(text, scale);
   } catch (error) {
     const { message } = error as Error;
     throw new UsageError(option ? `${option}: ${message}` : message, { cause: error });
+  }
+}
+
+/** The option for what a caller wants to keep on record with a command. */
+export function metadataOption(): Option {
+  return new Option("--metadata <json>", "an object to keep with it").argParser(
+    optionParser((text): Json => {
+      const value = parseJson(text);
+      if (typeof value !== "object" || value === null || Array.isArray(value)) {
+        throw new RangeError('It is not a JSON object like {"order": 17}.');
+      }
+      return value;
+    }),
+  );
+}
+
+/**
+ * Sends a command under the given key, or a new one. A refusal reports amounts in the wallet's unit;
+ * if the connection ends before the answer, the error has the key, with which the same command
+ * finds out whether it was executed.
+ */
+async function sendWithKey<T>(
+  denomination: Denomination,
+  key: string | undefined,
+  act: (idempotencyKey: string) => Promise<T>,
+): Promise<T> {
+  // Loaded only without a key: with it comes all of the client.
+  const idempotencyKey = key ?? (await import("../client/index.ts")).createKey();
+  const again = `ask again with --key ${idempotencyKey}`;
+  return attempt({ denomination, idempotencyKey, again }, () => act(idempotencyKey));
+}
+
+/** Sends a command, and adds to its error what is known about the command. */
+export async function attempt<T>(sent: SentCommand, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (cause) {
+    throw new CommandError(cause, sent);
   }
 }

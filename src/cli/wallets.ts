@@ -1,9 +1,21 @@
 import { Command, Option } from "commander";
-import { wholeNumber } from "../terminal/index.ts";
-import { printJsonArray } from "./account-json.ts";
+import { formatAmount } from "../amounts/index.ts";
+import {
+  columnsOf,
+  csvText,
+  pagedTable,
+  printCsv,
+  printJsonArray,
+  printLines,
+  type Row,
+  type SafeText,
+  shortened,
+  text,
+  wholeNumber,
+} from "../terminal/index.ts";
+import { decimalsFor } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
-import { type ListedWallet, listWallets, type WalletRange } from "./wallet-views.ts";
-import { printWallets, printWalletsAsCsv } from "./wallets-print.ts";
+import { type ListedWallet, listWallets, type WalletRange } from "./views.ts";
 
 interface Options extends DatabaseOptions {
   readonly after: string;
@@ -13,16 +25,16 @@ interface Options extends DatabaseOptions {
 }
 
 const PAGE = 1_000;
-const LINES_OF_A_PERSON = 100;
+const LINES_FOR_A_PERSON = 100;
 
 /** `baseledger wallets`: the list of wallets. */
 export function walletsCommand(): Command {
   const command = new Command("wallets")
     .argument("[prefix]", "only those whose id begins with this", "")
-    .option("--after <id>", "go on behind this wallet", "")
+    .option("--after <id>", "continue after this wallet", "")
     .option(
       "--limit <n>",
-      `how many (default: ${LINES_OF_A_PERSON} for a person, all in CSV and JSON)`,
+      `how many (default: ${LINES_FOR_A_PERSON} for a person, all in CSV and JSON)`,
       wholeNumber(1, 1_000_000_000),
     )
     .addOption(new Option("--csv", "print CSV: amounts in the wallet's unit").conflicts("json"))
@@ -46,11 +58,11 @@ async function showWallets(prefix: string, options: Options): Promise<void> {
       inPages((range) => listWallets(sql, range), { after, limit: most, prefix });
     if (json) await printJsonArray(pages(limit ?? Number.POSITIVE_INFINITY));
     else if (csv) await printWalletsAsCsv(pages(limit ?? Number.POSITIVE_INFINITY));
-    else await printWallets(pages((limit ?? LINES_OF_A_PERSON) + 1), limit ?? LINES_OF_A_PERSON);
+    else await printWallets(pages((limit ?? LINES_FOR_A_PERSON) + 1), limit ?? LINES_FOR_A_PERSON);
   });
 }
 
-/** Reads page by page, each behind the last id of the one before. */
+/** Reads page by page, each after the last id of the page before. */
 async function* inPages(
   readPage: (range: WalletRange) => Promise<ListedWallet[]>,
   { after, limit, prefix }: WalletRange,
@@ -63,5 +75,95 @@ async function* inPages(
     if (page.length < asked) return;
     left -= page.length;
     behind = page.at(-1)?.walletId ?? "";
+  }
+}
+
+type Pages = AsyncIterable<readonly ListedWallet[]>;
+
+const NUMBERS = ["available", "reserved", "spent", "due"] as const;
+const COLUMNS = columnsOf(["wallet", "unit", ...NUMBERS, "state"], NUMBERS);
+const WIDEST_ID = 60;
+
+/** Prints wallets for a person, `limit` of them at most; one more means that there are more. */
+async function printWallets(pages: Pages, limit: number): Promise<void> {
+  await printLines(linesOf(pages, limit));
+}
+
+async function* linesOf(pages: Pages, limit: number): AsyncGenerator<SafeText> {
+  const table = pagedTable(COLUMNS);
+  let shown = 0;
+  let last: ListedWallet | undefined;
+  let more = false;
+  for await (const page of pages) {
+    const wallets = page.slice(0, limit - shown);
+    more = page.length > wallets.length;
+    if (wallets.length > 0) yield table.page(rowsOf(wallets));
+    shown += wallets.length;
+    last = wallets.at(-1) ?? last;
+  }
+  if (shown === 0) yield text`no wallets`;
+  else yield table.end();
+  if (more && last) yield text`There are more; continue with: --after ${last.walletId}`;
+}
+
+/** Writes all amounts of a unit with the same number of decimals, so that they line up. */
+function rowsOf(wallets: readonly ListedWallet[]): Row[] {
+  const decimals = new Map<string, number>();
+  const kindOf = ({ scale, unit }: ListedWallet): string => `${scale} ${unit}`;
+  for (const wallet of wallets) {
+    const needed = decimalsFor(
+      NUMBERS.map((name) => wallet[name]),
+      wallet.scale,
+    );
+    decimals.set(kindOf(wallet), Math.max(needed, decimals.get(kindOf(wallet)) ?? 0));
+  }
+  return wallets.map((wallet) => {
+    const format = { grouping: true, decimals: decimals.get(kindOf(wallet)) };
+    const show = (amount: bigint): string => formatAmount(amount, wallet.scale, format);
+    return {
+      wallet: shortened(wallet.walletId, WIDEST_ID),
+      unit: wallet.unit,
+      available: show(wallet.available),
+      reserved: show(wallet.reserved),
+      spent: show(wallet.spent),
+      due: wallet.due === 0n ? "" : show(wallet.due),
+      state: wallet.frozen ? "frozen" : "open",
+    };
+  });
+}
+
+const HEADER = [
+  "wallet_id",
+  "unit",
+  "available",
+  "reserved",
+  "spent",
+  "due",
+  "overdraft_limit",
+  "frozen",
+  "events",
+  "last_event_at",
+];
+
+/** Prints wallets as CSV. */
+async function printWalletsAsCsv(pages: Pages): Promise<void> {
+  await printCsv(csvRows(pages));
+}
+
+async function* csvRows(pages: Pages): AsyncGenerator<readonly string[]> {
+  yield HEADER;
+  for await (const page of pages) {
+    for (const wallet of page) {
+      const show = (amount: bigint): string => formatAmount(amount, wallet.scale);
+      yield [
+        csvText(wallet.walletId),
+        csvText(wallet.unit),
+        ...NUMBERS.map((name) => show(wallet[name])),
+        wallet.overdraftLimit === null ? "" : show(wallet.overdraftLimit),
+        String(wallet.frozen),
+        wallet.events.toString(),
+        wallet.lastEventAt.toISOString(),
+      ];
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import postgres from "postgres";
 import { sweepStatus, walletsAhead } from "../generated/index.ts";
-import { createLogger, type LogFormat, optionParser } from "../terminal/index.ts";
+import { createLogger, type LogFormat, wholeNumber } from "../terminal/index.ts";
 import {
   createMonitor,
   type HealthServer,
@@ -26,7 +26,11 @@ interface Options extends DatabaseOptions {
 /** `baseledger worker`: the expiry job, until it is asked to end. */
 export function workerCommand(): Command {
   const command = new Command("worker")
-    .option("--port <n>", "serve health and metrics over HTTP; 0 takes a free one", parsePort())
+    .option(
+      "--port <n>",
+      "serve health and metrics over HTTP; 0 takes a free one",
+      wholeNumber(0, 65_535),
+    )
     .option("--host <address>", "where to serve them", "0.0.0.0")
     .addOption(
       new Option("--log-format <format>", "of the log on standard error")
@@ -47,17 +51,6 @@ export function workerCommand(): Command {
     )
     .action(runWorker);
   return addDatabaseOptions(command);
-}
-
-/** Tells a person what the expiry job does, with the time, on standard error. */
-export const timedLogger: WorkerLogger = createLogger("text");
-
-function parsePort(): (text: string) => number {
-  return optionParser((text) => {
-    const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(port <= 65_535)) throw new RangeError("It is not a port from 0 to 65535.");
-    return port;
-  });
 }
 
 async function runWorker(options: Options): Promise<void> {
@@ -106,7 +99,7 @@ async function serve(
   logger: WorkerLogger,
   asked: Promise<void>,
 ): Promise<void> {
-  // Of its own: a probe must not wait for a sweep, nor for a count of all wallets.
+  // Separate connections: a probe must not wait for a sweep, nor for a count of all wallets.
   const sql = postgres(url, {
     max: 2,
     fetch_types: false,

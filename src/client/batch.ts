@@ -1,111 +1,115 @@
 import type { Receipt } from "../generated/index.ts";
 import type { Pending } from "./pending.ts";
-import type { Place, Places } from "./places.ts";
+import type { Slot, Slots } from "./slots.ts";
 
-/** A command on its way into a batch. */
-export interface Batched {
+/** A command that waits for a batch, or is in one. */
+export interface BatchedCommand {
   readonly command: Pending<Receipt>;
-  /** As it stands in the batch. */
+  /** Its JSON, as `post` reads it. */
   readonly text: string;
 }
 
-/** What a batch that leaves is given along. */
-export interface Leave {
-  /** On which it is sent. */
-  readonly place: Place;
-  /** To be told that it is committed; its answers have still to be read. */
+/** Where a batch is sent, and what its sender reports. */
+export interface BatchOptions {
+  /** For the first try; without it, the batch waits for one. */
+  readonly slot?: Slot;
+  /** Called when the batch is committed, before its answers are parsed. */
   readonly onCommit: () => void;
-  /** To be told that nobody waits for it any more, but it has not ended. */
+  /** Called when nobody waits for the batch any more, though it has not ended. */
   readonly onAbandon: () => void;
 }
 
 /** Sends a batch of a wallet until each command has its answer; does not reject. */
-export type Carry = (walletId: string, batch: readonly Batched[], leave: Leave) => Promise<void>;
+export type SendBatch = (
+  walletId: string,
+  batch: readonly BatchedCommand[],
+  options: BatchOptions,
+) => Promise<void>;
 
 /** The commands of one wallet. */
-interface Lane {
+interface WalletQueue {
   readonly walletId: string;
-  waiting: Batched[];
-  /** Ready: commands wait, and a batch of them leaves as soon as there is a place. */
+  waiting: BatchedCommand[];
+  /** `ready`: a batch of what waits is sent as soon as there is a slot. */
   state: "idle" | "ready" | "busy";
   /** A batch that nobody waits for any more has not ended yet. */
   stuck: boolean;
 }
 
-// What a command may add to a batch is bounded by the database; a batch is bounded here.
+// The database limits the size of a command; this limits the size of a batch.
 const MOST_CHARACTERS = 1_000_000;
 
 /**
- * Puts commands into batches of at most `size`. One batch of a wallet is under way at a time, in the
- * order in which the commands came; those that come meanwhile travel in the next. Nothing waits for
- * company: when none is under way, a command leaves with what came in the same turn of the event
- * loop.
+ * Puts commands into batches of at most `size`. Each wallet has one batch at a time, in the order in
+ * which its commands came; those that come meanwhile wait for the next. A command never waits to
+ * fill a batch: without a running one, it is sent with what came in the same turn of the event loop.
  */
-export function createBatcher(size: number, places: Places, carry: Carry) {
-  const lanes = new Map<string, Lane>();
+export function createBatcher(size: number, slots: Slots, sendBatch: SendBatch) {
+  const queues = new Map<string, WalletQueue>();
 
-  function add(walletId: string, item: Batched): void {
-    const lane = lanes.get(walletId) ?? open(walletId);
-    lane.waiting.push(item);
-    if (lane.state === "idle") line(lane);
+  function add(walletId: string, item: BatchedCommand): void {
+    const queue = queues.get(walletId) ?? open(walletId);
+    queue.waiting.push(item);
+    if (queue.state === "idle") acquireSlot(queue);
   }
 
-  function open(walletId: string): Lane {
-    const lane: Lane = { walletId, waiting: [], state: "idle", stuck: false };
-    lanes.set(walletId, lane);
-    return lane;
+  function open(walletId: string): WalletQueue {
+    const queue: WalletQueue = { walletId, waiting: [], state: "idle", stuck: false };
+    queues.set(walletId, queue);
+    return queue;
   }
 
-  function line(lane: Lane): void {
-    lane.state = "ready";
-    const start = (place: Place) => run(lane, place);
-    places.enter({ subject: lane.walletId, slow: false, start });
+  function acquireSlot(queue: WalletQueue): void {
+    queue.state = "ready";
+    const start = (slot: Slot) => run(queue, slot);
+    slots.acquire({ lockKey: queue.walletId, slow: false, start });
   }
 
-  function run(lane: Lane, place: Place): void {
-    lane.state = "busy";
-    let holdsLane = true;
+  function run(queue: WalletQueue, slot: Slot): void {
+    queue.state = "busy";
+    let isAbandoned = false;
     let isOver = false;
 
-    function leave(): void {
+    function finish(): void {
       if (isOver) return;
       isOver = true;
-      if (holdsLane) lane.state = "idle";
-      else lane.stuck = false;
-      goOn(lane);
-      place.leave("served");
+      if (isAbandoned) queue.stuck = false;
+      else queue.state = "idle";
+      next(queue);
+      slot.release("served");
     }
-    // One stuck connection is given up for lost. A second one of the same wallet must not take the
-    // connections of all others.
+    // The next batch passes one that is stuck. A second one that gets stuck is waited for: otherwise
+    // one wallet could take all connections.
     function onAbandon(): void {
-      if (lane.stuck || !holdsLane) return;
-      holdsLane = false;
-      lane.stuck = true;
-      lane.state = "idle";
-      goOn(lane);
+      if (queue.stuck || isAbandoned) return;
+      isAbandoned = true;
+      queue.stuck = true;
+      queue.state = "idle";
+      next(queue);
     }
 
-    // What waits leaves before the answers are read: the server need not wait for this program.
-    void carry(lane.walletId, take(lane, size), { place, onCommit: leave, onAbandon }).then(leave);
+    // The next batch is sent before the answers are parsed: the server does not wait for that.
+    const options = { slot, onCommit: finish, onAbandon };
+    void sendBatch(queue.walletId, take(queue, size), options).then(finish);
   }
 
-  function goOn(lane: Lane): void {
-    if (lane.state !== "idle") return;
-    if (lane.waiting.length > 0) line(lane);
-    else if (!lane.stuck) lanes.delete(lane.walletId);
+  function next(queue: WalletQueue): void {
+    if (queue.state !== "idle") return;
+    if (queue.waiting.length > 0) acquireSlot(queue);
+    else if (!queue.stuck) queues.delete(queue.walletId);
   }
 
   return { add };
 }
 
-function take(lane: Lane, size: number): Batched[] {
+function take(queue: WalletQueue, size: number): BatchedCommand[] {
   let characters = 0;
-  const end = lane.waiting.findIndex(({ text }, i) => {
+  const end = queue.waiting.findIndex(({ text }, i) => {
     characters += text.length;
     return i === size || (i > 0 && characters > MOST_CHARACTERS);
   });
-  if (end > 0) return lane.waiting.splice(0, end);
-  const all = lane.waiting;
-  lane.waiting = [];
+  if (end > 0) return queue.waiting.splice(0, end);
+  const all = queue.waiting;
+  queue.waiting = [];
   return all;
 }

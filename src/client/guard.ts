@@ -1,7 +1,145 @@
-import { NothingReportedError } from "./errors.ts";
-import type { Handle, Reservation } from "./reservation.ts";
+import { NothingReportedError } from "../errors/index.ts";
+import type { Metadata } from "../json/index.ts";
+import type { FundsQueue } from "./funds-queue.ts";
+import { createKey } from "./keys.ts";
+import type { Held } from "./receipts.ts";
+import { createHandle, type Handle, type Reservation, type SendFollowUp } from "./reservation.ts";
 
-/** Runs a callback on a reservation, and ends that by what the callback has reported. */
+/** An amount to book, with what goes on record with it. */
+export type Floor = bigint | { readonly amount: bigint; readonly metadata?: Metadata | undefined };
+
+/**
+ * What a call has cost when it breaks off before anything was reported: an amount, or a function
+ * that finds it. `error` is undefined where a block with `await using` was left.
+ */
+export type OnThrow =
+  | bigint
+  | ((error: unknown, reservation: Reservation) => Floor | PromiseLike<Floor>);
+
+/** What to hold, and for how long. */
+export interface HoldOptions {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The most that it may cost, in the wallet's smallest step. */
+  readonly amount: bigint;
+  /**
+   * How long the hold outlives this program, should it die: seconds, or an interval such as
+   * `5 minutes`. While the program lives, heartbeats extend it. Default: 10 minutes.
+   */
+  readonly ttl?: string | number | undefined;
+  /** Accept less, down to this; the reservation's `amount` says how much was granted. */
+  readonly atLeast?: bigint | undefined;
+  /** Default: the idempotency key. */
+  readonly reservationId?: string | undefined;
+  /**
+   * Name of the reservation, for a caller that may ask for the same one again, e.g. a job that is
+   * run again after a crash: as long as it is open, it is taken over. Default: a new one.
+   */
+  readonly idempotencyKey?: string | undefined;
+  /** Goes on record with the reservation. */
+  readonly metadata?: Metadata | undefined;
+  /** Ends the waiting and the heartbeats, and aborts the reservation's signal. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * What to book when the callback of `guard` throws, or a block with `await using` is left, before
+   * anything was reported: an amount, or a function that finds it, e.g. what the tokens of the
+   * prompt cost once a stream has begun. `(_, { amount }) => amount` books the full hold. More can
+   * be charged later, too much refunded.
+   *
+   * Default: 0n, and the hold is cancelled. That is right only where a call that throws costs
+   * nothing: most providers bill a stream that is cut off, without saying how much.
+   */
+  readonly onThrow?: OnThrow | undefined;
+  /**
+   * Seconds for which it is tried again, with the same key, while other reservations hold the
+   * funds. Those who wait in this client for one wallet are served in their order, as far as the
+   * funds go. When only a credit would help, it does not wait. Default: 0.
+   */
+  readonly wait?: number | undefined;
+}
+
+/** What {@link hold} uses of the client. */
+export interface HoldContext {
+  readonly reserve: FundsQueue["reserve"];
+  readonly send: SendFollowUp;
+  /** Keeps the client open until the function that is returned was called. */
+  readonly keepOpen: () => () => void;
+}
+
+/** The default of `reserve`. */
+const DEFAULT_TTL_S = 600;
+
+/** Holds funds, and gives the handle. */
+export async function hold(options: HoldOptions, context: HoldContext): Promise<Handle> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  requireOnThrow(options.onThrow);
+  const reserving = reserve(options, context);
+  if (!signal) return reserving;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([reserving, aborted.promise]);
+  } catch (error) {
+    // It may still be granted, and nobody wants it any more.
+    reserving.then((handle) => handle.release({ reason: "aborted" })).catch(() => undefined);
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+async function reserve(options: HoldOptions, context: HoldContext): Promise<Handle> {
+  const { signal, onThrow, wait, idempotencyKey = createKey(), ...args } = options;
+  const onEnd = context.keepOpen();
+  try {
+    const receipt = await context.reserve({ ...args, idempotencyKey }, { wait, signal });
+    const ttl = options.ttl ?? DEFAULT_TTL_S;
+    return createHandle({
+      receipt: receipt.replayed ? await takeOver(receipt, ttl, context) : receipt,
+      ttl,
+      signal,
+      send: context.send,
+      onThrow: (error, reservation) => findFloor(onThrow, error, reservation),
+      onEnd,
+    });
+  } catch (error) {
+    onEnd();
+    throw error;
+  }
+}
+
+/** Extends a reservation that was granted before, which also proves that it is open. */
+async function takeOver(receipt: Held, ttl: number | string, { send }: HoldContext): Promise<Held> {
+  const { walletId, reservationId } = receipt;
+  const args = { walletId, reservationId, ttl, idempotencyKey: createKey() };
+  const { expiresAt, occurredAt } = (await send("extend", args)) as Held;
+  return { ...receipt, expiresAt, occurredAt };
+}
+
+/** Refuses at once what could not be booked later. */
+function requireOnThrow(onThrow: unknown): void {
+  if (onThrow !== undefined && typeof onThrow !== "function") requireAmount(onThrow);
+}
+
+async function findFloor(
+  onThrow: OnThrow | undefined,
+  error: unknown,
+  reservation: Reservation,
+): Promise<Exclude<Floor, bigint>> {
+  const given = typeof onThrow === "function" ? await onThrow(error, reservation) : (onThrow ?? 0n);
+  const floor = typeof given === "object" && given !== null ? given : { amount: given };
+  requireAmount(floor.amount);
+  return floor;
+}
+
+function requireAmount(amount: unknown): void {
+  if (typeof amount !== "bigint") throw new TypeError("onThrow must give a bigint, such as 250n");
+  if (amount < 0n) throw new RangeError(`onThrow must give 0n or more, not ${amount}`);
+}
+
+/** Runs a callback with a reservation, then ends that by what the callback has reported. */
 export async function guard<T>(
   handle: Handle,
   callback: (reservation: Reservation) => T | PromiseLike<T>,
@@ -12,6 +150,7 @@ export async function guard<T>(
   return outcome.value;
 }
 
+/** Makes a rejection of what the callback throws at once. */
 async function run<T>(
   reservation: Reservation,
   callback: (reservation: Reservation) => T | PromiseLike<T>,

@@ -9,14 +9,14 @@ const RANDOM_DIGITS = 14;
 /**
  * A new idempotency key of 22 characters: the milliseconds since 1970 in 48 bits, like those of a
  * UUID of version 7 (RFC 9562), and 84 random bits, in base 64. As it begins with the time, the
- * keys of a wallet stay together in the database's indexes. A UUID would do as well; an event,
- * which holds its keys in its row and in two indexes, is a seventh larger with it.
+ * keys of a wallet stay together in the database's indexes. A UUID works as well, but makes an
+ * event a seventh larger, as its row and two indexes hold its keys.
  */
 export function createKey(): string {
   return keyOf(Date.now());
 }
 
-/** A key of an instant, in milliseconds since 1970. */
+/** A new key for an instant, in milliseconds since 1970. */
 export function keyOf(milliseconds: number): string {
   let key = "";
   for (let time = milliseconds, digit = 0; digit < TIME_DIGITS; digit += 1) {

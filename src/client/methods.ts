@@ -1,7 +1,7 @@
 import * as generated from "../generated/index.ts";
-import type { Queryable } from "../wire/call.ts";
-import type { Receipts } from "./granted.ts";
+import type { Queryable } from "../wire/index.ts";
 import { createKey } from "./keys.ts";
+import type { Receipts } from "./receipts.ts";
 
 type Generated = typeof generated;
 type Takes<Args extends readonly unknown[]> = (sql: Queryable, ...args: Args) => unknown;
@@ -28,7 +28,7 @@ type Answer<Name, F> = Name extends keyof Receipts
  * with its class, e.g. `InsufficientFundsError`.
  */
 export type LedgerMethods = {
-  // Over the keys of the module itself: so each method keeps the description of its function.
+  // Mapped over the module's own keys, so that each method keeps the description of its function.
   readonly [Name in keyof Generated as Generated[Name] extends Takes<never> ? Name : never]: (
     ...args: Rest<Generated[Name]>
   ) => Promise<Answer<Name, Generated[Name]>>;
@@ -43,18 +43,17 @@ export type Wrapper = (sql: Queryable, args: Args) => Promise<unknown>;
 /** Arguments of a call, with an idempotency key. */
 export type Args = Readonly<Record<string, unknown>> & { readonly idempotencyKey: string };
 
-/**
- * Makes the methods; `call` carries a call out. What is exported beside the functions are lists.
- */
+/** Makes a method of each wrapper; `send` sends its calls. */
 export function createMethods(
-  call: (name: MethodName, wrapper: Wrapper, args: Args) => Promise<unknown>,
+  send: (name: MethodName, wrapper: Wrapper, args: Args) => Promise<unknown>,
 ): LedgerMethods {
+  // What else the module exports are lists.
   const functions = Object.entries(generated).filter(([, value]) => typeof value === "function");
   const methods = (functions as unknown as [MethodName, Wrapper][]).map(([name, wrapper]) => [
     name,
-    // Functions without a key do not look at it.
+    // Wrappers of functions without a key ignore it.
     async (args?: Partial<Args>) =>
-      call(name, wrapper, { ...args, idempotencyKey: args?.idempotencyKey ?? createKey() }),
+      send(name, wrapper, { ...args, idempotencyKey: args?.idempotencyKey ?? createKey() }),
   ]);
   return Object.fromEntries(methods);
 }

@@ -1,12 +1,12 @@
-import { LedgerError } from "../errors/index.ts";
 import {
   type CommandName,
   LedgerClosedError,
+  LedgerError,
   OutcomeUnknownError,
   QueueFullError,
   UnavailableError,
-} from "./errors.ts";
-import type { Delivery } from "./persist.ts";
+} from "../errors/index.ts";
+import type { RequestState } from "./retry.ts";
 
 /** A command that was accepted and has no answer yet. */
 export interface Pending<T> extends CommandName {
@@ -14,42 +14,47 @@ export interface Pending<T> extends CommandName {
   readonly reject: (error: unknown) => void;
   /** When time is up, by `performance.now()`. */
   readonly deadline: number;
-  /** What has become of it so far; undefined before it left. */
-  delivery: Delivery | undefined;
-  /** What is being delivered has it. */
-  isAsked: boolean;
-  /** Called when time is up, after the caller was told so. */
+  /** The request that carries it; undefined before it was sent. */
+  state: RequestState | undefined;
+  /** Whether the current try of that request has it. */
+  isBeingSent: boolean;
+  /** Called when time is up, after the caller got the error. */
   onExpire: (() => void) | undefined;
 }
 
 /** The commands without an answer: a bounded number of them, each for a bounded time. */
 export interface PendingCommands {
   /**
-   * Takes a command on, and starts it; the promise is its answer. One that is `owed` ends what was
-   * begun, and is taken on even when there are too many, or while closing.
+   * Accepts a command and starts it; the promise is its answer. A follow-up extends or ends a
+   * reservation: it is accepted even when there are too many commands, or while closing.
    *
    * @throws QueueFullError, LedgerClosedError
    */
-  accept<T>(name: CommandName, owed: boolean, start: (command: Pending<T>) => void): Promise<T>;
+  accept<T>(
+    name: CommandName,
+    isFollowUp: boolean,
+    start: (command: Pending<T>) => void,
+  ): Promise<T>;
   has(command: Pending<never>): boolean;
-  /** Gives the command its answer. When time was up before, that is dropped. */
+  /** Gives the caller the answer, unless time was up before. */
   answer<T>(command: Pending<T>, value: T): void;
   fail(command: Pending<never>, error: unknown): void;
   /**
-   * Begins something else that closing shall wait for, until what is returned is called.
+   * Keeps the client open for something other than a command: closing waits until the function
+   * that is returned was called.
    *
    * @throws LedgerClosedError
    */
-  stay(): () => void;
-  /** From now on nothing is accepted; resolves when nothing is pending. */
+  keepOpen(): () => void;
+  /** Accepts nothing from now on; resolves when nothing is pending. */
   close(): Promise<void>;
 }
 
-/** Keeps track of at most `limit` commands, each for at most so many seconds. */
+/** Tracks at most `limit` commands, each for at most so many seconds. */
 export function trackPending(limit: number, seconds: number): PendingCommands {
-  // Each has the same time, so the first one in is the first whose time is up.
+  // Each has the same time, so they expire in the order in which they were accepted.
   const commands = new Set<Pending<never>>();
-  const stays = new Set<() => void>();
+  const others = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
   let closing: PromiseWithResolvers<void> | undefined;
 
@@ -63,7 +68,8 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
     timer = undefined;
     for (const command of commands) {
       if (command.deadline > performance.now()) break;
-      command.reject(timeIsUp(command, seconds));
+      const { state, isBeingSent } = command;
+      command.reject(timeoutError(command, seconds, state, isBeingSent));
       remove(command);
       command.onExpire?.();
     }
@@ -79,13 +85,13 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
   }
 
   function finishClosing(): void {
-    if (commands.size + stays.size === 0) closing?.resolve();
+    if (commands.size + others.size === 0) closing?.resolve();
   }
 
   return {
-    accept<T>(name: CommandName, owed: boolean, start: (command: Pending<T>) => void) {
-      if (closing && !owed) throw new LedgerClosedError();
-      if (commands.size >= limit && !owed) throw new QueueFullError(limit);
+    accept<T>(name: CommandName, isFollowUp: boolean, start: (command: Pending<T>) => void) {
+      if (closing && !isFollowUp) throw new LedgerClosedError();
+      if (commands.size >= limit && !isFollowUp) throw new QueueFullError(limit);
       const { promise, resolve, reject } = Promise.withResolvers<T>();
       const command: Pending<T> = {
         walletId: name.walletId,
@@ -93,8 +99,8 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
         resolve,
         reject,
         deadline: performance.now() + seconds * 1000,
-        delivery: undefined,
-        isAsked: true,
+        state: undefined,
+        isBeingSent: true,
         onExpire: undefined,
       };
       commands.add(command as Pending<never>);
@@ -108,18 +114,16 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
       remove(command as Pending<never>);
     },
     fail(command, error) {
-      // A refusal is the ledger's word. Another error leaves open what an earlier sending has done.
-      const isOpen = !(error instanceof LedgerError) && command.delivery?.isDoubtful;
-      command.reject(isOpen ? new OutcomeUnknownError(command, seconds, error) : error);
+      command.reject(outcomeOf(command, seconds, command.state, error));
       remove(command);
     },
-    stay() {
+    keepOpen() {
       if (closing) throw new LedgerClosedError();
       const leave = () => {
-        stays.delete(leave);
+        others.delete(leave);
         finishClosing();
       };
-      stays.add(leave);
+      others.add(leave);
       return leave;
     },
     close() {
@@ -130,10 +134,27 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
   };
 }
 
-/** What to tell of a command that has had its time. */
-function timeIsUp(command: Pending<never>, seconds: number): Error {
-  const { isDoubtful, isWithServer, trouble, holders } = command.delivery ?? {};
-  return isDoubtful || (command.isAsked && isWithServer?.())
-    ? new OutcomeUnknownError(command, seconds, trouble)
-    : new UnavailableError(command, seconds, trouble, holders);
+/** What a command fails with that has no answer in time. */
+export function timeoutError(
+  name: CommandName,
+  seconds: number,
+  state: RequestState | undefined,
+  isBeingSent = true,
+): Error {
+  const { mayBeDone, isSent, lastError, holders } = state ?? {};
+  return mayBeDone || (isBeingSent && isSent?.())
+    ? new OutcomeUnknownError(name, seconds, lastError)
+    : new UnavailableError(name, seconds, lastError, holders);
+}
+
+/** What a command fails with after an error that is not worth another try. */
+export function outcomeOf(
+  name: CommandName,
+  seconds: number,
+  state: RequestState | undefined,
+  error: unknown,
+): unknown {
+  // After a refusal nothing was done. Any other error does not show what an earlier try has done.
+  const isUnknown = !(error instanceof LedgerError) && state?.mayBeDone;
+  return isUnknown ? new OutcomeUnknownError(name, seconds, error) : error;
 }

@@ -1,26 +1,24 @@
-import type { Receipt } from "../generated/index.ts";
-import { keepAlive, type LifeParts } from "./alive.ts";
-import type { BatchedArgs, BatchedOp } from "./commands.ts";
-import { createEnding, type End } from "./ending.ts";
-import { NotSettledError } from "./errors.ts";
-import { floorOf, type OnThrow, whyThrown } from "./floor.ts";
-import type { Booked, Held } from "./granted.ts";
+import { AlreadyEndedError, NotSettledError } from "../errors/index.ts";
+import type { BatchOperations, Receipt } from "../generated/index.ts";
+import type { Metadata } from "../json/index.ts";
+import type { BatchedOp } from "./commands.ts";
 import { createKey } from "./keys.ts";
-import { createTally, type Metadata } from "./tally.ts";
+import { type LeaseOptions, startLease } from "./lease.ts";
+import type { Booked, Held } from "./receipts.ts";
 
 /**
- * Funds held for something that is going on. While it is open, a heartbeat keeps it from expiring.
- * It ends once, settled or cancelled; from then on its methods fail with `AlreadyEndedError`.
+ * Funds held for work in progress. While it is open, heartbeats keep it from expiring. It ends once,
+ * settled or cancelled; from then on its methods fail with `AlreadyEndedError`.
  *
  * With `await using`, leaving the block settles what was spent. If nothing was reported, it books
- * what `onThrow` says, and cancels without it.
+ * what `onThrow` says, or cancels without it.
  */
 export interface Reservation extends AsyncDisposable {
   /** Id of the wallet. */
   readonly walletId: string;
   /** Its id in the wallet. */
   readonly id: string;
-  /** What it holds. With `atLeast`, that may be less than was asked for. */
+  /** What it holds. With `atLeast`, that may be less than the amount requested. */
   readonly amount: bigint;
   /** Its deadline, by the database's clock; each heartbeat moves it. */
   readonly expiresAt: Date;
@@ -28,93 +26,118 @@ export interface Reservation extends AsyncDisposable {
   readonly spent: bigint;
   /**
    * Aborts when the caller's signal does, and when the reservation is lost: somebody else has ended
-   * it, or no heartbeat came through until it expired. From then on there is no heartbeat.
+   * it, or no heartbeat got through before it expired. From then on there are no heartbeats.
    */
   readonly signal: AbortSignal;
   /**
-   * Reports that so much was spent, beyond what was reported before. Sends nothing yet. More than
-   * is held is settled in full. `metadata` goes with the settlement.
+   * Reports that so much more was spent. Sends nothing yet. More than is held is settled in full.
+   * `metadata` goes with the settlement.
    */
   spend(amount: bigint, metadata?: Metadata): void;
   /** Holds so much from now on, more or less than before. */
   extend(amount: bigint): Promise<Held>;
-  /** Reports that so much more was spent, then books all that was reported and returns the rest. */
+  /** Reports that so much more was spent, then books everything reported and returns the rest. */
   settle(amount?: bigint, metadata?: Metadata): Promise<Booked>;
-  /** Returns everything. `metadata` goes on record with it, e.g. the reason. */
+  /** Returns everything. `metadata` goes on record, e.g. the reason. */
   cancel(metadata?: Metadata): Promise<Booked>;
   /**
-   * What `await using` does: ends it, if it is still open, by what was reported. For a `finally` in
-   * JavaScript that has no `await using`, as on Node 22.
+   * Does what `await using` does: ends it, if it is still open, by what was reported. For a `finally`
+   * where JavaScript has no `await using`, as on Node 22.
    */
   close(): Promise<void>;
 }
 
-/** Sends a command that extends or ends what was begun. */
-export type Send = <Op extends BatchedOp>(op: Op, args: BatchedArgs[Op]) => Promise<Receipt>;
+/** Sends a command that extends or ends a reservation. */
+export type SendFollowUp = <Op extends BatchedOp>(
+  op: Op,
+  args: BatchOperations[Op],
+) => Promise<Receipt>;
 
 /** What guard and hold need beyond the public handle. */
 export interface Handle {
   readonly reservation: Reservation;
-  /** Whether anything was reported, be it zero. */
+  /** Whether anything was reported, even zero. */
   hasReported(): boolean;
-  /** Whether it has ended; waits for an end that is under way. */
+  /** Whether it has ended; waits for an end that is being sent. */
   hasEnded(): Promise<boolean>;
   /** Settles what was spent, or fails with NotSettledError. */
   book(outcome?: PromiseSettledResult<unknown>): Promise<void>;
-  /** Ends what broke off: settles what was spent, or else the floor, or cancels. */
+  /** Ends it after a throw: settles what was reported, or else what `onThrow` says, or cancels. */
   breakOff(outcome?: PromiseRejectedResult): Promise<void>;
-  /** Cancels. Where that fails, the deadline does the same. */
+  /** Cancels. If that fails, the reservation expires. */
   release(metadata: Metadata): Promise<void>;
 }
 
-/** What a handle is made of. */
-export interface HandleParts extends LifeParts {
-  readonly onThrow: OnThrow | undefined;
-  /** Called when it is over. */
+/** Options of {@link createHandle}. */
+export interface HandleOptions extends LeaseOptions {
+  /** Finds what to book if it is broken off before anything was reported. */
+  readonly onThrow: (
+    error: unknown,
+    reservation: Reservation,
+  ) => Promise<{ readonly amount: bigint; readonly metadata?: Metadata | undefined }>;
+  /** Called after each attempt to end it. */
   readonly onEnd: () => void;
 }
 
-/** Makes the handle of a reservation that was granted. */
-export function createHandle(parts: HandleParts): Handle {
-  const { walletId, reservationId } = parts.receipt;
-  const keys = { settled: createKey(), cancelled: createKey() };
-  const life = keepAlive(parts);
-  const ending = createEnding(reservationId);
-  const tally = createTally();
-  let cancelling: { readonly metadata: Metadata | undefined } | undefined;
+type End = "settled" | "cancelled";
 
-  function settlement() {
-    const { amount, metadata } = tally;
-    return { walletId, reservationId, amount, metadata, idempotencyKey: keys.settled };
+/** Makes the handle of a reservation that was granted. */
+export function createHandle(options: HandleOptions): Handle {
+  const { walletId, reservationId } = options.receipt;
+  // An end is sent with the same key each time, so that it is carried out once.
+  const keys = { settled: createKey(), cancelled: createKey() };
+  const lease = startLease(options);
+  const spent: { amount: bigint; metadata: Metadata } = { amount: 0n, metadata: {} };
+  let hasReported = false;
+  let cancelling: { readonly metadata: Metadata | undefined } | undefined;
+  let ending: { readonly how: End; readonly answer: Promise<Receipt> } | undefined;
+
+  function requireOpen(): void {
+    if (ending) throw new AlreadyEndedError(reservationId, ending.how);
   }
 
-  // With the same key each time, so that it acts once.
-  const senders: Readonly<Record<End, () => Promise<Receipt>>> = {
-    settled: () => parts.send("settle", settlement()),
-    cancelled: () => {
-      const args = { walletId, reservationId, ...cancelling, idempotencyKey: keys.cancelled };
-      return parts.send("cancel", args);
-    },
-  };
+  async function hasEnded(): Promise<boolean> {
+    await ending?.answer.catch(() => undefined);
+    return ending !== undefined;
+  }
+
+  function spend(amount: bigint, metadata?: Metadata): void {
+    requireOpen();
+    if (typeof amount !== "bigint") throw new TypeError("an amount is a bigint, such as 250n");
+    if (amount < 0n) throw new RangeError(`an amount that was spent is 0n or more, not ${amount}`);
+    spent.amount += amount;
+    spent.metadata = { ...spent.metadata, ...metadata };
+    hasReported = true;
+  }
+
+  function settlement() {
+    return { walletId, reservationId, ...spent, idempotencyKey: keys.settled };
+  }
+
+  function send(how: End): Promise<Receipt> {
+    if (how === "settled") return options.send("settle", settlement());
+    const args = { walletId, reservationId, ...cancelling, idempotencyKey: keys.cancelled };
+    return options.send("cancel", args);
+  }
 
   async function end(how: End): Promise<Booked> {
-    ending.requireOpen();
-    life.stop();
+    requireOpen();
+    lease.stop();
     try {
-      return (await ending.end(how, senders[how])) as Booked;
+      ending = { how, answer: send(how) };
+      return (await ending.answer) as Booked;
+    } catch (error) {
+      // It may be tried again.
+      ending = undefined;
+      throw error;
     } finally {
-      parts.onEnd();
+      options.onEnd();
     }
   }
 
-  function spend(more: bigint, metadata?: Metadata): void {
-    ending.requireOpen();
-    tally.add(more, metadata);
-  }
-
   async function cancel(metadata?: Metadata): Promise<Booked> {
-    ending.requireOpen();
-    // Tried again, it is the same request: with other metadata the key would be refused.
+    requireOpen();
+    // A second try repeats the request: with other metadata, its key would be refused.
     cancelling ??= { metadata };
     return end("cancelled");
   }
@@ -132,21 +155,21 @@ export function createHandle(parts: HandleParts): Handle {
   }
 
   async function breakOff(outcome?: PromiseRejectedResult): Promise<void> {
-    const why = outcome ? whyThrown(outcome.reason) : { reason: "left" };
-    if (!tally.reported) await addFloor(why, outcome);
-    if (await ending.hasEnded()) return;
-    await (tally.amount > 0n ? book(outcome) : release(why));
+    const reason = outcome ? describeThrown(outcome.reason) : { reason: "left" };
+    if (!hasReported) await spendOnThrow(reason, outcome);
+    if (await hasEnded()) return;
+    await (spent.amount > 0n ? book(outcome) : release(reason));
   }
 
-  async function addFloor(why: Metadata, outcome?: PromiseRejectedResult): Promise<void> {
+  async function spendOnThrow(reason: Metadata, outcome?: PromiseRejectedResult): Promise<void> {
     try {
-      const floor = await floorOf(parts.onThrow, outcome?.reason, reservation);
-      if (await ending.hasEnded()) return;
-      if (floor.amount > 0n) spend(floor.amount, { ...why, ...floor.metadata });
+      const { amount, metadata } = await options.onThrow(outcome?.reason, reservation);
+      if (await hasEnded()) return;
+      if (amount > 0n) spend(amount, { ...reason, ...metadata });
     } catch (error) {
-      if (await ending.hasEnded()) throw error;
+      if (await hasEnded()) throw error;
       // The books must never show less than was spent; too much can be refunded.
-      spend(reservation.amount, why);
+      spend(reservation.amount, reason);
       await book(outcome);
       const errors = outcome ? [outcome.reason, error] : [error];
       const { amount, id } = reservation;
@@ -155,26 +178,26 @@ export function createHandle(parts: HandleParts): Handle {
   }
 
   async function close(): Promise<void> {
-    if (!(await ending.hasEnded())) await breakOff();
+    if (!(await hasEnded())) await breakOff();
   }
 
   const reservation: Reservation = {
     walletId,
     id: reservationId,
-    signal: life.signal,
+    signal: lease.signal,
     get amount() {
-      return life.amount;
+      return lease.amount;
     },
     get expiresAt() {
-      return life.expiresAt;
+      return lease.expiresAt;
     },
     get spent() {
-      return tally.amount;
+      return spent.amount;
     },
     spend,
     async extend(amount) {
-      ending.requireOpen();
-      return life.extend(amount);
+      requireOpen();
+      return lease.extend(amount);
     },
     async settle(more, metadata) {
       if (more !== undefined) spend(more, metadata);
@@ -184,6 +207,22 @@ export function createHandle(parts: HandleParts): Handle {
     close,
     [Symbol.asyncDispose]: close,
   };
-  const { hasEnded } = ending;
-  return { reservation, hasReported: () => tally.reported, hasEnded, book, breakOff, release };
+  return { reservation, hasReported: () => hasReported, hasEnded, book, breakOff, release };
+}
+
+// Never the message: it may contain a secret, such as a key in the address of a provider.
+const PLAIN = /^[\w.:$-]{1,64}$/;
+
+/** The name and code of what a callback threw, for the record. */
+function describeThrown(error: unknown): Metadata {
+  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown };
+  return {
+    reason: "threw",
+    ...(isPlain(name) && { error: name }),
+    ...(isPlain(code) && { code }),
+  };
+}
+
+function isPlain(text: unknown): text is string {
+  return typeof text === "string" && PLAIN.test(text);
 }

@@ -15,6 +15,10 @@ export interface FunctionInfo {
   readonly returns: number;
   readonly returnsSet: boolean;
   readonly arguments: readonly ArgumentInfo[];
+  /** stable or immutable */
+  readonly onlyReads: boolean;
+  /** roles that may execute it, without its owner */
+  readonly roles: readonly string[];
   /** modes that a wrapper cannot serve: out, inout, variadic, table */
   readonly otherModes: boolean;
 }
@@ -41,7 +45,7 @@ export interface TypeInfo {
   readonly columns: readonly ColumnInfo[];
 }
 
-/** What is generated from. */
+/** What the database says of a schema. */
 export interface Catalog {
   /** of the schema */
   readonly comment: string;
@@ -52,7 +56,7 @@ export interface Catalog {
 /** Reads the public functions of a schema, and the types of the database. */
 export async function readCatalog(sql: postgres.Sql, schema: string): Promise<Catalog> {
   return sql.begin("read only isolation level repeatable read", async (tx) => {
-    // They show in the texts that the server makes: what has its schema named, how a time looks.
+    // These settings show in texts of the server: which names have a schema, how a time looks.
     await tx`set local search_path = pg_catalog`;
     await tx`set local datestyle = 'ISO, YMD'`;
     await tx`set local intervalstyle = 'postgres'`;
@@ -72,7 +76,7 @@ async function readComment(tx: postgres.TransactionSql, schema: string): Promise
   return JSON.parse(String(row?.[0] ?? '""')) as string;
 }
 
-// All ask for one JSON text, raw: rows would pass through the caller's parsers and transforms.
+// All select one JSON text, raw, so that the caller's parsers and transforms cannot alter it.
 async function readFunctions(tx: postgres.TransactionSql, schema: string) {
   const [row] = await tx`
     select coalesce(jsonb_agg(jsonb_build_object(
@@ -81,6 +85,16 @@ async function readFunctions(tx: postgres.TransactionSql, schema: string) {
         'returns', p.prorettype::bigint,
         'returnsSet', p.proretset,
         'otherModes', p.proargmodes is not null,
+        'onlyReads', p.provolatile <> 'v',
+        'roles', (
+          select coalesce(jsonb_agg(r.name order by r.name collate "C"), '[]')
+            from (
+              select distinct coalesce(g.rolname, 'public') as name
+                from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+                left join pg_roles g on g.oid = a.grantee
+                where a.privilege_type = 'EXECUTE' and a.grantee <> p.proowner
+            ) as r
+        ),
         'arguments', (
           select coalesce(jsonb_agg(jsonb_build_object(
               'name', coalesce(p.proargnames[a.n], ''),

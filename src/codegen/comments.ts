@@ -1,3 +1,9 @@
+// What comments in the database say: of functions, of their arguments, and by their markers.
+import type { ArgumentInfo, Catalog, FunctionInfo } from "./catalog.ts";
+
+/** Writes the field of an argument, `at_least` of `p_at_least`, as its reader knows it. */
+export type Naming = (field: string) => string;
+
 /** Whether a comment has the marker of a result that is never null. */
 export function isNotNull(comment: string): boolean {
   return /@notNull\b/.test(comment);
@@ -8,10 +14,55 @@ export function withoutMarkers(comment: string): string {
   return comment.replace(/\s*@(notNull\b|commands\([^)]*\))/g, "").trim();
 }
 
-/** The functions of which a JSON argument is a list of calls, by the marker in its description. */
-export function commandsOf(description: string): readonly string[] {
-  const [, names = ""] = /@commands\(([^)]*)\)/.exec(description) ?? [];
+/** What a comment says of a function, without its arguments. */
+export function describeFunction(fn: FunctionInfo, name: Naming): string {
+  return renameArguments(splitComment(fn.comment, argumentNames(fn)).text, fn, name);
+}
+
+/** What comments say of an argument, and of its default, which the catalogue has otherwise. */
+export function describeArgument(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+  name: Naming,
+): { readonly meaning: string; readonly byDefault: string } {
+  const text = withoutMarkers(findDescription(catalog, fn, argument));
+  const [, meaning = "", byDefault] = /^(.*?)\s*(Default: .*)?$/.exec(text) ?? [];
+  return {
+    meaning: renameArguments(meaning, fn, name),
+    byDefault: renameArguments(byDefault ?? formatDefault(argument), fn, name),
+  };
+}
+
+/** The functions that a JSON argument lists calls of, by the marker in its description. */
+export function listedOperations(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+): readonly string[] {
+  const [, names = ""] = /@commands\(([^)]*)\)/.exec(findDescription(catalog, fn, argument)) ?? [];
   return names.match(/\w+/g) ?? [];
+}
+
+/** Default of an argument as SQL has it, without a cast: `'00:10:00'::interval` → `'00:10:00'`. */
+export function defaultOf(argument: ArgumentInfo): string | null {
+  const value = argument.default?.replace(/^('([^']|'')*'|NULL)::[^']*$/, "$1") ?? null;
+  return value === "NULL" ? "null" : value;
+}
+
+function formatDefault(argument: ArgumentInfo): string {
+  const value = defaultOf(argument);
+  return value === null ? "" : `Default: ${value}.`;
+}
+
+/** The description in the comment of the function, or else in that of the schema. */
+function findDescription(catalog: Catalog, fn: FunctionInfo, { name }: ArgumentInfo): string {
+  const own = splitComment(fn.comment, argumentNames(fn)).descriptions.get(name);
+  return own ?? splitComment(catalog.comment).descriptions.get(name) ?? "";
+}
+
+function argumentNames(fn: FunctionInfo): string[] {
+  return fn.arguments.map(({ name }) => name);
 }
 
 const ARGUMENT = /^([a-z_][a-z0-9_]*): *(.*)$/;
@@ -20,7 +71,7 @@ const ARGUMENT = /^([a-z_][a-z0-9_]*): *(.*)$/;
  * Splits a comment: lines such as `p_amount: How much.` describe the arguments of that name, the rest
  * is the text. With `names`, only lines that begin with one of them count.
  */
-export function splitComment(
+function splitComment(
   comment: string,
   names?: readonly string[],
 ): { readonly text: string; readonly descriptions: ReadonlyMap<string, string> } {
@@ -32,4 +83,12 @@ export function splitComment(
     return false;
   });
   return { text: text.join("\n").trim(), descriptions };
+}
+
+// Comments name p_amount, which callers in TypeScript know as amount.
+function renameArguments(comment: string, fn: FunctionInfo, name: Naming): string {
+  const known = new Set(argumentNames(fn));
+  return withoutMarkers(comment).replace(/\bp_[a-z0-9_]+\b/g, (found) =>
+    known.has(found) ? `\`${name(found.slice(2))}\`` : found,
+  );
 }

@@ -1,7 +1,30 @@
-import type { Catalog, TypeInfo } from "./catalog.ts";
-import { pascalCase } from "./names.ts";
+// Types of SQL in TypeScript: how their values are written and read, and the types that are declared.
+import type { ArgumentInfo, Catalog, ColumnInfo, FunctionInfo, TypeInfo } from "./catalog.ts";
+import { describeArgument, isNotNull, type Naming, withoutMarkers } from "./comments.ts";
+import {
+  camelCase,
+  checkName,
+  doc,
+  enclose,
+  literal,
+  nameSpace,
+  pascalCase,
+  quote,
+} from "./text.ts";
 
-/** How a type of SQL is spoken of in the generated module. */
+/** What the parts of one module share. */
+export interface Scope {
+  readonly catalog: Catalog;
+  readonly schema: string;
+  /** claims a name of the module; throws when it is taken */
+  readonly claim: (name: string, owner: string) => string;
+  /** types that occur in it; the enums and composite types among them are declared */
+  readonly used: Set<TypeInfo>;
+  /** names of the types of commands that were printed, as batches share them */
+  readonly commands: Set<string>;
+}
+
+/** How a type of SQL is written in the generated module. */
 export interface Mapping {
   /** TypeScript type of a value that comes from the server */
   readonly result: string;
@@ -74,10 +97,10 @@ export function typeOf(catalog: Catalog, oid: number): TypeInfo {
   return type.kind === "domain" ? typeOf(catalog, type.base) : type;
 }
 
-/** The mapping of a scalar type or an enum; `use` hears which it is. */
-export function mapType(catalog: Catalog, oid: number, use: (type: TypeInfo) => void): Mapping {
+/** The mapping of a scalar type or an enum, which counts as used from then on. */
+export function useType({ catalog, used }: Scope, oid: number): Mapping {
   const type = typeOf(catalog, oid);
-  use(type);
+  used.add(type);
   if (type.kind === "enum") {
     const name = pascalCase(type.name);
     return { ...same(name, "text"), read: `read.label<${name}>` };
@@ -85,4 +108,80 @@ export function mapType(catalog: Catalog, oid: number, use: (type: TypeInfo) => 
   const mapping = type.schema === "pg_catalog" ? BASE[type.name] : undefined;
   if (!mapping) throw new Error(`no TypeScript type for ${type.sql}`);
   return mapping;
+}
+
+/** Name of the constant by which rows of a composite type are read. */
+export function rowName(type: TypeInfo): string {
+  return `${camelCase(type.name)}Row`;
+}
+
+/** An enum: its values as a constant, and their union. */
+export function printEnum({ claim }: Scope, type: TypeInfo): string {
+  const owner = `type ${type.name}`;
+  const name = claim(pascalCase(type.name), owner);
+  const values = claim(`${type.name.toUpperCase()}_VALUES`, owner);
+  const labels = type.labels.map(literal);
+  return [
+    doc(`The values of {@link ${name}}, in their order.`),
+    enclose(`export const ${values} = [`, labels, "] as const;"),
+    "\n\n",
+    doc(withoutMarkers(type.comment)),
+    `export type ${name} = (typeof ${values})[number];\n`,
+  ].join("");
+}
+
+/** A composite type: its interface, and how its rows are selected and read. */
+export function printComposite(scope: Scope, type: TypeInfo): string {
+  const owner = `type ${type.name}`;
+  const name = scope.claim(pascalCase(type.name), owner);
+  const row = scope.claim(rowName(type), owner);
+  const claimKey = nameSpace();
+  const columns = type.columns.map((column) => printColumn(scope, column, claimKey));
+  return [
+    doc(withoutMarkers(type.comment)),
+    `export interface ${name} {\n`,
+    ...columns.map(({ property }) => property),
+    "}\n\n",
+    `const ${row} = call.row<${name}>({\n`,
+    ...columns.map(({ entry }) => entry),
+    "});\n",
+  ].join("");
+}
+
+function printColumn(scope: Scope, column: ColumnInfo, claimKey: Scope["claim"]) {
+  const key = claimKey(camelCase(column.name), `column ${column.name}`);
+  const mapping = useType(scope, column.type);
+  const notNull = isNotNull(column.comment);
+  const select = literal(mapping.select(quote(column.name)));
+  const reader = notNull ? mapping.read : `read.orNull(${mapping.read})`;
+  const type = notNull ? mapping.result : `${mapping.result} | null`;
+  return {
+    property: `${doc(withoutMarkers(column.comment), "  ")}  readonly ${key}: ${type};\n`,
+    entry: enclose(`${key}: [`, [select, reader], "],\n", "  "),
+  };
+}
+
+/** Name of an argument without the prefix that distinguishes it from a column in SQL. */
+export function fieldOf(argument: ArgumentInfo): string {
+  if (!argument.name) throw new Error("every argument needs a name");
+  return checkName(argument.name.replace(/^p_/, ""));
+}
+
+/** An argument as a property: of a type of its own if one is given, and `atLeast` or `at_least`. */
+export function printProperty(
+  scope: Scope,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+  { name = camelCase, type }: { readonly name?: Naming; readonly type?: string | undefined } = {},
+): string {
+  const mapping = useType(scope, argument.type);
+  const optional = argument.default !== null;
+  const { meaning, byDefault } = describeArgument(scope.catalog, fn, argument, name);
+  const docs = [meaning, type ? "" : mapping.note, byDefault].filter(Boolean).join(" ");
+  const mark = optional ? "?" : "";
+  const none = optional ? " | null | undefined" : "";
+  return (
+    doc(docs, "  ") +
+    `  readonly ${name(fieldOf(argument))}${mark}: ${type ?? mapping.argument}${none};\n`
+  );
 }

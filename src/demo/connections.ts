@@ -5,30 +5,28 @@ import postgres from "postgres";
 /** A pool of the driver. */
 export type Sql = postgres.Sql;
 
-/** A connection of its own, to be cut. */
+/** A separate connection, which can be cut. */
 export interface Line {
   readonly sql: Sql;
-  /** The server's process behind it. */
-  readonly pid: number;
-  /** Drops the connection at once, whatever is on its way. */
+  /** Drops the connection at once, even while a command is running. */
   cut(): Promise<void>;
+  /** Resolves once the server has ended the process of a line that was cut. */
+  ended(): Promise<void>;
 }
 
-/** The connections of a run, each with the rights of its part and no more. */
+/** The connections of a run, each with only the rights of its part. */
 export interface Connections {
   readonly agents: Sql;
-  /** A second way for agents, for commands that are sent twice at the same time. */
-  readonly seconds: Sql;
+  /** A second pool of the agents, for commands that are sent twice at the same time. */
+  readonly duplicates: Sql;
   readonly operator: Sql;
   readonly auditor: Sql;
   /** Where the expiry job connects to. */
   readonly workerUrl: string;
-  /** The login of the expiry job, if it is its own: then the journal tells its events apart. */
+  /** The login of the expiry job if only it uses that: the journal then shows what it swept. */
   readonly workerLogin: string | undefined;
   /** Opens a connection of an agent. */
   open(): Promise<Line>;
-  /** Resolves once the server has ended what ran on a line that was cut. */
-  gone(line: Line): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -38,7 +36,7 @@ const PARTS: readonly Part[] = ["agent", "operator", "auditor", "worker"];
 /** Where and as whom each part connects. */
 interface Access {
   readonly url: string;
-  /** The role to take on at connecting, where the login is not made for one part. */
+  /** The role to set, if the login was not created for one part. */
   readonly role?: string;
 }
 
@@ -46,9 +44,7 @@ const LOOK_AGAIN_MS = 2;
 // More connections than this only queue inside a server of a few cores.
 const MOST_AGENT_CONNECTIONS = 20;
 
-/**
- * Connects to the demo's own server: with a login for each part, made for this run.
- */
+/** Connects to the demo's own server, with a login for each part, created for this run. */
 export async function connectToOwn(url: string, agents: number): Promise<Connections> {
   const admin = connect({ url }, 1);
   const password = randomBytes(16).toString("hex");
@@ -71,10 +67,7 @@ export async function connectToOwn(url: string, agents: number): Promise<Connect
   return connections(accessOf, agents, "baseledger_demo_worker");
 }
 
-/**
- * Connects to somebody else's server: as the login of the URL, taking on each part's role where
- * that login may.
- */
+/** Connects to an existing server as the login of the URL, in the role of each part if it may. */
 export async function connectToForeign(url: string, agents: number): Promise<Connections> {
   const admin = connect({ url }, 1);
   try {
@@ -101,7 +94,7 @@ function connections(
 ): Connections {
   const pools = {
     agents: connect(accessOf("agent"), Math.min(agents, MOST_AGENT_CONNECTIONS)),
-    seconds: connect(accessOf("agent"), 2),
+    duplicates: connect(accessOf("agent"), 2),
     operator: connect(accessOf("operator"), 1),
     auditor: connect(accessOf("auditor"), 2),
   };
@@ -109,30 +102,32 @@ function connections(
     ...pools,
     workerUrl: accessOf("worker").url,
     workerLogin,
-    open: () => openLine(accessOf("agent")),
-    gone: (line) => untilGone(pools.auditor, line.pid),
+    open: () => openLine(accessOf("agent"), pools.auditor),
     end: async () => {
       await Promise.all(Object.values(pools).map((pool) => pool.end()));
     },
   };
 }
 
-async function openLine(access: Access): Promise<Line> {
+async function openLine(access: Access, observer: Sql): Promise<Line> {
   const sql = connect(access, 1);
   const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-  return { sql, pid: row?.pid ?? 0, cut: () => sql.end({ timeout: 0 }) };
-}
-
-async function untilGone(sql: Sql, pid: number): Promise<void> {
-  while ((await sql`select from pg_stat_activity where pid = ${pid}`).length > 0) {
-    await delay(LOOK_AGAIN_MS);
-  }
+  const pid = row?.pid ?? 0;
+  return {
+    sql,
+    cut: () => sql.end({ timeout: 0 }),
+    ended: async () => {
+      while ((await observer`select from pg_stat_activity where pid = ${pid}`).length > 0) {
+        await delay(LOOK_AGAIN_MS);
+      }
+    },
+  };
 }
 
 function connect({ url, role }: Access, max: number): Sql {
   return postgres(url, {
     max,
-    // A line that is cut while the driver asks for types would end the program (3.4.9).
+    // postgres.js ends the program when a connection breaks while it fetches types (3.4.9).
     fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: "baseledger demo", ...(role && { role }) },

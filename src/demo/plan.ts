@@ -1,12 +1,13 @@
 import {
   costOf,
+  longestAnswer,
   type NanoDollars,
   type Price,
   type Random,
   type TracedCall,
 } from "../trace/index.ts";
 
-/** How a call ends: as it should, or in one of the ways life has. */
+/** How a call ends: settled within its reservation, or with one of the faults. */
 export type Fate = "settles" | "over" | "late" | "dies" | "cancels";
 
 /** An answer that never reaches the agent. */
@@ -15,9 +16,9 @@ export type LostAnswer =
   /** The connection breaks this long after the command was sent. */
   | { readonly how: "cut"; readonly afterMs: number };
 
-/** What will happen in one call; all that depends on chance is drawn beforehand. */
+/** What will happen in one call: everything random is drawn beforehand. */
 export interface PlannedCall {
-  /** Unique in the run: the reservation's id, and the stem of its idempotency keys. */
+  /** Unique in the run: the reservation's id, and the prefix of its idempotency keys. */
   readonly id: string;
   /** Index of the customer who pays. */
   readonly customer: number;
@@ -37,25 +38,27 @@ export interface PlannedCall {
   readonly losesEnd: LostAnswer | undefined;
 }
 
-/** What {@link planCalls} needs to know besides the trace. */
+/** How {@link planCalls} plays a trace. */
 export interface PlanOptions {
   readonly price: Price;
   readonly customers: number;
-  /** The most tokens an agent lets the model answer with. */
-  readonly maxOutput: number;
-  /** How many times faster than the trace's clock the run goes. */
+  /** How many times faster than the trace's clock. */
   readonly speed: number;
 }
 
-const OVER = 0.03;
-const LATE = 0.02;
-const DIES = 0.02;
-const CANCELS = 0.03;
+const SHARES: Readonly<Record<Fate, number>> = {
+  over: 0.03,
+  late: 0.02,
+  dies: 0.02,
+  cancels: 0.03,
+  settles: 0.9,
+};
+const FATES = Object.keys(SHARES) as Fate[];
 const LOST_ANSWERS = 0.04;
 
 // Long enough that no healthy call can miss it, however slow the machine.
 const TTL_SECONDS = 600;
-// The shortest that the ledger takes, for what is to run out while one watches.
+// The shortest that the ledger accepts: these are to expire during the run.
 const SHORTEST_TTL_SECONDS = 1;
 const LONGEST_TTL_OF_THE_DYING_SECONDS = 3;
 
@@ -70,66 +73,48 @@ export function planCalls(
   random: Random,
 ): PlannedCall[] {
   const start = trace[0]?.at ?? 0;
-  const pickCustomer = customerPicker(options.customers, random);
-  return trace.map((call, index) => ({
-    id: `call-${String(index + 1).padStart(6, "0")}`,
-    customer: pickCustomer(),
-    arrivesAt: (call.at - start) / options.speed,
-    takesMs: (FIRST_TOKEN_MS + TOKEN_MS * call.outputTokens) / options.speed,
-    cost: costOf(options.price, call.inputTokens, call.outputTokens),
-    losesReserve: drawLoss(random),
-    losesEnd: drawLoss(random),
-    ...drawFate(call, options, random),
-  }));
-}
-
-// A few customers bring most of the traffic, as they do: the n-th one 1/√n of the first.
-function customerPicker(customers: number, random: Random): () => number {
-  const weights = Array.from({ length: customers }, (_, index) => 1 / Math.sqrt(index + 1));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return () => {
-    let rest = random.uniform() * total;
-    const found = weights.findIndex((weight) => {
-      rest -= weight;
-      return rest < 0;
-    });
-    return found < 0 ? customers - 1 : found;
-  };
+  // What agents allow the model is enough for every answer in the trace.
+  const maxOutput = longestAnswer(trace);
+  // A few customers cause most of the traffic, as in life: the n-th has 1/√n of the first's.
+  const weights = Array.from({ length: options.customers }, (_, n) => 1 / Math.sqrt(n + 1));
+  return trace.map((call, index) => {
+    const cost = costOf(options.price, call.inputTokens, call.outputTokens);
+    const worstCase = costOf(options.price, call.inputTokens, maxOutput);
+    return {
+      id: `call-${String(index + 1).padStart(6, "0")}`,
+      customer: random.weighted(weights),
+      arrivesAt: (call.at - start) / options.speed,
+      takesMs: (FIRST_TOKEN_MS + TOKEN_MS * call.outputTokens) / options.speed,
+      cost,
+      losesReserve: drawLoss(random),
+      losesEnd: drawLoss(random),
+      ...drawFate(cost, worstCase, random),
+    };
+  });
 }
 
 function drawLoss(random: Random): LostAnswer | undefined {
-  if (!random.chance(LOST_ANSWERS)) {
-    return undefined;
-  }
+  if (!random.chance(LOST_ANSWERS)) return undefined;
   return random.chance(0.5)
     ? { how: "thrown away" }
     : { how: "cut", afterMs: random.integer(0, 6) };
 }
 
 function drawFate(
-  call: TracedCall,
-  { price, maxOutput }: PlanOptions,
+  cost: NanoDollars,
+  worstCase: NanoDollars,
   random: Random,
 ): Pick<PlannedCall, "fate" | "hold" | "ttlSeconds" | "lateByMs"> {
-  const fate = pickFate(random.uniform());
-  const worstCase = atLeastOne(costOf(price, call.inputTokens, maxOutput));
-  // Who goes over has counted with a wrong tokenizer, and reserved three fifths of the cost.
-  const tooLittle = (costOf(price, call.inputTokens, call.outputTokens) * 3n) / 5n;
+  const fate = FATES[random.weighted(Object.values(SHARES))] as Fate;
+  // An agent that goes over has used a wrong tokenizer, and reserves three fifths of the cost.
+  const hold = fate === "over" ? (cost * 3n) / 5n : worstCase;
   return {
     fate,
-    hold: fate === "over" ? atLeastOne(tooLittle) : worstCase,
+    hold: atLeastOne(hold),
     ttlSeconds: ttlOf(fate, random),
-    // Half come right at the deadline, to race the sweeper; half when it has long been there.
+    // Half come right after the deadline, and race the sweep; half come long after the sweep.
     lateByMs: random.chance(0.5) ? random.integer(2, 20) : random.integer(300, 800),
   };
-}
-
-function pickFate(draw: number): Fate {
-  if (draw < OVER) return "over";
-  if (draw < OVER + LATE) return "late";
-  if (draw < OVER + LATE + DIES) return "dies";
-  if (draw < OVER + LATE + DIES + CANCELS) return "cancels";
-  return "settles";
 }
 
 function ttlOf(fate: Fate, random: Random): number {
@@ -139,38 +124,34 @@ function ttlOf(fate: Fate, random: Random): number {
   return fate === "late" ? SHORTEST_TTL_SECONDS : TTL_SECONDS;
 }
 
-// The ledger reserves no nothing, and a call may be free.
+// The ledger refuses to reserve 0, and a call may be free.
 function atLeastOne(amount: NanoDollars): NanoDollars {
   return amount > 0n ? amount : 1n;
 }
 
-/** How much each customer is given: the same for all, or in relation to what its calls cost. */
+/** How much each customer gets: the same for all, or in relation to what its calls cost. */
 export type Credit =
   | { readonly each: NanoDollars }
   /** In percent of what all calls of the customers would cost. */
   | { readonly percent: number };
 
 /**
- * The credit of each customer.
- *
- * A percentage is what they get on average: the first customer gets 0.6 of it and the last 1.4
- * times as much, so that they run out one after the other.
+ * The credit of each customer. A percentage is what they get on average: the first customer gets
+ * 0.6 times and the last 1.4 times as much, so that they run out one after the other.
  */
 export function creditOf(
   credit: Credit,
   plan: readonly PlannedCall[],
   customers: number,
 ): NanoDollars[] {
-  if ("each" in credit) {
-    return Array.from({ length: customers }, () => credit.each);
-  }
-  const costs: NanoDollars[] = Array.from({ length: customers }, () => 0n);
+  if ("each" in credit) return Array(customers).fill(credit.each);
+  const costs: NanoDollars[] = Array(customers).fill(0n);
   for (const { customer, cost } of plan) {
     costs[customer] = (costs[customer] ?? 0n) + cost;
   }
   return costs.map((cost, index) => {
     const spread = customers > 1 ? 0.6 + (0.8 * index) / (customers - 1) : 1;
-    // Per mille, because a bigint has no fraction; how much exactly does not matter.
+    // Per mille, because a bigint has no fraction; the exact amount does not matter.
     return atLeastOne((cost * BigInt(Math.round(credit.percent * spread * 10))) / 1000n);
   });
 }

@@ -1,83 +1,39 @@
-import { styleText } from "node:util";
-import { MultiBar, type Options, Presets, type SingleBar } from "cli-progress";
-import { type SafeText, terminalText } from "../terminal/index.ts";
+import {
+  createProgress,
+  drawBar,
+  formatNumber,
+  fundsBar,
+  joined,
+  noProgress,
+  progressBar,
+  type SafeText,
+  terminalText,
+  text,
+  trusted,
+} from "../terminal/index.ts";
 import { formatDollars, type NanoDollars } from "../trace/index.ts";
+import type { Counters } from "./counters.ts";
 
-/** How far the run is. */
-export interface Snapshot {
-  readonly calls: number;
-  readonly granted: number;
-  readonly refused: number;
-  readonly retried: number;
-  readonly customers: readonly CustomerSnapshot[];
+/** How far a run is. */
+export interface RunState {
+  /** Calls to make in all. */
+  readonly planned: number;
+  /** By all customers. */
+  readonly sent: Counters;
+  /** Of each customer, as the ledger has them at this moment. */
+  readonly funds: readonly Funds[];
 }
 
-/** One customer's funds, as the ledger answers them at this moment. */
-export interface CustomerSnapshot {
-  readonly name: string;
-  readonly available: NanoDollars;
-  readonly reserved: NanoDollars;
-  readonly spent: NanoDollars;
-}
+type Account = "available" | "reserved" | "spent";
+type Funds = Readonly<{ name: string } & Pick<Counters, Account>>;
 
-/** Shows how far the run is. */
-export interface Progress {
+/** Shows how far the demo is. */
+export interface DemoProgress {
   /** A step before or after the run, in a line of its own. */
   step(line: SafeText | string): void;
-  start(calls: number, customers: readonly string[]): void;
-  update(snapshot: Snapshot): void;
+  start(state: RunState): void;
+  update(state: RunState): void;
   stop(): void;
-}
-
-/** Bars on a terminal, a line now and then elsewhere. */
-export function createProgress(out: NodeJS.WriteStream): Progress {
-  return out.isTTY ? createBars(out) : createLines(out);
-}
-
-/** Shows nothing. */
-export function createSilence(): Progress {
-  const nothing = (): void => undefined;
-  return { step: nothing, start: nothing, update: nothing, stop: nothing };
-}
-
-const LINE_EVERY_MS = 2_000;
-
-function createLines(out: NodeJS.WriteStream): Progress {
-  let total = 0;
-  let began = 0;
-  let printed = 0;
-  return {
-    step: (line) => out.write(`${terminalText(line)}\n`),
-    start: (calls) => {
-      total = calls;
-      began = performance.now();
-      printed = began;
-    },
-    update: (snapshot) => {
-      if (performance.now() - printed >= LINE_EVERY_MS) {
-        printed = performance.now();
-        out.write(`${describe(snapshot, total, (printed - began) / 1000)}\n`);
-      }
-    },
-    stop: () => undefined,
-  };
-}
-
-function describe(snapshot: Snapshot, total: number, seconds: number): string {
-  const sum = (of: "available" | "reserved" | "spent"): string =>
-    formatDollars(
-      snapshot.customers.reduce((all, customer) => all + customer[of], 0n),
-      2,
-    );
-  return (
-    `${seconds.toFixed(0).padStart(4)} s  ${count(snapshot.calls)} of ${count(total)} calls: ` +
-    `${tellCalls(snapshot)}; ` +
-    `spent ${sum("spent")}, held ${sum("reserved")}, free ${sum("available")}`
-  );
-}
-
-function tellCalls({ granted, refused, retried }: Snapshot): string {
-  return `${count(granted)} granted, ${count(refused)} refused, ${count(retried)} retried`;
 }
 
 const NAME_WIDTH = 12;
@@ -85,79 +41,70 @@ const BAR_WIDTH = 26;
 // A terminal's height is limited, and what does not fit cannot be redrawn.
 const MOST_CUSTOMERS_SHOWN = 12;
 
-function createBars(out: NodeJS.WriteStream): Progress {
-  const bars = new MultiBar(
-    {
-      stream: out,
-      hideCursor: true,
-      fps: 10,
-      emptyOnZero: true,
-      barsize: BAR_WIDTH,
-      formatValue: (value, _options, type) => (type === "duration" ? `${value}` : count(value)),
-      // Ctrl-C is for the command to handle, which stops these bars, too.
-      gracefulExit: false,
-    },
-    Presets.shades_classic,
-  );
-  let calls: SingleBar | undefined;
-  let told: SingleBar | undefined;
-  let funds: SingleBar[] = [];
+/** Bars on a terminal, a line now and then elsewhere; nothing without a stream. */
+export async function createDemoProgress(
+  out: NodeJS.WriteStream | undefined,
+): Promise<DemoProgress> {
+  if (!out) return { step: () => undefined, ...noProgress };
+  let state: RunState | undefined;
+  const progress = await createProgress(out, {
+    lines: (seconds) => (state ? ["", ...linesOf(state, seconds, out), ""] : []),
+    summary: (seconds) => state && summaryOf(state, seconds),
+    stays: true,
+  });
   return {
     step: (line) => out.write(`${terminalText(line)}\n`),
-    start: (total, customers) => {
-      const shown = customers.slice(0, MOST_CUSTOMERS_SHOWN);
-      out.write("\n");
-      calls = bars.create(total, 0, {}, { format: callsFormat(out) });
-      told = bars.create(1, 0, { text: "" }, { format: `${"".padEnd(NAME_WIDTH)} {text}` });
-      funds = shown.map((name) => bars.create(1, 0, { name }, { format: fundsFormat(out) }));
+    start: (first) => {
+      state = first;
+      progress.start();
     },
-    update: (snapshot) => {
-      calls?.update(snapshot.calls);
-      told?.update({ text: tellCalls(snapshot) });
-      for (const [index, bar] of funds.entries()) {
-        bar.update({ ...snapshot.customers[index] });
-      }
+    update: (next) => {
+      state = next;
+      progress.update();
     },
-    stop: () => {
-      bars.stop();
-      out.write("\n");
-    },
+    stop: progress.stop,
   };
 }
 
-function callsFormat(stream: NodeJS.WriteStream): string {
-  const bar = styleText("cyan", "{bar}", { stream });
-  return `${"calls".padEnd(NAME_WIDTH)} ${bar} {value} of {total}, {duration} s`;
+function linesOf(
+  { planned, sent, funds }: RunState,
+  seconds: number,
+  out: NodeJS.WriteStream,
+): readonly (SafeText | string)[] {
+  const done = sent.granted + sent.refused;
+  const bar = drawBar(progressBar(done, planned), BAR_WIDTH, out);
+  const time = `${formatNumber(done)} of ${formatNumber(planned)}, ${Math.round(seconds)} s`;
+  return [
+    text`${label("calls")} ${bar} ${time}`,
+    text`${label("")} ${describeCalls(sent)}`,
+    ...funds.slice(0, MOST_CUSTOMERS_SHOWN).map(({ name, available, reserved, spent }) => {
+      const part = (what: string, nano: NanoDollars): SafeText =>
+        trusted(`${what} ${formatDollars(nano, 2).padStart(6)}`);
+      const amounts = [part("spent", spent), part("held", reserved), part("free", available)];
+      const bar = drawBar(fundsBar(spent, reserved, available), BAR_WIDTH, out);
+      return text`${label(name)} ${bar} ${joined(amounts, "  ")}`;
+    }),
+  ];
 }
 
-function fundsFormat(stream: NodeJS.WriteStream): Required<Options>["format"] {
-  return (_options, _params, { name, available, reserved, spent }: CustomerSnapshot) => {
-    const label = name.slice(0, NAME_WIDTH).padEnd(NAME_WIDTH);
-    if (spent === undefined) {
-      return label;
-    }
-    const free = available > 0n ? available : 0n;
-    const total = spent + reserved + free;
-    const used = cells(spent, total);
-    const held = Math.min(cells(reserved, total), BAR_WIDTH - used);
-    const bar =
-      styleText("green", "█".repeat(used), { stream }) +
-      styleText("yellow", "▒".repeat(held), { stream }) +
-      styleText("gray", "░".repeat(BAR_WIDTH - used - held), { stream });
-    return `${label} ${bar} ${tellFunds({ name, available, reserved, spent })}`;
+function label(name: string): SafeText {
+  return trusted(name.slice(0, NAME_WIDTH).padEnd(NAME_WIDTH));
+}
+
+function summaryOf({ planned, sent, funds }: RunState, seconds: number): SafeText {
+  const sum = (of: Account): string => {
+    const nano = funds.reduce((total, customer) => total + customer[of], 0n);
+    return formatDollars(nano, 2);
   };
+  const done = formatNumber(sent.granted + sent.refused);
+  return trusted(
+    `${seconds.toFixed(0).padStart(4)} s  ${done} of ${formatNumber(planned)} calls: ` +
+      `${describeCalls(sent)}; ` +
+      `spent ${sum("spent")}, held ${sum("reserved")}, free ${sum("available")}`,
+  );
 }
 
-function tellFunds({ available, reserved, spent }: CustomerSnapshot): string {
-  const part = (label: string, amount: NanoDollars): string =>
-    `${label} ${formatDollars(amount, 2).padStart(6)}`;
-  return [part("spent", spent), part("held", reserved), part("free", available)].join("  ");
-}
-
-function cells(part: NanoDollars, total: NanoDollars): number {
-  return total > 0n ? Number((part * BigInt(BAR_WIDTH) + total / 2n) / total) : 0;
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en-US");
+function describeCalls({ granted, refused, lostAnswers }: Counters): string {
+  const [grants, refusals, retries] = [granted, refused, lostAnswers].map((n) => formatNumber(n));
+  return `${grants} granted, ${refusals} refused, ${retries} retried`;
 }

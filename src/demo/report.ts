@@ -1,32 +1,37 @@
-import { joined, type SafeText, styled, text } from "../terminal/index.ts";
-import { formatDollars, type TracedCall } from "../trace/index.ts";
-import type { DemoResult } from "./result.ts";
-import { renderResult } from "./table.ts";
+import {
+  type Column,
+  formatNumber,
+  joined,
+  renderTable,
+  type SafeText,
+  styled,
+  terminalText,
+  text,
+  trusted,
+} from "../terminal/index.ts";
+import { formatDollars } from "../trace/index.ts";
+import type { CustomerResult } from "./audit.ts";
+import { type Counters, formatCounter, labelOf, SHOWN } from "./counters.ts";
+import type { DemoResult, RunOptions } from "./run.ts";
 
-/** What is told of a run before it begins. */
-export interface Introduction {
-  readonly trace: readonly TracedCall[];
-  readonly customers: number;
-  readonly agents: number;
-  readonly speed: number;
-  readonly seed: number;
-}
+type Introduction = Pick<RunOptions, "trace" | "customers" | "agents" | "speed" | "seed">;
 
-/** Says in a line or two what is going to happen. */
+/** Describes in two lines what is going to happen. */
 export function introduce({ trace, customers, agents, speed, seed }: Introduction): SafeText {
   const minutes = ((trace.at(-1)?.at ?? 0) - (trace[0]?.at ?? 0)) / 60_000;
   return joined([
-    `${count(trace.length)} calls of a chat service, ${minutes.toFixed(0)} minutes of traffic, ` +
-      `${count(speed)} times as fast.`,
-    `${count(agents)} agents spend the credit of ${count(customers)} customers. Seed ${seed}.`,
+    `${formatNumber(trace.length)} calls of a chat service, ${minutes.toFixed(0)} minutes of ` +
+      `traffic, ${formatNumber(speed)} times as fast.`,
+    `${formatNumber(agents)} agents spend the credit of ${formatNumber(customers)} customers. ` +
+      `Seed ${seed}.`,
   ]);
 }
 
 const DEFAULT_WIDTH = 100;
-// A ledger that is off in one way is so at many places.
+// One error in the ledger shows at many places.
 const MOST_TROUBLES = 20;
 
-/** Tells a person how a run ended: the table, then what was proved, or what is off. */
+/** Reports how a run ended: the table, then what was proved, or what is wrong. */
 export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStream): SafeText {
   const mark = result.sound ? styled("green", "✓", out) : styled("red", "✗", out);
   const verdicts = result.sound ? proved(result) : troubles(result);
@@ -41,12 +46,57 @@ export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStr
   ]);
 }
 
+/**
+ * A column for each customer, and the total. Where that is wider than `width`, a row for each
+ * customer, and the total in a table of its own.
+ */
+function renderResult({ customers, total }: DemoResult, width: number): SafeText {
+  const table = renderCounters(customers, total);
+  const widest = Math.max(
+    ...terminalText(table)
+      .split("\n")
+      .map((line) => line.length),
+  );
+  return widest <= width ? table : joined([renderCustomers(customers), renderCounters([], total)]);
+}
+
+function renderCounters(customers: readonly CustomerResult[], total: Counters): SafeText {
+  const columns: Column[] = [
+    { name: "counter", title: trusted(" "), alignment: "left" },
+    ...customers.map(({ name }) => ({ name, alignment: "right" as const })),
+    { name: "total", alignment: "right" },
+  ];
+  const rows = SHOWN.filter((name) => total[name] !== null).map((name) => ({
+    // Its indentation must stay.
+    counter: trusted(labelOf(name)),
+    ...Object.fromEntries(customers.map((one) => [one.name, formatCounter(name, one)])),
+    total: formatCounter(name, total),
+  }));
+  return renderTable(columns, rows);
+}
+
+function renderCustomers(customers: readonly CustomerResult[]): SafeText {
+  const counters = ["granted", "refused", "credited", "spent", "available"] as const;
+  return renderTable(
+    [
+      { name: "customer", alignment: "left" },
+      ...counters.map((name) => {
+        return { name, title: labelOf(name).trim(), alignment: "right" as const };
+      }),
+    ],
+    customers.map((one) => ({
+      customer: one.name,
+      ...Object.fromEntries(counters.map((name) => [name, formatCounter(name, one)])),
+    })),
+  );
+}
+
 function proved({ total, customers }: DemoResult): string[] {
   const overspent = customers.reduce((sum, { credited, spent }) => {
     return spent > credited ? sum + spent - credited : sum;
   }, 0n);
   return [
-    `verify: ${total.events.toLocaleString("en-US")} events, hash chain intact, no discrepancy`,
+    `verify: ${formatNumber(total.events)} events, hash chain intact, no discrepancy`,
     "every balance and every count is what the agents' own sums say",
     "no one spent more than they had, but for " +
       `${formatDollars(overspent)} of the ${formatDollars(total.overage)} booked beyond reservations`,
@@ -61,10 +111,6 @@ function troubles({ discrepancies, problems }: DemoResult): string[] {
       `expected ${expected}, found ${is}`,
   );
   const all = [...found, ...problems];
-  const unsaid = all.length - MOST_TROUBLES;
-  return unsaid > 0 ? [...all.slice(0, MOST_TROUBLES), `and ${count(unsaid)} more`] : all;
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en-US");
+  const left = all.length - MOST_TROUBLES;
+  return left > 0 ? [...all.slice(0, MOST_TROUBLES), `and ${formatNumber(left)} more`] : all;
 }

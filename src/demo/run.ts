@@ -8,179 +8,162 @@ import {
   statement,
   verify,
 } from "../generated/index.ts";
-import { createRandom, type NanoDollars, type Price, type TracedCall } from "../trace/index.ts";
+import { createRandom, type TracedCall } from "../trace/index.ts";
 import { startWorker, type WorkerLogger } from "../worker/index.ts";
 import { runAgents } from "./agents.ts";
-import { checkCustomer } from "./check.ts";
+import { auditCustomer, type CustomerAudit, type CustomerResult, expectedEvents } from "./audit.ts";
 import type { Connections } from "./connections.ts";
-import { createDelivery } from "./delivery.ts";
-import { readJournal } from "./journal.ts";
+import { type Counters, type Customer, createCustomer, sumCounters } from "./counters.ts";
 import { type Credit, creditOf, type PlannedCall, type PlanOptions, planCalls } from "./plan.ts";
-import type { CustomerSnapshot, Progress, Snapshot } from "./progress.ts";
-import { type CustomerOutcome, type DemoResult, outcomeOf, totalOf } from "./result.ts";
-import { emptyTally, expectedEvents, type Tally } from "./tally.ts";
+import type { DemoProgress, RunState } from "./progress.ts";
 
-/** What a run is made of. */
-export interface RunOptions {
+/** The options of a run. */
+export interface RunOptions extends PlanOptions {
   readonly connections: Connections;
   readonly trace: readonly TracedCall[];
   /** The file that the trace came from. */
   readonly traceFile: string | undefined;
   readonly seed: number;
-  readonly price: Price;
-  readonly customers: number;
   readonly agents: number;
   readonly credit: Credit;
-  /** How many times faster than the trace's clock. */
-  readonly speed: number;
-  readonly progress: Progress;
-  /** Hears of trouble that the expiry job has. */
+  readonly progress: DemoProgress;
+  /** Of the expiry job. */
   readonly logger: WorkerLogger;
+}
+
+/** The result of a run. */
+export interface DemoResult {
+  /** Whether the ledger is sound: nothing in `discrepancies`, and nothing in `problems`. */
+  readonly sound: boolean;
+  readonly seed: number;
+  /** The file, or null when the trace was generated. */
+  readonly trace: string | null;
+  readonly agents: number;
+  /** From the first command to the last, the wait for the last deadline included. */
+  readonly seconds: number;
+  readonly customers: readonly CustomerResult[];
+  readonly total: Counters;
+  /** What `verify` found. */
+  readonly discrepancies: readonly Discrepancy[];
+  /** What the check in TypeScript found. */
+  readonly problems: readonly string[];
 }
 
 const LOOK_EVERY_MS = 250;
 const LOOK_FOR_EXPIRY_EVERY_MS = 50;
-// The last of the dying holds for 3 s, and the expiry job wakes once a second.
+// The last reservation of a dead agent lives for 3 s, and the expiry job wakes once a second.
 const EXPIRY_WITHIN_MS = 15_000;
 
 /** Opens the wallets, runs the agents, waits for the last deadline, and audits it all. */
 export async function runDemo(options: RunOptions): Promise<DemoResult> {
-  const { connections, progress } = options;
-  const plan = planCalls(options.trace, planOptions(options), createRandom(options.seed));
-  const tallies = await openWallets(options, plan);
+  const { connections, progress, trace, seed } = options;
+  const plan = planCalls(trace, options, createRandom(seed));
+  const customers = await openWallets(options, plan);
   const worker = await startWorker({ url: connections.workerUrl, logger: options.logger });
   const began = performance.now();
   let seconds: number;
   try {
-    await watch(options, tallies, live(options, plan, tallies));
+    await watch(options, customers, () => live(options, plan, customers));
     seconds = Math.round(performance.now() - began) / 1000;
   } finally {
     progress.stop();
     await worker.stop();
   }
-  return audit(options, tallies, seconds);
-}
-
-function planOptions({ price, customers, speed, trace }: RunOptions): PlanOptions {
-  // What agents ask the model for at most: enough for every answer in the trace.
-  const maxOutput = trace.reduce((most, call) => Math.max(most, call.outputTokens), 1);
-  return { price, customers, speed, maxOutput };
+  return audit(options, customers, seconds);
 }
 
 async function openWallets(
-  { connections, customers, credit: given }: RunOptions,
+  { connections: { operator }, customers, credit: given }: RunOptions,
   plan: readonly PlannedCall[],
-): Promise<Tally[]> {
-  // A name of its own for each run, so that it never meets another's wallets.
+): Promise<Customer[]> {
+  // Unique, so that no two runs use the same wallets.
   const run = `demo-${randomBytes(4).toString("hex")}`;
-  const funds = creditOf(given, plan, customers);
-  const open = async (amount: NanoDollars, index: number): Promise<Tally> => {
-    const name = `customer-${index + 1}`;
-    const tally = emptyTally(`${run}/${name}`, name);
-    const { walletId } = tally;
-    await openWallet(connections.operator, { walletId });
-    await credit(connections.operator, { walletId, amount, idempotencyKey: "first-credit" });
-    tally.credited = amount;
-    return tally;
-  };
-  return Promise.all(funds.map(open));
+  return Promise.all(
+    creditOf(given, plan, customers).map(async (amount, index) => {
+      const name = `customer-${index + 1}`;
+      const customer = createCustomer(`${run}/${name}`, name);
+      const { walletId } = customer;
+      await openWallet(operator, { walletId });
+      await credit(operator, { walletId, amount, idempotencyKey: "first-credit" });
+      customer.sent.credited = amount;
+      return customer;
+    }),
+  );
 }
 
 async function live(
   { connections, agents }: RunOptions,
   plan: readonly PlannedCall[],
-  tallies: readonly Tally[],
+  customers: readonly Customer[],
 ): Promise<void> {
-  await runAgents({ plan, tallies, deliver: createDelivery(connections) }, agents);
-  await untilExpired(connections, tallies);
+  await runAgents(plan, customers, connections, agents);
+  await untilExpired(connections, customers);
 }
 
 async function watch(
-  { connections, progress, trace }: RunOptions,
-  tallies: readonly Tally[],
-  running: Promise<void>,
+  { connections: { operator }, progress, trace }: RunOptions,
+  customers: readonly Customer[],
+  run: () => Promise<void>,
 ): Promise<void> {
-  const names = tallies.map(({ name }) => name);
-  progress.start(trace.length, names);
-  const ended = running.then(() => true);
+  const look = async (): Promise<RunState> => ({
+    planned: trace.length,
+    funds: await Promise.all(
+      customers.map(async ({ walletId, name }) => {
+        return { name, ...(await balance(operator, { walletId })) };
+      }),
+    ),
+    sent: sumCounters(customers.map(({ sent }) => sent)),
+  });
+  progress.start(await look());
+  const ended = run().then(() => true);
   for (let over = false; !over; ) {
     over = await Promise.race([ended, delay(LOOK_EVERY_MS, false)]);
-    progress.update(await look(connections, tallies));
+    progress.update(await look());
   }
 }
 
-async function look({ operator }: Connections, tallies: readonly Tally[]): Promise<Snapshot> {
-  const customers: CustomerSnapshot[] = await Promise.all(
-    tallies.map(async ({ walletId, name }) => ({
-      name,
-      ...(await balance(operator, { walletId })),
-    })),
-  );
-  const sum = (of: (tally: Tally) => number): number =>
-    tallies.reduce((all, tally) => all + of(tally), 0);
-  return {
-    calls: sum((tally) => tally.granted + tally.refused),
-    granted: sum((tally) => tally.granted),
-    refused: sum((tally) => tally.refused),
-    retried: sum((tally) => tally.lostAnswers),
-    customers,
-  };
-}
-
-async function untilExpired({ operator }: Connections, tallies: readonly Tally[]): Promise<void> {
+async function untilExpired(
+  { operator }: Connections,
+  customers: readonly Customer[],
+): Promise<void> {
   const giveUp = performance.now() + EXPIRY_WITHIN_MS;
-  for (const tally of tallies) {
-    // What does not come in time is found, and named, by the check.
+  for (const { walletId, sent } of customers) {
+    // The audit reports what does not come in time.
     while (performance.now() < giveUp) {
-      const { seq } = await balance(operator, { walletId: tally.walletId });
-      if (seq >= expectedEvents(tally)) break;
+      const { seq } = await balance(operator, { walletId });
+      if (seq >= expectedEvents(sent)) break;
       await delay(LOOK_FOR_EXPIRY_EVERY_MS);
     }
   }
 }
 
 async function audit(
-  options: RunOptions,
-  tallies: readonly Tally[],
+  { connections, progress, seed, traceFile, agents }: RunOptions,
+  all: readonly Customer[],
   seconds: number,
 ): Promise<DemoResult> {
-  const { connections, progress } = options;
+  const { auditor, operator, workerLogin } = connections;
   progress.step("Verifying the journal and its hash chain …");
-  const discrepancies = await verifyWallets(connections, tallies);
+  const verified = all.map(({ walletId }) => verify(auditor, { walletId }));
+  const discrepancies = (await Promise.all(verified)).flat();
   progress.step("Checking every balance against what the agents know they sent …");
-  const audits = await Promise.all(tallies.map((tally) => auditCustomer(connections, tally)));
-  const customers = audits.map(({ outcome }) => outcome);
+  const auditOne = async (customer: Customer): Promise<CustomerAudit> => {
+    const { walletId } = customer;
+    const found = await balance(operator, { walletId });
+    return auditCustomer(customer, found, await statement(auditor, { walletId }), workerLogin);
+  };
+  const audits = await Promise.all(all.map(auditOne));
+  const customers = audits.map(({ result }) => result);
   const problems = audits.flatMap((one) => one.problems);
   return {
     sound: discrepancies.length === 0 && problems.length === 0,
-    seed: options.seed,
-    trace: options.traceFile ?? null,
-    agents: options.agents,
+    seed,
+    trace: traceFile ?? null,
+    agents,
     seconds,
     customers,
-    total: totalOf(customers),
+    total: sumCounters(customers),
     discrepancies,
     problems,
-  };
-}
-
-async function verifyWallets(
-  { auditor }: Connections,
-  tallies: readonly Tally[],
-): Promise<Discrepancy[]> {
-  const found = await Promise.all(tallies.map(({ walletId }) => verify(auditor, { walletId })));
-  return found.flat();
-}
-
-async function auditCustomer(
-  { auditor, operator, workerLogin }: Connections,
-  tally: Tally,
-): Promise<{ readonly outcome: CustomerOutcome; readonly problems: string[] }> {
-  const { walletId } = tally;
-  const found = await balance(operator, { walletId });
-  const journal = readJournal(await statement(auditor, { walletId }), workerLogin);
-  return {
-    outcome: outcomeOf(tally, found, journal),
-    problems: checkCustomer(tally, found, journal),
   };
 }

@@ -1,4 +1,4 @@
-import { type Json, parseJson } from "../wire/json.ts";
+import { type Json, parseJson } from "../json/index.ts";
 
 const AMOUNTS = new Set([
   "requested",
@@ -11,11 +11,11 @@ const AMOUNTS = new Set([
   "overdraft_limit",
   "ended_seq",
 ]);
-/** Fields of a command that are amounts: LGIDK shows one of them, stored and given. */
+/** Fields of a command that are amounts: LGIDK gives both values of the one that differs. */
 const AMOUNT_FIELDS = new Set<unknown>(["amount", "at_least", "overdraft_limit"]);
 
 /**
- * The detail of a refusal in TypeScript's terms: camelCase names, amounts as `bigint`, times as
+ * Converts the detail of a refusal to TypeScript: camelCase names, amounts as `bigint`, times as
  * `Date`. A detail that is not a JSON object, e.g. because a proxy cut it short, counts as empty.
  */
 export function readDetail(detail: Json | undefined): Record<string, unknown> {

@@ -393,9 +393,9 @@ export async function credit(sql: Queryable, args: CreditArgs): Promise<Receipt>
 }
 
 /**
- * Looks at everything around the ledger: server, schema, rights, settings, worker, clock, standby,
- * vacuum, open transactions. A row for each check, also those that are fine. Takes two seconds if a
- * transaction holds a wallet just now. Changes nothing; what concerns the data, verify proves.
+ * Checks everything around the ledger: server, schema, rights, settings, worker, clock, standby,
+ * vacuum, open transactions. Returns a row for each check, also for those that are fine. Takes two
+ * seconds if a transaction holds a wallet. Changes nothing; verify checks the data.
  */
 export async function doctor(sql: Queryable): Promise<Diagnosis[]> {
   const query = `select ${diagnosisRow.columns} from "baseledger"."doctor"()`;
@@ -411,10 +411,10 @@ export interface ExpireDueArgs {
 /**
  * Expires reservations whose deadline has passed, earliest first, at most `limit` (1 to 100,000),
  * and returns how many. Skips wallets that are locked; if there are no others, waits for one of
- * them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock,
- * also if only nobody has called it for minutes, in case the clock is wrong. Call it often: nothing
- * is wrong while it is not called, as due reservations count as returned by their deadline. Refused
- * with LGARG.
+ * them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has jumped
+ * ahead, in case it is wrong, and also when nobody has called it for minutes. Call it often; while
+ * it is not called, balances are right all the same, as due reservations count as returned by their
+ * deadline. A retry expires what is still due. Refused with LGARG.
  */
 export async function expireDue(sql: Queryable, args: ExpireDueArgs = {}): Promise<number> {
   const given = call.list(
@@ -480,8 +480,8 @@ export interface FreezeWalletArgs {
 /**
  * The kill switch: from now on no new reservations, larger holds, charges, withdrawals or transfers
  * out; settling, cancelling, crediting go on. `reason` (1 to 1000 characters) goes on record. The
- * key is optional: each call without one is an event, the wallet just stays frozen. Refused with
- * LGARG, LGWNF, LGIDK.
+ * key is optional: a retry with the same key gets the first receipt; each call without one is an
+ * event, the wallet just stays frozen. Refused with LGARG, LGWNF, LGIDK.
  */
 export async function freezeWallet(sql: Queryable, args: FreezeWalletArgs): Promise<Receipt> {
   const given = call.list(
@@ -733,12 +733,13 @@ export interface PostFundsArgs {
 }
 
 /**
- * Carries out a batch of commands in one wallet, in order. `commands` is a JSON array of at most
- * 10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters of
- * that function without p_; amounts are numbers or strings, ttl is seconds or an interval. Returns
- * one row a command, in order: its receipt, or its refusal (the code in refused, the reason in
- * detail); a refused command does not stop the others. A retry of a command with the same key gets
- * its first receipt. Raises LGARG if `commands` is no such array, and LGWNF.
+ * Carries out a batch of commands in one wallet, in order, also of those that move funds in and
+ * out. `commands` is a JSON array of at most 10,000 objects, each with op (those of post, and
+ * credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers or
+ * strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, or its
+ * refusal (the code in refused, the reason in detail); a refused command does not stop the others.
+ * A retry of a command with the same key gets its first receipt. Raises LGARG if `commands` is no
+ * such array, and LGWNF.
  */
 export async function postFunds(sql: Queryable, args: PostFundsArgs): Promise<Receipt[]> {
   const given = call.list(
@@ -964,8 +965,9 @@ export interface UnfreezeWalletArgs {
 }
 
 /**
- * Ends a freeze. `reason` (1 to 1000 characters) goes on record. The key is optional: each call
- * without one is an event, the wallet just stays open. Refused with LGARG, LGWNF, LGIDK.
+ * Ends a freeze. `reason` (1 to 1000 characters) goes on record. The key is optional: a retry with
+ * the same key gets the first receipt; each call without one is an event, the wallet just stays
+ * open. Refused with LGARG, LGWNF, LGIDK.
  */
 export async function unfreezeWallet(sql: Queryable, args: UnfreezeWalletArgs): Promise<Receipt> {
   const given = call.list(
@@ -988,11 +990,11 @@ export interface VerifyArgs {
 }
 
 /**
- * Checks a wallet, or without one the whole ledger, and returns what does not hold: none = sound.
- * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds the
- * events anew and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer; and, of the whole ledger, who could do more than his role says. Reads only.
- * Refused with LGARG, LGWNF.
+ * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
+ * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
+ * the events and compares each balance, the wallet's row, the open reservations and the other side
+ * of each transfer. For the whole ledger it also checks that nobody may do more than his role.
+ * Reads only. Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -1003,9 +1005,9 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
 }
 
 /**
- * Checks who owns the ledger's objects and who may do what with them, and returns what is open that
- * must not be, as after a restore without owners and rights: none = sound. verify of the whole
- * ledger includes it. Reads only.
+ * Checks who owns the ledger's objects and who may do what with them, and returns the rights that
+ * are open and must not be, as after a restore without owners and rights: no row = sound. verify of
+ * the whole ledger includes it. Reads only.
  */
 export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
   const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
@@ -1013,10 +1015,10 @@ export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
 }
 
 /**
- * How many wallets have a last event that lies ahead of the server's clock by more than a second,
- * and which of them is the furthest: the clock was ahead when it was written, or is behind now.
- * None of them is wrong: deadlines count by the clock, and events go on in order. Reads the row of
- * every wallet.
+ * How many wallets have a last event more than a second ahead of the server's clock, and which is
+ * the furthest ahead: the clock was ahead when the event was written, or is behind now. Their books
+ * are right: deadlines count by the clock, and events go on in order. Reads the row of every
+ * wallet.
  */
 export async function walletsAhead(sql: Queryable): Promise<WalletsAhead> {
   const query = `select ${walletsAheadRow.columns} from "baseledger"."wallets_ahead"()`;
@@ -1052,3 +1054,65 @@ export async function withdraw(sql: Queryable, args: WithdrawArgs): Promise<Rece
   const query = `select ${receiptRow.columns} from "baseledger"."withdraw"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
 }
+
+/** Names of the wrappers of functions that only read. */
+export const READS: ReadonlySet<string> = new Set([
+  "balance",
+  "balanceAt",
+  "doctor",
+  "nextDue",
+  "statement",
+  "sweepStatus",
+  "verify",
+  "verifyRights",
+  "walletsAhead",
+]);
+
+/** The operations that a batch of {@link post} takes, with the arguments of their wrappers. */
+export interface BatchOperations {
+  readonly reserve: ReserveArgs;
+  readonly settle: SettleArgs;
+  readonly cancel: CancelArgs;
+  readonly extend: ExtendArgs;
+  readonly charge: ChargeArgs;
+}
+
+/**
+ * What a command of {@link post} may have beside `op`: the argument, its field in JSON, and its
+ * type in SQL.
+ */
+export const BATCH_FIELDS = {
+  reserve: [
+    ["amount", "amount", "bigint"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["ttl", "ttl", "interval"],
+    ["reservationId", "reservation_id", "text"],
+    ["atLeast", "at_least", "bigint"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  settle: [
+    ["reservationId", "reservation_id", "text"],
+    ["amount", "amount", "bigint"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["final", "final", "boolean"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  cancel: [
+    ["reservationId", "reservation_id", "text"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  extend: [
+    ["reservationId", "reservation_id", "text"],
+    ["ttl", "ttl", "interval"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["amount", "amount", "bigint"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+  charge: [
+    ["amount", "amount", "bigint"],
+    ["idempotencyKey", "idempotency_key", "text"],
+    ["reservationId", "reservation_id", "text"],
+    ["metadata", "metadata", "jsonb"],
+  ],
+} as const;

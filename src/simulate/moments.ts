@@ -1,6 +1,6 @@
 import { costOf, type NanoDollars, type Price, type TracedCall } from "../trace/index.ts";
 
-/** What is assumed of the calls of a trace, which tells their start and their tokens only. */
+/** What is assumed about the calls of a trace, which has only their start and their tokens. */
 export interface Assumptions {
   readonly price: Price;
   /** Output tokens that each call asks the model for at most, and so reserves. */
@@ -25,8 +25,8 @@ export interface Moment {
 const ORDER = { deadline: 0, end: 1, start: 2 } as const;
 
 /**
- * All moments of all calls, in the order in which they happen. What is back at an instant can be
- * reserved at that instant; a call that ends on its deadline is late, as in the ledger.
+ * All moments of all calls, in the order in which they happen. Funds that return at an instant can
+ * be reserved at that instant; a call that ends on its deadline is late, as in the ledger.
  */
 export function momentsOf(
   calls: readonly TracedCall[],
@@ -40,7 +40,7 @@ export function momentsOf(
   return moments.sort((a, b) => a.at - b.at || ORDER[a.kind] - ORDER[b.kind] || a.call - b.call);
 }
 
-/** How long a call lasts: never no time at all, as it ends after it starts. */
+/** How long a call lasts: at least 1 ms, as it must end after it starts. */
 export function durationMs(outputTokens: number, tokensPerSecond: number): number {
   return Math.max((outputTokens / tokensPerSecond) * 1000, 1);
 }

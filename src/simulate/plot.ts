@@ -17,7 +17,7 @@ const SERIES: readonly Series[] = [
   { name: "spent", color: "ansiCyan", letter: "s" },
   { name: "reserved", color: "ansiYellow", letter: "r" },
 ];
-/** What the vertical axis and the space around it take, beside its labels. */
+/** The columns that the vertical axis and the space around it take, besides its labels. */
 const AXIS = 3;
 const LEAST_LABEL = 9;
 const HEIGHT = 14;
@@ -26,9 +26,9 @@ const MARKS = 5;
 /** Draws the funds over time, to fit a width. */
 export function plotFunds(simulation: Simulation, width: number, coloured: boolean): string {
   const amounts = marks(...rangeOf(simulation));
-  const dollars = writerFor(amounts, 2, DECIMALS_OF_A_DOLLAR, "$");
+  const dollars = formatterFor(amounts, 2, DECIMALS_OF_A_DOLLAR, "$");
   const times = marks(0, (simulation.to - simulation.from) / 60_000);
-  const time = writerFor(times, times.every((at) => at === 0 || at >= 10) ? 0 : 1, 4);
+  const time = formatterFor(times, times.every((at) => at === 0 || at >= 10) ? 0 : 1, 4);
   const label = Math.max(LEAST_LABEL, ...amounts.map((amount) => dollars(amount).length));
   const columns = Math.max(width - AXIS - label, 20);
   const points = thinOut(simulation, columns);
@@ -50,7 +50,7 @@ export function plotFunds(simulation: Simulation, width: number, coloured: boole
   return `${body}\n${"minutes".padStart(width / 2)}`;
 }
 
-/** What stands for which series. */
+/** The legend of the series. */
 export function plotLegend(coloured: boolean): string {
   return SERIES.map(({ name, color, letter }) =>
     coloured
@@ -59,7 +59,7 @@ export function plotLegend(coloured: boolean): string {
   ).join("   ");
 }
 
-/** The series come one after the other, each with all its points. */
+/** Called for all points of one series after the other. */
 function createLetters(): Required<Settings>["lineFormatter"] {
   let series = -1;
   return ({ index, plotX, plotY }) => {
@@ -85,7 +85,7 @@ function thinOut({ points, from, to, credit }: Simulation, columns: number): Poi
   });
 }
 
-/** The least and the most that any of the series comes to. */
+/** The least and the greatest value of all series. */
 function rangeOf({ points, credit }: Simulation): [least: number, most: number] {
   let [least, most] = [0n, credit];
   for (const point of points) {
@@ -101,15 +101,15 @@ function marks(from: number, to: number): number[] {
   return Array.from({ length: MARKS + 1 }, (_, i) => from + ((to - from) * i) / MARKS);
 }
 
-// For drawing only: the numbers that are told are exact.
+// For drawing only: the numbers that are printed are exact.
 function toDollars(nano: bigint): number {
   return Number(nano) / 1e9;
 }
 
 const DECIMALS_OF_A_DOLLAR = 9;
 
-/** Writes the marks of an axis, with as many decimals as tell them apart and do not mislead. */
-function writerFor(
+/** Formats the marks of an axis, with enough decimals to distinguish them and not to mislead. */
+function formatterFor(
   values: readonly number[],
   least: number,
   most: number,

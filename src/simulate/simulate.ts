@@ -56,13 +56,13 @@ export function simulate(
 ): Simulation {
   const model = createModel(credit);
   const points: Point[] = [];
-  const tally = emptyTally();
+  const totals = emptyTotals();
   const moments = momentsOf(calls, assumptions);
   for (const moment of moments) {
     const call = calls[moment.call] as TracedCall;
-    if (act(model, moment, call, assumptions, tally)) {
+    if (apply(model, moment, call, assumptions, totals)) {
       points.push({ at: moment.at, ...model.funds() });
-      notePeak(model, moment.at, tally);
+      recordPeak(model, moment.at, totals);
     }
   }
   const longest = calls.reduce((most, call) => Math.max(most, call.outputTokens), 0);
@@ -74,7 +74,7 @@ export function simulate(
       points.at(-1)?.at ?? 0,
       calls.reduce((last, { at }) => Math.max(last, at), 0),
     ),
-    ...tally,
+    ...totals,
     longestCallMs: durationMs(longest, assumptions.tokensPerSecond),
     end: model.funds(),
     points,
@@ -86,16 +86,16 @@ export function sufficientCredit(
   calls: readonly TracedCall[],
   assumptions: Assumptions,
 ): NanoDollars {
-  // More than they can cost and hold together: whatever happens, there is enough.
+  // More than all calls can cost and hold together, so that nothing is refused.
   const plenty = calls.reduce(
     (sum, call) => sum + holdOf(call, assumptions) + actualCost(call, assumptions),
     1n,
   );
-  // Right after each grant: a settlement may go below zero, and only the next grant minds.
+  // Measured after each grant: a settlement may take available below zero, a grant may not.
   const model = createModel(plenty);
   let most = 0n;
   for (const moment of momentsOf(calls, assumptions)) {
-    act(model, moment, calls[moment.call] as TracedCall, assumptions, emptyTally());
+    apply(model, moment, calls[moment.call] as TracedCall, assumptions, emptyTotals());
     if (moment.kind === "start") {
       const used = plenty - model.funds().available;
       most = used > most ? used : most;
@@ -104,7 +104,7 @@ export function sufficientCredit(
   return most;
 }
 
-interface Tally {
+interface Totals {
   readonly granted: Sum;
   readonly refused: Sum;
   readonly expired: Sum;
@@ -114,7 +114,7 @@ interface Tally {
   peak: Sum & { readonly at: number };
 }
 
-function emptyTally(): Tally {
+function emptyTotals(): Totals {
   const none = (): Sum => ({ calls: 0, amount: 0n });
   return {
     granted: none(),
@@ -134,30 +134,30 @@ function actualCost(
   return costOf(price, inputTokens, outputTokens);
 }
 
-// True if it changed the funds.
-function act(
+/** Plays a moment; true if it changed the funds. */
+function apply(
   model: Model,
   { at, kind, call: id }: Moment,
   call: TracedCall,
   assumptions: Assumptions,
-  tally: Tally,
+  totals: Totals,
 ): boolean {
   const cost = actualCost(call, assumptions);
   if (kind === "start") {
     const requested = holdOf(call, assumptions);
     const granted = model.reserve(id, requested);
-    add(granted ? tally.granted : tally.refused, cost);
-    if (!granted) tally.firstRefused ??= { at, call: id + 1, requested, ...model.funds() };
+    add(granted ? totals.granted : totals.refused, cost);
+    if (!granted) totals.firstRefused ??= { at, call: id + 1, requested, ...model.funds() };
     return granted;
   }
   if (kind === "deadline") {
     const released = model.expire(id);
-    if (released !== null) add(tally.expired, released);
+    if (released !== null) add(totals.expired, released);
     return released !== null;
   }
   const settled = model.settle(id, cost);
-  if (settled?.late) add(tally.late, cost);
-  if (settled && settled.over > 0n) add(tally.over, settled.over);
+  if (settled?.late) add(totals.late, cost);
+  if (settled && settled.over > 0n) add(totals.over, settled.over);
   return settled !== null;
 }
 
@@ -166,7 +166,7 @@ function add(sum: Sum, amount: bigint): void {
   sum.amount += amount;
 }
 
-function notePeak(model: Model, at: number, tally: Tally): void {
+function recordPeak(model: Model, at: number, totals: Totals): void {
   const { reserved } = model.funds();
-  if (reserved > tally.peak.amount) tally.peak = { calls: model.open, amount: reserved, at };
+  if (reserved > totals.peak.amount) totals.peak = { calls: model.open, amount: reserved, at };
 }

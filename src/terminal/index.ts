@@ -2,17 +2,26 @@
  * What programs show in a terminal and read from a command line; it knows nothing of the ledger.
  * Libraries that are slow to load (progress bars, CSV) are loaded when they are used.
  */
-export { type BarPart, drawBar, fundsBar, progressBar } from "./bar.ts";
-export { csvText, printCsv } from "./csv.ts";
-export { DURATIONS, parseDuration } from "./duration.ts";
 export { EXIT, type ExitCode, exitOnInterrupt } from "./exit.ts";
-export { createLogger, type LogFormat, type Logger } from "./log.ts";
+export { fitted, flow, type Part, part, shortened, widthOf } from "./layout.ts";
 export { formatCount, formatNumber, formatSeconds, formatTime } from "./numbers.ts";
-export { decimalNumber, optionParser, wholeNumber } from "./options.ts";
 export {
+  DURATIONS,
+  decimalNumber,
+  optionParser,
+  parseDuration,
+  positiveNumber,
+  wholeNumber,
+} from "./options.ts";
+export {
+  createLogger,
+  csvText,
   endWithOutput,
   hasPrinted,
+  type LogFormat,
+  type Logger,
   printAll,
+  printCsv,
   printError,
   printedAll,
   printJson,
@@ -22,7 +31,16 @@ export {
   printTable,
   toJson,
 } from "./output.ts";
-export { createProgress, noProgress, type Progress, type ProgressView } from "./progress.ts";
+export {
+  type BarPart,
+  createProgress,
+  drawBar,
+  fundsBar,
+  noProgress,
+  type Progress,
+  type ProgressView,
+  progressBar,
+} from "./progress.ts";
 export {
   joined,
   printable,
@@ -34,5 +52,11 @@ export {
   trusted,
   visible,
 } from "./safe-text.ts";
-export { type Column, type PagedTable, pagedTable, type Row, renderTable } from "./table.ts";
-export { fitted, shortened, widthOf } from "./width.ts";
+export {
+  type Column,
+  columnsOf,
+  type PagedTable,
+  pagedTable,
+  type Row,
+  renderTable,
+} from "./table.ts";

@@ -1,8 +1,16 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { EXIT } from "./exit.ts";
-import { printableJson, type SafeText, terminalText, text } from "./safe-text.ts";
-import { type Row, renderTable } from "./table.ts";
+import {
+  printable,
+  printableJson,
+  type SafeText,
+  styled,
+  terminalText,
+  text,
+  trusted,
+} from "./safe-text.ts";
+import { columnsOf, type Row, renderTable } from "./table.ts";
 
 /*
  * The only way to standard output and standard error. A plain string counts as untrusted here, and
@@ -96,11 +104,50 @@ export function endWithOutput(): void {
   process.stderr.on("error", () => undefined);
 }
 
-/** Prints rows as a table; the columns named in `numbers` are flush right. */
+/** Prints rows as a table; the columns named in `numbers` are aligned to the right. */
 export function printTable(rows: readonly Row[], numbers: readonly string[] = []): void {
-  const columns = Object.keys(rows[0] ?? {}).map((name) => ({
-    name,
-    alignment: numbers.includes(name) ? ("right" as const) : ("left" as const),
-  }));
-  printLine(renderTable(columns, rows));
+  printLine(renderTable(columnsOf(Object.keys(rows[0] ?? {}), numbers), rows));
+}
+
+/**
+ * An untrusted name as a field of CSV: a spreadsheet executes what begins like a formula, so that
+ * gets a quote before it. What cannot be printed is escaped, as a file ends up on a terminal.
+ */
+export function csvText(name: string): string {
+  return /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/.test(name)
+    ? `'${printable(name)}`
+    : printable(name);
+}
+
+/** Prints rows as CSV, as fast as the reader takes them. */
+export async function printCsv(rows: AsyncIterable<readonly string[]>): Promise<void> {
+  const { stringify } = await import("csv-stringify");
+  // As the source of a pipe it is pulled from, so that it holds no more than the reader takes.
+  await printAll(Readable.from(rows).compose(stringify()));
+}
+
+/** What a service logs: lines for a person, or JSON, one object a line. */
+export type LogFormat = "text" | "json";
+
+/** Takes what a service reports. */
+export interface Logger {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+/** A logger to standard error, with the time. */
+export function createLogger(format: LogFormat): Logger {
+  const write = format === "json" ? writeJson : writeText;
+  return { info: (message) => write("info", message), warn: (message) => write("warn", message) };
+}
+
+function writeJson(level: string, message: string): void {
+  const entry = JSON.stringify({ time: new Date().toISOString(), level, message });
+  printError(trusted(printableJson(entry)));
+}
+
+function writeText(level: "info" | "warn", message: string): void {
+  const stream = process.stderr;
+  const time = styled("gray", new Date().toISOString(), stream);
+  printError(text`${time} ${level === "warn" ? styled("yellow", message, stream) : message}`);
 }

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
+import { widthOf } from "./layout.ts";
 import { joined, type SafeText, terminalText, trusted } from "./safe-text.ts";
-import { widthOf } from "./width.ts";
 
 /** A column of a table; numbers are aligned to the right. */
 export interface Column {
@@ -12,20 +12,25 @@ export interface Column {
 /** A row of a table: its cells by the names of their columns. */
 export type Row = Readonly<Record<string, SafeText | string>>;
 
-/** A table that is drawn page by page. */
+/** A table that is rendered page by page. */
 export interface PagedTable {
-  /** The next rows, the first ones under their titles. A column that is too narrow grows. */
+  /** The next rows, the first ones under their titles. A wider cell widens its column from there. */
   page(rows: readonly Row[]): SafeText;
   end(): SafeText;
 }
 
-/** Lays out rows under their columns: rules above and below, no colours, no boxes. */
+/** Columns of these names; those named in `numbers` are aligned to the right. */
+export function columnsOf(names: readonly string[], numbers: readonly string[] = []): Column[] {
+  return names.map((name) => ({ name, alignment: numbers.includes(name) ? "right" : "left" }));
+}
+
+/** Renders rows under their columns: rules above and below, no colours, no boxes. */
 export function renderTable(columns: readonly Column[], rows: readonly Row[]): SafeText {
   const table = pagedTable(columns);
   return joined([table.page(rows), table.end()]);
 }
 
-/** As {@link renderTable}, for rows that are not all there at once. */
+/** Like {@link renderTable}, for rows that come page by page. */
 export function pagedTable(columns: readonly Column[]): PagedTable {
   const titles = columns.map(({ name, title }) => terminalText(title ?? name));
   const widths = titles.map(widthOnScreen);

@@ -68,11 +68,7 @@ function tokens(random: Random, mixture: readonly LogNormal[], most: number): nu
 }
 
 function draw(random: Random, mixture: readonly LogNormal[]): number {
-  let rest = random.uniform();
-  const part = mixture.find(({ share }) => {
-    rest -= share;
-    return rest < 0;
-  });
-  const { median, sigma } = part ?? (mixture.at(-1) as LogNormal);
+  const part = random.weighted(mixture.map(({ share }) => share));
+  const { median, sigma } = mixture[part] as LogNormal;
   return median * Math.exp(sigma * random.normal());
 }

@@ -1,4 +1,4 @@
-import { formatAmount, parseAmount } from "../client/amounts.ts";
+import { formatAmount, parseAmount } from "../amounts/index.ts";
 
 /** Nano-dollars, the step of a dollar wallet of scale 9. */
 export type NanoDollars = bigint;

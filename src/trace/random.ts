@@ -1,4 +1,4 @@
-/** A seeded source of chance: the same seed gives the same draws on every machine. */
+/** Seeded random numbers: the same seed gives the same draws on every machine. */
 export interface Random {
   /** Uniform in [0, 1). */
   uniform(): number;
@@ -6,6 +6,8 @@ export interface Random {
   integer(min: number, max: number): number;
   /** True with probability `p`. */
   chance(p: number): boolean;
+  /** An index of `weights`, each with the probability that its weight has among all. */
+  weighted(weights: readonly number[]): number;
   /** Standard normal. */
   normal(): number;
 }
@@ -17,12 +19,21 @@ export function createRandom(seed: number): Random {
     uniform,
     integer: (min, max) => min + Math.floor(uniform() * (max - min + 1)),
     chance: (p) => uniform() < p,
+    weighted: (weights) => {
+      let left = uniform() * weights.reduce((sum, weight) => sum + weight, 0);
+      const found = weights.findIndex((weight) => {
+        left -= weight;
+        return left < 0;
+      });
+      // Rounding may leave a rest after the last.
+      return found < 0 ? weights.length - 1 : found;
+    },
     // Box and Muller; 1 - u keeps the logarithm away from zero.
     normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
   };
 }
 
-// Tommy Ettinger's mulberry32: public domain, and good enough for a demo's dice.
+// Tommy Ettinger's mulberry32: public domain, and good enough for what is simulated.
 function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

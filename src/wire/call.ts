@@ -88,7 +88,7 @@ export async function oneOrNull<T>(
   return raw.every((value) => value === null) ? null : row.read(raw);
 }
 
-// Raw: what arrives must not hang on the parsers and transforms that the caller's client has.
+// Raw, so that the caller's parsers and transforms cannot alter values.
 async function send(sql: Queryable, query: string, values: (string | null)[]) {
   try {
     return withoutHoles(await sql.unsafe(query, values, { prepare: true }).raw());

@@ -1,10 +1,10 @@
 /*
- * `baseledger/wire`: what generated modules are made of. A module belongs to the version of the
- * package that generated it: after an upgrade, generate it again.
+ * `baseledger/wire`: what generated modules import. A module belongs to the version of the package
+ * that generated it: after an upgrade, generate it again.
  */
 
+export type { Json } from "../json/index.ts";
 export type { Queryable } from "./call.ts";
 export * as call from "./call.ts";
-export type { Json } from "./json.ts";
 export * as read from "./read.ts";
 export * as write from "./write.ts";

@@ -1,6 +1,6 @@
-import { type Json, parseJson } from "./json.ts";
+import { type Json, parseJson } from "../json/index.ts";
 
-/** Makes the value of a result column from the text the server sent; null is SQL's null. */
+/** Makes the value of a result column from the text that the server sent; null is SQL's null. */
 export type Reader<T> = (text: string | null, column: string) => T;
 
 /** A reader that passes null on. */

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "../errors/index.ts";
-import { type Json, stringifyJson } from "./json.ts";
+import { EncodedJson, type Json, stringifyJson } from "../json/index.ts";
 
-/** Makes the text the server is sent from an argument; a value it cannot say is refused. */
+/** Makes the text that the server is sent of an argument; refuses a value that has none. */
 export type Writer<T> = (value: T, field: string) => string;
 
 /** A writer for an argument that has a default: undefined leaves it out, null is SQL's null. */
@@ -59,7 +59,8 @@ export const interval: Writer<number | string> = (value, field) =>
   typeof value === "number" ? `${number(value, field)} seconds` : text(value, field);
 
 /** A JSON value; `null` is JSON's null, where the argument is not optional. */
-export const json: Writer<Json> = (value, field) => {
+export const json: Writer<Json> = (value: Json | EncodedJson, field) => {
+  if (value instanceof EncodedJson) return value.text;
   const encoded = encode(value, field);
   if (/(?<!\\)(\\\\)*\\u(0000|d[89a-f])/.test(encoded)) {
     throw invalidArgument(field, "must not contain a NUL character or half a surrogate pair");
@@ -75,7 +76,7 @@ function encode(value: Json, field: string): string {
   }
 }
 
-// What the database says of an argument that reaches it.
+// The same as the database's refusal of an argument.
 function invalidArgument(field: string, reason: string, cause?: unknown): InvalidArgumentError {
   return new InvalidArgumentError("LGARG", {
     message: `invalid argument: ${field} ${reason}`,

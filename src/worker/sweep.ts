@@ -1,6 +1,6 @@
 import type { Task } from "graphile-worker";
 import type postgres from "postgres";
-import { classifyError } from "../errors/classify.ts";
+import { classifyError } from "../errors/index.ts";
 import { expireDue, nextDue } from "../generated/index.ts";
 import type { Trouble } from "./health.ts";
 import { messageOf, type WorkerLogger } from "./logger.ts";

@@ -1,9 +1,9 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { drawFrame } from "../../src/cli/top-frame.ts";
-import type { Sample, SampledWallet } from "../../src/cli/views.ts";
+import type { Sample, SampledWallet } from "../../src/cli/top-sample.ts";
+import { widthOf } from "../../src/terminal/layout.ts";
 import { terminalText } from "../../src/terminal/safe-text.ts";
-import { widthOf } from "../../src/terminal/width.ts";
 
 const wallet = (walletId: string, more: Partial<SampledWallet> = {}): SampledWallet => ({
   walletId,

@@ -43,7 +43,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-// A window that has all of the test in it, so that rates do not hang on how fast it is.
+// A window that has all of the test in it, so that rates do not depend on its speed.
 const WINDOW = ["--window", "3600"];
 
 test("--once prints one frame, with the rights of an auditor, and no colours", async () => {
@@ -125,7 +125,7 @@ test.each([
   [["top"], /top needs a terminal/],
   [["top", "--interval", "0"], /--interval.*from 0\.1 to 3600/],
   [["top", "--once", "--limit", "0"], /--limit.*from 1 to 1000/],
-])("%j exits with 2 where it is no terminal", async (args, message) => {
+])("%j exits with 2 without a terminal", async (args, message) => {
   const { code, stdout, stderr } = await baseledger(args, env);
   expect(stderr).toMatch(message);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

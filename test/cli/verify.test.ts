@@ -1,8 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { credit, openWallet } from "../../src/generated/index.ts";
 import { baseledger } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
@@ -42,100 +39,53 @@ async function openMany(): Promise<void> {
     lateral baseledger.open_wallet('many-' || i) o`;
 }
 
-describe("verify", () => {
-  test("tells what it has read", async () => {
-    expect(await baseledger(["verify"], env)).toEqual({
-      code: 0,
-      stderr: "",
-      stdout: expect.stringMatching(
-        /^sound: the journal, .* agree: 4 events of 2 wallets in \d+\.\d s\n$/,
-      ),
-    });
-  });
-
-  test("names the wallet, the event, what was expected and what was found", async () => {
-    await tamper("update baseledger.events set amount = 6 where wallet_id = 'acme' and seq = 2");
-    const { code, stdout } = await baseledger(["verify"], env);
-    expect(code).toBe(1);
-    expect(stdout).toMatch(/^acme, event 2: hash\n {2}expected {2}[0-9a-f]{64}\n {2}found/m);
-    expect(stdout).toMatch(
-      /^acme, event 2: balances\n {2}expected {2}available 6, .*\n {2}found {5}available 5, /m,
-    );
-    expect(stdout).toMatch(/not sound: 2 discrepancies: 4 events of 2 wallets/);
-    const one = await baseledger(["verify", "--wallet", "beta"], env);
-    expect(one).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sound/) });
-    await tamper("update baseledger.events set amount = 5 where wallet_id = 'acme' and seq = 2");
-  });
-
-  // Wallet by wallet, and then in one call: both find events that have lost their wallet.
-  test.each([
-    ["of few wallets", async () => undefined],
-    ["of many wallets", openMany],
-  ])("%s finds events without a wallet", async (_name, prepare) => {
-    await prepare();
-    await tamper(`
-        create table public.lost as select * from baseledger.wallets where wallet_id = 'beta';
-        delete from baseledger.wallets where wallet_id = 'beta'`);
-    const { code, stdout } = await baseledger(["verify", "--json"], env);
-    expect(code).toBe(1);
-    expect(stdout).not.toContain("null");
-    expect(JSON.parse(stdout)).toMatchObject([
-      { walletId: "beta", check: "orphan", expected: "a wallet", found: "none" },
-    ]);
-    await tamper(
-      "insert into baseledger.wallets select * from public.lost; drop table public.lost",
-    );
-    expect(await baseledger(["verify", "--json"], env)).toMatchObject({ code: 0, stdout: "[]\n" });
-  });
-
-  test("of no wallet exits with 4", async () => {
-    expect(await baseledger(["verify", "--wallet", "ghost"], env)).toMatchObject({
-      code: 4,
-      stdout: "",
-      stderr: expect.stringMatching(/\(LGWNF\)/),
-    });
+test("reports what it has read", async () => {
+  expect(await baseledger(["verify"], env)).toEqual({
+    code: 0,
+    stderr: "",
+    stdout: expect.stringMatching(
+      /^sound: the journal, .* agree: 4 events of 2 wallets in \d+\.\d s\n$/,
+    ),
   });
 });
 
-describe("generate", () => {
-  const dir = mkdtempSync(join(tmpdir(), "generate-"));
-  const file = join(dir, "deep", "wrappers.ts");
-  afterAll(() => rmSync(dir, { recursive: true }));
+test("names the wallet, the event, what was expected and what was found", async () => {
+  await tamper("update baseledger.events set amount = 6 where wallet_id = 'acme' and seq = 2");
+  const { code, stdout } = await baseledger(["verify"], env);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^acme, event 2: hash\n {2}expected {2}[0-9a-f]{64}\n {2}found/m);
+  expect(stdout).toMatch(
+    /^acme, event 2: balances\n {2}expected {2}available 6, .*\n {2}found {5}available 5, /m,
+  );
+  expect(stdout).toMatch(/not sound: 2 discrepancies: 4 events of 2 wallets/);
+  const one = await baseledger(["verify", "--wallet", "beta"], env);
+  expect(one).toMatchObject({ code: 0, stdout: expect.stringMatching(/^sound/) });
+  await tamper("update baseledger.events set amount = 5 where wallet_id = 'acme' and seq = 2");
+});
 
-  test("writes the wrappers, and checks that they are up to date", async () => {
-    const run = (...args: string[]) => baseledger(["generate", file, ...args], env);
-    expect(await run("--check")).toMatchObject({ code: 1, stdout: expect.stringMatching(/stale/) });
-    expect(await run()).toMatchObject({ code: 0, stdout: `${file} written\n` });
-    expect(readFileSync(file, "utf8")).toContain("export async function reserve(");
-    expect(await run("--check")).toMatchObject({ code: 0, stdout: `${file} is up to date\n` });
-    writeFileSync(file, "// edited\n");
-    expect(await run("--check")).toMatchObject({ code: 1 });
-    expect(readFileSync(file, "utf8")).toBe("// edited\n");
-  });
+// Wallet by wallet, and then in one call: both find events that have lost their wallet.
+test.each([
+  ["of few wallets", async () => undefined],
+  ["of many wallets", openMany],
+])("%s finds events without a wallet", async (_name, prepare) => {
+  await prepare();
+  await tamper(`
+      create table public.lost as select * from baseledger.wallets where wallet_id = 'beta';
+      delete from baseledger.wallets where wallet_id = 'beta'`);
+  const { code, stdout } = await baseledger(["verify", "--json"], env);
+  expect(code).toBe(1);
+  expect(stdout).not.toContain("null");
+  expect(JSON.parse(stdout)).toMatchObject([
+    { walletId: "beta", check: "orphan", expected: "a wallet", found: "none" },
+  ]);
+  await tamper("insert into baseledger.wallets select * from public.lost; drop table public.lost");
+  expect(await baseledger(["verify", "--json"], env)).toMatchObject({ code: 0, stdout: "[]\n" });
+});
 
-  test("says how to write a schema of one's own anew", async () => {
-    await sql`create schema shop`;
-    await sql`create function shop.open() returns boolean language sql as 'select true'`;
-    const args = ["generate", join(dir, "shop.ts"), "--schema", "shop"];
-    const stale = await baseledger([...args, "--check"], env);
-    expect(stale).toMatchObject({ code: 1, stdout: expect.stringContaining(args.join(" ")) });
-    expect(await baseledger(args, env)).toMatchObject({ code: 0 });
-    expect(readFileSync(join(dir, "shop.ts"), "utf8")).toContain('from "baseledger/wire";');
-  });
-
-  test("of a schema without functions exits with 1, into what is no TypeScript with 2", async () => {
-    const none = await baseledger(["generate", file, "--schema", "atlantis"], env);
-    expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(/atlantis has no/) });
-    const javascript = await baseledger(["generate", join(dir, "x.js")], env);
-    expect(javascript).toMatchObject({ code: 2, stderr: expect.stringMatching(/x\.js.*\.ts/) });
-  });
-
-  test("into a place that is none exits with 2", async () => {
-    const place = join(dir, "file");
-    writeFileSync(place, "");
-    expect(await baseledger(["generate", join(place, "x.ts")], env)).toMatchObject({
-      code: 2,
-      stderr: expect.stringMatching(/cannot write/),
-    });
+test("of no wallet exits with 4", async () => {
+  expect(await baseledger(["verify", "--wallet", "ghost"], env)).toMatchObject({
+    code: 4,
+    stdout: "",
+    stderr: expect.stringMatching(/\(LGWNF\)/),
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { QueueFullError } from "../../src/client/errors.ts";
 import { createLedger } from "../../src/client/ledger.ts";
+import { QueueFullError } from "../../src/errors/client.ts";
 import { InsufficientFundsError, ReservationNotFoundError } from "../../src/errors/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
@@ -36,15 +36,15 @@ function newWallet(funds = 1_000_000n): Promise<string> {
   return openWallet(database, `batch-${++wallets}`, funds);
 }
 
-/** A pool that tests can see waiting, and that counts batches. */
+/** A pool whose sessions tests can see waiting, and that counts batches. */
 function connect(max: number) {
   return countPosts(database.connect("agent", max));
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-describe("what waits while a batch is under way", () => {
-  test("travels together in the next one", async () => {
+describe("commands that come while a batch is being sent", () => {
+  test("go together in the next one", async () => {
     const walletId = await newWallet();
     const pool = connect(2);
     await using ledger = createLedger(pool.sql);
@@ -58,7 +58,7 @@ describe("what waits while a batch is under way", () => {
     expect(await eventsByTransaction(database, walletId)).toEqual([1, 50]);
   });
 
-  test("is divided at the batch size", async () => {
+  test("are divided at the batch size", async () => {
     const walletId = await newWallet();
     const pool = connect(2);
     await using ledger = createLedger(pool.sql, { batchSize: 20 });
@@ -66,7 +66,7 @@ describe("what waits while a batch is under way", () => {
     expect(await eventsByTransaction(database, walletId)).toEqual([20, 20, 10]);
   });
 
-  test("is divided where a batch would be too long", async () => {
+  test("are divided where a batch would be too long", async () => {
     const walletId = await newWallet();
     await using ledger = createClient(database);
     const metadata = { note: "x".repeat(16_000) };
@@ -74,7 +74,7 @@ describe("what waits while a batch is under way", () => {
     expect(await eventsByTransaction(database, walletId)).toEqual([62, 38]);
   });
 
-  test("settles only after its batch is committed", async () => {
+  test("settle only after their batch is committed", async () => {
     const walletId = await newWallet();
     await using ledger = createLedger(connect(2).sql);
     const letGo = await holdLock(database, walletId);
@@ -90,7 +90,7 @@ describe("what waits while a batch is under way", () => {
   });
 });
 
-test("a lone command leaves at once, and commands of one turn leave together", async () => {
+test("a single command is sent at once, and commands of one turn are sent together", async () => {
   const walletId = await newWallet();
   const pool = connect(2);
   await using ledger = createLedger(pool.sql);
@@ -101,7 +101,7 @@ test("a lone command leaves at once, and commands of one turn leave together", a
 });
 
 describe("order", () => {
-  test("is kept in a wallet, over the ends of batches", async () => {
+  test("is kept in a wallet, across batches", async () => {
     const walletId = await newWallet();
     await using ledger = createClient(database, { batchSize: 7 });
     const receipts = await Promise.all(
@@ -111,7 +111,7 @@ describe("order", () => {
     expect(receipts.map(({ amount }) => amount)).toEqual(numbers(200).map((i) => BigInt(i + 1)));
   });
 
-  test("lets a caller send on without waiting", async () => {
+  test("lets a caller send more without waiting", async () => {
     const walletId = await newWallet(10n);
     await using ledger = createClient(database, { batchSize: 1 });
     const reservationId = "impatient";
@@ -176,7 +176,7 @@ describe("a refused command", () => {
     expect(await eventsByTransaction(database, walletId)).toEqual([1]);
   });
 
-  test("that the server cannot even read is told so alone", async () => {
+  test("that the server cannot parse fails alone", async () => {
     const walletId = await newWallet(10n);
     await using ledger = createClient(database);
     const endless = 10n ** 140_000n;
@@ -189,7 +189,7 @@ describe("a refused command", () => {
     expect(seen).toEqual(["done", "22003", "done"]);
   });
 
-  test("that concerns the whole batch is told to each", async () => {
+  test("that concerns the batch fails each of its commands", async () => {
     await using ledger = createClient(database);
     const outcomes = await Promise.allSettled(
       numbers(3).map(() => ledger.charge({ walletId: "nowhere", amount: 1n })),
@@ -200,7 +200,7 @@ describe("a refused command", () => {
 });
 
 describe("several wallets", () => {
-  test("are under way in parallel, over a bounded number of connections", async () => {
+  test("are served in parallel, over a bounded number of connections", async () => {
     const walletIds = await Promise.all(numbers(6).map(() => newWallet()));
     const pool = connect(3);
     await using ledger = createLedger(pool.sql);
@@ -228,10 +228,10 @@ describe("several wallets", () => {
   });
 });
 
-test("a batch does not stand behind a call that waits on its connection", async () => {
+test("a batch does not queue behind a call that waits on its connection", async () => {
   const [one, two, free] = await Promise.all([newWallet(), newWallet(), newWallet()]);
   await using operator = createLedger(urlOf(database, "operator"), { connections: 2 });
-  // Prepared statements are what the driver would pipeline.
+  // The driver would pipeline prepared statements.
   await Promise.all([one, two].map((walletId) => operator.credit({ walletId, amount: 1n })));
   const locks = await Promise.all([one, two].map((id) => holdLock(database, id)));
   const crediting = [one, two].map((walletId) => operator.credit({ walletId, amount: 1n }));
@@ -245,7 +245,7 @@ test("a batch does not stand behind a call that waits on its connection", async 
 });
 
 describe("back-pressure", () => {
-  test("refuses what is too much, with nothing sent, and takes on more when there is room", async () => {
+  test("refuses more than may be pending, sends none of it, and accepts more when there is room", async () => {
     const walletId = await newWallet();
     await using ledger = createLedger(connect(1).sql, { maxPending: 10 });
     const letGo = await holdLock(database, walletId);

@@ -1,5 +1,5 @@
-// Kills under load, and counts. `TEST_KILLS=10` makes it ten times as many: 20 of the server, 200 of
-// single processes of it.
+// Kills the server or its processes under load. `TEST_KILLS=10` makes it ten times as many kills: 20
+// of the server, 200 of its processes.
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { createLedger } from "../../src/client/ledger.ts";
@@ -9,7 +9,7 @@ import { migrate } from "../../src/migrate/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import { createLedger as createTestLedger, openWallet } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
-import { compare, startLoad, type Told } from "./load.ts";
+import { compare, type Receipts, startLoad } from "./load.ts";
 import { createNetwork } from "./network.ts";
 import { urlOf } from "./support.ts";
 
@@ -21,7 +21,7 @@ const PATIENCE_MS = 60_000 + KILLS * 30_000;
 /** Answers that callers must get between one kill and the next. */
 const BETWEEN = 150;
 
-describe(`${CALLERS} callers lose nothing and double nothing`, () => {
+describe(`commands of ${CALLERS} callers are neither lost nor doubled`, () => {
   test(`while ${20 * KILLS} processes of the server are killed`, {
     timeout: PATIENCE_MS,
   }, async () => {
@@ -33,7 +33,7 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
     let killed = 0;
     let busy = 0;
     while (killed < 20 * KILLS) {
-      const before = load.told.size;
+      const before = load.receipts.size;
       const [victim] = await database.admin<{ pid: number; active: boolean }[]>`
         select pid, state = 'active' as active, pg_terminate_backend(pid)
           from pg_stat_activity
@@ -42,18 +42,18 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
           limit 1`;
       killed += victim ? 1 : 0;
       busy += victim?.active ? 1 : 0;
-      await until("callers are answered again", () => load.told.size > before + BETWEEN);
+      await until("callers are answered again", () => load.receipts.size > before + BETWEEN);
     }
     await load.stop();
     await ledger.close();
     expect(load.errors).toEqual([]);
     expect(busy).toBeGreaterThan(killed / 2);
-    await compare(database, load.told);
+    await compare(database, load.receipts);
     await checkInvariants(database);
-    report(`${killed} processes killed, ${busy} of them at work`, load.told);
+    report(`${killed} processes killed, ${busy} of them at work`, load.receipts);
   });
 
-  test(`while the network takes answers with it ${10 * KILLS} times`, {
+  test(`while the network loses answers ${10 * KILLS} times`, {
     timeout: PATIENCE_MS,
   }, async () => {
     await using database = await createTestLedger();
@@ -62,8 +62,8 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
     const ledger = createLedger(network.through(urlOf(database)));
     const load = startLoad(ledger, ["hot"], CALLERS);
     for (let cut = 0; cut < 10 * KILLS; cut++) {
-      const before = load.told.size;
-      await until("callers are answered", () => load.told.size > before + BETWEEN);
+      const before = load.receipts.size;
+      await until("callers are answered", () => load.receipts.size > before + BETWEEN);
       network.hold("answers");
       await until("an answer is on its way", () => network.held > 0);
       network.cut();
@@ -72,10 +72,10 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
     await load.stop();
     await ledger.close();
     expect(load.errors).toEqual([]);
-    expect(countReplayed(load.told)).toBeGreaterThanOrEqual(10 * KILLS);
-    await compare(database, load.told);
+    expect(countReplayed(load.receipts)).toBeGreaterThanOrEqual(10 * KILLS);
+    await compare(database, load.receipts);
     await checkInvariants(database);
-    report(`${10 * KILLS} connections cut`, load.told);
+    report(`${10 * KILLS} connections cut`, load.receipts);
   });
 
   test(`while the server is killed ${2 * KILLS} times`, { timeout: PATIENCE_MS }, async () => {
@@ -86,29 +86,29 @@ describe(`${CALLERS} callers lose nothing and double nothing`, () => {
     await ledger.credit({ walletId: "hot", amount: FUNDS });
     const load = startLoad(ledger, ["hot"], CALLERS);
     for (let kill = 0; kill < 2 * KILLS; kill++) {
-      const before = load.told.size;
-      await until("callers are answered", () => load.told.size > before + BETWEEN);
+      const before = load.receipts.size;
+      await until("callers are answered", () => load.receipts.size > before + BETWEEN);
       await server.kill("SIGKILL");
       await server.start();
     }
-    const before = load.told.size;
-    await until("callers are answered again", () => load.told.size > before + BETWEEN);
+    const before = load.receipts.size;
+    await until("callers are answered again", () => load.receipts.size > before + BETWEEN);
     await load.stop();
     await ledger.close();
     expect(load.errors).toEqual([]);
     const admin = postgres(server.url, { max: 1, types: { bigint: postgres.BigInt } });
-    await compare({ admin } as never, load.told);
+    await compare({ admin } as never, load.receipts);
     expect(await functions.verify(admin)).toEqual([]);
     await admin.end();
-    report(`the server killed ${2 * KILLS} times`, load.told);
+    report(`the server killed ${2 * KILLS} times`, load.receipts);
   });
 });
 
-function countReplayed(told: Told): number {
-  return [...told.values()].filter(({ replayed }) => replayed).length;
+function countReplayed(receipts: Receipts): number {
+  return [...receipts.values()].filter(({ replayed }) => replayed).length;
 }
 
-function report(what: string, told: Told): void {
-  const again = countReplayed(told);
-  console.log(`${what}: ${told.size} promises, as many events; ${again} answers had been lost`);
+function report(what: string, receipts: Receipts): void {
+  const again = countReplayed(receipts);
+  console.log(`${what}: ${receipts.size} promises, as many events; ${again} answers had been lost`);
 }

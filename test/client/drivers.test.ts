@@ -3,11 +3,11 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import { CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { fromPg, queryable } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { fromPg, queryable } from "../../src/client/queryable.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
+import type { Json } from "../../src/json/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
-import type { Json } from "../../src/wire/json.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger as createTestLedger,
@@ -25,7 +25,7 @@ let ledger: Ledger;
 let pool: pg.Pool;
 let wallets = 0;
 
-// Parsers that a program may have set for itself, and that would spoil amounts.
+// Parsers that a program may have set for itself, and that would alter amounts.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 pg.types.setTypeParser(pg.types.builtins.BOOL, (text) => `bool ${text}`);
 
@@ -41,7 +41,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-/** What a driver lends: a transaction, and a way to write a row of the caller's in it. */
+/** What runs in a transaction of a driver, with a function that writes a row of the caller's in it. */
 type Work = (connection: Queryable, insertJob: (name: string) => Promise<unknown>) => Promise<void>;
 
 const drivers: Record<string, (work: Work) => Promise<unknown>> = {
@@ -77,7 +77,7 @@ const drivers: Record<string, (work: Work) => Promise<unknown>> = {
   },
 };
 
-/** What Prisma has: a text, and rows with nothing around them. */
+/** As Prisma: takes a text, and gives the bare rows. */
 function plain(): Queryable {
   return queryable(async ({ text, values }) => (await pool.query(text, values)).rows);
 }
@@ -107,7 +107,7 @@ describe.each(["pg", "Kysely", "Drizzle"])("a transaction of %s", (name) => {
     expect(await history(database, walletId)).toHaveLength(3);
   });
 
-  test("takes both back", async () => {
+  test("rolls both back", async () => {
     const attempt = run(async (connection, insertJob) => {
       await insertJob(`${name} gone`);
       await ledger.with(connection).charge({ walletId, amount: 1n });
@@ -118,7 +118,7 @@ describe.each(["pg", "Kysely", "Drizzle"])("a transaction of %s", (name) => {
     expect(await history(database, walletId)).toHaveLength(3);
   });
 
-  test("rolls back on a refusal, which has its class and its facts", async () => {
+  test("rolls back on a refusal, which has its class and its detail", async () => {
     const attempt = run(async (connection, insertJob) => {
       await insertJob(`${name} refused`);
       await ledger.with(connection).reserve({ walletId, amount: 2n ** 61n + 5n });
@@ -129,7 +129,7 @@ describe.each(["pg", "Kysely", "Drizzle"])("a transaction of %s", (name) => {
     expect(await jobs()).not.toContain(`${name} refused`);
   });
 
-  test("brings lists, nulls and every character through", async () => {
+  test("passes lists, nulls and every character", async () => {
     const key = `${name} , ( ) "quoted" \\back\\ 'x' $1 ünïcødé\n🙂`;
     const metadata: Json = { "a,b": ['"', "\\", "", null, 2n ** 62n + 1n, { c: "(d)" }] };
     await run(async (connection) => {
@@ -180,7 +180,7 @@ test("a refusal has its class when it is wrapped as Prisma 7 does", async () => 
 describe("a client on a pool of another driver", () => {
   const pools: Record<string, () => Queryable> = { fromPg: () => fromPg(pool), queryable: plain };
 
-  test.each(Object.keys(pools))("batches through %s as well", async (name) => {
+  test.each(Object.keys(pools))("batches through %s, too", async (name) => {
     const walletId = await openWallet(database, `driver-${++wallets}`, 1_000n);
     const counted = countPosts(pools[name]?.() as Queryable);
     await using client = createLedger(counted.sql, { connections: 3 });
@@ -192,7 +192,7 @@ describe("a client on a pool of another driver", () => {
     expect(await rejection(InsufficientFundsError, short)).toMatchObject({ shortfall: 1n });
   });
 
-  test("sends again when a connection of pg breaks", async () => {
+  test("retries when a connection of pg breaks", async () => {
     const walletId = await openWallet(database, `driver-${++wallets}`, 1_000n);
     const own = new pg.Pool({ connectionString: urlOf(database), max: 1 });
     own.on("error", () => undefined);

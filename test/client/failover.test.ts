@@ -1,16 +1,16 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger, type LedgerOptions } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { UnavailableError } from "../../src/errors/client.ts";
 import { createStage, type Stage } from "../proof/faults/stage.ts";
 import { until } from "../support/until.ts";
 import { startLoad } from "./load.ts";
 import { isSettled, rejection } from "./support.ts";
 
-// One server plays both: sessions of before the fail-over take no writes from then on, those that
-// are opened after it do. A standby that takes over stands in test/proof/faults/standby.ts.
+// One server plays both parts: after the fail-over, sessions opened before it take no writes, and
+// sessions opened after it do. A real standby takes over in test/proof/faults/standby.ts.
 let stage: Stage;
 let operator: Ledger;
 let walletId: string;
@@ -31,9 +31,9 @@ beforeEach(async () => {
   await operator.close();
 });
 
-/** Whether the sessions that there are take no writes, and whether those of later do not either. */
+/** Sets whether existing sessions take no writes, and whether later ones do not either. */
 async function setReadOnly(existing: boolean, later: boolean): Promise<void> {
-  // The server tells its sessions one after the other: the first one and the last one will know.
+  // The server notifies its sessions one after the other: check the first one and the last one.
   const last = postgres(stage.server.url, { max: 1, fetch_types: false });
   await last`select`;
   const connection = { options: "-c default_transaction_read_only=off" };
@@ -43,7 +43,7 @@ async function setReadOnly(existing: boolean, later: boolean): Promise<void> {
   await sql.unsafe(`alter system set default_transaction_read_only = ${existing}`);
   await sql.unsafe("select pg_reload_conf()");
   for (const session of [stage.admin, last]) {
-    await until("it has heard of it", async () => {
+    await until("it has the setting", async () => {
       const [row] = await session<{ value: string }[]>`
         select current_setting('default_transaction_read_only') as value`;
       return row?.value === (existing ? "on" : "off");
@@ -53,7 +53,7 @@ async function setReadOnly(existing: boolean, later: boolean): Promise<void> {
   await last.end();
 }
 
-/** The sessions of clients that were opened before an instant, as the server says it. */
+/** How many sessions of clients were opened before an instant of the server's clock. */
 async function sessionsBefore(instant: string): Promise<number> {
   const rows = await stage.admin`
     select from pg_stat_activity
@@ -66,15 +66,15 @@ async function now(): Promise<string> {
   return row?.now ?? "";
 }
 
-/** Gives the instant before which the sessions are those of the old primary. */
+/** Returns the instant before which sessions belong to the old primary. */
 async function failOver(): Promise<string> {
   const instant = await now();
   await setReadOnly(true, false);
   return instant;
 }
 
-describe("after a fail-over that leaves the old connections standing", () => {
-  test("callers notice nothing, a guard under way settles, and old sessions are left", async () => {
+describe("after a fail-over that keeps the old connections open", () => {
+  test("callers notice nothing, a running guard settles, and old sessions are closed", async () => {
     const walletIds = [walletId, `${walletId}-b`];
     await using ledger = createLedger(stage.url);
     await ledger.openWallet({ walletId: `${walletId}-b` });
@@ -87,46 +87,43 @@ describe("after a fail-over that leaves the old connections standing", () => {
       held.spend(20n);
       return "answer";
     });
-    await until("callers are answered", () => load.told.size > 200);
+    await until("callers are answered", () => load.receipts.size > 200);
     const instant = await failOver();
     failed.resolve();
-    const before = load.told.size;
+    const before = load.receipts.size;
     expect(await guarding).toBe("answer");
-    await until("callers are answered again", () => load.told.size > before + 200);
+    await until("callers are answered again", () => load.receipts.size > before + 200);
     await load.stop();
     expect(load.errors).toEqual([]);
     expect(await ledger.balance({ walletId })).toMatchObject({ unit: began.unit });
     expect(await sessionsBefore(instant)).toBe(0);
   });
 
-  test.each(["postgres", "pg"] as const)(
-    "(%s) a read is not answered by the old one",
-    async (driver) => {
-      const pool = new pg.Pool({
-        connectionString: stage.url,
-        max: 3,
-        application_name: "baseledger",
-      });
-      pool.on("error", () => undefined);
-      const options: LedgerOptions = { connections: 3 };
-      await using ledger = createLedger(driver === "pg" ? fromPg(pool) : stage.url, options);
-      await Promise.all(Array.from({ length: 9 }, () => ledger.balance({ walletId })));
-      const instant = await failOver();
-      expect(await sessionsBefore(instant)).toBeGreaterThan(0);
-      expect(await ledger.balance({ walletId })).toMatchObject({ available: 10n ** 9n });
-      expect(await ledger.statement({ walletId })).toHaveLength(2);
-      // Nothing to tell is an answer as well.
-      expect(await ledger.verify({ walletId })).toEqual([]);
-      expect(await ledger.charge({ walletId, amount: 1n })).toMatchObject({ replayed: false });
-      await until("the old sessions are gone", async () => (await sessionsBefore(instant)) === 0);
-      await ledger.close();
-      await pool.end();
-    },
-  );
+  test.each(["postgres", "pg"] as const)("(%s) the old primary answers no read", async (driver) => {
+    const pool = new pg.Pool({
+      connectionString: stage.url,
+      max: 3,
+      application_name: "baseledger",
+    });
+    pool.on("error", () => undefined);
+    const options: LedgerOptions = { connections: 3 };
+    await using ledger = createLedger(driver === "pg" ? fromPg(pool) : stage.url, options);
+    await Promise.all(Array.from({ length: 9 }, () => ledger.balance({ walletId })));
+    const instant = await failOver();
+    expect(await sessionsBefore(instant)).toBeGreaterThan(0);
+    expect(await ledger.balance({ walletId })).toMatchObject({ available: 10n ** 9n });
+    expect(await ledger.statement({ walletId })).toHaveLength(2);
+    // An empty result is an answer, too.
+    expect(await ledger.verify({ walletId })).toEqual([]);
+    expect(await ledger.charge({ walletId, amount: 1n })).toMatchObject({ replayed: false });
+    await until("the old sessions are gone", async () => (await sessionsBefore(instant)) === 0);
+    await ledger.close();
+    await pool.end();
+  });
 });
 
 describe("a server that takes no writes", () => {
-  test("and goes on so, is said to: nothing was done", async () => {
+  test("and stays read-only fails the call: nothing was done", async () => {
     await using ledger = createLedger(stage.url, { retryFor: 1, connections: 2 });
     await ledger.balance({ walletId });
     await setReadOnly(true, true);
@@ -137,7 +134,7 @@ describe("a server that takes no writes", () => {
     expect((await charging).cause).toMatchObject({ code: "25006" });
   });
 
-  test("and takes them again, is waited for", async () => {
+  test("for a while is waited for", async () => {
     await using ledger = createLedger(stage.url);
     await ledger.balance({ walletId });
     const instant = await now();
@@ -149,7 +146,7 @@ describe("a server that takes no writes", () => {
     expect(await charging).toMatchObject({ event: "charged" });
   });
 
-  test("may be read from by who says so, and refuses commands at once", async () => {
+  test("answers reads with `readOnly`, and refuses commands at once", async () => {
     await setReadOnly(true, true);
     await using ledger = createLedger(stage.url, { readOnly: true });
     expect(await ledger.balance({ walletId })).toMatchObject({ available: 10n ** 9n });

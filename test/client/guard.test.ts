@@ -1,22 +1,22 @@
 import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { HoldOptions } from "../../src/client/guard.ts";
+import type { Ledger } from "../../src/client/ledger.ts";
+import type { Reservation } from "../../src/client/reservation.ts";
 import {
   AlreadyEndedError,
   HeartbeatLostError,
   NothingReportedError,
   NotSettledError,
-} from "../../src/client/errors.ts";
-import type { HoldOptions } from "../../src/client/hold.ts";
-import type { Ledger } from "../../src/client/ledger.ts";
-import type { Reservation } from "../../src/client/reservation.ts";
-import type { Metadata } from "../../src/client/tally.ts";
+} from "../../src/errors/client.ts";
 import {
   InsufficientFundsError,
   OverdraftLimitError,
   ReservationEndedError,
   ReservationExpiredError,
 } from "../../src/errors/index.ts";
+import type { Metadata } from "../../src/json/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   balance,
@@ -46,7 +46,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-/** A wallet of its own for each test, with 100 in it. */
+/** Opens a wallet for a test, with 100 in it. */
 async function freshWallet(terms = {}): Promise<void> {
   walletId = await openWallet(database, `guard-${++wallets}`, 100n, terms);
 }
@@ -71,7 +71,7 @@ function aborted(signal: AbortSignal): Promise<unknown> {
 }
 
 describe("guard", () => {
-  test("settles what the callback reports, and gives what it returns", async () => {
+  test("settles what the callback reports, and returns what it returns", async () => {
     await freshWallet();
     const answer = await ledger.guard({ walletId, amount: 10n, ttl: 60 }, async (reservation) => {
       expect(await funds()).toEqual({ available: 90n, reserved: 10n, spent: 0n });
@@ -93,7 +93,7 @@ describe("guard", () => {
     expect(await funds()).toEqual({ available: 85n, reserved: 0n, spent: 15n });
   });
 
-  test("takes a report of nothing for an answer", async () => {
+  test("accepts a report of zero", async () => {
     await freshWallet();
     expect(
       await ledger.guard({ walletId, amount: 10n }, (reservation) => {
@@ -105,7 +105,7 @@ describe("guard", () => {
     expect(await funds()).toEqual({ available: 100n, reserved: 0n, spent: 0n });
   });
 
-  test("settles the whole hold when nothing was reported, and says so", async () => {
+  test("settles the full hold when nothing was reported, and fails", async () => {
     await freshWallet();
     const attempt = ledger.guard({ walletId, amount: 10n }, async () => "forgot to report");
     const error = await rejection(NothingReportedError, attempt);
@@ -127,7 +127,7 @@ describe("guard", () => {
     expect(await lastMetadata()).toEqual({ reason: "threw", error: "Error" });
   });
 
-  test("settles on a throw what was spent before", async () => {
+  test("settles what was spent before a throw", async () => {
     await freshWallet();
     const attempt = ledger.guard({ walletId, amount: 10n }, async (reservation) => {
       reservation.spend(6n);
@@ -148,7 +148,7 @@ describe("guard", () => {
     expect(ran).toBe(false);
   });
 
-  test("is content with less where asked to", async () => {
+  test("accepts less with `atLeast`", async () => {
     await freshWallet();
     await ledger.guard({ walletId, amount: 500n, atLeast: 50n }, (reservation) => {
       expect(reservation.amount).toBe(100n);
@@ -157,7 +157,7 @@ describe("guard", () => {
     expect(await funds()).toEqual({ available: 99n, reserved: 0n, spent: 1n });
   });
 
-  test("leaves an end of the callback's own alone", async () => {
+  test("does not end what the callback has ended", async () => {
     await freshWallet();
     await ledger.guard({ walletId, amount: 10n }, (reservation) => reservation.settle(2n));
     await ledger.guard({ walletId, amount: 10n }, (reservation) => reservation.cancel());
@@ -165,7 +165,7 @@ describe("guard", () => {
     expect(await funds()).toEqual({ available: 98n, reserved: 0n, spent: 2n });
   });
 
-  test("waits for an end of the callback's own that was not awaited", async () => {
+  test("waits for an end that the callback did not await", async () => {
     await freshWallet();
     await ledger.guard({ walletId, amount: 10n }, (reservation) => {
       void reservation.settle(2n);
@@ -173,7 +173,7 @@ describe("guard", () => {
     expect(await events()).toEqual(["reserved", "settled"]);
   });
 
-  test("says what is left to do when a settlement fails", async () => {
+  test("gives the settlement to repeat when it fails", async () => {
     await freshWallet({ overdraft_limit: 0n });
     const attempt = ledger.guard({ walletId, amount: 10n }, (reservation) => {
       reservation.spend(200n, { model: "large" });
@@ -188,7 +188,7 @@ describe("guard", () => {
     expect(await lastMetadata()).toEqual({ model: "large" });
   });
 
-  test("says so as well when the callback has thrown", async () => {
+  test("gives it also when the callback has thrown", async () => {
     await freshWallet({ overdraft_limit: 0n });
     const thrown = new Error("stream broke");
     const attempt = ledger.guard({ walletId, amount: 10n }, (reservation) => {
@@ -199,10 +199,10 @@ describe("guard", () => {
     expect(error.outcome).toEqual({ status: "rejected", reason: thrown });
   });
 
-  test("with the key of an open reservation takes it over, with a new life", async () => {
+  test("with the key of an open reservation takes it over and extends it", async () => {
     await freshWallet();
     const again = { walletId, amount: 10n, ttl: 60, idempotencyKey: "job-1" };
-    // A program that died while its reservation was open.
+    // Of a program that died while its reservation was open.
     await ledger.reserve({ walletId, amount: 10n, ttl: 60, idempotencyKey: "job-1" });
     await ledger.guard(again, (reservation) => reservation.spend(1n));
     expect(await events()).toEqual(["reserved", "extended", "settled"]);
@@ -216,7 +216,7 @@ describe("guard", () => {
 });
 
 describe("a call that is cut off before it has reported", () => {
-  /** A guard whose reader leaves after the first chunk of a stream. */
+  /** Runs a guard whose stream is cut off after its first chunk. */
   async function cutOff(options: Partial<HoldOptions>, ran?: (reservation: Reservation) => void) {
     const reader = new AbortController();
     const { signal } = reader;
@@ -230,7 +230,7 @@ describe("a call that is cut off before it has reported", () => {
   }
   const threw = { reason: "threw", error: "AbortError" };
 
-  test("costs the amount that onThrow declares", async () => {
+  test("costs the amount of onThrow", async () => {
     await freshWallet();
     await cutOff({ onThrow: 42n });
     expect(await events()).toEqual(["reserved", "settled"]);
@@ -238,7 +238,7 @@ describe("a call that is cut off before it has reported", () => {
     expect(await lastMetadata()).toEqual(threw);
   });
 
-  test("costs what a function finds, with what it puts on record", async () => {
+  test("costs what the function finds, with its metadata", async () => {
     await freshWallet();
     const seen: unknown[] = [];
     await cutOff({
@@ -273,7 +273,7 @@ describe("a call that is cut off before it has reported", () => {
     expect((await events()).at(-1)).toBe("cancelled");
   });
 
-  test("costs the whole hold when the function fails, and both errors are told", async () => {
+  test("costs the full hold when the function fails, and rejects with both errors", async () => {
     await freshWallet();
     const bug = new Error("a bug");
     const down = new Error("provider down");
@@ -320,18 +320,18 @@ describe("a call that is cut off before it has reported", () => {
       {},
     ],
     ["a number for a code", { name: "APIError", code: 429 }, { error: "APIError" }],
-    ["what is no error", "sk-secret", {}],
+    ["a string", "sk-secret", {}],
     ["nothing", undefined, {}],
-  ])("goes on record with name and code, never the message: %s", async (_, error, told) => {
+  ])("goes on record with name and code, never the message: %s", async (_, error, recorded) => {
     await freshWallet();
     const attempt = ledger.guard({ walletId, amount: 10n }, () => Promise.reject(error));
     await attempt.catch(() => undefined);
-    expect(await lastMetadata()).toEqual({ reason: "threw", ...told });
+    expect(await lastMetadata()).toEqual({ reason: "threw", ...recorded });
   });
 });
 
 describe("a handle", () => {
-  test("acts once", async () => {
+  test("ends once", async () => {
     await freshWallet();
     const reservation = await ledger.hold({ walletId, amount: 10n });
     const settling = reservation.settle(1n);
@@ -346,7 +346,7 @@ describe("a handle", () => {
     expect(await funds()).toEqual({ available: 99n, reserved: 0n, spent: 1n });
   });
 
-  test("outlives its guard only to say that it has ended", async () => {
+  test("fails after its guard: it has ended", async () => {
     await freshWallet();
     let kept: Reservation | undefined;
     await ledger.guard({ walletId, amount: 10n }, (reservation) => {
@@ -365,7 +365,7 @@ describe("a handle", () => {
     expect(await events()).toEqual(["reserved", "credited", "settled"]);
   });
 
-  test("holds more or less from now on", async () => {
+  test("extends to more or less", async () => {
     await freshWallet();
     const reservation = await ledger.hold({ walletId, amount: 10n, ttl: 60 });
     await reservation.extend(30n);
@@ -377,7 +377,7 @@ describe("a handle", () => {
     await reservation.cancel();
   });
 
-  test("refuses to report what is no amount", async () => {
+  test("refuses to report an invalid amount", async () => {
     await freshWallet();
     const reservation = await ledger.hold({ walletId, amount: 10n });
     expect(() => reservation.spend(-1n)).toThrow(RangeError);
@@ -385,7 +385,7 @@ describe("a handle", () => {
     await reservation.cancel();
   });
 
-  test("settles at the end of a block what was spent", async () => {
+  test("settles what was spent at the end of a block", async () => {
     await freshWallet();
     {
       await using reservation = await ledger.hold({ walletId, amount: 10n });
@@ -395,7 +395,7 @@ describe("a handle", () => {
     expect(await funds()).toEqual({ available: 97n, reserved: 0n, spent: 3n });
   });
 
-  test("cancels at the end of a block if nothing was", async () => {
+  test("cancels at the end of a block if nothing was spent", async () => {
     await freshWallet();
     const work = async () => {
       await using reservation = await ledger.hold({ walletId, amount: 10n });
@@ -406,7 +406,7 @@ describe("a handle", () => {
     expect(await lastMetadata()).toEqual({ reason: "left" });
   });
 
-  test("books at the end of a block what onThrow declares if nothing was reported", async () => {
+  test("books what onThrow says at the end of a block if nothing was reported", async () => {
     await freshWallet();
     const errors: unknown[] = [];
     const onThrow = (error: unknown) => {
@@ -466,7 +466,7 @@ describe("a heartbeat", () => {
     expect(await events()).toEqual(["reserved", "cancelled"]);
   });
 
-  test("that does not come through until the deadline aborts it, and spending is settled late", async () => {
+  test("that does not get through before the deadline aborts it, and spending is settled late", async () => {
     await freshWallet();
     const reservation = await ledger.hold({ walletId, amount: 10n, ttl: 1 });
     const letGo = await holdLock(database, walletId);
@@ -500,13 +500,13 @@ describe("a wallet whose last event lies ahead of the clock", () => {
     await setImmediate();
     await ledger.balance({ walletId });
     expect(reservation.signal.aborted).toBe(false);
-    // Neither a heartbeat in a hurry nor none at all.
+    // No heartbeat came early.
     expect(await events()).toEqual(["reserved"]);
   });
 });
 
 describe("an AbortSignal", () => {
-  test("that is aborted already keeps everything from happening", async () => {
+  test("that is aborted already prevents everything", async () => {
     await freshWallet();
     const signal = AbortSignal.abort(new Error("too late"));
     const attempt = ledger.guard({ walletId, amount: 10n, signal }, () => "never");
@@ -541,7 +541,7 @@ describe("an AbortSignal", () => {
     expect(await funds()).toEqual({ available: 95n, reserved: 0n, spent: 5n });
   });
 
-  test("ends the heartbeat, so that a callback that hangs holds funds no longer", async () => {
+  test("ends the heartbeats, so that a callback that hangs does not hold funds for long", async () => {
     await freshWallet();
     const controller = new AbortController();
     const { signal } = controller;
@@ -553,7 +553,7 @@ describe("an AbortSignal", () => {
     expect(await funds()).toEqual({ available: 97n, reserved: 0n, spent: 3n });
   });
 
-  test("while the reservation is being asked for rejects at once, and gives it back", async () => {
+  test("that aborts during the reservation rejects at once, and the hold is cancelled", async () => {
     await freshWallet();
     const letGo = await holdLock(database, walletId);
     const controller = new AbortController();
@@ -568,7 +568,7 @@ describe("an AbortSignal", () => {
     expect(await lastMetadata()).toEqual({ reason: "aborted" });
   });
 
-  test("of many guards is let go by each", async () => {
+  test("of many guards keeps no listener", async () => {
     await freshWallet();
     const { signal } = new AbortController();
     const guards = Array.from({ length: 50 }, () =>

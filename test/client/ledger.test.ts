@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { LedgerClosedError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
+import { LedgerClosedError } from "../../src/errors/client.ts";
 import {
   IdempotencyKeyReusedError,
   InsufficientFundsError,
@@ -105,7 +105,7 @@ describe("the methods", () => {
     expect(await worker.nextDue()).toSatisfy((due) => due === null || due instanceof Date);
   });
 
-  test("carry batches of the caller's own", async () => {
+  test("send batches of the caller's own", async () => {
     const walletId = await newWallet(5n);
     const receipts = await ledger.post({
       walletId,
@@ -135,7 +135,7 @@ describe("an idempotency key", () => {
     expect([one?.replayed, two?.replayed]).toEqual([false, false]);
   });
 
-  test("of the caller makes a command act once, in one batch and in the next", async () => {
+  test("of the caller lets a command be carried out once, in one batch and in the next", async () => {
     const walletId = await newWallet();
     const charge = { walletId, amount: 1n, idempotencyKey: "invoice-1" };
     const [first, second] = await Promise.all([ledger.charge(charge), ledger.charge(charge)]);
@@ -178,7 +178,7 @@ describe("in a transaction of the caller's", () => {
     expect((await journal(walletId)).at(-1)).toEqual(asEvent(receipt));
   });
 
-  test("and vanishes with it", async () => {
+  test("and is rolled back with it", async () => {
     const walletId = await newWallet();
     const attempt = sql.begin(async (tx) => {
       await tx`insert into jobs values ('gone')`;
@@ -200,7 +200,7 @@ describe("in a transaction of the caller's", () => {
     expect(await jobs()).not.toContain("refused");
   });
 
-  test("that is ended during the call, the hold has never been: its cost is charged", async () => {
+  test("that is ended during the call, the hold is lost: its cost is charged", async () => {
     const walletId = await newWallet();
     const cost = { walletId, amount: 4n, idempotencyKey: "call-1-cost" };
     await using session = await database.session("agent");
@@ -217,7 +217,7 @@ describe("in a transaction of the caller's", () => {
     expect(await ledger.charge(cost)).toMatchObject({ amount: 4n, replayed: false, spent: 4n });
   });
 
-  test("that keeps a wallet locked for long is warned of, once, when it is used again", async () => {
+  test("that locks a wallet for long, the client warns, once, when it is used again", async () => {
     const walletId = await newWallet();
     const warnings: (Error & { code?: string })[] = [];
     const note = (warning: Error) => warnings.push(warning);
@@ -331,7 +331,7 @@ test.each([
 test.each([undefined, "", "  ", null, {}, 5])(
   "without an address, there is no client: %o",
   (target) => {
-    // Not of this machine's server, which the driver would look for.
+    // The driver would look for a server on this machine.
     expect(() => createLedger(target as never)).toThrow(/DATABASE_URL/);
   },
 );

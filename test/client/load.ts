@@ -4,28 +4,28 @@ import type { Ledger } from "../../src/client/ledger.ts";
 import type { Granted } from "../../src/index.ts";
 import type { TestLedger } from "../support/ledger.ts";
 
-/** What callers were told, by the keys of their commands. */
-export type Told = Map<string, Granted>;
+/** The receipts that callers got, by the keys of their commands. */
+export type Receipts = Map<string, Granted>;
 
-/** Callers that send commands until they are told to stop. */
+/** Callers that send commands until they are stopped. */
 export interface Load {
-  readonly told: Told;
+  readonly receipts: Receipts;
   /** Errors that callers got: there should be none. */
   readonly errors: unknown[];
   /** Resolves when all callers have their last answer. */
   stop(): Promise<void>;
 }
 
-/** Starts so many callers, each with one wallet, which do what an agent does. */
+/** Starts so many callers, each with one wallet, which send what an agent sends. */
 export function startLoad(ledger: Ledger, walletIds: readonly string[], callers: number): Load {
-  const told: Told = new Map();
+  const receipts: Receipts = new Map();
   const errors: unknown[] = [];
   let stopped = false;
   let calls = 0;
 
   const note = <R extends Granted>(receipt: R): R => {
-    expect(told.has(String(receipt.idempotencyKey))).toBe(false);
-    told.set(String(receipt.idempotencyKey), receipt);
+    expect(receipts.has(String(receipt.idempotencyKey))).toBe(false);
+    receipts.set(String(receipt.idempotencyKey), receipt);
     return receipt;
   };
 
@@ -46,13 +46,13 @@ export function startLoad(ledger: Ledger, walletIds: readonly string[], callers:
     while (!stopped) {
       await callOnce(walletId).catch(async (error: unknown) => {
         errors.push(error);
-        // A client that is closed refuses at once, and a test that fails has still to stop this.
+        // A closed client fails at once; the pause lets a test that fails stop this loop.
         await setImmediate();
       });
     }
   });
   return {
-    told,
+    receipts,
     errors,
     async stop() {
       stopped = true;
@@ -61,16 +61,19 @@ export function startLoad(ledger: Ledger, walletIds: readonly string[], callers:
   };
 }
 
-/** Every promise has its event, every event its promise, and they agree. */
-export async function compare(database: Pick<TestLedger, "admin">, told: Told): Promise<void> {
+/** Expects that every receipt has its event, every event its receipt, and that they agree. */
+export async function compare(
+  database: Pick<TestLedger, "admin">,
+  receipts: Receipts,
+): Promise<void> {
   const events = await database.admin`
     select wallet_id, seq, event, reservation_id, amount, available, reserved, spent,
         idempotency_key, (extract(epoch from occurred_at) * 1000)::text as at
       from baseledger.journal
       where event not in ('opened', 'credited')`;
-  expect(events.length).toBe(told.size);
+  expect(events.length).toBe(receipts.size);
   for (const event of events) {
-    const receipt = told.get(event.idempotency_key);
+    const receipt = receipts.get(event.idempotency_key);
     expect({
       wallet_id: receipt?.walletId,
       seq: receipt?.seq,

@@ -1,8 +1,8 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { UnavailableError } from "../../src/errors/client.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
   createLedger as createTestLedger,
@@ -36,7 +36,7 @@ function newWallets(count: number): Promise<string[]> {
   return Promise.all(numbers(count).map(() => openWallet(database, `locked-${++wallets}`, 1_000n)));
 }
 
-/** Locks wallets, as somebody else's transaction would; gives what lets go of each. */
+/** Locks wallets in another transaction; returns a function for each that unlocks it. */
 async function lock(walletIds: readonly string[]): Promise<(() => Promise<void>)[]> {
   const held = await Promise.all(
     walletIds.map(async (walletId) => {
@@ -61,7 +61,7 @@ describe.each([
   [2, 3],
   [1, 2],
 ])("a client of %i connections, while others have locked %i wallets", (connections, count) => {
-  test("serves the wallets that are free, and the others when they are let go", async () => {
+  test("serves the wallets that are free, and the others when they are unlocked", async () => {
     const [locked, free] = [await newWallets(count), await newWallets(6)];
     const letGo = await lock(locked);
     await using ledger = createClient(database, { connections });
@@ -80,7 +80,7 @@ describe.each([
   });
 });
 
-test("commands that travel alone to one locked wallet leave room, too", async () => {
+test("single calls to one locked wallet leave room, too", async () => {
   const [locked = "", from = "", to = ""] = await newWallets(3);
   const [letGo] = await lock([locked]);
   await using operator = createLedger(urlOf(database, "operator"), { connections: 4 });
@@ -96,7 +96,7 @@ test("commands that travel alone to one locked wallet leave room, too", async ()
   expect(await operator.balance({ walletId: locked })).toMatchObject({ available: 1_020n });
 });
 
-test("order within a wallet is kept over refused waits", async () => {
+test("order within a wallet is kept after lock time-outs", async () => {
   const [one = "", ...others] = await newWallets(5);
   const letGo = await lock([one, ...others]);
   await using ledger = createClient(database, { connections: 2, batchSize: 3 });
@@ -131,7 +131,7 @@ describe("when time is up", () => {
     expect(await history(database, walletId)).toEqual(["opened", "credited", "charged"]);
   });
 
-  test("every method has answered, whatever is locked", async () => {
+  test("every method has its answer, whatever is locked", async () => {
     const [walletId = "", to = ""] = await newWallets(2);
     const url = urlOf(database, "operator");
     await using operator = createLedger(url, { retryFor: 3, connections: 3 });
@@ -191,7 +191,7 @@ describe("time-outs of the role", () => {
     },
   );
 
-  test("the error says what held it up", async () => {
+  test("the error has the cause", async () => {
     const [walletId = ""] = await newWallets(1);
     await lock([walletId]);
     await using ledger = createClient(database, { retryFor: 2 });

@@ -1,32 +1,32 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** A network between a client and the server, of which a test decides what it does. */
+/** A network between a client and the server, controlled by a test. */
 export interface Network extends AsyncDisposable {
-  /** An address, through it. */
+  /** The address that leads through it. */
   through(url: string): string;
-  /** Keeps from now on what is sent in this direction, of the connections there are. */
+  /** Keeps what is sent in this direction from now on, on the existing connections. */
   hold(direction: "questions" | "answers"): void;
-  /** How much is being kept. */
+  /** How many bytes are kept. */
   readonly held: number;
-  /** Delivers so much of what is being kept for the first who waits. */
+  /** Delivers so many of the bytes kept for the first receiver. */
   deliver(bytes: number): Promise<void>;
   /**
-   * Cuts the client's end of the connections there are, with a reset or an orderly end; the server
-   * does not learn of it.
+   * Cuts the client's end of the existing connections, with a reset or an orderly end; the server
+   * does not notice.
    */
   cut(how?: "reset" | "end"): void;
-  /** Delivers what was kept, and goes on. */
+  /** Delivers what was kept, and keeps nothing more. */
   release(): void;
   /** All that clients have sent. */
   readonly questions: string;
   /** Connections that the server knows of. */
   readonly lines: number;
-  /** Refuses new connections with a FATAL error of this code, as a pooler does; or no more. */
+  /** Refuses new connections with a FATAL error of this code, as a pooler does; undefined: no more. */
   fail(code: string | undefined): void;
-  /** How many it has refused so. */
+  /** How many it has refused in this way. */
   readonly failures: number;
-  /** Takes no more connections, or takes them again. */
+  /** Accepts no connections, or accepts them again. */
   refuse(refused: boolean): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ interface Line {
   readonly server: Socket;
 }
 
-/** Listens in front of the server at an address. */
+/** Listens in front of the server at this address. */
 export async function createNetwork(target: string): Promise<Network> {
   const { hostname, port: targetPort } = new URL(target);
   const lines = new Set<Line>();
@@ -71,7 +71,7 @@ export async function createNetwork(target: string): Promise<Network> {
     });
     forward(client, server);
     forward(server, client);
-    // A client that goes away is not told to the server, as in a network that has failed.
+    // The server does not notice that a client has gone, as in a network that has failed.
     client.on("end", () => holding.has(server) || server.end());
     server.on("close", () => {
       client.destroy();

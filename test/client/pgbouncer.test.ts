@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PreparedStatementLostError } from "../../src/client/errors.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
+import { PreparedStatementLostError } from "../../src/errors/client.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
@@ -30,7 +30,7 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     await database[Symbol.asyncDispose]();
   });
 
-  test("commands travel in batches, refusals come with their facts", async () => {
+  test("commands travel in batches, refusals have their detail", async () => {
     const walletId = await openWallet(database, "pooled", 100n);
     const charging = Array.from({ length: 50 }, () => ledger.charge({ walletId, amount: 1n }));
     expect((await Promise.all(charging)).at(-1)?.available).toBe(50n);
@@ -38,7 +38,7 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     expect(await rejection(InsufficientFundsError, short)).toMatchObject({ shortfall: 1n });
   });
 
-  test("a call is guarded, and a transaction of the caller's works", async () => {
+  test("guard and transactions of the caller's work", async () => {
     const walletId = await openWallet(database, "guarded", 100n);
     await ledger.guard({ walletId, amount: 10n, ttl: 60 }, (reservation) => reservation.spend(4n));
     const sql = postgres(pooler.url, { max: 1, prepare: false, fetch_types: false });
@@ -47,7 +47,7 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     expect(await ledger.balance({ walletId })).toMatchObject({ available: 95n, spent: 5n });
   });
 
-  test("which does not keep prepared statements, a plain client stops to prepare", async () => {
+  test("which does not keep prepared statements, a client stops preparing", async () => {
     const walletIds = ["plain-a", "plain-b", "plain-c"];
     for (const walletId of walletIds) await openWallet(database, walletId, 10n ** 9n);
     const warnings: (string | undefined)[] = [];
@@ -55,10 +55,10 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     process.on("warning", note);
     const plain = createLedger(pooler.url);
     const load = startLoad(plain, walletIds, 30);
-    await until("callers are answered", () => load.told.size > 2_000);
+    await until("callers are answered", () => load.receipts.size > 2_000);
     await load.stop();
     expect(load.errors).toEqual([]);
-    // Without an end, it is one for each batch that gets another session.
+    // If it did not stop: one for each batch that gets another session.
     expect(await prepared()).toBeLessThan(50);
     for (const walletId of walletIds) {
       expect(await plain.balance({ walletId })).toMatchObject({ walletId });
@@ -68,8 +68,8 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     expect(warnings.filter((code) => code === "BASELEDGER_UNPREPARED")).toHaveLength(1);
   });
 
-  // Were it not refused, the driver would say that it has committed what was rolled back.
-  test("which does not keep them, a transaction of a pool that prepares is told so", async () => {
+  // Otherwise the driver would report a commit of what was rolled back.
+  test("which does not keep them, a transaction of a pool that prepares fails", async () => {
     const walletId = await openWallet(database, "transactions", 100n);
     await using plain = createLedger(pooler.url);
     const sql = postgres(pooler.url, { max: 4, fetch_types: false });
@@ -125,8 +125,8 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     const client = createLedger(between.url, { prepare: false, connections: 6 });
     const load = startLoad(client, walletIds, 50);
     for (let kill = 0; kill < 4; kill++) {
-      const before = load.told.size;
-      await until("callers are answered", () => load.told.size > before + 100);
+      const before = load.receipts.size;
+      await until("callers are answered", () => load.receipts.size > before + 100);
       if (kill % 2 === 0) {
         await own.admin`
           select pg_terminate_backend(pid) from pg_stat_activity
@@ -139,7 +139,7 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     await load.stop();
     await client.close();
     expect(load.errors).toEqual([]);
-    await compare(own, load.told);
+    await compare(own, load.receipts);
     await checkInvariants(own);
   });
 });

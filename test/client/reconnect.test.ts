@@ -1,9 +1,9 @@
 import pg from "pg";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { OutcomeUnknownError, UnavailableError } from "../../src/client/errors.ts";
+import { fromPg } from "../../src/client/drivers.ts";
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
-import { fromPg } from "../../src/client/queryable.ts";
+import { OutcomeUnknownError, UnavailableError } from "../../src/errors/client.ts";
 import { InsufficientFundsError } from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
@@ -54,7 +54,7 @@ function connect(retryFor = 20): Ledger {
 const events = async () => (await history(database, walletId)).slice(3);
 const credit = (amount: bigint) =>
   call(database.operator, "credit", { wallet_id: walletId, amount, idempotency_key: "more" });
-/** When a client has last asked for processes to be ended, if that was its last question. */
+/** When a client last asked the server to end processes, if that was its last query. */
 const lastEnding = async () => {
   const [row] = await database.admin<{ at: string }[]>`
     select state_change::text as at from pg_stat_activity
@@ -63,7 +63,7 @@ const lastEnding = async () => {
   return row;
 };
 
-/** The processes of the server that work for the clients of a login. */
+/** The server processes of the clients of a login. */
 async function backendsOf(role: "agent" | "operator"): Promise<number[]> {
   const rows = await database.admin<{ pid: number }[]>`
     select pid from pg_stat_activity
@@ -82,7 +82,7 @@ async function untilGone(pids: readonly number[]): Promise<void> {
 const untilOneWaits = () => untilBlocked(database, 1);
 
 describe("a connection that breaks", () => {
-  test("before the command has arrived: it is sent again", async () => {
+  test("before the command arrives: it is sent again", async () => {
     network.hold("questions");
     const charging = ledger.charge({ walletId, amount: 2n });
     await until("it is on its way", () => network.held > 0);
@@ -91,7 +91,7 @@ describe("a connection that breaks", () => {
     expect(await events()).toEqual(["charged"]);
   });
 
-  test("before the answer has: it has acted once, and the answer is the first one", async () => {
+  test("before the answer arrives: it was carried out once, and the answer is the first one", async () => {
     network.hold("answers");
     const charging = ledger.charge({ walletId, amount: 2n });
     await until("it is done", async () => (await events()).length === 1);
@@ -100,7 +100,7 @@ describe("a connection that breaks", () => {
     expect(await events()).toEqual(["charged"]);
   });
 
-  test("under a whole batch: each command ends once", async () => {
+  test("during a batch: each command is carried out once", async () => {
     const letGo = await holdLock(database, walletId);
     const outcomes = Promise.allSettled(
       Array.from({ length: 12 }, () => ledger.charge({ walletId, amount: 1n })),
@@ -145,8 +145,8 @@ describe("a connection that breaks", () => {
     await pool.end();
   });
 
-  // The driver then has the refusal left, and takes it for the answer to what comes next.
-  test("between a refusal and its end does not refuse the next command", async () => {
+  // The driver then keeps the refusal, and fails the next query with it.
+  test("between a refusal and its end does not fail the next command", async () => {
     const options = { connections: 1, retryFor: 20 };
     await using operator = createLedger(network.through(urlOf(database, "operator")), options);
     // Prepared, so that the refusal is the first answer.
@@ -186,7 +186,7 @@ describe("a connection that breaks", () => {
   });
 
   test.each(["in another order", "with one left out", "with a hole"])(
-    "or a driver that gives the answers of a batch %s: each command gets its own",
+    "or a driver that returns the answers of a batch %s: each command gets its own",
     async (fault) => {
       let faults = 0;
       const spoilt: Queryable = {
@@ -211,7 +211,7 @@ describe("a connection that breaks", () => {
     },
   );
 
-  test("under a command that travels alone, or a read", async () => {
+  test("during a single call, or a read: it is sent again", async () => {
     await using operator = createLedger(network.through(urlOf(database, "operator")));
     await operator.credit({ walletId, amount: 1n });
     network.hold("answers");
@@ -227,8 +227,8 @@ describe("a connection that breaks", () => {
   });
 });
 
-describe("what the server has not got to when the connection breaks", () => {
-  test("cannot be granted after the caller was told of a refusal", async () => {
+describe("a command that the server has not begun when the connection breaks", () => {
+  test("is not granted after the caller got a refusal", async () => {
     network.hold("questions");
     const charging = ledger.charge({ walletId, amount: 20n });
     await until("it is on its way", () => network.held > 0);
@@ -243,7 +243,7 @@ describe("what the server has not got to when the connection breaks", () => {
 
   test("nor when it waits for the wallet already", async () => {
     const letGo = await holdLock(database, walletId);
-    // One connection: none is left to ask who holds the wallet.
+    // One connection: none is left to look for who holds the wallet.
     const url = network.through(urlOf(database));
     await using single = createLedger(url, { connections: 1 });
     const charging = single.charge({ walletId, amount: 20n });
@@ -258,7 +258,7 @@ describe("what the server has not got to when the connection breaks", () => {
     expect(await events()).toEqual(["credited"]);
   });
 
-  test("nor when it does not end at once: nothing is sent again before", async () => {
+  test("nor when its session does not end at once: nothing is sent again before", async () => {
     const rows = await database.admin<{ pid: number }[]>`
       select pid from pg_stat_activity
         where datname = ${database.name} and application_name = 'baseledger'`;
@@ -270,7 +270,7 @@ describe("what the server has not got to when the connection breaks", () => {
     process.kill(pid, "SIGSTOP");
     try {
       network.cut();
-      const first = await until("it is told to end", lastEnding);
+      const first = await until("it is asked to end", lastEnding);
       await until("it is looked for again", async () => (await lastEnding())?.at !== first.at);
       expect(await isSettled(charging)).toBe(false);
     } finally {
@@ -279,7 +279,7 @@ describe("what the server has not got to when the connection breaks", () => {
     await rejection(InsufficientFundsError, charging);
   });
 
-  test("nor when it travels alone", async () => {
+  test("nor when it is a single call", async () => {
     await using operator = createLedger(network.through(urlOf(database, "operator")));
     const withdraw = { walletId, amount: 20n, idempotencyKey: "out" };
     await rejection(InsufficientFundsError, operator.withdraw(withdraw));
@@ -297,7 +297,7 @@ describe("what the server has not got to when the connection breaks", () => {
 });
 
 describe("within the time that a command has", () => {
-  test("a server that is away and comes back is waited for", async () => {
+  test("the client waits for a server that is away and comes back", async () => {
     await network.refuse(true);
     const charging = ledger.charge({ walletId, amount: 1n });
     const reading = ledger.balance({ walletId });
@@ -307,7 +307,7 @@ describe("within the time that a command has", () => {
     expect((await reading).walletId).toBe(walletId);
   });
 
-  test("a server that stays away is told so, and that nothing was done", async () => {
+  test("a server that stays away fails the call: nothing was done", async () => {
     await using hasty = connect(1);
     await network.refuse(true);
     const charging = hasty.charge({ walletId, amount: 1n, idempotencyKey: "unsent" });
@@ -346,7 +346,7 @@ describe("within the time that a command has", () => {
         },
       );
 
-      test("that goes on is told so: nothing was done", async () => {
+      test("that goes on fails the call: nothing was done", async () => {
         network.fail("XX000");
         await withClient(1, async (client) => {
           const charging = rejection(UnavailableError, client.charge({ walletId, amount: 1n }));
@@ -358,7 +358,7 @@ describe("within the time that a command has", () => {
         expect(await events()).toEqual([]);
       });
 
-      test.each(["28P01", "28000", "3D000"])("with %s is not cured by waiting", async (code) => {
+      test.each(["28P01", "28000", "3D000"])("with %s is final", async (code) => {
         network.fail(code);
         await withClient(20, async (client) => {
           expect(await failure(client.charge({ walletId, amount: 1n }))).toMatchObject({ code });
@@ -378,9 +378,10 @@ describe("within the time that a command has", () => {
     network.fail(undefined);
   });
 
-  test("an answer that does not come is unknown; the same key tells what it was", async () => {
+  test("an answer that does not come is unknown; the same key shows what it was", async () => {
     await using hasty = connect(1);
-    await hasty.balance({ walletId });
+    // Prepared, so that the command is carried out though its answer is kept.
+    await hasty.charge({ walletId, amount: 1n });
     network.hold("answers");
     const charge = { walletId, amount: 3n, idempotencyKey: "unheard" };
     const error = await rejection(OutcomeUnknownError, hasty.charge(charge));
@@ -388,11 +389,11 @@ describe("within the time that a command has", () => {
     expect(error.message).toMatch(/unheard.*same idempotency key/);
     network.release();
     expect(await hasty.charge(charge)).toMatchObject({ replayed: true, amount: 3n });
-    expect(await events()).toEqual(["charged"]);
+    expect(await events()).toEqual(["charged", "charged"]);
   });
 
   test.each(["charge", "withdraw"] as const)(
-    "a %s that may have arrived is unknown, though the server cannot be reached since",
+    "a %s that may have arrived is unknown, if the server cannot be reached afterwards",
     async (name) => {
       const url = network.through(urlOf(database, "operator"));
       await using hasty = createLedger(url, { retryFor: 1 });
@@ -405,7 +406,22 @@ describe("within the time that a command has", () => {
     },
   );
 
-  test("the same goes for a command that travels alone", async () => {
+  test("the same goes for a sweep, which has no key", async () => {
+    const url = network.through(urlOf(database, "worker"));
+    await using hasty = createLedger(url, { retryFor: 1 });
+    await hasty.expireDue();
+    network.hold("answers");
+    const outcome = rejection(OutcomeUnknownError, hasty.expireDue());
+    await until("it is answered", () => network.held > 0);
+    await network.refuse(true);
+    expect(await outcome).toMatchObject({
+      walletId: null,
+      idempotencyKey: null,
+      cause: { code: "ECONNREFUSED" },
+    });
+  });
+
+  test("the same goes for a single call", async () => {
     const url = network.through(urlOf(database, "operator"));
     await using hasty = createLedger(url, { retryFor: 1 });
     await hasty.credit({ walletId, amount: 1n });

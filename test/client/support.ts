@@ -6,7 +6,7 @@ import type { Queryable } from "../../src/wire/call.ts";
 import { loginOf, type TestLedger } from "../support/ledger.ts";
 import { until } from "../support/until.ts";
 
-/** Address of a test's database, as the login of a role. */
+/** The address of a test's database, with the login of a role. */
 export function urlOf(ledger: TestLedger, role: Parameters<typeof loginOf>[0] = "agent"): string {
   const url = new URL(`/${ledger.name}`, inject("serverUrl"));
   url.username = loginOf(role);
@@ -14,7 +14,7 @@ export function urlOf(ledger: TestLedger, role: Parameters<typeof loginOf>[0] = 
   return url.href;
 }
 
-/** A client that an agent would have, with a pool of its own. */
+/** A client with an agent's login, and a pool of its own. */
 export function createClient(ledger: TestLedger, options?: LedgerOptions): Ledger {
   return createLedger(urlOf(ledger), options);
 }
@@ -57,7 +57,7 @@ export function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([settled, setImmediate(false)]);
 }
 
-/** The error that something ends with, as a given class. */
+/** The error of this class that a promise rejects with. */
 export async function rejection<E extends Error>(
   // biome-ignore lint/suspicious/noExplicitAny: the arguments of a constructor do not matter here.
   Class: abstract new (...args: any[]) => E,
@@ -72,7 +72,7 @@ export async function rejection<E extends Error>(
   throw new Error(`it did not reject with ${Class.name}`);
 }
 
-/** Waits until so many connections to a test's database are blocked by another; their processes. */
+/** Waits until so many sessions of a test's database are blocked; returns their processes. */
 export function untilBlocked(ledger: TestLedger, count: number): Promise<number[]> {
   return until(`${count} connections wait for a lock`, async () => {
     const blocked = await ledger.admin<{ pid: number }[]>`

@@ -19,7 +19,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-/** What a migration does that gives some types another column. */
+/** A migration that adds a column to some types. */
 const change = (column: string) => `
   do $$
   declare
@@ -38,7 +38,7 @@ const change = (column: string) => `
     end loop;
   end $$`;
 
-test("callers do not notice that types change under them", async () => {
+test("callers do not notice that types change", async () => {
   const walletIds = ["a", "b", "c"];
   for (const walletId of walletIds) await openWallet(database, walletId, 10n ** 9n);
   await using ledger = createClient(database);
@@ -46,8 +46,8 @@ test("callers do not notice that types change under them", async () => {
   const { sql } = await database.session("admin");
   try {
     for (const column of ["one", "two", "three", "four", "five"]) {
-      const before = load.told.size;
-      await until("callers are answered", () => load.told.size > before + 200);
+      const before = load.receipts.size;
+      await until("callers are answered", () => load.receipts.size > before + 200);
       await sql.unsafe(change(column));
       const reads = walletIds.map((walletId) => ledger.balance({ walletId }));
       expect(await Promise.all(reads)).toHaveLength(3);
@@ -56,5 +56,5 @@ test("callers do not notice that types change under them", async () => {
     await load.stop();
   }
   expect(load.errors).toEqual([]);
-  await compare(database, load.told);
+  await compare(database, load.receipts);
 });

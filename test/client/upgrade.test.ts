@@ -1,5 +1,5 @@
-// An upgrade while sessions of the version before are in the middle of a command: the old body of a
-// function goes on, with types and tables that have changed under it.
+// An upgrade while sessions of the previous version are in the middle of a command: the old body of
+// a function goes on, with types and tables that have changed.
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { compare, startLoad } from "./load.ts";
 
 const WALLETS = ["a", "b", "c", "d"];
 const AGENT = "upgrade_test_agent";
-// What docs/upgrading.md tells other drivers to send again.
+// The errors after which docs/upgrading.md asks other drivers to send again.
 const RETRIED = ["0A000", "42804", "42846", "42704", "42883", "XX000"];
 
 let directory: string;
@@ -42,7 +42,7 @@ afterEach(async () => {
   fs.rmSync(directory, { recursive: true });
 });
 
-// All is there again in the end, as another version that the functions fit.
+// In the end everything is there again, as another version that fits the functions.
 const CHANGE_ALL = `
   do $$
   declare
@@ -70,7 +70,7 @@ const upgrades = [
 ] as const;
 
 describe.each(upgrades)("an upgrade that %s", (_, change) => {
-  test("is nothing that callers of the client see", async () => {
+  test("is not noticed by callers of the client", async () => {
     await install();
     await using ledger = createLedger(url, { connections: 4 });
     // Each connection has a wallet, and has planned its commands before.
@@ -92,7 +92,7 @@ describe.each(upgrades)("an upgrade that %s", (_, change) => {
     expect(await admin`select * from baseledger.verify()`).toEqual([]);
   });
 
-  test("fails plain sessions once, with a code that is known, and nothing done", async () => {
+  test("fails plain sessions once, with a documented code, and nothing done", async () => {
     await install();
     const clients = await Promise.all(WALLETS.map(() => plainSession()));
     const reserveAll = (key: string) =>
@@ -116,17 +116,17 @@ describe.each(upgrades)("an upgrade that %s", (_, change) => {
   });
 });
 
-test("an upgrade from the first migration to the last is not seen by callers under load", async () => {
+test("an upgrade from the first migration to the last is not noticed by callers under load", async () => {
   await install(earlierRelease(directory, 1));
   await using ledger = createLedger(url, { connections: 4 });
   const load = startLoad(ledger, WALLETS, 12);
-  await until("there is load", () => load.told.size > 100);
+  await until("there is load", () => load.receipts.size > 100);
   await migrate(database.url, earlierRelease(directory));
-  const before = load.told.size;
-  await until("the load goes on", () => load.told.size > before + 100);
+  const before = load.receipts.size;
+  await until("the load goes on", () => load.receipts.size > before + 100);
   await load.stop();
   expect(load.errors).toEqual([]);
-  await compare({ admin }, load.told);
+  await compare({ admin }, load.receipts);
   expect(await admin`select * from baseledger.verify()`).toEqual([]);
 });
 
@@ -140,7 +140,7 @@ async function install(from: { directory?: string } = {}): Promise<void> {
     select baseledger.credit(w, 1000000, 'funds') from unnest('{${WALLETS}}'::text[]) w`);
 }
 
-/** Sends commands that wait for their wallet inside of the ledger's functions, while it is upgraded. */
+/** Sends commands that wait for their wallet inside the ledger's functions during the upgrade. */
 async function duringUpgrade<T>(to: { directory: string }, send: () => T): Promise<T> {
   const holder = await admin.reserve();
   await holder`begin`;

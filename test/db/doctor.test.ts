@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
@@ -18,7 +18,7 @@ import {
   travelBack,
   untilCrowd,
 } from "../support/ledger.ts";
-import { freePort } from "../support/pooler.ts";
+import { PRIMARY_SETTINGS, startStandby } from "../support/standby.ts";
 import { until } from "../support/until.ts";
 
 interface Diagnosis {
@@ -38,43 +38,43 @@ afterEach(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-/** What an auditor who connects now is told of one thing. */
-async function look(check: string): Promise<Diagnosis> {
+/** The result of a check for an auditor who connects now. */
+async function diagnose(check: string): Promise<Diagnosis> {
   await using auditor = await ledger.session("auditor");
   const rows = await call<Diagnosis>(auditor.sql, "doctor", {});
   const found = rows.find((row) => row.check === check);
-  if (!found) throw new Error(`the doctor says nothing of ${check}`);
+  if (!found) throw new Error(`the doctor has no check ${check}`);
   return found;
 }
 
-/** A check is fine, then it is not, for a reason that it tells, and then it is fine again. */
-async function expectToNotice(
+/** Expects a check to be fine, then to report what `spoil` does, and to be fine again after `mend`. */
+async function expectDiagnosis(
   check: string,
   status: string,
   found: RegExp,
   spoil: () => Promise<unknown>,
   mend: () => Promise<unknown>,
 ): Promise<void> {
-  expect(await look(check)).toMatchObject({ status: "fine", advice: null });
+  expect(await diagnose(check)).toMatchObject({ status: "fine", advice: null });
   await spoil();
-  expect(await look(check)).toMatchObject({
+  expect(await diagnose(check)).toMatchObject({
     status,
     found: expect.stringMatching(found),
     expected: expect.any(String),
     advice: expect.any(String),
   });
   await mend();
-  expect(await look(check)).toMatchObject({ status: "fine", advice: null });
+  expect(await diagnose(check)).toMatchObject({ status: "fine", advice: null });
 }
 
-/** In this database only, as the server is shared with other tests. */
+/** Alters settings in this database only, as other tests share the server. */
 async function alter(what: string, action: string): Promise<void> {
   const scope =
     what === "all" ? `database ${ledger.name}` : `role ${what} in database ${ledger.name}`;
   await ledger.admin.unsafe(`alter ${scope} ${action}`);
 }
 
-test("each check is one row, and an operator may ask as well", async () => {
+test("the doctor returns one row for each check, to auditors and operators only", async () => {
   const rows = await call<Diagnosis>(ledger.operator, "doctor", {});
   expect(rows.map(({ check }) => check)).toEqual([
     "schema",
@@ -97,14 +97,14 @@ test("each check is one row, and an operator may ask as well", async () => {
     expect(["fine", "warning", "wrong"]).toContain(status);
     if (status === "fine") expect(advice).toBeNull();
   }
-  expect((await look("server")).status).toBe("fine");
+  expect((await diagnose("server")).status).toBe("fine");
   for (const role of [ledger.agent, ledger.worker, ledger.outsider]) {
     expect((await failure(call(role, "doctor", {}))).code).toBe("42501");
   }
 });
 
-test("rights that are open are wrong", async () => {
-  await expectToNotice(
+test("an excess right is wrong", async () => {
+  await expectDiagnosis(
     "rights",
     "wrong",
     /1 that differ, the first: .*_execute/,
@@ -113,8 +113,8 @@ test("rights that are open are wrong", async () => {
   );
 });
 
-test("rights that are missing are told", async () => {
-  await expectToNotice(
+test("a missing right is a warning", async () => {
+  await expectDiagnosis(
     "rights",
     "warning",
     /1 that differ, the first: .*settle/,
@@ -123,8 +123,8 @@ test("rights that are missing are told", async () => {
   );
 });
 
-test("settings of the planner, of the database and of a login", async () => {
-  await expectToNotice(
+test("a switched-off planner setting is a warning, for the database or for a login", async () => {
+  await expectDiagnosis(
     "planner",
     "warning",
     new RegExp(`^enable_indexscan = off for ${loginOf("agent")}, enable_sort = off for all roles$`),
@@ -139,19 +139,19 @@ test("settings of the planner, of the database and of a login", async () => {
   );
 });
 
-test("settings that lose what was acknowledged", async () => {
-  // The server of the tests is a quick one.
-  const { status, found } = await look("durability");
+test("a setting that can lose commits is wrong", async () => {
+  // The server of the tests runs without fsync.
+  const { status, found } = await diagnose("durability");
   expect([status, found]).toEqual(["wrong", "fsync = off, full_page_writes = off"]);
   await alter(loginOf("agent"), "set synchronous_commit = off");
-  expect((await look("durability")).found).toContain(
+  expect((await diagnose("durability")).found).toContain(
     `synchronous_commit = off for ${loginOf("agent")}`,
   );
   await alter(loginOf("agent"), "reset synchronous_commit");
 });
 
-test("autovacuum that is off for a table", async () => {
-  await expectToNotice(
+test("switched-off autovacuum of a table is a warning", async () => {
+  await expectDiagnosis(
     "autovacuum",
     "warning",
     /^autovacuum_enabled = off of reservations$/,
@@ -160,9 +160,9 @@ test("autovacuum that is off for a table", async () => {
   );
 });
 
-test("time-outs that are too short for a sweep, and those that are not the worker's", async () => {
+test("a time-out that is too short for a sweep is a warning, for a worker's login only", async () => {
   await alter(loginOf("agent"), "set statement_timeout = '1s'");
-  await expectToNotice(
+  await expectDiagnosis(
     "time-outs",
     "warning",
     new RegExp(`^statement_timeout = 2s for ${loginOf("worker")}$`),
@@ -171,13 +171,13 @@ test("time-outs that are too short for a sweep, and those that are not the worke
   );
 });
 
-test("a worker that has never swept, or not for a while", async () => {
-  expect(await look("worker")).toMatchObject({
+test("a worker that has never swept, or not recently, is a warning", async () => {
+  expect(await diagnose("worker")).toMatchObject({
     status: "warning",
     found: "no sweep ever; 0 connections of workers",
   });
   await call(ledger.worker, "expire_due", {});
-  await expectToNotice(
+  await expectDiagnosis(
     "worker",
     "warning",
     /^last sweep 4\d s ago/,
@@ -186,9 +186,9 @@ test("a worker that has never swept, or not for a while", async () => {
   );
 });
 
-test("a deadline that passed long ago", async () => {
+test("an unswept deadline is a warning", async () => {
   await openWallet(ledger, "w", 10n);
-  await expectToNotice(
+  await expectDiagnosis(
     "sweep lag",
     "warning",
     /^59 min$/,
@@ -200,9 +200,9 @@ test("a deadline that passed long ago", async () => {
   );
 });
 
-test("wallets whose time lies ahead", async () => {
+test("a wallet ahead of the clock is a warning", async () => {
   await openWallet(ledger, "w", 10n);
-  await expectToNotice(
+  await expectDiagnosis(
     "wallets ahead",
     "warning",
     /^1; w by 26 h$/,
@@ -211,8 +211,8 @@ test("wallets whose time lies ahead", async () => {
   );
 });
 
-test("dead rows that nobody removes", async () => {
-  await expectToNotice(
+test("dead rows without a vacuum are a warning", async () => {
+  await expectDiagnosis(
     "dead rows",
     "warning",
     /^sweeps: 2\d{4} dead, 0 live, last vacuum never$/,
@@ -224,7 +224,7 @@ test("dead rows that nobody removes", async () => {
         await tx`delete from baseledger.sweeps`;
         await tx`select pg_stat_force_next_flush()`;
       });
-      await until("the statistics know", async () => {
+      await until("the statistics count the dead rows", async () => {
         const [row] = await ledger.admin<{ dead: string }[]>`
           select n_dead_tup as dead from pg_stat_all_tables
             where schemaname = 'baseledger' and relname = 'sweeps'`;
@@ -235,11 +235,11 @@ test("dead rows that nobody removes", async () => {
   );
 });
 
-test("a transaction that stays open on a wallet, and who waits for it", async () => {
+test("an open transaction that holds a wallet is a warning, with the sessions that wait for it", async () => {
   await openWallet(ledger, "w", 10n);
   let letGo = async (): Promise<void> => undefined;
   let waiting: Promise<unknown> = Promise.resolve();
-  await expectToNotice(
+  await expectDiagnosis(
     "open transactions",
     "warning",
     /^pid \d+, login postgres, application admin, since when is hidden, 1 waiting$/,
@@ -255,17 +255,17 @@ test("a transaction that stays open on a wallet, and who waits for it", async ()
   );
 });
 
-describe("on servers of their own", () => {
+describe("on separate servers", () => {
   const folder = mkdtempSync(join(tmpdir(), "doctor-test-"));
   const installed = findInstalled(folder);
   beforeAll(() => chmodSync(folder, 0o755));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  async function lookAt(sql: postgres.Sql, check: string): Promise<Diagnosis | undefined> {
+  async function diagnoseOn(sql: postgres.Sql, check: string): Promise<Diagnosis | undefined> {
     return (await call<Diagnosis>(sql, "doctor", {})).find((row) => row.check === check);
   }
 
-  test("a prepared transaction that holds a wallet", async () => {
+  test("a prepared transaction that holds a wallet is a warning", async () => {
     await using server = await startPostgres({ settings: { max_prepared_transactions: "2" } });
     await migrate(server.url);
     const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
@@ -274,65 +274,54 @@ describe("on servers of their own", () => {
       "begin; select baseledger.credit('w', 1, 'c'); prepare transaction 'forgotten'",
     );
     const check = "prepared transactions";
-    await until("it is noticed", async () => (await lookAt(sql, check))?.status === "warning");
-    expect((await lookAt(sql, check))?.found).toMatch(/^forgotten by postgres, since /);
+    await until(
+      "the check reports it",
+      async () => (await diagnoseOn(sql, check))?.status === "warning",
+    );
+    expect((await diagnoseOn(sql, check))?.found).toMatch(/^forgotten by postgres, since /);
     await sql.unsafe("commit prepared 'forgotten'");
-    expect((await lookAt(sql, check))?.status).toBe("fine");
+    expect((await diagnoseOn(sql, check))?.status).toBe("fine");
     await sql.end();
   });
 
   const none = installed ? "" : " (skipped: no PostgreSQL is installed here with its tools)";
 
-  test.skipIf(none)(`a server that compiles cheap plans${none}`, async () => {
-    await using server = await startPostgres({ package: installed?.package ?? "" });
-    await migrate(server.url);
-    const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
-    const [llvm] = await sql<{ found: boolean }[]>`select pg_jit_available() as found`;
-    await sql.unsafe("alter database postgres set jit_above_cost = 10");
-    await sql.unsafe("alter function baseledger._execute set jit = off");
-    const fresh = postgres(server.url, { max: 1, onnotice: () => undefined });
-    expect(await lookAt(fresh, "jit")).toMatchObject(
-      llvm?.found
-        ? { status: "warning", found: "on above a cost of 10; off in commands" }
-        : { status: "fine", found: "off" },
-    );
-    await sql.unsafe("alter function baseledger._execute reset jit");
-    expect((await lookAt(fresh, "jit"))?.status).toBe(llvm?.found ? "wrong" : "fine");
-    await sql.end();
-    await fresh.end();
-  });
-
-  test.skipIf(none)(`a standby that has lost its primary${none}`, async () => {
-    if (!installed) return;
-    const settings = { wal_level: "replica", max_wal_senders: "4" };
-    await using primary = await startPostgres({ package: installed.package, settings });
-    await migrate(primary.url);
-    const { uid, gid } = statSync(primary.dataDir);
-    const home = join(folder, "standby");
-    mkdirSync(home, { mode: 0o700 });
-    chownSync(home, uid, gid);
-    const dataDir = join(home, "data");
-    const backup = ["-d", primary.url, "-D", dataDir, "-R", "-X", "stream", "-c", "fast"];
-    await installed.tool("pg_basebackup", backup, { uid, gid });
-    const port = await freePort();
-    const options = [
-      `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off`,
-      "-c max_connections=200",
-    ].join(" ");
-    const control = (...args: string[]) =>
-      installed.tool("pg_ctl", ["-D", dataDir, ...args], { uid, gid });
-    await control("-o", options, "-l", join(home, "log"), "-w", "start");
-    try {
-      const url = Object.assign(new URL(primary.url), { port: String(port) }).href;
-      const sql = postgres(url, { max: 1, onnotice: () => undefined });
-      const found = async () => (await lookAt(sql, "replication"))?.found;
-      await until("it follows", async () => (await found()) === "a standby that is 0 s behind");
-      await primary.kill("SIGINT");
-      await until("it has noticed", async () => /without its primary/.test((await found()) ?? ""));
-      expect((await lookAt(sql, "replication"))?.status).toBe("warning");
+  test.skipIf(none)(
+    `compilation of cheap plans is a warning, and of commands wrong${none}`,
+    async () => {
+      await using server = await startPostgres({ package: installed?.package ?? "" });
+      await migrate(server.url);
+      const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
+      const [llvm] = await sql<{ found: boolean }[]>`select pg_jit_available() as found`;
+      await sql.unsafe("alter database postgres set jit_above_cost = 10");
+      await sql.unsafe("alter function baseledger._execute set jit = off");
+      const fresh = postgres(server.url, { max: 1, onnotice: () => undefined });
+      expect(await diagnoseOn(fresh, "jit")).toMatchObject(
+        llvm?.found
+          ? { status: "warning", found: "on above a cost of 10; off in commands" }
+          : { status: "fine", found: "off" },
+      );
+      await sql.unsafe("alter function baseledger._execute reset jit");
+      expect((await diagnoseOn(fresh, "jit"))?.status).toBe(llvm?.found ? "wrong" : "fine");
       await sql.end();
-    } finally {
-      await control("-m", "immediate", "stop");
-    }
+      await fresh.end();
+    },
+  );
+
+  test.skipIf(none)(`a standby without its primary is a warning${none}`, async () => {
+    if (!installed) return;
+    await using primary = await startPostgres({
+      package: installed.package,
+      settings: PRIMARY_SETTINGS,
+    });
+    await migrate(primary.url);
+    await using standby = await startStandby(installed, primary, folder);
+    const sql = postgres(standby.url, { max: 1, onnotice: () => undefined });
+    const found = async () => (await diagnoseOn(sql, "replication"))?.found;
+    await until("it follows", async () => (await found()) === "a standby that is 0 s behind");
+    await primary.kill("SIGINT");
+    await until("it reports it", async () => /without its primary/.test((await found()) ?? ""));
+    expect((await diagnoseOn(sql, "replication"))?.status).toBe("warning");
+    await sql.end();
   });
 });

@@ -21,31 +21,31 @@ afterAll(async () => {
   await Promise.all([migrated.drop(), built.drop()]);
 });
 
-/** Types before the functions that take them, functions before the triggers and views that call them. */
+/** In order of need: types, the functions that use them, the triggers and views that call those. */
 const FOLDERS = ["schema/privileges.sql", "schema/types", "functions", "schema/tables", "views"];
-const BY_NEED = ["event_type", "_unit", "_scale", "_overdraft_limit"];
+const FIRST_TYPES = ["event_type", "_unit", "_scale", "_overdraft_limit"];
 
 async function build(to: postgres.Sql): Promise<void> {
   const { install } = await loadMigrations(packaged);
   await to.unsafe(install);
   const all = dbSources("schema", "functions", "views");
-  const needed = (name: string) => (BY_NEED.includes(name) ? 0 : 1);
+  const rank = (name: string) => (FIRST_TYPES.includes(name) ? 0 : 1);
   const run = async (text: string, path: string) => {
-    // names in function bodies are checked in the second pass, when everything is there
+    // Names in function bodies are checked in the second pass, when all objects exist.
     await runAsOwner(to, `set local plpgsql.extra_errors = 'all'; ${text}`).catch((error) => {
       throw new Error(`${path}: ${error.message}`, { cause: error });
     });
   };
   for (const folder of FOLDERS) {
     const sources = all.filter(({ path }) => path.startsWith(folder));
-    for (const { path, text } of sources.sort((a, b) => needed(a.name) - needed(b.name))) {
+    for (const { path, text } of sources.sort((a, b) => rank(a.name) - rank(b.name))) {
       await run(`set local check_function_bodies = off; ${text}`, path);
     }
   }
   for (const { path, text } of dbSources("functions")) await run(text, path);
 }
 
-test("the migrations build what the files of db/schema, db/functions and db/views say", async () => {
+test("the migrations and the files of db/schema, db/functions and db/views build the same schema", async () => {
   const to = postgres(built.url, { max: 1, onnotice: () => undefined });
   try {
     await build(to);
@@ -59,7 +59,7 @@ const OBJECTS: Record<string, string> = {
   "schema/types": `
     select typname from pg_type t left join pg_class c on c.oid = t.typrelid
     where typnamespace = 'baseledger'::regnamespace and (typtype in ('e', 'd') or relkind = 'c')`,
-  // the record of the migrations is older than the first of them: db/install.sql makes it
+  // migrations, the record of the migrations, is made by db/install.sql before the first one.
   "schema/tables": `
     select relname from pg_class
     where relnamespace = 'baseledger'::regnamespace and relkind in ('r', 'p')
@@ -72,7 +72,7 @@ const OBJECTS: Record<string, string> = {
 };
 
 test.each(Object.keys(OBJECTS))(
-  "db/%s: every object has its file, every file its object",
+  "each object has a file in db/%s, and each file an object",
   async (folder) => {
     const rows = await sql.unsafe(OBJECTS[folder] ?? "").values();
     const names = dbSources(folder).map(({ name }) => name);

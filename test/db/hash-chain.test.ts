@@ -19,7 +19,7 @@ afterAll(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-describe("the chain, computed anew by another program", () => {
+describe("the chain, computed by another program", () => {
   interface Line {
     readonly wallet_id: string;
     readonly seq: bigint;
@@ -73,7 +73,7 @@ describe("the chain, computed anew by another program", () => {
     return rows.map((row) => ({ ...row, fields: TYPES.map((_, i) => row[`f${i}`] ?? null) }));
   }
 
-  /** The events whose hash is not what this program makes of them. */
+  /** The events whose hash is not the one that this program computes. */
   function wrong(lines: readonly Line[]): string[] {
     let hash = Buffer.alloc(32);
     return lines.flatMap((line) => {
@@ -83,7 +83,7 @@ describe("the chain, computed anew by another program", () => {
     });
   }
 
-  test("is the same for every event there is", async () => {
+  test("is the same for every event", async () => {
     const lines = await journal(ledger.auditor);
     expect(lines.length).toBeGreaterThan(25);
     expect(wrong(lines)).toEqual([]);
@@ -107,8 +107,8 @@ describe("the chain, computed anew by another program", () => {
     ["extra_float_digits", { extra_float_digits: "-15" }],
     ["bytea_output", { bytea_output: "escape" }],
   ];
-  test.each(settings)("written under %s", async (name, values) => {
-    // Undone afterwards, so that the other tests find what they expect: seen from inside.
+  test.each(settings)("is the same for events written under %s", async (name, values) => {
+    // In a transaction that is rolled back, as the other tests compare the journal.
     const { sql } = await ledger.session("admin");
     await sql.unsafe("begin");
     for (const [setting, value] of Object.entries(values)) {
@@ -135,7 +135,7 @@ describe("the chain, computed anew by another program", () => {
     await sql.end();
   });
 
-  test("read under any settings, verify says the same", async () => {
+  test("verify finds nothing under any of these settings", async () => {
     for (const [, values] of settings) {
       await using auditor = await ledger.session("auditor");
       for (const [setting, value] of Object.entries(values)) {
@@ -146,7 +146,7 @@ describe("the chain, computed anew by another program", () => {
   });
 });
 
-test("a batch is chained as single commands are", async () => {
+test("a batch writes one hash for each of its events", async () => {
   const hashes = async (write: (sql: postgres.Sql) => Promise<unknown>) => {
     const { sql } = await ledger.session("admin");
     await sql.unsafe("begin");

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLedger, expectRefusal, type TestLedger } from "../support/ledger.ts";
 
-// The rules that keep the schema ready for Citus, as far as the catalogue can tell.
+// The rules of storage of docs/architecture.md, as far as the catalogue shows them.
 
-/** Over several wallets, or over none. */
-const ACROSS = [
+/** The functions of several wallets, or of none. */
+const OF_MANY_WALLETS = [
   "transfer",
   "expire_due",
   "next_due",
@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 describe("tables", () => {
-  test("have a primary key, which like every unique one begins with wallet_id", async () => {
+  test("have a primary key, and every unique index begins with wallet_id", async () => {
     const rows = await ledger.admin`
       select c.relname, i.indexrelid::regclass::text as name
         from pg_class c
@@ -37,7 +37,7 @@ describe("tables", () => {
         left join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
         where c.relnamespace = 'baseledger'::regnamespace
           and c.relkind = 'r'
-          -- the records of what the migrations and the sweep have done are no part of the ledger
+          -- the records of migrations and sweeps are not part of the ledger
           and c.relname not in ('migrations', 'sweeps')
           and (
             not exists (select from pg_index p where p.indrelid = c.oid and p.indisprimary)
@@ -46,7 +46,7 @@ describe("tables", () => {
     expect(rows).toEqual([]);
   });
 
-  test("name the wallet in plain text that is compared bytewise", async () => {
+  test("have a wallet_id of type text that is compared byte by byte", async () => {
     const rows = await ledger.admin<{ name: string }[]>`
       select c.relname as name
         from pg_class c
@@ -80,16 +80,16 @@ describe("tables", () => {
 });
 
 describe("functions", () => {
-  test("of one wallet take p_wallet_id first, the others are known", async () => {
+  test("take p_wallet_id first, except a known few", async () => {
     const rows = await ledger.admin<{ name: string }[]>`
       select proname as name from pg_proc
         where pronamespace = 'baseledger'::regnamespace
           and proname not like E'\\\\_%'
           and (proargnames[1] is distinct from 'p_wallet_id' or proargtypes[0] <> 'text'::regtype)`;
-    expect(rows.map(({ name }) => name).sort()).toEqual(ACROSS.toSorted());
+    expect(rows.map(({ name }) => name).sort()).toEqual(OF_MANY_WALLETS.toSorted());
   });
 
-  test("are the only ones of their name", async () => {
+  test("are not overloaded", async () => {
     const rows = await ledger.admin`
       select proname from pg_proc where pronamespace = 'baseledger'::regnamespace
         group by proname having count(*) > 1`;
@@ -125,7 +125,7 @@ describe("functions", () => {
     expect(rows).toEqual([]);
   });
 
-  // What may not be there, and an example that the pattern would find.
+  // What is forbidden, and an example that the pattern matches.
   test.each([
     ["advisory locks", /advisory/, "perform pg_advisory_xact_lock(1)"],
     ["notifications", /\bnotify\b|pg_notify|\blisten\b/, "perform pg_notify('a', 'b')"],
@@ -142,7 +142,7 @@ describe("functions", () => {
       "with x as (insert into baseledger.events",
     ],
     [
-      "a clock or chance in an update",
+      "a clock or a random number in an update",
       /update\s+baseledger\.[^;]*(_timestamp\b|\bnow\(|random)/,
       "update baseledger.wallets w set last_event_at = clock_timestamp()",
     ],
@@ -159,35 +159,35 @@ describe("functions", () => {
     expect(found).toEqual([]);
   });
 
-  test("of one wallet name it for every table of every statement", async () => {
+  test("of one wallet restrict every table of every statement to it", async () => {
     const ofOne = await ledger.admin<{ name: string }[]>`
       select proname as name from pg_proc
         where pronamespace = 'baseledger'::regnamespace
           and proargnames[1] = 'p_wallet_id'
           and proname <> 'verify'`;
     const names = new Set(ofOne.map(({ name }) => name));
-    const loose = (statement: string): boolean => {
+    const unrestricted = (statement: string): boolean => {
       const tables =
         statement.match(/\b(from|join|update)\s+baseledger\.(wall|event|reserv)/g) ?? [];
       const bound = statement.match(/\bwallet_id = (p_wallet_id|\w+\.wallet_id)/g) ?? [];
       return bound.length < tables.length;
     };
-    expect(loose("delete from baseledger.events e where e.seq = 1")).toBe(true);
-    expect(loose("update baseledger.wallets w set seq = 1 where w.seq = 2")).toBe(true);
+    expect(unrestricted("delete from baseledger.events e where e.seq = 1")).toBe(true);
+    expect(unrestricted("update baseledger.wallets w set seq = 1 where w.seq = 2")).toBe(true);
     const statements = sources
       .filter(({ name }) => names.has(name))
       .flatMap(({ source }) => source.split(";"));
     expect(statements.filter((each) => each.includes(" baseledger.events e"))).not.toEqual([]);
-    expect(statements.filter(loose)).toEqual([]);
+    expect(statements.filter(unrestricted)).toEqual([]);
   });
 
-  test("lock several wallets in bytewise order, one statement each", () => {
+  test("lock several wallets in byte order, with one statement each", () => {
     const transfer = sources.find(({ name }) => name === "transfer")?.source ?? "";
     expect(transfer).toMatch(/least\(p_from collate "C", p_to collate "C"\)/);
     expect(transfer.match(/for no key update/g)).toHaveLength(1);
   });
 
-  test("look at their own row only, if they are triggers", () => {
+  test("of triggers read their own row only", () => {
     const triggers = sources.filter(({ name }) => name.startsWith("tg_"));
     expect(triggers).toHaveLength(1);
     expect(triggers.filter(({ source }) => /\b(from|into|update)\s/.test(source))).toEqual([]);
@@ -204,7 +204,7 @@ describe("functions", () => {
         where p.pronamespace = 'baseledger'::regnamespace
           and p.prosecdef
           and p.proargnames[1] in ('p_wallet_id', 'p_from')
-          -- null is the whole ledger there
+          -- null means all wallets there
           and p.proname <> 'verify'`;
     expect(rows).toHaveLength(17);
     for (const { call } of rows) {

@@ -24,30 +24,30 @@ afterAll(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-const undo = new Error("undone on purpose");
+const undo = new Error("rolled back on purpose");
 
-/** What verify finds after a change that no trigger saw: wallet, event and check. All is undone. */
+/** What verify finds after a change without triggers: wallet, event and check. Rolls it back. */
 async function found(
   change: string | ((tx: postgres.TransactionSql) => Promise<unknown>),
   walletId?: string,
 ): Promise<string[]> {
-  const told: string[] = [];
+  const discrepancies: string[] = [];
   const attempt = withoutTriggers(ledger.admin, async (tx) => {
     if (typeof change === "string") {
-      // a statement that changes nothing would prove nothing
+      // A statement that changes nothing would prove nothing.
       for (const statement of change.split(";")) {
         expect((await tx.unsafe(statement)).count).toBeGreaterThan(0);
       }
     } else await change(tx);
     const rows = await tx<{ wallet_id: string; seq: bigint | null; check: string }[]>`
       select * from baseledger.verify(${walletId ?? null})`;
-    told.push(
+    discrepancies.push(
       ...rows.map(({ wallet_id, seq, check }) => `${wallet_id} ${seq ?? "-"} ${check}`).sort(),
     );
     throw undo;
   });
   await expect(attempt).rejects.toBe(undo);
-  return told;
+  return discrepancies;
 }
 
 /** The number of the event with a key in wallet `a`. */
@@ -61,8 +61,8 @@ const events = "baseledger.events";
 const ofA = "wallet_id = 'a'";
 const last = `(select max(seq) from ${events} where ${ofA})`;
 
-/** Gives all events from a number on the next number each. */
-async function moveOn(tx: postgres.TransactionSql, from: bigint): Promise<void> {
+/** Increments the number of all events from a given one. */
+async function renumber(tx: postgres.TransactionSql, from: bigint): Promise<void> {
   await tx.unsafe(`update ${events} set seq = seq + 1000 where ${ofA} and seq >= ${from}`);
   await tx.unsafe(`update ${events} set seq = seq - 999 where ${ofA} and seq > 1000`);
 }
@@ -94,23 +94,26 @@ describe("an edited event", () => {
     ["hash", "sha256(hash)"],
   ];
 
-  test.each(edits)("%s, of whichever event", async (column, value) => {
-    const [row] = await ledger.admin<{ seq: bigint }[]>`
+  test.each(edits)(
+    "is found when its %s is changed, whichever event it is",
+    async (column, value) => {
+      const [row] = await ledger.admin<{ seq: bigint }[]>`
       select max(seq) as seq from baseledger.events where wallet_id = 'a'`;
-    for (let seq = 1n; seq <= (row?.seq ?? 0n); seq++) {
-      const change = `update ${events} set ${column} = ${value} where ${ofA} and seq = ${seq}`;
-      const changes = await ledger.admin.unsafe<{ differs: boolean }[]>(
-        `select (${value}) is distinct from ${column} as differs
+      for (let seq = 1n; seq <= (row?.seq ?? 0n); seq++) {
+        const change = `update ${events} set ${column} = ${value} where ${ofA} and seq = ${seq}`;
+        const changes = await ledger.admin.unsafe<{ differs: boolean }[]>(
+          `select (${value}) is distinct from ${column} as differs
           from ${events} where ${ofA} and seq = ${seq}`,
-      );
-      if (!changes[0]?.differs) continue;
-      // An event's edit shows at that event, one of the hash at the next, too.
-      expect(await found(change)).toContain(`a ${seq} hash`);
-      expect(await found(change, "a")).toContain(`a ${seq} hash`);
-    }
-  });
+        );
+        if (!changes[0]?.differs) continue;
+        // An edit is found at its event, an edit of the hash also at the next one.
+        expect(await found(change)).toContain(`a ${seq} hash`);
+        expect(await found(change, "a")).toContain(`a ${seq} hash`);
+      }
+    },
+  );
 
-  test("null where there was something", async () => {
+  test("is found when a value is changed to null", async () => {
     for (const column of ["expires_at", "reservation_id", "idempotency_key", "details"]) {
       const [row] = await ledger.admin<{ seq: bigint }[]>`
         select min(seq) as seq from baseledger.events
@@ -120,14 +123,14 @@ describe("an edited event", () => {
     }
   });
 
-  test("metadata that means the same is still another", async () => {
+  test("is found when its metadata is changed to an equal value", async () => {
     const change = `update ${events} set metadata = '{"a": 1.0}' where ${ofA} and seq = 1`;
     expect(await found(change)).toEqual(["a 1 hash"]);
   });
 });
 
-describe("with the chain written anew, what is in it still has to be right", () => {
-  /** Edits, and then forges all hashes, and the head in the wallet's row. */
+describe("with the chain recomputed, an edit is found by what it contradicts", () => {
+  /** Edits, and then recomputes all hashes, and the head in the wallet's row. */
   const forged = (change: string) => async (tx: postgres.TransactionSql) => {
     expect((await tx.unsafe(change)).count).toBeGreaterThan(0);
     await rehash(tx, "a");
@@ -160,13 +163,13 @@ describe("with the chain written anew, what is in it still has to be right", () 
   test("a gap in the numbers", async () => {
     const from = await seqOf("ch");
     const gap = async (tx: postgres.TransactionSql) => {
-      await moveOn(tx, from);
+      await renumber(tx, from);
       await tx.unsafe(`update baseledger.wallets set seq = seq + 1 where ${ofA}`);
     };
     expect(await found(gap)).toContain(`a ${from + 1n} seq`);
   });
 
-  test("funds that were not there", async () => {
+  test("a charge above the funds", async () => {
     // Of 1000, 1010 are charged, and the balances add up.
     const id = "c";
     const overdrawn = async (tx: postgres.TransactionSql) => {
@@ -181,32 +184,34 @@ describe("with the chain written anew, what is in it still has to be right", () 
   });
 });
 
-describe("a deleted event", () => {
-  test("the first", async () => {
+describe("a deletion is found:", () => {
+  test("the first event", async () => {
     expect(await found(`delete from ${events} where ${ofA} and seq = 1`)).toEqual(
       expect.arrayContaining(["a 2 seq", "a 2 hash"]),
     );
   });
 
-  test("any in the middle", async () => {
+  test("any event in the middle", async () => {
     for (let seq = 2n; seq < (await seqOf("last")); seq++) {
-      const told = await found(`delete from ${events} where ${ofA} and seq = ${seq}`);
-      expect(told).toEqual(expect.arrayContaining([`a ${seq + 1n} seq`, `a ${seq + 1n} hash`]));
+      const discrepancies = await found(`delete from ${events} where ${ofA} and seq = ${seq}`);
+      expect(discrepancies).toEqual(
+        expect.arrayContaining([`a ${seq + 1n} seq`, `a ${seq + 1n} hash`]),
+      );
     }
   });
 
-  test("the last", async () => {
-    const told = await found(`delete from ${events} where ${ofA} and seq = ${last}`);
-    expect(told).toEqual([`a ${await seqOf("last")} wallet`]);
+  test("the last event", async () => {
+    const discrepancies = await found(`delete from ${events} where ${ofA} and seq = ${last}`);
+    expect(discrepancies).toEqual([`a ${await seqOf("last")} wallet`]);
   });
 
-  test("all of a wallet", async () => {
+  test("all events of a wallet", async () => {
     expect(await found(`delete from ${events} where ${ofA}`)).toEqual(
       expect.arrayContaining([`a ${await seqOf("last")} wallet`, "a 1 terms"]),
     );
   });
 
-  test("all of a wallet, and its row, but not the other side of its transfers", async () => {
+  test("a wallet with its events and reservations, by the other side of its transfers", async () => {
     const change = `delete from ${events} where ${ofA};
       delete from baseledger.wallets where ${ofA};
       delete from baseledger.reservations where ${ofA}`;
@@ -214,10 +219,10 @@ describe("a deleted event", () => {
   });
 });
 
-describe("a cut tail", () => {
+describe("a cut tail is found:", () => {
   const cut = (from: string) => `delete from ${events} where ${ofA} and seq > ${from}`;
 
-  test("alone", async () => {
+  test("by the wallet's row", async () => {
     for (let seq = 0n; seq < (await seqOf("last")); seq++) {
       expect(await found(cut(`${seq}`))).toContain(`a ${await seqOf("last")} wallet`);
     }
@@ -230,21 +235,21 @@ describe("a cut tail", () => {
         where ${ofA} order by seq desc limit 1)
     where ${ofA}`;
 
-  test("with the wallet's row adjusted: its reservations say so", async () => {
-    const told = await found(`${cut(`${(await seqOf("open")) - 1n}`)}; ${adjust}`);
-    expect(told).toEqual(
+  test("by the open reservations, if the wallet's row is adjusted", async () => {
+    const discrepancies = await found(`${cut(`${(await seqOf("open")) - 1n}`)}; ${adjust}`);
+    expect(discrepancies).toEqual(
       expect.arrayContaining(["a - open reservation", `a ${(await seqOf("open")) - 1n} reserved`]),
     );
   });
 
-  test("with the wallet's row and its reservations adjusted: its transfers say so", async () => {
+  test("by the transfers, if the row and the reservations are adjusted", async () => {
     const change = `${cut("2")}; ${adjust}; delete from baseledger.reservations where ${ofA}`;
     expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
   });
 
-  test("with everything adjusted: whoever has noted the head of the chain", async () => {
-    // No proof within the database can find this: the journal is as if it had ended there. What
-    // finds it is a head that was kept elsewhere, and that has to be in the journal for ever.
+  test("only by a head of the chain that is kept elsewhere, if everything is adjusted", async () => {
+    // Nothing in the database can find this: the journal is as if it had ended there. A head that was
+    // kept elsewhere finds it, as it has to be in the journal for ever.
     const [head] = await ledger.auditor<{ seq: bigint; hash: string }[]>`
       select seq, encode(hash, 'hex') as hash from baseledger.journal
         where wallet_id = 'a' order by seq desc limit 1`;
@@ -265,7 +270,7 @@ describe("a cut tail", () => {
   });
 });
 
-describe("an inserted event", () => {
+describe("an inserted event is found:", () => {
   const copy = (from: string, values: string) => `
     insert into ${events} select ${values} from ${events} where ${ofA} and seq = ${from}`;
   const columns = (seq: string, key: string) => `${seq}, amount, available + amount, reserved,
@@ -273,14 +278,14 @@ describe("an inserted event", () => {
     details, hash`;
 
   test("at the end", async () => {
-    const told = await found(copy(last, columns("seq + 1", "gift")));
+    const discrepancies = await found(copy(last, columns("seq + 1", "gift")));
     const next = (await seqOf("last")) + 1n;
-    expect(told).toEqual(
+    expect(discrepancies).toEqual(
       expect.arrayContaining([`a ${next} hash`, `a ${next} time`, `a ${next - 1n} wallet`]),
     );
   });
 
-  test("at the end, with its hash and the wallet's row forged: the time", async () => {
+  test("at the end with its hash and the wallet's row forged, by its time", async () => {
     const gift = async (tx: postgres.TransactionSql) => {
       await tx.unsafe(copy(last, columns("seq + 1", "gift")));
       await tx.unsafe(`update baseledger.wallets set seq = seq + 1, available = available + 1
@@ -290,10 +295,10 @@ describe("an inserted event", () => {
     expect(await found(gift)).toEqual([`a ${(await seqOf("last")) + 1n} time`]);
   });
 
-  test("in the middle, the rest moved on", async () => {
+  test("in the middle, with the rest renumbered", async () => {
     const at = await seqOf("ch");
     const insert = async (tx: postgres.TransactionSql) => {
-      await moveOn(tx, at);
+      await renumber(tx, at);
       await tx.unsafe(copy("2", columns(`${at}`, "gift")));
     };
     expect(await found(insert)).toEqual(
@@ -301,7 +306,7 @@ describe("an inserted event", () => {
     );
   });
 
-  test("of a wallet that there is not", async () => {
+  test("of an unknown wallet", async () => {
     for (const id of ["", "aa", "zz"]) {
       const orphan = copy("2", columns("1", "k").replace("wallet_id", `'${id}'`));
       expect(await found(orphan)).toContain(`${id} 1 orphan`);
@@ -309,7 +314,7 @@ describe("an inserted event", () => {
   });
 });
 
-describe("events in another order", () => {
+describe("a reordering is found:", () => {
   const swap =
     (x: bigint, y: bigint, values = "seq") =>
     async (tx: postgres.TransactionSql) => {
@@ -326,14 +331,14 @@ describe("events in another order", () => {
       await tx.unsafe(`insert into ${events} select * from swapped`);
     };
 
-  test("two neighbours", async () => {
+  test("of two neighbours", async () => {
     const seq = await seqOf("r1");
     expect(await found(swap(seq, seq + 1n))).toEqual(
       expect.arrayContaining([`a ${seq} hash`, `a ${seq + 1n} hash`, `a ${seq + 1n} time`]),
     );
   });
 
-  test("two that are far apart, with the times and hashes of their places", async () => {
+  test("of two distant events that keep the times and hashes of their places", async () => {
     const [x, y] = [await seqOf("funds"), await seqOf("last")];
     expect(await found(swap(x, y, "hashes stay"))).toEqual(
       expect.arrayContaining([`a ${x} hash`, `a ${y} hash`]),
@@ -341,16 +346,18 @@ describe("events in another order", () => {
   });
 });
 
-describe("an event moved to another wallet", () => {
+describe("an event moved to another wallet is found:", () => {
   test("from the end of one to the end of the other", async () => {
     const seq = await seqOf("last");
     const move = `update ${events} set wallet_id = 'c', seq = 3 where ${ofA} and seq = ${seq}`;
-    const told = await found(move);
-    expect(told).toEqual(expect.arrayContaining([`a ${seq} wallet`, "c 3 hash", "c 2 wallet"]));
+    const discrepancies = await found(move);
+    expect(discrepancies).toEqual(
+      expect.arrayContaining([`a ${seq} wallet`, "c 3 hash", "c 2 wallet"]),
+    );
   });
 
-  test("its twin, as the chains do not share their first hash's content", async () => {
-    // Both wallets were opened and funded alike; only the id in what is hashed tells them apart.
+  test("all events of a wallet with the same history, as the hash includes the wallet's id", async () => {
+    // Both wallets were opened and funded alike.
     const swap = `update ${events} set wallet_id = 'x' where wallet_id = 'c';
       update ${events} set wallet_id = 'c' where wallet_id = 'b' and seq <= 2;
       update ${events} set wallet_id = 'b' where wallet_id = 'x'`;
@@ -358,7 +365,7 @@ describe("an event moved to another wallet", () => {
   });
 });
 
-describe("one side of a transfer", () => {
+describe("an edit of one side of a transfer is found:", () => {
   const side = (where: string, id: string) => async (tx: postgres.TransactionSql) => {
     expect((await tx.unsafe(`update ${events} set ${where}`)).count).toBe(1);
     await rehash(tx, id);
@@ -388,14 +395,14 @@ describe("one side of a transfer", () => {
     ]);
   });
 
-  test("the receiver is asked for alone, and the sender's is missing", async () => {
+  test("a missing sender's event, by verify of the receiver", async () => {
     const change = `event = 'withdrawn', details = null
       where ${ofA} and event = 'transferred_out'`;
     expect(await found(side(change, "a"), "b")).toEqual(["b 3 transfer"]);
   });
 });
 
-describe("the wallet's row", () => {
+describe("an edit of the wallet's row is found:", () => {
   test.each([
     ["available = available + 1", "wallet"],
     ["reserved = reserved + 1", "wallet"],
@@ -413,9 +420,9 @@ describe("the wallet's row", () => {
   ])("%s: %s", async (change, check) => {
     const update = `update baseledger.wallets set ${change} where ${ofA}`;
     for (const walletId of [undefined, "a"]) {
-      const told = await found(update, walletId);
-      expect(told.map((each) => each.replace(/^a [-\d]+ /, ""))).toContain(check);
-      expect(told.filter((each) => !each.startsWith("a "))).toEqual([]);
+      const discrepancies = await found(update, walletId);
+      expect(discrepancies.map((each) => each.replace(/^a [-\d]+ /, ""))).toContain(check);
+      expect(discrepancies.filter((each) => !each.startsWith("a "))).toEqual([]);
     }
   });
 
@@ -423,12 +430,12 @@ describe("the wallet's row", () => {
     "null",
     "'infinity'",
     "(select min(expires_at) + interval '1 microsecond' from baseledger.reservations)",
-  ])("a next deadline of %s, past which nothing would be swept", async (value) => {
+  ])("a next deadline of %s, which is too late", async (value) => {
     const change = `update baseledger.wallets set next_deadline = ${value} where ${ofA}`;
     expect(await found(change)).toEqual(["a - next deadline"]);
   });
 
-  test("a next deadline that is too early is none the worse", async () => {
+  test("except a next deadline that is too early, which is allowed", async () => {
     const change = `update baseledger.wallets set next_deadline = 'epoch' where ${ofA}`;
     expect(await found(change)).toEqual([]);
   });
@@ -437,20 +444,20 @@ describe("the wallet's row", () => {
     expect(await found(`delete from baseledger.wallets where ${ofA}`)).toEqual(["a 1 orphan"]);
   });
 
-  test("one that nothing was written for", async () => {
+  test("an inserted row without events", async () => {
     const change = `insert into baseledger.wallets
       select 'd', unit, scale, overdraft_limit, false, 5, 0, 0, 0, hash, last_event_at, null
         from baseledger.wallets where ${ofA}`;
     expect(await found(change)).toEqual(expect.arrayContaining(["d 0 wallet", "d 1 terms"]));
   });
 
-  test("a freeze that is not on record any more", async () => {
+  test("a freeze that the journal does not have", async () => {
     const change = `update ${events} set event = 'frozen' where ${ofA} and event = 'unfrozen'`;
     expect(await found(change)).toContain(`a ${(await seqOf("t")) - 1n} frozen`);
   });
 });
 
-describe("an open reservation", () => {
+describe("an edit of an open reservation is found:", () => {
   const of = `${ofA} and reservation_id = 'open'`;
   test.each([
     ["set held = held + 1, amount = amount + 1", `where ${of}`],
@@ -461,13 +468,13 @@ describe("an open reservation", () => {
     ["set reservation_id = 'other'", `where ${of}`],
     ["set wallet_id = 'c'", `where ${of}`],
   ])("%s", async (set, where) => {
-    const told = await found(`update baseledger.reservations ${set} ${where}`);
-    expect(told).toContain(`a ${await seqOf("p")} open reservation`);
+    const discrepancies = await found(`update baseledger.reservations ${set} ${where}`);
+    expect(discrepancies).toContain(`a ${await seqOf("p")} open reservation`);
   });
 
   test("deleted", async () => {
-    const told = await found(`delete from baseledger.reservations where ${of}`);
-    expect(told).toEqual(
+    const discrepancies = await found(`delete from baseledger.reservations where ${of}`);
+    expect(discrepancies).toEqual(
       expect.arrayContaining([
         `a ${await seqOf("p")} open reservation`,
         `a ${await seqOf("last")} reserved`,
@@ -475,19 +482,19 @@ describe("an open reservation", () => {
     );
   });
 
-  test("one that has ended, again", async () => {
+  test("an inserted row of an ended one", async () => {
     const change = `insert into baseledger.reservations values ('a', 'r1', 30, 0, 30, 'infinity')`;
     expect(await found(change)).toEqual(
       expect.arrayContaining(["a - open reservation", `a ${await seqOf("last")} reserved`]),
     );
   });
 
-  test("one that holds nothing, and that there never was", async () => {
+  test("an inserted row of an unknown one without a hold", async () => {
     const change = `insert into baseledger.reservations values ('a', 'x', 1, 1, 0, 'infinity')`;
     expect(await found(change)).toEqual(["a - open reservation"]);
   });
 
-  test("two that trade their holds, so that the sum stays", async () => {
+  test("a hold moved from one to another, which keeps the sum", async () => {
     const change = `update baseledger.reservations
       set held = held + case reservation_id when 'open' then 1 else -1 end,
         amount = amount + case reservation_id when 'open' then 1 else -1 end
@@ -498,7 +505,7 @@ describe("an open reservation", () => {
   });
 });
 
-test("verify of one wallet is not troubled by another, verify of all finds every one", async () => {
+test("verify of one wallet ignores the others, verify of the ledger finds all", async () => {
   const change = `update ${events} set amount = 7 where seq = 2`;
   expect(await found(change, "b")).toEqual(["b 2 balances", "b 2 hash"]);
   expect(await found(change)).toEqual(
@@ -506,7 +513,7 @@ test("verify of one wallet is not troubled by another, verify of all finds every
   );
 });
 
-test("a key is in the journal once, whoever writes it", async () => {
+test("a key is unique in the journal of a wallet, even for the superuser", async () => {
   const again = `insert into ${events}
     select seq + 1000, amount, available, reserved, spent, occurred_at, expires_at, event, wallet_id,
         reservation_id, idempotency_key, actor, metadata, details, hash
@@ -533,8 +540,14 @@ describe("the journal is append-only", () => {
   const actors: [string, string][] = [
     ["the owner", "set local role baseledger_owner"],
     ["a superuser", "set local role none"],
-    ["a superuser that plays a replica", "set local session_replication_role = replica"],
-    ["a superuser that plays local", "set local session_replication_role = local"],
+    [
+      "a superuser with session_replication_role = replica",
+      "set local session_replication_role = replica",
+    ],
+    [
+      "a superuser with session_replication_role = local",
+      "set local session_replication_role = local",
+    ],
   ];
   describe.each(actors)("for %s", (_who, become) => {
     test.each(statements)("%s", async (statement) => {

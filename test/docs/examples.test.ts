@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ERROR_CODES, refusalToError } from "../../src/errors/index.ts";
 import { ROOT, readRepositoryFile as read, readBlocks } from "../support/markdown.ts";
-import { transcript } from "../support/psql.ts";
+import { answerOf, statements, transcript } from "../support/psql.ts";
 import { findPython } from "../support/python.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 
@@ -13,7 +14,7 @@ const run = promisify(execFile);
 /** The examples in TypeScript. */
 const PROGRAMS = ["commit-then-call", "guard", "stream", "wrappers"];
 
-/** Without `await using`, which the JavaScript of Node 22 does not have. */
+/** Node 22 has no `await using`; the examples must not need it. */
 const OLDER =
   Number.parseInt(process.versions.node, 10) < 24 ? [] : ["--no-js-explicit-resource-management"];
 
@@ -23,8 +24,12 @@ const PYTHON = [
   ["with_psycopg2", "psycopg2"],
 ] as const;
 
-/** Those that the README shows. */
-const SHOWN = ["guard", "stream", "wrappers"];
+/** The pages that show a program, without its `../src`. */
+const SHOWN = [
+  ["README.md", "guard"],
+  ["docs/client.md", "stream"],
+  ["docs/client.md", "wrappers"],
+] as const;
 
 /** The fenced blocks of a language in a Markdown file. */
 function blocks(markdown: string, language: string): string[] {
@@ -50,7 +55,7 @@ describe("examples", () => {
     await expect(printed).toMatchFileSnapshot(join(ROOT, "examples/session.out"));
   });
 
-  /** What a program prints, which is the same when it is run again on that database. */
+  /** What a program prints; a second run on the same database must print the same. */
   async function twice(program: string, ...args: string[]): Promise<string> {
     const env = { ...process.env, DATABASE_URL: database.url };
     const first = await run(program, args, { env });
@@ -84,26 +89,59 @@ describe("examples", () => {
   });
 });
 
-describe("README", () => {
-  const readme = read("README.md");
-
-  test("shows the psql session as it runs", () => {
-    expect(blocks(readme, "sql")).toContain(read("examples/session.sql"));
+describe("the pages", () => {
+  test("README.md shows the psql session as it runs", () => {
+    expect(blocks(read("README.md"), "sql")).toContain(read("examples/session.sql"));
   });
 
-  test.each(SHOWN)("shows %s as it runs", (name) => {
+  test.each(SHOWN)("%s shows %s as it runs", (page, name) => {
     const published = read(`examples/${name}.ts`).replace("../src/index.ts", "baseledger");
-    expect(blocks(readme, "ts")).toContain(published);
+    expect(blocks(read(page), "ts")).toContain(published);
   });
 
-  test("names every function and every error", async () => {
-    const functions = await sql<{ name: string }[]>`
-      select proname as name from pg_proc
-      where pronamespace = 'baseledger'::regnamespace
-        and not starts_with(proname, '_') and not starts_with(proname, 'tg_')`;
-    const codes = new Set(read("db/ERRORS.md").match(/\bLG[A-Z]{3}\b/g));
-    expect(functions.length).toBeGreaterThan(0);
-    expect(functions.filter(({ name }) => !readme.includes(`\`${name}(`))).toEqual([]);
-    expect([...codes].filter((code) => !readme.includes(code))).toEqual([]);
+  test("docs/concepts.md shows what its SQL prints", async () => {
+    const page = read("docs/concepts.md");
+    const pairs = [...page.matchAll(/```sql\n(.*?)```\n\n```text\n.*?```/gs)];
+    expect(pairs).toHaveLength(blocks(page, "sql").length);
+    let printed = page;
+    for (const [shown, script = ""] of pairs) {
+      const answers: string[] = [];
+      for (const one of statements(script)) answers.push((await answerOf(sql, one)).text);
+      const output = answers.join("\n");
+      printed = printed.replace(
+        shown,
+        () => `\`\`\`sql\n${script}\`\`\`\n\n\`\`\`text\n${output}\`\`\``,
+      );
+    }
+    await expect(printed).toMatchFileSnapshot(join(ROOT, "docs/concepts.md"));
+  });
+
+  test("docs/operations.md says what each role may do", async () => {
+    const rights = await sql<{ role: string; name: string }[]>`
+      select grantee as role, name from baseledger._expected_rights()
+        where kind in ('function', 'view')`;
+    const page = read("docs/operations.md");
+    const agent = /^\| `baseledger_agent` \|(.*)/m.exec(page)?.[1] ?? "";
+    const rows = page.replaceAll("all of that", agent).matchAll(/^\| `(baseledger_\w+)` \|(.*)/gm);
+    const shown = [...rows].flatMap(([, role, names = ""]) =>
+      [...names.matchAll(/`(\w+)`/g)].map(([, name]) => `${role} ${name}`),
+    );
+    expect(shown.sort()).toEqual(rights.map(({ role, name }) => `${role} ${name}`).sort());
+  });
+
+  test("db/ERRORS.md names the class of each code", () => {
+    const rows = [...read("db/ERRORS.md").matchAll(/^\| `(LG\w+)` \| `(\w+)` \|/gm)];
+    expect(rows.map(([, code]) => code).sort()).toEqual([...ERROR_CODES].sort());
+    for (const [, code, name] of rows) {
+      expect(refusalToError({ refused: code ?? "", detail: {} }).name).toBe(name);
+    }
+  });
+
+  test("docs/cli.md names every command", async () => {
+    const { stdout } = await run(process.execPath, [join(ROOT, "src/cli/main.ts"), "--help"]);
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+    expect(commands.length).toBeGreaterThan(20);
+    const page = read("docs/cli.md");
+    expect(commands.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
   });
 });

@@ -2,7 +2,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { classifyError, isReadOnly, isUnprepared, mayComeBack } from "../../src/errors/classify.ts";
+import {
+  classifyError,
+  isReadOnly,
+  isStatementLost,
+  mayPassInNewSession,
+} from "../../src/errors/classify.ts";
 import { ERROR_CODES } from "../../src/errors/index.ts";
 
 /** Every SQLSTATE of PostgreSQL 15 to 18, by its class. */
@@ -63,8 +68,8 @@ const STATES = Object.entries(CLASSES)
   .flatMap(([letters, codes]) => codes.split(" ").map((rest) => letters + rest))
   .sort();
 
-/** What the server says while it works on a statement. */
-const said = (code: string, severity: string, more = {}) =>
+/** An error of the server while it works on a statement. */
+const serverError = (code: string, severity: string, more = {}) =>
   Object.assign(new Error(code), { code, severity, ...more });
 
 const classes = (codes: readonly string[], classify: (code: string) => string) =>
@@ -72,21 +77,23 @@ const classes = (codes: readonly string[], classify: (code: string) => string) =
 
 describe("an SQLSTATE", () => {
   test("of a statement that failed is certainly not done; some are worth another try", () => {
-    const { final, ...others } = classes(STATES, (code) => classifyError(said(code, "ERROR")));
+    const { final, ...others } = classes(STATES, (code) =>
+      classifyError(serverError(code, "ERROR")),
+    );
     expect(others).toEqual({
       unsent: ["08001", "08004", "53300", "57P03"],
       undone: (
         "08P01 0A000 25006 26000 40000 40001 40002 40P01 42704 42804 42846 42P05 53000 53100 " +
         "53200 53400 55006 55P03 57014 58000 58030 72000 XX000"
       ).split(" "),
-      // A pooler may say these with any severity.
+      // A pooler may send these with any severity.
       unknown: "08000 08003 08006 08007 25P03 25P04 40003 57P01 57P02 57P04 57P05".split(" "),
     });
     expect(final).toHaveLength(STATES.length - 38);
   });
 
   test.each(["FATAL", "PANIC"])("that ended the session (%s) leaves the outcome unknown", (how) => {
-    const { unknown, ...others } = classes(STATES, (code) => classifyError(said(code, how)));
+    const { unknown, ...others } = classes(STATES, (code) => classifyError(serverError(code, how)));
     expect(others).toEqual({
       unsent: ["08001", "08004", "53300", "57P03"],
       final: ["28000", "28P01", "3D000", "42501"],
@@ -94,9 +101,9 @@ describe("an SQLSTATE", () => {
     expect(unknown).toHaveLength(STATES.length - 8);
   });
 
-  test("before the session was ready: nothing was sent, and waiting helps but for the login", () => {
+  test("before the session was ready: nothing was sent, and waiting helps except for the login", () => {
     const { unsent, ...others } = classes(STATES, (code) =>
-      classifyError(said(code, "FATAL"), false),
+      classifyError(serverError(code, "FATAL"), false),
     );
     expect(others).toEqual({ final: ["28000", "28P01", "3D000", "42501"] });
     expect(unsent).toHaveLength(STATES.length - 4);
@@ -104,21 +111,23 @@ describe("an SQLSTATE", () => {
 
   test("of a refusal of the ledger is final, and so are a corrupted row and index", () => {
     const codes = [...ERROR_CODES, "XX001", "XX002"];
-    expect(classes(codes, (code) => classifyError(said(code, "ERROR")))).toEqual({ final: codes });
+    expect(classes(codes, (code) => classifyError(serverError(code, "ERROR")))).toEqual({
+      final: codes,
+    });
   });
 
-  test("that a pooler gives without PostgreSQL's field of the severity is read all the same", () => {
+  test("of a pooler, without PostgreSQL's field of the severity, is classified as well", () => {
     const error = Object.assign(new Error(), { code: "XX000", severity_local: "FATAL" });
     expect(classifyError(error, false)).toBe("unsent");
     expect(classifyError(error)).toBe("unknown");
     expect(classifyError(Object.assign(error, { code: "08P01" }))).toBe("unknown");
   });
 
-  test("of what is not there means an upgrade only inside of a function", () => {
+  test("of a missing object means an upgrade only inside a function", () => {
     const where = "PL/pgSQL function baseledger.post(text,jsonb) line 5";
     for (const code of ["3F000", "42883", "42P01", "42703"]) {
-      expect(classifyError(said(code, "ERROR"))).toBe("final");
-      expect(classifyError(said(code, "ERROR", { where }))).toBe("undone");
+      expect(classifyError(serverError(code, "ERROR"))).toBe("final");
+      expect(classifyError(serverError(code, "ERROR", { where }))).toBe("undone");
     }
   });
 
@@ -162,12 +171,12 @@ test.each([undefined, null, "text", new Error("no code"), { code: 7 }])(
   },
 );
 
-test("what another try needs is said: another server, no prepared statements, a few tries", () => {
+test("shows what another try needs: another server, no prepared statements, a few tries", () => {
   const of = (holds: (error: unknown) => boolean) =>
-    STATES.filter((code) => holds(said(code, "ERROR")));
+    STATES.filter((code) => holds(serverError(code, "ERROR")));
   expect(of(isReadOnly)).toEqual(["25006"]);
-  expect(of(isUnprepared)).toEqual(["08P01", "26000", "42P05"]);
-  expect(of(mayComeBack)).toEqual(
+  expect(of(isStatementLost)).toEqual(["08P01", "26000", "42P05"]);
+  expect(of(mayPassInNewSession)).toEqual(
     "08P01 0A000 26000 42704 42804 42846 42P05 58000 58030 XX000".split(" "),
   );
 });

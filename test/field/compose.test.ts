@@ -1,4 +1,4 @@
-// docker-compose.yml, without Docker: what it says, and its commands run with its environment.
+// docker-compose.yml without Docker: its contents, and its commands run with its environment.
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ interface Service {
 const services: Readonly<Record<string, Service>> = parse(text, { merge: true }).services;
 const { migrate, worker } = services as { migrate: Service; worker: Service };
 
-// All that has a meaning in an address, a shell or YAML.
+// Characters with a meaning in an address, a shell or YAML.
 const PASSWORD = "p@ss/w#rd:?&%40 $'\"\\";
 const LOGIN = "compose_worker";
 
@@ -41,13 +41,13 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The environment of a service, for a server elsewhere. */
+/** The environment of a service, with the server of the tests. */
 function environmentOf({ environment }: Service, user: string, password: string) {
   const { hostname, port, pathname } = new URL(database.url);
-  const elsewhere = { PGHOST: hostname, PGPORT: port, PGDATABASE: pathname.slice(1) };
+  const server = { PGHOST: hostname, PGPORT: port, PGDATABASE: pathname.slice(1) };
   expect(Object.keys(environment).sort()).toEqual(["PGDATABASE", "PGHOST", "PGPASSWORD", "PGUSER"]);
   expect(environment.PGPASSWORD).toMatch(/^(\$\{\w+:-baseledger\}|baseledger)$/);
-  return { ...environment, ...elsewhere, PGUSER: user, PGPASSWORD: password };
+  return { ...environment, ...server, PGUSER: user, PGPASSWORD: password };
 }
 
 describe("docker-compose.yml", () => {
@@ -57,33 +57,33 @@ describe("docker-compose.yml", () => {
     }
   });
 
-  test("names the variables that it takes", () => {
+  test("names its variables in the comment at the top", () => {
     const comment = text.slice(0, text.indexOf("\nname:"));
     const variables = new Set([...text.matchAll(/\$\{(\w+)/g)].map(([, name = ""]) => name));
     expect(variables.size).toBeGreaterThan(3);
     for (const name of variables) expect(comment).toContain(name);
   });
 
-  test("publishes ports on this machine only", () => {
+  test("publishes ports on the loopback address only", () => {
     const ports = Object.values(services).flatMap((service) => service.ports ?? []);
     expect(ports.length).toBe(2);
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\$\{\w+:-\d+\}:\d+$/);
   });
 
-  test("builds its images from what is here", () => {
+  test("builds its images from files that exist", () => {
     for (const { build } of Object.values(services)) {
       if (build) expect(existsSync(join(root, build.context, build.dockerfile))).toBe(true);
     }
   });
 
-  test("has a worker whose health and metrics can be asked", () => {
+  test("publishes the port of the worker that its health check uses", () => {
     const port = worker.command[worker.command.indexOf("--port") + 1];
     expect(worker.ports.map((published) => published.split(":").at(-1))).toEqual([port]);
     expect(worker.healthcheck.test.join(" ")).toContain(`:${port}/health/ready`);
   });
 });
 
-test("its commands take any password", async () => {
+test("the commands accept any password", async () => {
   const { username, password } = new URL(database.url);
   const env = environmentOf(migrate, username, decodeURIComponent(password));
   expect(await baseledger(migrate.command, env)).toMatchObject({ code: 0, stderr: "" });

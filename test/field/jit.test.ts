@@ -8,9 +8,9 @@ import { findInstalled } from "../proof/faults/installed.ts";
 import { createDatabase } from "../support/server.ts";
 import { install } from "../support/template.ts";
 
-// To compile a plan takes some 100 ms, a command less than one: no statement of ours may be
-// compiled, however expensive the planner takes it for. auto_explain tells of each statement that a
-// function runs with which settings it was planned, and what was compiled of it.
+// Compiling a plan takes about 100 ms, a command less than one, so that no statement of the ledger may
+// be compiled, whatever its estimated cost. auto_explain reports for each statement of a function the
+// settings it was planned with, and what was compiled.
 
 const folder = mkdtempSync(join(tmpdir(), "baseledger-jit-"));
 // The server may run as another user.
@@ -18,7 +18,7 @@ chmodSync(folder, 0o755);
 const installed = findInstalled(folder);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Every public function, each in the ways that make it run other statements. */
+/** Calls of every public function, one for each path with other statements. */
 const CALLS = [
   "open_wallet('w')",
   "open_wallet('w')",
@@ -59,7 +59,7 @@ const CALLS = [
   "doctor()",
 ];
 
-/** The server of the tests has no LLVM; Debian's has. */
+/** The server of the tests has no LLVM, but that of Debian has. */
 const servers = [
   { server: "the server of the tests", start: ours },
   { server: "an installed server", start: installed && (() => another(installed.package)) },
@@ -96,7 +96,7 @@ describe.each(servers)("on $server", ({ start }) => {
     const compiles = "select count(n * 2) from generate_series(1, 3) n where n > 1";
     const [llvm] = await sql<{ found: boolean }[]>`select pg_jit_available() as found`;
     await sql.unsafe(compiles);
-    // or the silence of the others would tell nothing
+    // Without this, no notice of compilation below would prove nothing.
     expect(notices.some((notice) => /^JIT:/m.test(notice))).toBe(llvm?.found);
 
     const wrong: string[] = [];
@@ -105,7 +105,7 @@ describe.each(servers)("on $server", ({ start }) => {
       notices.length = 0;
       const text = `select * from baseledger.${call}`;
       await sql.unsafe(text);
-      // All but the caller's own statement: how that is planned is the caller's affair.
+      // The caller's own statement does not count.
       const nested = notices.filter((notice) => !notice.includes(`Query Text: ${text}`));
       statements += nested.length;
       const planned = nested.filter(
@@ -117,7 +117,7 @@ describe.each(servers)("on $server", ({ start }) => {
     expect(statements).toBeGreaterThan(4 * CALLS.length);
   });
 
-  test("every public function is called here", async () => {
+  test("the calls cover every public function", async () => {
     const rows = await sql<{ name: string }[]>`
       select proname as name from pg_proc
         where pronamespace = 'baseledger'::regnamespace and proname !~ '^(_|tg_)'`;

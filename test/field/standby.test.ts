@@ -1,22 +1,21 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:net";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startPostgres } from "../../src/embedded/index.ts";
 import { findInstalled } from "../proof/faults/installed.ts";
+import { PRIMARY_SETTINGS, type Standby, startStandby } from "../support/standby.ts";
 import { install } from "../support/template.ts";
 import { until } from "../support/until.ts";
 
-// A hot standby tells what it has replayed, and as of when: not of its clock, by which deadlines
-// have passed of holds that the primary has settled in the meantime.
+// A hot standby answers as of the last transaction that it has replayed, not as of its clock: by the
+// clock, deadlines have passed of holds that the primary has since extended or settled.
 
 const folder = mkdtempSync(join(tmpdir(), "baseledger-standby-"));
 // The servers may run as another user.
 chmodSync(folder, 0o755);
 const installed = findInstalled(folder);
-const dataDir = join(folder, "home", "data");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Read {
@@ -33,38 +32,21 @@ describe("a hot standby", () => {
     return;
   }
   let primary: Server;
-  let account: { uid: number; gid: number };
+  let standby: Standby;
   let onPrimary: postgres.Sql;
   let onStandby: postgres.Sql;
 
   beforeAll(async () => {
-    const settings = { wal_level: "replica", max_wal_senders: "4" };
-    primary = await startPostgres({ package: installed.package, settings });
+    primary = await startPostgres({ package: installed.package, settings: PRIMARY_SETTINGS });
     await install(primary.url);
-    const { uid, gid } = statSync(primary.dataDir);
-    account = { uid, gid };
-    mkdirSync(join(folder, "home"), { mode: 0o700 });
-    chownSync(join(folder, "home"), uid, gid);
-    const backup = ["-d", primary.url, "-D", dataDir, "-R", "-X", "stream", "-c", "fast"];
-    await installed.tool("pg_basebackup", backup, account);
-    const port = await freePort();
-    // As many connections as the primary has, or it does not start.
-    const options = [
-      `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=`,
-      "-c max_connections=200 -c hot_standby=on",
-    ].join(" ");
-    const log = join(folder, "home", "log");
-    const start = ["start", "-w", "-D", dataDir, "-l", log, "-o", options];
-    await installed.tool("pg_ctl", start, account);
-    const url = new URL(primary.url);
-    url.port = `${port}`;
+    standby = await startStandby(installed, primary, folder);
     onPrimary = postgres(primary.url, { max: 1 });
-    onStandby = postgres(url.href, { max: 1 });
+    onStandby = postgres(standby.url, { max: 1 });
   });
   afterAll(async () => {
     await onStandby?.end();
     await onPrimary?.end();
-    await installed.tool("pg_ctl", ["stop", "-m", "immediate", "-D", dataDir], account);
+    await standby?.[Symbol.asyncDispose]();
     await primary?.stop();
   });
 
@@ -89,10 +71,10 @@ describe("a hot standby", () => {
     return row;
   };
   /**
-   * Reserves 60 as `short`, and extends that before its deadline: of the extension the standby does
-   * not know. Gives that deadline. A slow machine gets longer ones.
+   * Reserves 60, pauses the standby, and extends the reservation before its deadline. Returns that
+   * deadline. If the machine is too slow for the extension, tries again with a longer one.
    */
-  const firstDeadline = async () => {
+  const extendUnseen = async () => {
     for (let ttl = 2; ; ttl *= 3) {
       const [held] = await onPrimary<{ id: string; deadline: string }[]>`
         select reservation_id as id, expires_at::text as deadline
@@ -108,17 +90,17 @@ describe("a hot standby", () => {
       await onStandby`select pg_wal_replay_resume()`;
     }
   };
-  const all = (said: string, open: string | null) => ({
-    balance: said,
-    past: said,
-    view: said,
+  const sameEverywhere = (balances: string, open: string | null) => ({
+    balance: balances,
+    past: balances,
+    view: balances,
     open,
   });
 
-  test("counts as returned only what was due by what it has replayed", async () => {
+  test("counts as returned only what was due as of the last replayed transaction", async () => {
     await onPrimary`select baseledger.open_wallet('w'), baseledger.credit('w', 100, 'funds'),
       baseledger.reserve('w', 10, 'long')`;
-    const deadline = await firstDeadline();
+    const deadline = await extendUnseen();
     await until("the first deadline has passed", async () => {
       const [row] = await onStandby<{ past: boolean }[]>`
         select clock_timestamp() > ${deadline}::text::timestamptz as past`;
@@ -126,27 +108,17 @@ describe("a hot standby", () => {
     });
 
     const behind = await read(onStandby);
-    expect(behind).toMatchObject(all("70/0", "70"));
+    expect(behind).toMatchObject(sameEverywhere("70/0", "70"));
     const [honest] = await onStandby<{ honest: boolean }[]>`
       select ${behind?.asOf ?? ""}::text::timestamptz <= pg_last_xact_replay_timestamp() as honest`;
     expect(honest).toEqual({ honest: true });
-    expect(await read(onPrimary)).toMatchObject(all("70/0", "70"));
+    expect(await read(onPrimary)).toMatchObject(sameEverywhere("70/0", "70"));
 
     await onPrimary`select baseledger.settle('w', reservation_id, 50, 'end')
       from baseledger.open_reservations where reservation_id <> 'long'`;
     await onStandby`select pg_wal_replay_resume()`;
     await replayed();
-    expect(await read(onStandby)).toMatchObject(all("10/50", "10"));
+    expect(await read(onStandby)).toMatchObject(sameEverywhere("10/50", "10"));
     expect([...(await onStandby`select * from baseledger.verify()`)]).toEqual([]);
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}

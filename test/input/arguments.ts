@@ -1,4 +1,4 @@
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 import type { Arguments } from "../support/ledger.ts";
 
 export const MAX = 9223372036854775807n;

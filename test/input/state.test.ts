@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 import {
   type Arguments,
   call,

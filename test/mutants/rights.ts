@@ -85,7 +85,7 @@ const tables: Mutant[] = [
     search: "create trigger events_no_truncate before truncate on baseledger.events",
     replace: "",
     sql: "drop trigger events_no_truncate on baseledger.events",
-    tests: ["events_append_only.sql"],
+    tests: ["tg_events__append_only.sql"],
   },
   {
     about: "events can be deleted",
@@ -96,7 +96,7 @@ const tables: Mutant[] = [
       create trigger events_append_only before update on baseledger.events
         for each row execute function baseledger.tg_events__append_only();
       alter table baseledger.events enable always trigger events_append_only`,
-    tests: ["events_append_only.sql"],
+    tests: ["tg_events__append_only.sql"],
   },
   {
     about: "the journal can be changed by who plays a replica",

@@ -1,5 +1,5 @@
-// What is published, as the project of somebody who installs it: packed, unpacked into an empty
-// folder beside what it says it depends on and nothing else, its command run, its types checked.
+// The published package in the project of a user: packed, unpacked into an empty folder with only its
+// dependencies beside it, its command run, its types checked.
 import { execFile } from "node:child_process";
 import {
   chmodSync,
@@ -49,10 +49,10 @@ afterAll(async () => {
   rmSync(project, { recursive: true });
 });
 
-/** What `npm install <tarball>` does, with the packages that are here already. */
+/** Does what `npm install <tarball>` does, with the packages that are installed here. */
 async function install(): Promise<void> {
   mkdirSync(join(root, "dist"), { recursive: true });
-  writeFileSync(join(root, "dist", "removed.js"), "// left by a build of before");
+  writeFileSync(join(root, "dist", "removed.js"), "// left by an earlier build");
   await run("npm", ["pack", "--pack-destination", project], { cwd: root });
   const modules = join(project, "node_modules");
   own = join(modules, "baseledger");
@@ -77,7 +77,7 @@ function write(name: string, text: string): Promise<void> {
   return writeFile(join(project, name), text);
 }
 
-/** Runs a program in the project; what it prints. */
+/** Runs a program in the project, and gives its output. */
 async function inProject(program: string, ...args: string[]): Promise<string> {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, DATABASE_URL: database.url };
   const { stdout } = await run(program, args, { cwd: project, env }).catch(({ stdout, stderr }) =>
@@ -86,7 +86,7 @@ async function inProject(program: string, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** Files of the package that end so, relative to it. */
+/** Files of the package with this ending, relative to it. */
 async function shipped(ending: string, folder = "."): Promise<string[]> {
   const names = await readdir(join(own, folder), ALL);
   return names.filter((name) => name.endsWith(ending)).map((name) => join(folder, name));
@@ -98,7 +98,7 @@ const read = (name: string) => readFileSync(join(own, name), "utf8");
 
 const npx = (...args: string[]) => inProject("npx", "--no", "--", "baseledger", ...args);
 
-/** Checks types as strictly as a project can, the libraries' too, and makes JavaScript. */
+/** Checks all types, also those of the libraries, as strictly as a project can, and makes JavaScript. */
 async function compile(): Promise<void> {
   const compilerOptions = {
     module: "nodenext",
@@ -115,7 +115,7 @@ async function compile(): Promise<void> {
   await inProject(process.execPath, join(root, "node_modules", "typescript", "bin", "tsc"));
 }
 
-/** A schema of somebody's: an order and its reservation commit together. */
+/** A schema of a user: an order and its reservation commit together. */
 const SHOP = `
   create schema shop;
   create table shop.orders (id text primary key, state text not null);
@@ -133,7 +133,7 @@ const PROGRAM = `
   } from "baseledger";
   import postgres from "postgres";
   import { balance, type WalletBalance } from "./ledger.js";
-  import { placeOrder } from "../shop.js";
+  import { placeOrder } from "./shop.js";
 
   const sql = postgres(process.env.DATABASE_URL ?? "");
   const placed = await sql.begin((tx) =>
@@ -148,7 +148,7 @@ const PROGRAM = `
   );
   const left: WalletBalance = await balance(sql, { walletId: "shop" });
   console.log(left.available, (await sql\`select id from shop.orders\`).length);
-  // A command of a batch is checked: a field of another name, an amount that is no bigint.
+  // The compiler refuses another field name, and an amount that is no bigint.
   const charge = { op: "charge", amount: 2n ** 62n, idempotency_key: "charge" } as const;
   const [refused] = await post(sql, { walletId: "shop", commands: [charge] });
   console.log(refused?.refused);
@@ -162,10 +162,10 @@ const PROGRAM = `
   console.log([wrong, misspelt, forbidden, ...funds].length);
   await sql.end();`;
 
-/** What the worker, the bench, and what reads or writes CSV load. */
+/** Modules that only the worker, the bench, and commands with CSV load. */
 const OF_SOME_COMMANDS = /^(vendor\/(graphile|cosmi|prom|csv|simple-ascii)|worker|bench)/;
 
-/** Tells which of its modules, and which packages, a program loads. */
+/** Prints each module of the package, and each npm package, that a program loads. */
 const WITNESS = `
   import { registerHooks } from "node:module";
   import { relative } from "node:path";
@@ -180,7 +180,7 @@ const WITNESS = `
     },
   });`;
 
-/** The modules of the package that are loaded from its dist/. */
+/** The modules of dist/ that a program loads. */
 async function loadedBy(...args: string[]): Promise<string[]> {
   await write("witness.js", WITNESS);
   const said = await inProject(process.execPath, "--import", "./witness.js", ...args);
@@ -200,7 +200,7 @@ describe("what is installed", () => {
     expect(readFileSync(join(root, "package-lock.json"), "utf8")).not.toContain('"resolved"');
   });
 
-  test("are these files, and what the sources give", async () => {
+  test("are these files, and a module for each of the sources", async () => {
     expect((await readdir(own)).sort()).toEqual([
       "CHANGELOG.md",
       "CONTRIBUTING.md",
@@ -220,7 +220,7 @@ describe("what is installed", () => {
     );
   });
 
-  test("is told where it comes from", () => {
+  test("says where it comes from", () => {
     expect(JSON.parse(read("package.json"))).toMatchObject({
       repository: { type: "git", url: expect.stringMatching(/^git\+https:\/\/.*\.git$/) },
       homepage: expect.stringMatching(/^https:/),
@@ -258,8 +258,8 @@ describe("what is installed", () => {
     }
   });
 
-  // npm's page resolves relative links by `repository`; whoever reads the files has them here.
-  test("has what its pages link to", async () => {
+  // npm's page resolves relative links by `repository`; readers of the installed files have them here.
+  test("has the files and anchors that its pages link to", async () => {
     const broken = [];
     for (const page of await shipped(".md")) {
       const links = read(page).matchAll(/\]\(([^()\s]+)\)/g);
@@ -293,7 +293,7 @@ describe("the package", () => {
     expect(loaded.filter((name) => /^(cli|vendor|worker|bench|demo)\//.test(name))).toEqual([]);
   });
 
-  // The heaviest of dist/vendor/; the shared parts of the command line need commander and tables.
+  // The heaviest of dist/vendor/; all commands need commander and tables.
   test.each([[["--help"]], [["balance", "--help"]], [["verify", "--version"]]])(
     "loads for %j nothing that only other commands need",
     async (args) => {
@@ -304,7 +304,7 @@ describe("the package", () => {
   );
 
   test("runs every command as it is installed", async () => {
-    // This loads all of them.
+    // Completion loads every command.
     const script = await npx("completion", "bash");
     const listed = await npx("--help");
     const names = [...listed.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name = ""]) => name);

@@ -23,7 +23,7 @@ async function picture(lines: readonly string[]) {
   return run(process.execPath, [script, file]);
 }
 
-test("a picture has a line for each way of calling", async () => {
+test("has a line for each way of calling", async () => {
   const { stdout } = await picture([
     "client, hot",
     "client, spread",
@@ -36,6 +36,6 @@ test("a picture has a line for each way of calling", async () => {
   }
 });
 
-test("a run that did not measure them is refused", async () => {
+test("results without the comparators are refused", async () => {
   await expect(picture(["client, hot"])).rejects.toMatchObject({ code: 1 });
 });

@@ -1,12 +1,12 @@
 -- Helpers of the pgTAP files, loaded into the schema tap after pgTAP, by a superuser. Those that
--- look into the tables or change them are `security definer`: a file stays in the role that would
--- call the function it is about, and only here is the superuser at work.
+-- read or change the tables are `security definer`, so that a file can keep the role that would
+-- call the function under test.
 
 grant usage on schema tap to public;
 
--- Telling ---------------------------------------------------------------------------------------
+-- Formatting ------------------------------------------------------------------------------------
 
--- The detail of a refusal without what is for a person only.
+-- The detail of a refusal without the reason, which is text for a person.
 create or replace function tap.facts(p_code text, p_detail jsonb)
 returns jsonb
 language sql
@@ -18,9 +18,9 @@ as $$
   end
 $$;
 
--- A receipt in full, but for its times: what is null is left out; a deadline that the command has
--- set is told as ttl, in seconds; one that goes on as open.
-create or replace function tap.told(p_receipt baseledger.receipt)
+-- A receipt as JSON without its nulls and times: a deadline that the command has set becomes ttl,
+-- in seconds, and one that it has kept becomes "open".
+create or replace function tap.as_json(p_receipt baseledger.receipt)
 returns jsonb
 language sql
 immutable
@@ -57,7 +57,7 @@ as $$
   ))
 $$;
 
--- Posts a batch, and tells the receipts in lines.
+-- Posts a batch, and formats each receipt with tap.brief.
 create or replace function tap.posted(p_wallet_id text, p_commands jsonb)
 returns text[]
 language sql
@@ -74,7 +74,7 @@ as $$
   select pg_catalog.array_agg(tap.brief(r)) from baseledger.post_funds(p_wallet_id, p_commands) as r
 $$;
 
--- The balances of a wallet now, for whoever may ask: 'available/reserved/spent'.
+-- The balances of a wallet now, with the caller's rights: 'available/reserved/spent'.
 create or replace function tap.balances(p_wallet_id text)
 returns text
 language sql
@@ -103,7 +103,7 @@ as $$
     ) as e
 $$;
 
--- What the journal has of an event beyond its receipt.
+-- The columns of an event that are not in its receipt.
 create or replace function tap.on_record(p_wallet_id text, p_seq bigint)
 returns jsonb
 language sql
@@ -117,7 +117,7 @@ as $$
     where e.wallet_id = p_wallet_id and e.seq = p_seq
 $$;
 
--- When a wallet's last event happened; from then on the next one is to come.
+-- The time of a wallet's last event, after which the next one happens.
 create or replace function tap.last_event_at(p_wallet_id text)
 returns timestamptz
 language sql
@@ -127,7 +127,7 @@ as $$
   select w.last_event_at from baseledger.wallets w where w.wallet_id = p_wallet_id
 $$;
 
--- All rows there are, in a word.
+-- A digest of all rows.
 create or replace function tap.digest()
 returns text
 language sql
@@ -146,8 +146,8 @@ $$;
 
 -- Asserting -------------------------------------------------------------------------------------
 
--- A call, e.g. $$reserve('w', 0, 'k')$$, is refused: with this code, these facts in the detail and
--- no others, a message and a hint.
+-- Asserts that a call, e.g. $$reserve('w', 0, 'k')$$, is refused with this code, exactly these
+-- facts in the detail, a message and a hint.
 create or replace function tap.refuses(p_call text, p_code text, p_detail jsonb, p_name text)
 returns text
 language plpgsql
@@ -161,8 +161,8 @@ declare
 begin
   begin
     execute 'select * from baseledger.' || p_call;
-    -- undone, so that the tests after it do not fail for this reason as well
-    raise exception using errcode = 'TAP00', message = 'it was granted';
+    -- undone, so that the tests after it do not fail for the same reason
+    raise exception using errcode = 'TAP00', message = 'the call was granted';
   exception
     when others then
       get stacked diagnostics
@@ -191,7 +191,7 @@ begin
 end
 $$;
 
--- A query runs to its end, and no row of the ledger differs afterwards.
+-- Asserts that a query runs to its end and changes no row of the ledger.
 create or replace function tap.changes_nothing(p_query text, p_name text)
 returns text
 language plpgsql
@@ -226,7 +226,7 @@ begin
 end
 $$;
 
--- Metadata whose text has exactly so many bytes.
+-- Metadata with a text of exactly p_bytes bytes.
 create or replace function tap.metadata(p_bytes integer)
 returns jsonb
 language sql
@@ -249,7 +249,7 @@ begin
 end
 $$;
 
--- Makes a wallet's hash chain good again, from its first event to the head.
+-- Recomputes a wallet's hash chain, from its first event to the head.
 create or replace function tap.rehash(p_wallet_id text)
 returns void
 language plpgsql
@@ -278,9 +278,9 @@ begin
 end
 $$;
 
--- Moves a wallet into the past, with all its times: deadlines are reached without waiting. By a
--- negative interval it goes into the future, as if the system's clock had stepped back: from then
--- on each event happens exactly one microsecond after the one before.
+-- Moves all times of a wallet into the past, so that deadlines pass without waiting. A negative
+-- interval moves it into the future, as if the system's clock had stepped back: each event then
+-- happens exactly one microsecond after the one before.
 create or replace function tap.travel_back(p_wallet_id text, p_by interval)
 returns void
 language plpgsql
@@ -288,7 +288,7 @@ volatile
 security definer
 as $$
 declare
-  -- so many seconds, whatever the session's time zone makes of days
+  -- in seconds, as the length of a day depends on the session's time zone
   v_by constant interval := pg_catalog.make_interval(secs => extract('epoch' from p_by));
 begin
   alter table baseledger.events disable trigger events_append_only;
@@ -306,11 +306,11 @@ begin
 end
 $$;
 
--- Moves a wallet into the future (if it is not there yet), and the deadline of a reservation so
--- near that it is reached by the event after the next p_events events: each takes a microsecond, and
--- deadlines count by these times, as the clock is given slack in this transaction. With 0 the next
--- event happens exactly at the deadline, with 1 a microsecond before it, and with -1 the last one has
--- happened at it.
+-- Moves a wallet into the future (if it is not there yet) and sets the deadline of a reservation to
+-- the time of the event that follows p_events more events: each takes a microsecond, and deadlines
+-- count by these times, as this transaction gives the clock slack. With 0 the next event happens
+-- exactly at the deadline, with 1 a microsecond before it, and with -1 the last one has happened at
+-- it.
 create or replace function tap.due_after(
   p_wallet_id text,
   p_reservation_id text,

@@ -1,7 +1,7 @@
 // Carries out a sequence of steps in the database and in the model, and finds the first thing in
 // which they differ.
 import { isDeepStrictEqual } from "node:util";
-import { type Json, stringifyJson } from "../../src/wire/json.ts";
+import { type Json, stringifyJson } from "../../src/json/index.ts";
 import { broken } from "./invariants.ts";
 import {
   balanceAfter,

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
-import { type Json, stringifyJson } from "../../src/wire/json.ts";
+import { type Json, stringifyJson } from "../../src/json/index.ts";
 import type { Difference, Step } from "./compare.ts";
 import { parsePlain } from "./plain.ts";
 import { compareBatch, compareTree, type Explored, type Tree } from "./replay.ts";

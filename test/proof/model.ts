@@ -1,7 +1,7 @@
 // A wallet, in the plainest way that keeps the design's rules: the proof holds the SQL against it.
 // Written from the design, db/ERRORS.md and the functions' comments; where these are silent, a
 // comment here says "as the SQL has it".
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 import {
   type Command,
   findDifference,

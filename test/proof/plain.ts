@@ -1,5 +1,5 @@
 // One form for what the database tells and what the model says, so that they can be compared.
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 
 // TypeScript's libraries do not know the third parameter yet.
 type Reviver = (key: string, value: unknown) => unknown;

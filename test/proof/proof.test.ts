@@ -1,5 +1,5 @@
 import { expect, inject, test } from "vitest";
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 import { copyTemplate } from "../support/template.ts";
 import { compareStep } from "./compare.ts";
 import { exhaustivePart } from "./exhaustive.ts";

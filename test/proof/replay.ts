@@ -1,5 +1,5 @@
 // Follows in the model what the database has played: see proof.play and proof.explore.
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 import { compareJournals, compareStep, type Difference, type Step, type Told } from "./compare.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Time } from "./requests.ts";

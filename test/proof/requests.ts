@@ -1,7 +1,7 @@
 // What a caller asks for: the parameters of the design's functions in one form, what they may be,
 // and what tells two uses of one idempotency key apart.
 import { isDeepStrictEqual } from "node:util";
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../src/json/index.ts";
 
 /** Microseconds since 1970. */
 export type Time = bigint;

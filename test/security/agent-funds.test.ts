@@ -28,8 +28,8 @@ afterAll(async () => {
 describe("an agent cannot add funds to its budget", () => {
   const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null, 1, 1)
     ::baseledger._command`;
-  const greedy: [string, ...string[]][] = [
-    // by the functions of others
+  const attacks: [string, ...string[]][] = [
+    // by functions of other roles
     ["credit", "select baseledger.credit('w', 1000, 'k')"],
     ["refund", "select baseledger.refund('w', 'charge', 50, 'k')"],
     ["withdraw", "select baseledger.withdraw('other', 10, 'k')"],
@@ -40,7 +40,7 @@ describe("an agent cannot add funds to its budget", () => {
     ["freeze_wallet", "select baseledger.freeze_wallet('other', 'competition')"],
     ["post_funds", `select baseledger.post_funds('w', '[{"op":"credit","amount":9}]')`],
     ["expire_due", "select baseledger.expire_due()"],
-    // by the helpers
+    // by helpers
     ["_execute", `select baseledger._execute('w', array[${credit}])`],
     ["_execute_batch", `select baseledger._execute_batch('w', array[${credit}])`],
     ["_execute_single", `select baseledger._execute_single('w', ${credit})`],
@@ -60,7 +60,7 @@ describe("an agent cannot add funds to its budget", () => {
       `create trigger t before insert on public.owned
       for each row execute function baseledger.tg_events__append_only()`,
     ],
-    // by the tables
+    // by tables
     ["update", "update baseledger.wallets set available = 1000000"],
     ["insert", "insert into baseledger.reservations values ('w', 'x', 1, 0, 1, 'infinity')"],
     ["delete", "delete from baseledger.reservations"],
@@ -72,12 +72,12 @@ describe("an agent cannot add funds to its budget", () => {
     ["copy", "copy baseledger.wallets from program 'echo'"],
     ["through a view", "update baseledger.journal set amount = 1000000"],
     [
-      "through a view of their own",
+      "through a view of its own",
       `create view public.mine as select * from baseledger.wallets`,
       "update public.mine set available = 1000000",
     ],
     [
-      "by a rule of a view of their own",
+      "by a rule of a view of its own",
       `create view public.mine as select 1 as x`,
       `create rule r as on update to public.mine do instead
         update baseledger.wallets set available = 1000000`,
@@ -87,7 +87,7 @@ describe("an agent cannot add funds to its budget", () => {
     ["by a partition", `alter table baseledger.wallets attach partition public.owned default`],
     ["by a foreign key", `create table public.child (w text references baseledger.wallets)`],
     ["by a copy of the table", "create table public.child (like baseledger.wallets)"],
-    // by changing what there is
+    // by changing the schema
     [
       "replace a function",
       `create or replace function baseledger.balance(p_wallet_id text)
@@ -132,7 +132,7 @@ describe("an agent cannot add funds to its budget", () => {
     ],
     ["drop the schema", "drop schema baseledger cascade"],
     ["rename the schema", "alter schema baseledger rename to theirs"],
-    // by becoming somebody else
+    // by becoming another role
     ["set role operator", "set role baseledger_operator"],
     ["set role owner", "set role baseledger_owner"],
     ["set session authorization", "set session authorization postgres"],
@@ -148,12 +148,12 @@ describe("an agent cannot add funds to its budget", () => {
     ["create role", "create role mine superuser"],
     ["alter itself", `alter role ${loginOf("agent")} superuser`],
     [
-      "a function of theirs given to the owner",
+      "a function of its own given to the owner",
       `create function public.f() returns bigint
       language sql security definer as 'update baseledger.wallets set available = 9 returning 1'`,
       "alter function public.f() owner to baseledger_owner",
     ],
-    // by the server
+    // by rights of the server
     ["session_replication_role", "set session_replication_role = replica"],
     ["set_config", "select set_config('session_replication_role', 'replica', true)"],
     ["alter system", "alter system set session_replication_role = replica"],
@@ -191,26 +191,26 @@ describe("an agent cannot add funds to its budget", () => {
     ],
   ];
 
-  // What PostgreSQL says instead of "permission denied" where it looks at something else first.
-  const other: Record<string, string[]> = {
+  // The codes of statements where PostgreSQL checks something else before the rights.
+  const otherCodes: Record<string, string[]> = {
     "a cast between built-in types": ["42501", "42710"],
     "an extension": ["42501", "0A000", "58P01"],
     "by a partition": ["42501", "42809", "42P16"],
     load: ["42501"],
   };
 
-  test.each(greedy)("%s", async (name, ...statements) => {
-    expect(other[name] ?? [DENIED]).toContain(await attempt(ledger, "agent", ...statements));
+  test.each(attacks)("by: %s", async (name, ...statements) => {
+    expect(otherCodes[name] ?? [DENIED]).toContain(await attempt(ledger, "agent", ...statements));
     expect(await digest(ledger)).toBe(before);
   });
 
-  test.each(greedy)("nor can an outsider: %s", async (name, ...statements) => {
-    const said = await attempt(ledger, "outsider", ...statements);
-    expect(other[name] ?? [DENIED]).toContain(said);
+  test.each(attacks)("nor can an outsider, by: %s", async (name, ...statements) => {
+    const code = await attempt(ledger, "outsider", ...statements);
+    expect(otherCodes[name] ?? [DENIED]).toContain(code);
     expect(await digest(ledger)).toBe(before);
   });
 
-  test("nor do large objects, advisory locks or temporary tables move anything", async () => {
+  test("large objects, advisory locks and temporary tables change no row", async () => {
     const statements = [
       "select lo_create(0)",
       "select lo_from_bytea(0, 'x')",
@@ -228,7 +228,7 @@ describe("an agent cannot add funds to its budget", () => {
     ...["open_wallet", "expire", "freeze", "unfreeze", "credited", "opened", "post", "post_funds"],
     ...["Reserve", "reserve ", "", "null", "_execute"],
   ];
-  test.each(unknown)("post with the op %j", async (op) => {
+  test.each(unknown)("post refuses the op %j", async (op) => {
     const commands = [
       { op, amount: 500, idempotency_key: "k" },
       { op, amount: -500, idempotency_key: "k", reservation_id: "charge" },
@@ -256,7 +256,7 @@ describe("an agent cannot add funds to its budget", () => {
     ["extend", { ...r, amount: -9223372036854775808n, ttl: "1 hour" }],
     ["extend", { ...r, amount: 100n, ttl: "-1 hour" }],
   ];
-  test.each(negative)("%s %o", async (name, args) => {
+  test.each(negative)("%s refuses %o", async (name, args) => {
     const given = { ...args, idempotency_key: "k" };
     await expectRefusal("LGARG", command(ledger.agent, name, { wallet_id: "w", ...given }));
     const ttl = args.ttl === undefined ? {} : { ttl: args.ttl };
@@ -265,7 +265,7 @@ describe("an agent cannot add funds to its budget", () => {
     expect(await digest(ledger)).toBe(before);
   });
 
-  // Fields of the inside, smuggled into a batch.
+  // Internal fields of a command.
   const smuggled: Arguments[] = [
     { op: "cancel", ...r, amount: 100000 },
     { op: "settle", ...r, amount: 1, late: true },
@@ -278,14 +278,14 @@ describe("an agent cannot add funds to its budget", () => {
     { op: "charge", amount: 1, p_amount: -100 },
     { op: "charge", amount: 1, at_least: -100 },
   ];
-  test.each(smuggled)("post %o", async (given) => {
+  test.each(smuggled)("post refuses %o", async (given) => {
     const [receipt] = await post(ledger.agent, "w", [{ ...given, idempotency_key: "k" }]);
     expect(receipt?.refused).toBe("LGARG");
     expect(await digest(ledger)).toBe(before);
   });
 
-  // What a reservation has given back once, it does not give back again.
-  const again: [string, string, Arguments][] = [
+  // A reservation returns its funds once.
+  const repeated: [string, string, Arguments][] = [
     ["LGEND", "cancel", { reservation_id: "done" }],
     ["LGEND", "cancel", { reservation_id: "gone" }],
     ["LGEND", "cancel", { reservation_id: "charge" }],
@@ -299,13 +299,13 @@ describe("an agent cannot add funds to its budget", () => {
     ["LGIDK", "cancel", { ...r, idempotency_key: "charge" }],
     ["LGIDK", "reserve", { amount: 1n, idempotency_key: "funds" }],
   ];
-  test.each(again)("%s for %s %o", async (code, name, args) => {
+  test.each(repeated)("%s refuses %s %o", async (code, name, args) => {
     const given = { wallet_id: "w", idempotency_key: "k", ...args };
     await expectRefusal(code, command(ledger.agent, name, given));
     expect(await digest(ledger)).toBe(before);
   });
 
-  test("nothing it may do ever makes more of what it has", async () => {
+  test("its own commands never increase the sum of its balances", async () => {
     const { available, reserved, spent } = await balance(ledger.agent, "w");
     const session = await ledger.session("agent");
     await session.sql.unsafe("begin");

@@ -13,10 +13,10 @@ import {
   type TestLedger,
 } from "../support/ledger.ts";
 
-// Who has an agent's credentials, or just a login of the same server, and wants more than that:
-// funds, a frozen wallet freed, or to know what others do. The functions and tables one by one are
-// in privileges.test.ts, ways to more funds in agent-funds.test.ts, doubles of what the functions
-// call in hostile-session.test.ts.
+// Attacks by somebody with an agent's credentials, or with any login of the server: on a frozen wallet,
+// on the schema and the server, on data of others. The rights on functions and tables are tested in
+// privileges.test.ts, ways to more funds in agent-funds.test.ts, shadowed names in
+// hostile-session.test.ts.
 
 let ledger: TestLedger;
 let before: string;
@@ -29,9 +29,9 @@ beforeAll(async () => {
     await command(ledger.agent, "reserve", reserve);
   }
   await command(ledger.operator, "freeze_wallet", { wallet_id: "frozen", reason: "stop" });
-  // statistics hold values of the tables
+  // Statistics hold values of the tables.
   await ledger.admin.unsafe("analyze");
-  // The worst host: everybody may make objects of their own.
+  // The worst case: all roles may create objects.
   await ledger.admin.unsafe("grant create on schema public to public");
   before = await digest(ledger);
 });
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 const INTRUDERS = ["agent", "outsider", "auditor", "worker"] as const;
 
-/** A function that the planner likes to run first, and that tells what it is given. */
+/** A function that the planner runs first, as it is cheap, and that raises its argument. */
 const leak = `create function pg_temp.leak(text) returns boolean language plpgsql cost 0.0000001
   as $$ begin raise exception using errcode = 'LEAKS', message = $1; end $$`;
 
@@ -60,11 +60,11 @@ describe("an agent cannot free a frozen wallet", () => {
     "select baseledger._execute('frozen', array[null::baseledger._command])",
   ];
   test.each(statements)("%s", async (statement) => {
-    // of a view that it cannot be written to, whoever asks
+    // 55000: the view cannot be written to
     expect([DENIED, "55000"]).toContain(await attempt(ledger, "agent", statement));
   });
 
-  test("nor spend from it, nor hold more than before", async () => {
+  test("an agent cannot spend from a frozen wallet or hold more", async () => {
     const wallet = { wallet_id: "frozen", idempotency_key: "k" };
     for (const [name, args] of [
       ["reserve", { amount: 1n }],
@@ -83,7 +83,7 @@ describe("an agent cannot free a frozen wallet", () => {
     expect(new Set(receipts.map(({ refused }) => refused))).toEqual(new Set(["LGUNK"]));
   });
 
-  test("not even where a batch has made room first", async () => {
+  test("an agent cannot spend from a frozen wallet what a batch has returned first", async () => {
     const session = await ledger.session("agent");
     await session.sql.unsafe("begin");
     const receipts = await post(session.sql, "frozen", [
@@ -97,13 +97,13 @@ describe("an agent cannot free a frozen wallet", () => {
   });
 });
 
-/** What nobody may do, whatever role of the ledger they have; and what is said instead of "no". */
-const greedy: [string, ...string[]][] = [
-  // blocks and statements that come later
+/** What no role of the ledger may do. */
+const attacks: [string, ...string[]][] = [
+  // indirect and deferred statements
   ["a block", "do $$ begin update baseledger.wallets set available = 9; end $$"],
   ["a block that tries", `do $$ begin execute 'truncate baseledger.events'; end $$`],
   [
-    "a function of theirs with their rights",
+    "a function with the caller's rights",
     `create function public.f() returns void language sql security definer
       begin atomic delete from baseledger.events; end`,
     "select public.f()",
@@ -121,13 +121,13 @@ const greedy: [string, ...string[]][] = [
     "create table public.t (x jsonb check (baseledger._parse_bigint(x) > 0))",
     insert("t"),
   ],
-  // reading where they may not
+  // reading the tables
   ["copy from a table", "copy baseledger.wallets to stdout"],
   ["copy from a query", "copy (select * from baseledger.reservations) to stdout"],
   ["copy into a table", "copy baseledger.reservations from stdin"],
   ["a table made of another", "create table public.t as select * from baseledger.wallets"],
   ["a materialized view", "create materialized view public.m as table baseledger.reservations"],
-  ["a whole row", "select w from baseledger.wallets w"],
+  ["a row as one value", "select w from baseledger.wallets w"],
   ["whether there are rows", "select exists (select from baseledger.reservations)"],
   ["how many", "select count(*) from baseledger.wallets"],
   [
@@ -135,10 +135,10 @@ const greedy: [string, ...string[]][] = [
     leak,
     "select 1 from baseledger.wallets where pg_temp.leak(unit)",
   ],
-  ["an error that tells a value", "select (wallet_id || 'x')::integer from baseledger.wallets"],
-  ["its rows by their place", "select ctid, xmin from baseledger.wallets"],
+  ["an error that contains a value", "select (wallet_id || 'x')::integer from baseledger.wallets"],
+  ["the places of its rows", "select ctid, xmin from baseledger.wallets"],
   ["a sample", "select * from baseledger.wallets tablesample system (100)"],
-  // changing what there is
+  // changing the schema
   ["a comment", "comment on function baseledger.credit is 'free'"],
   ["the owner of the schema", `alter schema baseledger owner to ${loginOf("agent")}`],
   ["a table in the schema", "create table baseledger.t (x integer)"],
@@ -194,8 +194,8 @@ const greedy: [string, ...string[]][] = [
   ],
 ];
 
-/** Where PostgreSQL looks at something else before it looks at who asks. */
-const OTHER: Record<string, readonly string[]> = {
+/** The codes of statements where PostgreSQL checks something else before the rights. */
+const OTHER_CODES: Record<string, readonly string[]> = {
   "a database": [DENIED, "25001"],
   "a tablespace": [DENIED, "25001"],
   "a backup": [DENIED],
@@ -205,15 +205,15 @@ function insert(table: string): string {
   return `insert into public.${table} select`;
 }
 
-describe.each(INTRUDERS)("nothing is given to %s", (role) => {
-  test.each(greedy)("%s", async (name, ...statements) => {
-    expect(OTHER[name] ?? [DENIED]).toContain(await attempt(ledger, role, ...statements));
+describe.each(INTRUDERS)("%s is denied:", (role) => {
+  test.each(attacks)("%s", async (name, ...statements) => {
+    expect(OTHER_CODES[name] ?? [DENIED]).toContain(await attempt(ledger, role, ...statements));
   });
 
   test("a prepared transaction", async () => {
-    const said = await attempt(ledger, role, "select 1", "prepare transaction 'mine'");
-    // servers have none unless they are told to
-    expect(["55000", "done"]).toContain(said);
+    const code = await attempt(ledger, role, "select 1", "prepare transaction 'mine'");
+    // 55000: they are switched off by default
+    expect(["55000", "done"]).toContain(code);
     expect(await attempt(ledger, role, "commit; rollback prepared 'theirs'")).not.toBe("done");
   });
 });
@@ -226,7 +226,7 @@ const VIEWS = [
   "wallet_balances",
 ];
 
-describe.each(["agent", "outsider", "worker"] as const)("nothing leaks to %s", (role) => {
+describe.each(["agent", "outsider", "worker"] as const)("%s cannot read data", (role) => {
   test.each(VIEWS)("through a function in a condition on %s", async (view) => {
     const query = `select 1 from baseledger.${view} where pg_temp.leak(wallet_id)`;
     expect(await attempt(ledger, role, leak, query)).toBe(DENIED);
@@ -237,7 +237,7 @@ describe.each(["agent", "outsider", "worker"] as const)("nothing leaks to %s", (
     const rows = await sql`
       select tablename, attname from pg_stats where schemaname = 'baseledger'`;
     expect(rows).toEqual([]);
-    // but there are some
+    // The superuser sees that there are some.
     const all = await ledger.admin`
       select 1 from pg_stats where schemaname = 'baseledger' and most_common_vals is not null`;
     expect(all.length).toBeGreaterThan(0);
@@ -253,7 +253,7 @@ describe.each(["agent", "outsider", "worker"] as const)("nothing leaks to %s", (
   });
 });
 
-test("a condition on what an agent may call runs with the agent's rights, on its rows", async () => {
+test("a condition on a function or view runs with the caller's rights", async () => {
   const query = "select 1 from baseledger.balance('w') b where pg_temp.leak(b.wallet_id)";
   expect(await attempt(ledger, "agent", leak, query)).toBe("LEAKS");
   const owner = `create function pg_temp.who(text) returns boolean language plpgsql as $$
@@ -287,13 +287,13 @@ describe("an auditor", () => {
     "select * from baseledger.journal for update",
     "lock table baseledger.journal in share mode",
   ];
-  test.each(writers)("changes nothing: %s", async (statement) => {
+  test.each(writers)("is denied: %s", async (statement) => {
     expect([DENIED, "55000", "0A000", "42809"]).toContain(
       await attempt(ledger, "auditor", statement),
     );
   });
 
-  test("reads every event, wallet and reservation that there is", async () => {
+  test("reads every event, wallet and reservation", async () => {
     const [count] = await ledger.admin<Record<string, bigint>[]>`
       select (select count(*) from baseledger.events) as journal,
         (select count(*) from baseledger.wallets) as wallet_balances,

@@ -9,9 +9,9 @@ import {
   travelBack,
 } from "../support/ledger.ts";
 
-// The functions of the ledger run with the rights of its owner. Here each of them is called from
-// a session in which everything that its source could mean by an unqualified name has a double
-// made by the caller, found before the real one. A double that runs as the owner says so.
+// The functions of the ledger run with the rights of its owner. Here each of them is called from a
+// session in which the caller has shadowed every name that the sources could use unqualified. A
+// shadow that runs as the owner raises this code.
 
 const HIJACKED = "HJACK";
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
     as $$
     begin
       if current_user = 'baseledger_owner' then
-        raise exception using errcode = '${HIJACKED}', message = 'a double runs as the owner';
+        raise exception using errcode = '${HIJACKED}', message = 'a shadow runs as the owner';
       end if;
     end $$;
     create function public.trap_row() returns trigger language plpgsql set search_path = pg_catalog
@@ -33,23 +33,23 @@ beforeAll(async () => {
     create function public.trap_value() returns boolean language plpgsql
       set search_path = pg_catalog
     as $$ begin perform public.trap(); return true; end $$`);
-  await lay(ledger, "function");
-  await lay(ledger, "operator");
+  await shadow(ledger, "function");
+  await shadow(ledger, "operator");
 });
 afterAll(async () => {
   await checkInvariants(ledger);
   await ledger[Symbol.asyncDispose]();
 });
 
-/** The doubles that live in schema public: of functions and of operators. */
-async function lay({ admin }: TestLedger, kind: "function" | "operator"): Promise<void> {
+/** Makes shadows of functions or of operators in the schema public. */
+async function shadow({ admin }: TestLedger, kind: "function" | "operator"): Promise<void> {
   const trapped = (
     result: string,
   ) => `returns ${result} language plpgsql set search_path = pg_catalog
     as $$ begin perform public.trap(); return null; end $$`;
   if (kind === "function") {
-    // Each function of the system whose name the ledger's sources have in them.
-    const doubles = await admin<{ name: string; args: string; result: string }[]>`
+    // Each function of the system whose name occurs in the ledger's sources.
+    const shadows = await admin<{ name: string; args: string; result: string }[]>`
       select quote_ident(p.proname) as name, pg_get_function_identity_arguments(p.oid) as args,
           pg_get_function_result(p.oid) as result
         from pg_proc p
@@ -61,8 +61,8 @@ async function lay({ admin }: TestLedger, kind: "function" | "operator"): Promis
           )
           and not p.proargtypes::oid[] && array['internal', '"any"', 'cstring']::regtype[]::oid[]
           and p.prorettype <> all (array['internal', 'record', 'cstring']::regtype[]::oid[])`;
-    expect(doubles.length).toBeGreaterThan(30);
-    for (const { name, args, result } of doubles) {
+    expect(shadows.length).toBeGreaterThan(30);
+    for (const { name, args, result } of shadows) {
       const plain = args.replaceAll(/OUT [^,]+(, )?/g, "").replace(/, $/, "");
       const body = /^(SETOF|void)/.test(result)
         ? trapped(result).replace("return null", "return")
@@ -70,7 +70,7 @@ async function lay({ admin }: TestLedger, kind: "function" | "operator"): Promis
       await admin.unsafe(`create function public.${name}(${plain}) ${body}`);
     }
   } else {
-    const doubles = await admin<{ name: string; l: string; r: string; result: string }[]>`
+    const shadows = await admin<{ name: string; l: string; r: string; result: string }[]>`
       select o.oprname as name, format_type(o.oprleft, null) as l,
           format_type(o.oprright, null) as r, format_type(o.oprresult, null) as result
         from pg_operator o
@@ -79,18 +79,18 @@ async function lay({ admin }: TestLedger, kind: "function" | "operator"): Promis
           and array[o.oprleft, o.oprright] <@ array['text', 'bigint', 'integer', 'numeric',
             'boolean', 'jsonb', 'bytea', 'timestamptz', 'interval', 'anyarray', 'text[]',
             'anycompatible', 'anycompatiblearray', 'record', 'anyenum']::regtype[]::oid[]`;
-    expect(doubles.length).toBeGreaterThan(100);
-    for (const [i, { name, l, r, result }] of doubles.entries()) {
+    expect(shadows.length).toBeGreaterThan(100);
+    for (const [i, { name, l, r, result }] of shadows.entries()) {
       await admin.unsafe(`
-        create function public.double_${i}(${l}, ${r}) ${trapped(result)};
+        create function public.shadow_${i}(${l}, ${r}) ${trapped(result)};
         create operator public.${name} (leftarg = ${l}, rightarg = ${r},
-          function = public.double_${i})`);
+          function = public.shadow_${i})`);
     }
   }
 }
 
-/** Makes a session hostile: doubles of tables and types, and a path that finds doubles first. */
-async function hostile(role: Role): Promise<Session> {
+/** Opens a hostile session: with shadows of tables and types, and a path that finds shadows first. */
+async function openHostile(role: Role): Promise<Session> {
   const session = await ledger.session(role);
   const { sql } = session;
   await sql.unsafe(`
@@ -122,20 +122,20 @@ async function hostile(role: Role): Promise<Session> {
   return session;
 }
 
-describe("the trap works: a careless function of the owner is caught", () => {
+describe("the trap catches a careless function of the owner:", () => {
   const careless: [string, string, string][] = [
     ["a function", "", "perform clock_timestamp();"],
     ["an operator", "", "if v < 2::pg_catalog.int8 then v := 3; end if;"],
-    ["a type, with the path of the system only", "pg_catalog", "declare x text := 'x'; begin end;"],
-    ["a type, with an empty path", "''", "declare x jsonb := '1'; begin end;"],
+    ["a type, with a search path of pg_catalog", "pg_catalog", "declare x text := 'x'; begin end;"],
+    ["a type, with an empty search path", "''", "declare x jsonb := '1'; begin end;"],
     [
-      "a table, with the path of the system only",
+      "a table, with a search path of pg_catalog",
       "pg_catalog",
       "insert into wallets (wallet_id) values ('x');",
     ],
   ];
   test.each(careless)("%s", async (_what, path, body) => {
-    await using caller = await hostile("agent");
+    await using caller = await openHostile("agent");
     await ledger.admin.unsafe(`
       create or replace function public.careless() returns pg_catalog.void
         language plpgsql security definer ${path && `set search_path = ${path}`}
@@ -146,7 +146,7 @@ describe("the trap works: a careless function of the owner is caught", () => {
   });
 });
 
-/** Every public function, as the role that may call it; `$` stands for the wallet. */
+/** Calls of every public function, with the role that may make them; `$` stands for the wallet. */
 const calls: [Role, string][] = [
   ["operator", "baseledger.open_wallet('$ new', 'USD', 9, 5, '{\"a\": [1]}')"],
   ["operator", "baseledger.credit('$', 1000, 'credit', '{\"a\": 1}')"],
@@ -186,29 +186,29 @@ const calls: [Role, string][] = [
   ["auditor", "baseledger.verify_rights()"],
 ];
 
-/** What a call gives, less the times. */
-async function result(session: Session, walletId: string, text: string): Promise<unknown> {
+/** The rows of a call, without times. */
+async function rowsOf(session: Session, walletId: string, text: string): Promise<unknown> {
   const query = text.replaceAll("$", walletId);
   const rows = await session.sql.unsafe<Record<string, unknown>[]>(`select * from ${query}`);
   return rows.map((row) => {
     const entries = Object.entries(row).filter(([name]) => !/_at$|^as_of$|actor|hash/.test(name));
-    const told = entries.map(([name, value]) => [name, String(value).replaceAll(walletId, "$")]);
-    return Object.fromEntries(told);
+    const texts = entries.map(([name, value]) => [name, String(value).replaceAll(walletId, "$")]);
+    return Object.fromEntries(texts);
   });
 }
 
-test("every function gives a hostile session what it gives any other", async () => {
+test("every function returns the same to a hostile session as to any other", async () => {
   const sessions = new Map<string, Session>();
   for (const role of ["agent", "operator", "auditor"] as const) {
     sessions.set(`plain ${role}`, await ledger.session(role));
-    sessions.set(`victim ${role}`, await hostile(role));
+    sessions.set(`victim ${role}`, await openHostile(role));
   }
   for (const id of ["plain", "victim"]) await openWallet(ledger, id, 500n);
   for (const [role, text] of calls) {
     const [plain, victim] = [sessions.get(`plain ${role}`), sessions.get(`victim ${role}`)];
     if (!plain || !victim) throw new Error(`no session of ${role}`);
-    const expected = await result(plain, "plain", text);
-    expect([text, await result(victim, "victim", text)]).toEqual([text, expected]);
+    const expected = await rowsOf(plain, "plain", text);
+    expect([text, await rowsOf(victim, "victim", text)]).toEqual([text, expected]);
   }
   for (const session of sessions.values()) await session.sql.end();
 
@@ -221,18 +221,18 @@ test("every function gives a hostile session what it gives any other", async () 
   expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
 });
 
-test("the sweep, too", async () => {
+test("the functions of the worker run in a hostile session", async () => {
   const id = await openWallet(ledger, "swept", 10n);
   await using agent = await ledger.session("agent");
   await agent.sql`select baseledger.reserve(${id}, 10, 'r', '1 minute')`;
   await travelBack(ledger, id, "1 hour");
-  await using worker = await hostile("worker");
+  await using worker = await openHostile("worker");
   const [next] = await worker.sql<{ past: boolean }[]>`
     select n operator(pg_catalog.<) pg_catalog.now() as past from baseledger.next_due() as n`;
   expect(next?.past).toBe(true);
   const [swept] = await worker.sql<{ n: number }[]>`select n from baseledger.expire_due() as n`;
   expect(swept?.n).toBe(1);
-  // once more, with looks at the clock to compare
+  // A second sweep compares the clock with the first.
   await ledger.admin`update baseledger.sweeps set looked_at = looked_at - interval '20 seconds'`;
   const [again] = await worker.sql<{ n: number }[]>`select n from baseledger.expire_due() as n`;
   expect(again?.n).toBe(0);
@@ -244,12 +244,12 @@ test("the sweep, too", async () => {
     select a.wallets operator(pg_catalog.=) 0::pg_catalog.int8 as none
       from baseledger.wallets_ahead() as a`;
   expect(ahead?.none).toBe(true);
-  await using auditor = await hostile("auditor");
+  await using auditor = await openHostile("auditor");
   const checks = await auditor.sql<{ status: string }[]>`select d.* from baseledger.doctor() as d`;
   expect(checks.map(({ status }) => status)).toContain("fine");
 });
 
-test("the trigger, too", async () => {
+test("the trigger runs in a hostile session", async () => {
   await using owner = await ledger.session("admin");
   await owner.sql.unsafe("set search_path = public, pg_catalog");
   await expect(
@@ -257,7 +257,7 @@ test("the trigger, too", async () => {
   ).rejects.toMatchObject({ code: "LGIMM" });
 });
 
-test("settings of the session change nothing", async () => {
+test("every function returns the same under any settings of the session", async () => {
   const id = await openWallet(ledger, "settings", 500n);
   const settings = {
     DateStyle: "SQL, DMY",
@@ -300,7 +300,7 @@ test("settings of the session change nothing", async () => {
   const operators = await both("operator");
   for (const [role, text] of calls) {
     const { plain, odd } = role === "auditor" ? auditors : operators;
-    const expected = await result(plain, "settings plain", text);
-    expect([role, text, await result(odd, id, text)]).toEqual([role, text, expected]);
+    const expected = await rowsOf(plain, "settings plain", text);
+    expect([role, text, await rowsOf(odd, id, text)]).toEqual([role, text, expected]);
   }
 });

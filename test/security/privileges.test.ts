@@ -14,8 +14,8 @@ import {
 } from "../support/ledger.ts";
 
 const ROLES = ["agent", "operator", "auditor", "worker", "outsider"] as const;
-// Of a view PostgreSQL may say that it is no table, or not to be written to, whoever asks.
-const NEVER = [DENIED, "42809", "55000"];
+// For a view: that it is no table, or cannot be written to, for any role.
+const DENIALS = [DENIED, "42809", "55000"];
 
 const FIRST_COLUMN: Readonly<Record<string, string>> = {
   "baseledger.migrations": "id",
@@ -37,7 +37,7 @@ afterAll(async () => {
 interface Thing {
   readonly name: string;
   readonly oid: string;
-  /** For functions: a call in which everything is null. */
+  /** For functions: a call with nulls; for tables and views: the qualified name. */
   readonly call: string;
 }
 
@@ -81,7 +81,7 @@ const TABLE_PRIVILEGES = [
 ];
 const LETTERS = ["S", "I", "U", "D", "T", "R", "t"];
 
-test("the matrix of who may do what", async () => {
+test("the matrix of privileges is that of the file", async () => {
   const names = [...ROLES.map((role) => loginOf(role)), "public"];
   const lines: string[] = [];
   const line = (name: string, cells: readonly string[]) =>
@@ -116,7 +116,7 @@ test("the matrix of who may do what", async () => {
   await expect(`${lines.join("\n")}\n`).toMatchFileSnapshot("privileges.matrix.txt");
 });
 
-test.each(ROLES)("the matrix is true: %s tries everything", async (role) => {
+test.each(ROLES)("%s can do what the matrix says, and nothing else", async (role) => {
   const usage = role !== "outsider";
   const tries: [string, string, boolean][] = [];
   for (const { call: query, oid } of await functions()) {
@@ -149,7 +149,7 @@ test.each(ROLES)("the matrix is true: %s tries everything", async (role) => {
     await sql.unsafe("begin");
     const result = await outcome(sql.unsafe(statement).then(() => ({ code: "done" })));
     await sql.unsafe("rollback");
-    const done = !NEVER.includes(result.code);
+    const done = !DENIALS.includes(result.code);
     expect([what, done], statement).toEqual([what, usage && allowed]);
   }
   await sql.end();
@@ -157,7 +157,7 @@ test.each(ROLES)("the matrix is true: %s tries everything", async (role) => {
 });
 
 describe("the roles", () => {
-  test("cannot log in, are no members of anything, and have no rights of the server", async () => {
+  test("cannot log in, are members of no role and have no rights of the server", async () => {
     const roles = await ledger.admin`
       select r.rolname from pg_roles r
         where r.rolname in ('baseledger_owner', 'baseledger_agent', 'baseledger_operator',
@@ -168,7 +168,7 @@ describe("the roles", () => {
     expect(roles).toEqual([]);
   });
 
-  test("own nothing, but that the owner owns all of it", async () => {
+  test("own nothing, except the owner, who owns everything", async () => {
     const strays = await ledger.admin`
       select 'function ' || proname as name from pg_proc
         where pronamespace = 'baseledger'::regnamespace
@@ -187,7 +187,7 @@ describe("the roles", () => {
     expect(strays).toEqual([]);
   });
 
-  test("who may grant them on: nobody", async () => {
+  test("have no grant option", async () => {
     const grantable = await ledger.admin`
       select p.proname as name from pg_proc p, aclexplode(p.proacl) a
         where p.pronamespace = 'baseledger'::regnamespace
@@ -201,7 +201,7 @@ describe("the roles", () => {
 });
 
 describe("every function", () => {
-  test("with the owner's rights has a fixed search path, its own", async () => {
+  test("with the owner's rights has a fixed search path", async () => {
     const loose = await ledger.admin`
       select p.proname, p.proconfig from pg_proc p
         where p.pronamespace = 'baseledger'::regnamespace
@@ -210,7 +210,7 @@ describe("every function", () => {
     expect(loose).toEqual([]);
   });
 
-  test("for callers runs with the owner's rights, the others with none of their own", async () => {
+  test("that is public runs with the owner's rights, and no helper does", async () => {
     const odd = await ledger.admin`
       select p.proname from pg_proc p
         where p.pronamespace = 'baseledger'::regnamespace
@@ -218,7 +218,7 @@ describe("every function", () => {
     expect(odd).toEqual([]);
   });
 
-  test("is closed to the public, and the helpers to everybody", async () => {
+  test("is closed to public, and a helper to all roles", async () => {
     const open = await ledger.admin`
       select p.proname from pg_proc p
         where p.pronamespace = 'baseledger'::regnamespace
@@ -231,7 +231,7 @@ describe("every function", () => {
     expect(open).toEqual([]);
   });
 
-  test("that is made later is closed to the public, too", async () => {
+  test("that is created later is closed to public", async () => {
     await ledger.admin.begin(async (tx) => {
       await tx`set local role baseledger_owner`;
       await tx`create function baseledger.later() returns integer language sql return 1`;
@@ -244,7 +244,7 @@ describe("every function", () => {
 });
 
 describe("an auditor", () => {
-  test("reads everything in a transaction that cannot write", async () => {
+  test("reads everything in a read-only transaction", async () => {
     const { sql } = await ledger.session("auditor");
     await sql.unsafe("begin transaction read only");
     expect(await verify(sql)).toEqual([]);
@@ -262,7 +262,7 @@ describe("an auditor", () => {
     expect(await digest(ledger)).toBe(before);
   });
 
-  test("may call nothing that could write", async () => {
+  test("cannot call a volatile function", async () => {
     const writers = await ledger.admin`
       select p.proname from pg_proc p
         where p.pronamespace = 'baseledger'::regnamespace
@@ -272,7 +272,7 @@ describe("an auditor", () => {
   });
 });
 
-test("the actor of an event is who logged in, whatever role it acts in", async () => {
+test("the actor of an event is the role that logged in, whatever role it has set", async () => {
   const { sql } = await ledger.session("operator");
   await sql.unsafe("begin; set local role baseledger_operator");
   await command(sql, "credit", { wallet_id: "w", amount: 1n, idempotency_key: "k" });
@@ -284,7 +284,7 @@ test("the actor of an event is who logged in, whatever role it acts in", async (
   await sql.end();
 });
 
-test("a refusal says nothing of an error when a role has no right", async () => {
+test("a role without rights gets no error of the ledger", async () => {
   const error = await failure(command(ledger.outsider, "reserve", { wallet_id: "w" }));
   expect(error.code).not.toMatch(/^LG/);
 });

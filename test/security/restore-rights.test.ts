@@ -1,4 +1,4 @@
-// A dump restored without owners and rights, by the tools that a machine has.
+// A dump that pg_restore restores without owners and rights.
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { migrate } from "../../src/migrate/index.ts";
 import { findInstalled } from "../proof/faults/installed.ts";
 import { type Catalog, readCatalog } from "../support/catalog.ts";
 
-test("pg_restore --no-owner --no-privileges opens no funds, and migrate mends it", async ({
+test("after pg_restore --no-owner --no-privileges nobody adds funds, and migrate repairs the rights", async ({
   skip,
 }) => {
   const folder = mkdtempSync(join(tmpdir(), "restore-rights-"));
@@ -67,19 +67,19 @@ async function restore(installed: Installed, folder: string): Promise<void> {
     await agent`select baseledger.reserve('w', 1, 'call')`;
     await agent.end();
 
-    // Who has restored may also make it right, if he may act as the owner.
+    // The role that has restored may also repair, if it may act as the owner.
     if (restorer) await admin.unsafe(`grant baseledger_owner to ${restorer}`);
     expect(await migrate(schema)).toEqual([]);
-    const whole = connect(address(name));
-    expect(await readObjects(whole)).toEqual(fresh);
-    expect(await whole`select * from baseledger.verify()`).toEqual([]);
-    await whole.end();
+    const superuser = connect(address(name));
+    expect(await readObjects(superuser)).toEqual(fresh);
+    expect(await superuser`select * from baseledger.verify()`).toEqual([]);
+    await superuser.end();
     await schema.end();
   }
   await admin.end();
 }
 
-/** All but columns: a restore numbers them anew, without the places of those that were dropped. */
+/** The catalogue without columns: a restore renumbers them, as it leaves out dropped ones. */
 async function readObjects(sql: postgres.Sql): Promise<Catalog> {
   const all = Object.entries(await readCatalog(sql));
   return Object.fromEntries(all.filter(([key]) => !key.startsWith("column ")));

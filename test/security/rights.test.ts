@@ -1,4 +1,4 @@
-// Owners and rights: what there must be, what is found when it is otherwise, and how it is mended.
+// Owners and rights: their list, the differences that are found, and how migrate repairs them.
 import type postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { installSql, migrate, type RightsDifference } from "../../src/migrate/index.ts";
@@ -22,7 +22,7 @@ const NAMES = `
   case when a.grantee = 0 then 'public' else a.grantee::regrole::text end as grantee,
   a.privilege_type as privilege`;
 
-/** Everything that anybody but the owner may do with an object of the schema. */
+/** The rights that roles other than the owner have on objects of the schema. */
 async function granted(): Promise<string[]> {
   const rows = await ledger.admin.unsafe<Record<string, string>[]>(`
     select 'schema' as kind, 'baseledger' as name, ${NAMES}
@@ -37,10 +37,10 @@ async function granted(): Promise<string[]> {
       from pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
       where c.relnamespace = 'baseledger'::regnamespace and c.relkind <> 'i'
         and c.relkind <> 'c' and a.grantee <> c.relowner`);
-  return rows.map(sayRight).sort();
+  return rows.map(formatRight).sort();
 }
 
-function sayRight({ kind, name, grantee, privilege }: Record<string, string>): string {
+function formatRight({ kind, name, grantee, privilege }: Record<string, string>): string {
   return `${kind} ${name}: ${privilege} for ${grantee}`;
 }
 
@@ -48,8 +48,8 @@ async function differences(): Promise<RightsDifference[]> {
   return ledger.admin<RightsDifference[]>`select * from baseledger._find_rights_differences()`;
 }
 
-/** Migrates as the superuser, and gives what was mended. */
-async function mend(): Promise<readonly RightsDifference[]> {
+/** Migrates as the superuser, and returns what was repaired. */
+async function repair(): Promise<readonly RightsDifference[]> {
   let mended: readonly RightsDifference[] = [];
   const onRepaired = (found: readonly RightsDifference[]) => {
     mended = found;
@@ -58,7 +58,7 @@ async function mend(): Promise<readonly RightsDifference[]> {
   return mended;
 }
 
-/** As pg_restore leaves it with --no-owner --no-privileges, run by the superuser. */
+/** Leaves the schema as pg_restore --no-owner --no-privileges by the superuser does. */
 async function restoreWithoutRights(): Promise<void> {
   await ledger.admin.begin(async (tx) => {
     await tx.unsafe(`
@@ -73,11 +73,11 @@ async function restoreWithoutRights(): Promise<void> {
 }
 
 describe("the list of rights", () => {
-  test("is what a new installation has: no more, no less", async () => {
+  test("is exactly what a new installation has", async () => {
     const listed = await ledger.admin<
       Record<string, string>[]
     >`select * from baseledger._expected_rights()`;
-    expect(listed.map(sayRight).sort()).toEqual(await granted());
+    expect(listed.map(formatRight).sort()).toEqual(await granted());
     expect(await differences()).toEqual([]);
     expect(await verify(ledger.auditor)).toEqual([]);
   });
@@ -97,7 +97,7 @@ describe("migrate, with nothing to apply,", () => {
       true,
     ],
     [
-      "what is made later",
+      "objects created later",
       "alter default privileges for role baseledger_owner grant execute on functions to public",
       true,
     ],
@@ -105,30 +105,42 @@ describe("migrate, with nothing to apply,", () => {
     ["the owner of a table", "alter table baseledger.events owner to postgres", true],
     ["the owner of a type", "alter type baseledger.receipt owner to postgres", true],
     ["the owner of a domain", "alter domain baseledger._unit owner to postgres", true],
-    ["a lost right", "revoke execute on function baseledger.reserve from baseledger_agent", false],
-    ["a lost view", "revoke select on baseledger.journal from baseledger_auditor", false],
-    ["a lost schema", "revoke usage on schema baseledger from baseledger_worker", false],
+    [
+      "a missing right",
+      "revoke execute on function baseledger.reserve from baseledger_agent",
+      false,
+    ],
+    [
+      "a missing right on a view",
+      "revoke select on baseledger.journal from baseledger_auditor",
+      false,
+    ],
+    [
+      "a missing right on the schema",
+      "revoke usage on schema baseledger from baseledger_worker",
+      false,
+    ],
   ];
-  test.each(changes)("mends %s", async (_, change, open) => {
+  test.each(changes)("repairs %s", async (_, change, open) => {
     await ledger.admin.unsafe(change);
     const found = await differences();
     expect(found.length).toBeGreaterThan(0);
     expect(found.every((each) => each.open === open)).toBe(true);
-    // What gets another owner may be what verifies.
+    // An object with another owner may be one that verify needs.
     if (open && !change.includes("owner to")) {
       const checks = (await verify(ledger.auditor)).map(({ check }) => check);
       expect(new Set(checks)).toEqual(new Set(["rights"]));
     }
     const owners = (each: RightsDifference) => each.expected === "owned by baseledger_owner";
-    expect(await mend()).toEqual(found.filter((each) => !owners(each)));
+    expect(await repair()).toEqual(found.filter((each) => !owners(each)));
     expect(await differences()).toEqual([]);
     expect(await readCatalog(ledger.admin)).toEqual(fresh);
     expect(await digest(ledger)).toBe(before);
   });
 
-  test("leaves alone what the host has granted to roles of its own", async () => {
+  test("keeps what the host has granted to roles of its own", async () => {
     await ledger.admin`grant select on baseledger.wallet_balances to ledger_test_outsider`;
-    expect(await mend()).toEqual([]);
+    expect(await repair()).toEqual([]);
     const [row] = await ledger.admin<{ may: boolean }[]>`
       select has_table_privilege('ledger_test_outsider', 'baseledger.wallet_balances', 'select') as may`;
     expect(row?.may).toBe(true);
@@ -137,27 +149,34 @@ describe("migrate, with nothing to apply,", () => {
 });
 
 describe("after a restore without owners and rights", () => {
-  test.each(["migrate", "installSql"])("%s makes it what a new installation is", async (how) => {
-    await restoreWithoutRights();
-    // A well-meant repair: the agents are to work again.
-    await ledger.admin.unsafe(`
+  test.each(["migrate", "installSql"])(
+    "%s restores the rights of a new installation",
+    async (how) => {
+      await restoreWithoutRights();
+      // A repair by hand, so that the agents can work again.
+      await ledger.admin.unsafe(`
       grant usage on schema baseledger to baseledger_agent, baseledger_operator, baseledger_auditor;
       grant execute on all functions in schema baseledger to baseledger_agent`);
-    const checks = (await verify(ledger.auditor)).map(({ check }) => check);
-    expect(checks.length).toBeGreaterThan(100);
-    expect(new Set(checks)).toEqual(new Set(["rights"]));
+      const checks = (await verify(ledger.auditor)).map(({ check }) => check);
+      expect(checks.length).toBeGreaterThan(100);
+      expect(new Set(checks)).toEqual(new Set(["rights"]));
 
-    if (how === "migrate") await mend();
-    else await ledger.admin.unsafe(await installSql());
-    expect(await differences()).toEqual([]);
-    expect(await readCatalog(ledger.admin)).toEqual(fresh);
-    expect(await verify(ledger.auditor)).toEqual([]);
-    expect(await digest(ledger)).toBe(before);
-    await command(ledger.operator, "credit", { wallet_id: "w", amount: 1n, idempotency_key: how });
-    before = await digest(ledger);
-  });
+      if (how === "migrate") await repair();
+      else await ledger.admin.unsafe(await installSql());
+      expect(await differences()).toEqual([]);
+      expect(await readCatalog(ledger.admin)).toEqual(fresh);
+      expect(await verify(ledger.auditor)).toEqual([]);
+      expect(await digest(ledger)).toBe(before);
+      await command(ledger.operator, "credit", {
+        wallet_id: "w",
+        amount: 1n,
+        idempotency_key: how,
+      });
+      before = await digest(ledger);
+    },
+  );
 
-  test("agents may go on, but nobody adds funds", async () => {
+  test("agents can go on, and nobody adds funds", async () => {
     await restoreWithoutRights();
     await ledger.admin.unsafe(`
       grant usage on schema baseledger to public;
@@ -169,8 +188,8 @@ describe("after a restore without owners and rights", () => {
       }
       const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null,
         1, 1)`;
-      const fold = `select baseledger._execute('w', array[${credit}::baseledger._command])`;
-      expect(await attempt(ledger, role, fold)).toBe(DENIED);
+      const execute = `select baseledger._execute('w', array[${credit}::baseledger._command])`;
+      expect(await attempt(ledger, role, execute)).toBe(DENIED);
     }
     const [held, ended] = await post(ledger.agent, "w", [
       { op: "reserve", idempotency_key: "go", amount: 1 },
@@ -178,12 +197,12 @@ describe("after a restore without owners and rights", () => {
     ]);
     expect([held?.refused, ended?.refused]).toEqual([null, null]);
     expect((await balance(ledger.agent, "w")).available).toBe(available);
-    await mend();
+    await repair();
     before = await digest(ledger);
   });
 });
 
-/** A call of each function that moves funds in or out, or changes the terms, as operators may. */
+/** A call of each function for operators only: of those that change funds or terms. */
 async function fundFunctions(): Promise<string[]> {
   const rows = await ledger.admin<{ query: string }[]>`
     select 'select baseledger.' || p.proname || '(' || string_agg(
@@ -219,12 +238,12 @@ describe("a function for operators that is open to others", () => {
     "grant execute on function baseledger.%s to baseledger_worker",
     "alter function baseledger.%s owner to postgres",
   ];
-  test.each(openings)("runs for nobody: %s", async (opening) => {
+  test.each(openings)("is refused to all roles: %s", async (opening) => {
     for (const query of await fundFunctions()) {
       const name = /baseledger\.(\w+)/.exec(query)?.[1] ?? "";
       const { sql } = await ledger.session("operator");
-      const undo = new Error("undone on purpose");
-      // As a superuser, and as whoever was let in by mistake: it is the function that is open.
+      const undo = new Error("rolled back on purpose");
+      // For the superuser as well: the function itself is open.
       const tried = ledger.admin.begin(async (tx) => {
         await tx.unsafe(opening.replace("%s", name));
         for (const role of ["baseledger_operator", "baseledger_agent", "postgres"]) {
@@ -245,7 +264,7 @@ describe("a function for operators that is open to others", () => {
     expect(await digest(ledger)).toBe(before);
   });
 
-  test("as installed, it runs in a function of the host's, too", async () => {
+  test("as installed, runs in a function of the host", async () => {
     await ledger.admin.unsafe(`
       create function public.top_up() returns baseledger.receipt
         language sql security definer

@@ -1,4 +1,6 @@
 import { expect } from "vitest";
+import type { EventType } from "../../src/generated/index.ts";
+import { type Accounts, addMoves, movesOf, NO_MONEY } from "../../src/trace/index.ts";
 import { type TestLedger, verify } from "./ledger.ts";
 
 interface Balances {
@@ -10,7 +12,7 @@ interface Balances {
 
 interface Event extends Balances {
   readonly wallet_id: string;
-  readonly event: string;
+  readonly event: EventType;
   readonly reservation_id: string | null;
   readonly amount: bigint | null;
   readonly idempotency_key: string | null;
@@ -22,8 +24,10 @@ interface Event extends Balances {
   readonly deadline: bigint | null;
 }
 
+type Require = (invariant: number, holds: boolean, why: string) => void;
+
 /** What the journal says of a reservation. */
-interface Life {
+interface History {
   granted: bigint;
   /** Spent out of the hold. */
   used: bigint;
@@ -36,29 +40,29 @@ interface Life {
 }
 
 /**
- * Proves the whole ledger twice: by `verify`, and by folding the journal here, from the design's
- * table of what each event moves. What does not hold is told with the number of its invariant.
+ * Checks the ledger twice: by `verify`, and by a replay of the journal here. What does not hold is
+ * reported with the number of its invariant.
  */
 export async function checkInvariants(ledger: TestLedger): Promise<void> {
   expect(await verify(ledger.auditor)).toEqual([]);
-  expect(await refold(ledger)).toEqual([]);
+  expect(await replayAll(ledger)).toEqual([]);
 }
 
-/** Asks for the balances at the time of every event there is, and compares with the fold. */
+/** Compares `balance_at` at the time of every event with the replay. */
 export async function checkPast(ledger: TestLedger): Promise<void> {
-  const told = await ledger.auditor<Balances[]>`
+  const found = await ledger.auditor<Balances[]>`
     select b.seq, b.available, b.reserved, b.spent
       from baseledger.journal j
       cross join lateral baseledger.balance_at(j.wallet_id, j.occurred_at) b
       order by j.wallet_id, j.seq`;
   const { events } = await readEvents(ledger);
   const wallets = [...Map.groupBy(events, ({ wallet_id }) => wallet_id).values()];
-  expect(told.map(say)).toEqual(wallets.flatMap((each) => fold(each).past.map(say)));
+  expect(found.map(say)).toEqual(wallets.flatMap((each) => replay(each).past.map(say)));
 }
 
-/** What does not hold by the fold below. */
-export async function refold(ledger: TestLedger): Promise<string[]> {
-  const { events, postings, histories } = await readEvents(ledger);
+/** What does not hold by the replay below. */
+async function replayAll(ledger: TestLedger): Promise<string[]> {
+  const { events, postings, ...stated } = await readEvents(ledger);
   const wallets = await ledger.admin<(Balances & { wallet_id: string })[]>`
     select wallet_id, seq, available, reserved, spent from baseledger.wallets`;
   const stored = await ledger.admin<{ wallet_id: string; text: string }[]>`
@@ -66,12 +70,12 @@ export async function refold(ledger: TestLedger): Promise<string[]> {
         'holds', held, 'until', (extract(epoch from expires_at) * 1000000)::bigint) as text
       from baseledger.reservations`;
   const postingsOf = new Map(postings.map(({ wallet_id, text }) => [wallet_id, text]));
-  const historiesOf = Map.groupBy(histories, ({ wallet_id }) => wallet_id);
+  const historiesOf = Map.groupBy(stated.histories, ({ wallet_id }) => wallet_id);
   const eventsOf = Map.groupBy(events, ({ wallet_id }) => wallet_id);
   const storedOf = Map.groupBy(stored, ({ wallet_id }) => wallet_id);
 
   return wallets.flatMap(({ wallet_id, ...row }) => {
-    const { wrong, balances, open, lives, funding } = fold(eventsOf.get(wallet_id) ?? []);
+    const { wrong, balances, open, histories, funding } = replay(eventsOf.get(wallet_id) ?? []);
     if (say(row) !== say(balances)) wrong.push(`12: the row has ${say(row)}, not ${say(balances)}`);
     const rows = (storedOf.get(wallet_id) ?? []).map(({ text }) => text);
     const differing = [...rows, ...open].filter((r) => rows.includes(r) !== open.includes(r));
@@ -83,7 +87,7 @@ export async function refold(ledger: TestLedger): Promise<string[]> {
     const posted = postingsOf.get(wallet_id) ?? "0 0 0 0";
     if (posted !== accounts) wrong.push(`1: postings come to ${posted}, not ${accounts}`);
     const history = (historiesOf.get(wallet_id) ?? []).map(({ text }) => text).sort();
-    for (const [i, text] of lives.sort().entries()) {
+    for (const [i, text] of histories.sort().entries()) {
       if (text !== history[i]) wrong.push(`4: the history has ${history[i]}, not ${text}`);
     }
     return wrong.map((text) => `${wallet_id}: ${text}`);
@@ -115,23 +119,23 @@ async function readEvents(ledger: TestLedger) {
   return { events, postings, histories };
 }
 
-function fold(events: readonly Event[]) {
+function replay(events: readonly Event[]) {
   const wrong: string[] = [];
-  const lives = new Map<string, Life>();
-  const open = new Map<string, Life>();
+  const reservations = new Map<string, History>();
+  const open = new Map<string, History>();
   const keys = new Set<string>();
-  const now = { seq: 0n, available: 0n, reserved: 0n, spent: 0n };
-  let funding = 0n;
+  let seq = 0n;
+  let now = NO_MONEY;
   let at = -(2n ** 63n);
   const past: Balances[] = [];
 
   for (const event of events) {
-    const require = (invariant: number, holds: boolean, why: string): void => {
+    const require: Require = (invariant, holds, why) => {
       if (!holds) wrong.push(`${invariant}: event ${event.seq}, ${event.event}: ${why}`);
     };
-    require(9, event.seq === now.seq + 1n, `comes after ${now.seq}`);
+    require(9, event.seq === seq + 1n, `comes after ${seq}`);
     require(9, event.at > at, "is not later than the one before");
-    now.seq = event.seq;
+    seq = event.seq;
     at = event.at;
     if (event.idempotency_key !== null) {
       require(5, !keys.has(event.idempotency_key), "its key has another event");
@@ -139,49 +143,51 @@ function fold(events: readonly Event[]) {
     }
 
     const id = event.reservation_id ?? "";
-    const life: Life = lives.get(id) ?? newLife(event);
-    require(4, lives.has(id) !== OPENING.has(event.event) || id === "", "does not fit its history");
-    if (id) lives.set(id, life);
-    if (ENDING.has(event.event) && !event.details?.late) require(4, !life.end, "has ended before");
-    const moved = move(event, life, require);
-    funding += moved.funds;
-    now.available += moved.available;
-    now.reserved += moved.reserved;
-    now.spent += moved.spent;
+    const history = reservations.get(id) ?? newHistory(event);
+    const fits = reservations.has(id) !== OPENING.has(event.event) || id === "";
+    require(4, fits, "does not fit its history");
+    if (id) reservations.set(id, history);
+    if (ENDING.has(event.event) && !event.details?.late) {
+      require(4, !history.end, "has ended before");
+    }
+    const moves = apply(event, history, require);
+    now = addMoves(now, moves);
+    const balances = { seq, ...now };
 
-    require(1, say(event) === say(now), `has ${say(event)}, not ${say(now)}`);
-    const inAll = funding + event.available + event.reserved + event.spent;
+    require(1, say(event) === say(balances), `has ${say(event)}, not ${say(balances)}`);
+    const inAll = now.funding + event.available + event.reserved + event.spent;
     require(1, inAll === 0n, "is not balanced");
-    const takes = moved.available < 0n && event.event !== "settled";
+    const takes = moves.available < 0n && event.event !== "settled";
     require(2, !takes || now.available >= 0n, "takes more than there was");
-    if (id && life.end) open.delete(id);
-    else if (id) open.set(id, life);
+    if (id && history.end) open.delete(id);
+    else if (id) open.set(id, history);
     const held = [...open.values()].reduce((sum, each) => sum + heldBy(each), 0n);
     require(3, now.reserved === held && held >= 0n, `holds ${held} in all`);
     // What is due counts as returned, even if a sweep has just not got to it.
     const due = [...open.values()].filter(({ deadline }) => deadline <= event.clock);
     const back = due.reduce((sum, each) => sum + heldBy(each), 0n);
-    past.push({ ...now, available: now.available + back, reserved: now.reserved - back });
-    require(4, !life.end || heldBy(life) === 0n, "settled and released is not the amount");
+    past.push({ ...balances, available: now.available + back, reserved: now.reserved - back });
+    require(4, !history.end || heldBy(history) === 0n, "settled and released is not the amount");
   }
 
   const texts = [...open].map(
-    ([id, life]) =>
-      `${id} granted ${life.granted} settled ${life.settled} holds ${heldBy(life)} ` +
-      `until ${life.deadline}`,
+    ([id, history]) =>
+      `${id} granted ${history.granted} settled ${history.settled} holds ${heldBy(history)} ` +
+      `until ${history.deadline}`,
   );
-  const told = [...lives].map(
-    ([id, life]) =>
-      `${id} granted ${life.granted} used ${life.used} released ${life.released} ` +
-      `settled ${life.settled} refunded ${life.refunded}`,
+  const histories = [...reservations].map(
+    ([id, { granted, used, released, settled, refunded }]) =>
+      `${id} granted ${granted} used ${used} released ${released} ` +
+      `settled ${settled} refunded ${refunded}`,
   );
-  return { wrong, balances: now, open: texts, lives: told, funding, past };
+  const { funding, ...balances } = now;
+  return { wrong, balances: { seq, ...balances }, open: texts, histories, funding, past };
 }
 
 const OPENING = new Set(["reserved", "charged"]);
 const ENDING = new Set(["settled", "cancelled", "expired", "extended"]);
 
-function newLife({ amount, deadline }: Event): Life {
+function newHistory({ amount, deadline }: Event): History {
   return {
     granted: amount ?? 0n,
     used: 0n,
@@ -192,74 +198,55 @@ function newLife({ amount, deadline }: Event): Life {
   };
 }
 
-function heldBy({ granted, used, released }: Life): bigint {
+function heldBy({ granted, used, released }: History): bigint {
   return granted - used - released;
 }
 
-/** What an event moves, by the table of the design; notes in `life` what it does to it. */
-function move(
-  event: Event,
-  life: Life,
-  require: (invariant: number, holds: boolean, why: string) => void,
-): { funds: bigint; available: bigint; reserved: bigint; spent: bigint } {
-  const nothing = { funds: 0n, available: 0n, reserved: 0n, spent: 0n };
+/** What an event moves (docs/architecture.md); notes in `history` what it does to its reservation. */
+function apply(event: Event, history: History, require: Require): Accounts {
   const a = event.amount ?? 0n;
-  const h = heldBy(life);
-  const inTime = life.deadline > event.clock;
+  const held = heldBy(history);
+  const inTime = history.deadline > event.clock;
+  const final = event.details?.final !== false;
+  const moves = movesOf({ ...event, final }, held);
   switch (event.event) {
-    case "opened":
-    case "frozen":
-    case "unfrozen":
-      return nothing;
-    case "credited":
-    case "transferred_in":
-      return { ...nothing, funds: -a, available: a };
-    case "withdrawn":
-    case "transferred_out":
-      return { ...nothing, funds: a, available: -a };
-    case "reserved":
-      return { ...nothing, available: -a, reserved: a };
     case "charged":
-      life.used = a;
-      life.settled = a;
-      life.end = "settled";
-      return { ...nothing, available: -a, spent: a };
+      history.used = a;
+      history.settled = a;
+      history.end = "settled";
+      break;
     case "refunded":
-      life.refunded += a;
-      require(4, life.refunded <= life.settled, "is more than was settled");
-      return { ...nothing, available: a, spent: -a };
+      history.refunded += a;
+      require(4, history.refunded <= history.settled, "is more than was settled");
+      break;
     case "extended":
       require(8, inTime, "comes after the deadline");
-      life.granted += a;
-      life.deadline = event.deadline ?? 0n;
-      return { ...nothing, available: -a, reserved: a };
+      history.granted += a;
+      history.deadline = event.deadline ?? 0n;
+      break;
     case "cancelled":
     case "expired":
       require(8, inTime === (event.event === "cancelled"), "is on the wrong side of the deadline");
-      require(4, a === h, `gives back ${a}, not ${h}`);
-      life.released += h;
-      life.end = event.event;
-      return { ...nothing, available: h, reserved: -h };
+      require(4, a === held, `gives back ${a}, not ${held}`);
+      history.released += held;
+      history.end = event.event;
+      break;
     case "settled": {
-      const final = event.details?.final !== false;
-      life.settled += a;
+      history.settled += a;
       if (event.details?.late) {
-        require(4, life.end === "expired" || life.end === "late", "is late, and nothing expired");
-        life.end = final ? "settled" : "late";
-        return { ...nothing, available: -a, spent: a };
+        const after = history.end === "expired" || history.end === "late";
+        require(4, after, "is late, and nothing expired");
+        history.end = final ? "settled" : "late";
+        break;
       }
       require(8, inTime, "comes after the deadline, and is not late");
-      const used = a < h ? a : h;
-      const released = final ? h - used : 0n;
-      life.used += used;
-      life.released += released;
-      if (final) life.end = "settled";
-      return { ...nothing, available: released + used - a, reserved: -used - released, spent: a };
+      const used = a < held ? a : held;
+      history.used += used;
+      history.released += -moves.reserved - used;
+      if (final) history.end = "settled";
     }
-    default:
-      require(1, false, "is no event of the design");
-      return nothing;
   }
+  return moves;
 }
 
 function say({ seq, available, reserved, spent }: Balances): string {

@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { expect } from "vitest";
-import { type Json, parseJson, stringifyJson } from "../../src/wire/json.ts";
-import { createDatabase } from "./server.ts";
+import { type Json, parseJson, stringifyJson } from "../../src/json/index.ts";
+import { createDatabase, type TestDatabase } from "./server.ts";
 import { until } from "./until.ts";
 
 /** Login roles as a host has them: each is a member of one role of the ledger, or of none. */
@@ -60,9 +60,9 @@ export function loginOf(role: keyof typeof LOGINS): string {
   return `ledger_test_${role}`;
 }
 
-/** Makes a database of its own for a file of tests. */
-export async function createLedger(): Promise<TestLedger> {
-  const database = await createDatabase();
+/** Makes a ledger for a file of tests, in a database of its own: by default on the shared server. */
+export async function createLedger(on?: TestDatabase): Promise<TestLedger> {
+  const database = on ?? (await createDatabase());
   const open: postgres.Sql[] = [];
 
   function connect(role: Role, max: number, settings: Record<string, string> = {}): postgres.Sql {

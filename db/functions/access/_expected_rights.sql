@@ -1,6 +1,7 @@
--- What each role may do: the one list of all rights there are. Nobody has any other right on an object
--- of the schema, but for the owner, and whom the host grants a view or a public function. Each file
--- grants what stands here; _find_rights_differences compares, and `baseledger migrate` mends.
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of the
+-- schema, except the owner, and roles to which the host grants a view or a public function. Each
+-- file grants what this list says; _find_rights_differences compares, and `baseledger migrate`
+-- repairs.
 create or replace function baseledger._expected_rights()
 returns setof baseledger._right
 language sql

@@ -1,5 +1,5 @@
--- The rights that are not what they must be: too many (open = true), which may let somebody do
--- what he must not, or too few. cure is the statement that mends it. Reads only what everybody may
+-- The rights that are not what they must be: too many (open = true), which may let somebody do what
+-- he must not, or too few. cure is the statement that repairs it. Reads only what everybody may
 -- read in the catalog.
 create or replace function baseledger._find_rights_differences()
 returns setof baseledger._rights_difference

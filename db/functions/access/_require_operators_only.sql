@@ -1,9 +1,9 @@
 -- Refuses to run a function that moves funds in or out when others than operators may call it, or
 -- when it does not run as the owner: a restore without rights opens every function to the public,
--- and a lost REVOKE must not let an agent credit itself. It looks at the rights of the function
--- and not at those of the caller: the session may be that of an application whose own function
--- calls this one as an operator. What the public may do, an agent may do as well. (current_user is
--- the owner of the security definer function that calls this.)
+-- and a lost REVOKE must not let an agent credit itself. Checks the rights of the function, not
+-- those of the caller: the session may belong to an application whose own function calls this one
+-- as an operator. What the public may do, an agent may do as well. (current_user is the owner of
+-- the security definer function that calls this.)
 create or replace function baseledger._require_operators_only(p_function regprocedure)
 returns void
 language plpgsql

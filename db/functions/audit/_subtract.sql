@@ -1,5 +1,5 @@
--- By how much a balance has changed; null if that is more than any event moves, which a journal that
--- was tampered with may say. A SQL function without settings, so that it is inlined.
+-- The change of a balance; null if it is more than any event moves, as a journal that was tampered
+-- with may say. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._subtract(p_from bigint, p_to bigint)
 returns bigint
 language sql

@@ -1,7 +1,9 @@
--- The events of wallets p_first to p_last (null: to the end), each against the one before it in
--- its wallet and the one before it of its reservation. Three passes: the chain's order, the
--- reservation's order, the verdicts. Each reservation's life is one window: another, or a wider row
--- in it, costs as much as the hash.
+-- Checks the events of wallets p_first to p_last (null: to the end), each against the event before
+-- it in its wallet and the event before it of its reservation. What each event moves is written
+-- here a second time on purpose: a check that called the engine would repeat its mistakes.
+--
+-- Three passes: in the order of the chain, in the order of each reservation, the verdicts. The life
+-- of a reservation is one window: a second one, or a wider row in it, costs as much as the hash.
 create or replace function baseledger._verify_events(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language sql
@@ -55,8 +57,7 @@ as $$
         coalesce((l.details ->> 'late')::boolean, false) as late,
         coalesce((l.details ->> 'final')::boolean, true) as final,
         baseledger._event_clock(l.occurred_at, l.details) as instant,
-        -- An event that leaves its reservation open carries the deadline in force.
-        l.life_deadline is not null and l.life_event <> 'expired' as was_open
+        baseledger._leaves_open(l.life_event, l.life_deadline) as was_open
       from lived l
   ),
   expected as (

@@ -1,5 +1,5 @@
--- Wallets p_first to p_last (null: to the end) against the end of their journals, their open
--- reservations, and the other side of their transfers.
+-- Checks the rows of wallets p_first to p_last (null: to the end) against the end of their
+-- journals, their open reservations, and the other side of their transfers.
 create or replace function baseledger._verify_wallets(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language sql
@@ -9,7 +9,7 @@ as $$
     select * from baseledger.wallets l
       where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
   ),
-  -- What the journal says is open: reserved, and not ended by an event that leaves no deadline.
+  -- What the journal says is open: reserved, and no event has ended it.
   lived as (
     select e.wallet_id, e.reservation_id
       from baseledger.events e
@@ -20,10 +20,7 @@ as $$
             where d.wallet_id >= p_first and d.wallet_id <= coalesce(p_last, d.wallet_id)
               and d.wallet_id = e.wallet_id
               and d.reservation_id = e.reservation_id
-              and (
-                d.event in ('cancelled', 'expired')
-                or d.event = 'settled' and d.expires_at is null
-              )
+              and not baseledger._leaves_open(d.event, d.expires_at)
         )
   ),
   -- Few are open at a time: what they hold, and until when, is looked up one by one.

@@ -1,11 +1,11 @@
--- The balances at an instant: those after the last event before it, with what had come due by
--- then and was swept later. That is found without a search: whatever writes to a wallet expires
--- what is due first, or says in its details that a backlog is left. So the expiries in question
--- come before the next event that is neither an expiry nor says so; if there is none, the rest is
--- still in reservations.
+-- The balances at an instant: those after the last event before it, plus what had come due by then
+-- and was swept later. No search is needed: whatever writes to a wallet expires what is due first,
+-- or records in its details that a backlog is left. So the expiries in question precede the next
+-- event that is neither an expiry nor records a backlog; if there is none, the rest is still in
+-- reservations.
 --
--- Events count by their own time, deadlines by the clock: up to the instant asked for, but no further
--- than the clock was at the next event, and is now.
+-- Events count by their own time, deadlines by the clock: up to the instant asked for, but no
+-- further than the clock was at the next event, and is now.
 create or replace function baseledger.balance_at(p_wallet_id text, p_at timestamptz)
 returns baseledger.wallet_balance
 language plpgsql
@@ -95,8 +95,8 @@ $$;
 
 comment on function baseledger.balance_at is
   'The balances of a wallet at an instant (at most now; zero before it was opened), in its '
-  'smallest step, exactly as balance() would have answered then: reservations past their deadline '
-  'count as returned. While the server''s clock had been ahead, a wallet''s events are dated ahead, and '
-  'count from then. Refused with LGARG, LGWNF.';
+  'smallest step, exactly as balance() would have answered then: reservations past their '
+  'deadline count as returned. While the server''s clock had been ahead, a wallet''s events are '
+  'dated ahead, and count from then. Refused with LGARG, LGWNF.';
 revoke all on function baseledger.balance_at from public;
 grant execute on function baseledger.balance_at to baseledger_operator, baseledger_auditor;

@@ -1,6 +1,6 @@
--- Proves the ledger, or finds where it does not hold. Reads only; one snapshot for all of it, as
--- a stable function sees the one of its query. The whole ledger is read in portions of wallets,
--- so that memory does not grow with it.
+-- Proves the ledger, or finds where it is wrong. Reads only, in one snapshot: a stable function
+-- uses that of its query. The whole ledger is read in portions of wallets, so that memory does not
+-- grow with it.
 create or replace function baseledger.verify(p_wallet_id text default null)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -45,21 +45,21 @@ begin
         order by w.wallet_id
         offset 19999 limit 1;
     end if;
-    -- Without a last wallet up to the end, and so past every wallet: events without one show.
+    -- Without a last wallet to the end of the events, to find those without a wallet.
     return query select * from baseledger._verify_events(v_first, v_last);
     return query select * from baseledger._verify_wallets(v_first, v_last);
     exit when v_last is null;
-    v_first := v_last || chr(1);          -- the least text above it
+    v_first := v_last || chr(1);          -- the first text after it
   end loop;
 end
 $$;
 
 comment on function baseledger.verify is
-  e'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = '
-  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
-  'the events anew and compares each balance, the wallet''s row, the open reservations and the '
-  'other side of each transfer; and, of the whole ledger, who could do more than his role says. '
-  'Reads only. Refused with LGARG, LGWNF.'
+  e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
+  'replays the events and compares each balance, the wallet''s row, the open reservations and '
+  'the other side of each transfer. For the whole ledger it also checks that nobody may do more '
+  'than his role. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

@@ -1,5 +1,5 @@
--- Folds a batch. Without commands there is nothing to do but to say so of an unknown wallet:
--- _execute without commands would be the sweep.
+-- Executes a batch. An empty one only checks the wallet: _execute without commands would be the
+-- sweep.
 create or replace function baseledger._execute_batch(
   p_wallet_id text,
   p_commands baseledger._command[]

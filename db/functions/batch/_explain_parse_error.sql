@@ -1,5 +1,10 @@
--- Why a command of a batch could not be read: {code, detail}, by the first problem found.
-create or replace function baseledger._explain_parse_error(p_command jsonb, p_op text, p_ops text[])
+-- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
+-- those that its operation may have; null if this batch has no such operation.
+create or replace function baseledger._explain_parse_error(
+  p_command jsonb,
+  p_op text,
+  p_fields text[]
+)
 returns jsonb
 language plpgsql
 stable
@@ -9,12 +14,12 @@ declare
 begin
   if jsonb_typeof(p_command -> 'op') is distinct from 'string' then
     v_field := 'op';
-  elsif p_op <> all (p_ops) then
+  elsif p_fields is null then
     return jsonb_build_object('code', 'LGUNK', 'detail', jsonb_build_object('op', p_op));
   else
     select k into v_field
       from jsonb_object_keys(p_command) as k
-      where k <> all (baseledger._command_fields(p_op))
+      where k <> all (p_fields)
       order by k
       limit 1;
     v_field := coalesce(v_field, case
@@ -22,9 +27,11 @@ begin
         then 'idempotency_key'
       when jsonb_typeof(p_command -> 'reservation_id') not in ('string', 'null')
         then 'reservation_id'
-      when p_command -> 'amount' <> 'null' and baseledger._parse_bigint(p_command -> 'amount') is null
+      when p_command -> 'amount' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'amount') is null
         then 'amount'
-      when p_command -> 'at_least' <> 'null' and baseledger._parse_bigint(p_command -> 'at_least') is null
+      when p_command -> 'at_least' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'at_least') is null
         then 'at_least'
       when p_command -> 'ttl' <> 'null' and baseledger._parse_ttl(p_command -> 'ttl') is null
         then 'ttl'

@@ -1,4 +1,4 @@
--- A JSON number or string as a whole number that fits a bigint; null if it is none.
+-- Parses a JSON number or string as a whole number that fits a bigint; null if it is none.
 create or replace function baseledger._parse_bigint(p_value jsonb)
 returns bigint
 language sql

@@ -1,10 +1,10 @@
--- Reads the commands of a batch, strictly: what is not an array of at most 10,000 objects is
--- refused as a whole; an unknown command, an unknown field or a value of the wrong type refuses
--- that command alone, as does a value that is not allowed. A field that is null counts as absent.
+-- Parses the commands of a batch, strictly: p_commands must be an array of at most 10,000 objects,
+-- or the whole call is refused; an unknown operation, an unknown field, a value of the wrong type
+-- or one that is not allowed refuses that command alone. A field that is null counts as absent.
 --
--- The usual forms of amounts and times are read right here; only others go through _parse_bigint and
--- _parse_ttl, which cost more.
-create or replace function baseledger._parse_commands(p_commands jsonb, p_ops text[])
+-- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
+-- and _parse_ttl, which cost more.
+create or replace function baseledger._parse_commands(p_commands jsonb, p_for_operators boolean)
 returns baseledger._command[]
 language plpgsql
 stable
@@ -45,9 +45,8 @@ begin
               case when v.op = 'reserve' then baseledger._default_ttl(v.ttl) else v.ttl end as ttl,
               v.final is distinct from 'false' as final,
               coalesce(v.metadata, '{}') as metadata,
-              case when v.op is null
-                or v.op <> all (p_ops)
-                or v.c - baseledger._command_fields(v.op) <> '{}'
+              case when v.fields is null
+                or v.c - v.fields <> '{}'
                 or jsonb_typeof(v.c -> 'op') <> 'string'
                 or jsonb_typeof(v.c -> 'idempotency_key') not in ('string', 'null')
                 or jsonb_typeof(v.c -> 'reservation_id') not in ('string', 'null')
@@ -55,9 +54,10 @@ begin
                 or v.at_least is null and v.given_at_least is not null
                 or v.ttl is null and v.given_ttl is not null
                 or v.final is not null and jsonb_typeof(v.c -> 'final') <> 'boolean'
-              then baseledger._explain_parse_error(v.c, v.op, p_ops) end as problem
+              then baseledger._explain_parse_error(v.c, v.op, v.fields) end as problem
             from (
-              select e.c, e.n, e.op, e.idempotency_key, e.reservation_id, e.final, e.metadata,
+              select e.c, e.n, e.op, o.fields, e.idempotency_key, e.reservation_id, e.final,
+                  e.metadata,
                   e.amount as given_amount,
                   case when ltrim(e.amount, '0123456789') = ''
                       and length(e.amount) between 1 and 18
@@ -81,6 +81,8 @@ begin
                 ) with ordinality as e(
                   c, op, idempotency_key, reservation_id, amount, at_least, ttl, final, metadata, n
                 )
+                left join baseledger._batch_operations() as o
+                  on o.operation = e.op and (p_for_operators or not o.for_operators)
                 -- each value is computed once, however often it is named
                 offset 0
             ) as v

@@ -1,5 +1,5 @@
--- A time to live in JSON: a number of seconds, or an interval as a string ('5 minutes', 'PT5M');
--- null if it is neither.
+-- Parses a time to live in JSON: a number of seconds, or an interval as a string ('5 minutes',
+-- 'PT5M'); null if it is neither.
 create or replace function baseledger._parse_ttl(p_value jsonb)
 returns interval
 language plpgsql

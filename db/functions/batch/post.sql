@@ -12,10 +12,7 @@ declare
 begin
   foreach v_receipt in array baseledger._execute_batch(
     p_wallet_id,
-    baseledger._parse_commands(
-      p_commands,
-      '{reserve,settle,cancel,extend,charge}'
-    )
+    baseledger._parse_commands(p_commands, false)
   ) loop
     return next v_receipt;
   end loop;

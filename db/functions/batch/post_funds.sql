@@ -13,10 +13,7 @@ begin
   perform baseledger._require_operators_only('baseledger.post_funds(text,jsonb)');
   foreach v_receipt in array baseledger._execute_batch(
     p_wallet_id,
-    baseledger._parse_commands(
-      p_commands,
-      '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
-    )
+    baseledger._parse_commands(p_commands, true)
   ) loop
     return next v_receipt;
   end loop;
@@ -24,12 +21,13 @@ end
 $$;
 
 comment on function baseledger.post_funds is
-  e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
-  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters '
-  'of that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
-  'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
-  'reason in detail); a refused command does not stop the others. A retry of a command with the '
-  'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
+  e'Carries out a batch of commands in one wallet, in order, also of those that move funds in and '
+  'out. p_commands is a JSON array of at most 10,000 objects, each with op (those of post, and '
+  'credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers '
+  'or strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, '
+  'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
+  'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
+  'p_commands is no such array, and LGWNF.'
   '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge, credit, '
   'withdraw, refund)';
 revoke all on function baseledger.post_funds from public;

@@ -1,7 +1,7 @@
--- How far a wallet's last event may lie ahead of the server's clock and still stand for it: so that a
--- clock that is coarse, or is set back a little, makes no difference. A SQL function without settings,
--- so that it is inlined; stable, so that a plan knows that it depends on it. The view wallet_balances
--- says the same.
+-- How far a wallet's last event may be ahead of the server's clock and still count as now, so that
+-- a coarse clock, or one that is set back a little, makes no difference. A SQL function without
+-- settings, so that it is inlined; stable, so that no plan takes it for a constant. The view
+-- wallet_balances says the same.
 create or replace function baseledger._clock_slack()
 returns interval
 language sql

@@ -1,5 +1,5 @@
--- What the details of an event say that lies ahead of the server's clock, as its wallet's last one
--- did: by how many microseconds. Null for any other.
+-- What the details of an event record when it is ahead of the server's clock, as its wallet's last
+-- event was: by how many microseconds. Null for any other event.
 create or replace function baseledger._describe_ahead(p_at timestamptz)
 returns jsonb
 language plpgsql

@@ -1,5 +1,5 @@
--- When an event was written by the server's clock, by which deadlines count: as it is dated, or by as
--- much earlier as its details say. An interval of microseconds only, as a day is not always 24 hours.
+-- When an event was written by the server's clock, by which deadlines count: its date, less what
+-- its details say it is ahead. The interval has microseconds only, as a day is not always 24 hours.
 -- A SQL function without settings, so that it is inlined.
 create or replace function baseledger._event_clock(p_occurred_at timestamptz, p_details jsonb)
 returns timestamptz

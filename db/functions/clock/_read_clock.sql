@@ -1,6 +1,7 @@
--- The clock for reading: on a standby the time up to which it has replayed its primary, as what the
--- primary has settled since may not count as returned; null if it has replayed nothing since it was
--- started. The views do the same. A SQL function without settings, so that it is inlined.
+-- The clock for reading: on a standby the time up to which it has replayed its primary, so that
+-- nothing counts as returned that the primary may have settled since; null if it has replayed
+-- nothing since its start. The views do the same. A SQL function without settings, so that it is
+-- inlined.
 create or replace function baseledger._read_clock()
 returns timestamptz
 language sql

@@ -1,5 +1,6 @@
--- Wallets whose last event lies ahead of the clock: the clock was ahead for a while. Reads every
--- wallet's row: an index would cost each command. The view wallet_balances says it of each wallet.
+-- Wallets whose last event is ahead of the clock: the clock was ahead for a while. Reads every
+-- wallet's row, as an index would cost every command. The view wallet_balances has it for each
+-- wallet.
 create or replace function baseledger.wallets_ahead()
 returns baseledger.wallets_ahead
 language plpgsql
@@ -30,10 +31,10 @@ end
 $$;
 
 comment on function baseledger.wallets_ahead is
-  'How many wallets have a last event that lies ahead of the server''s clock by more than a second, '
-  'and which of them is the furthest: the clock was ahead when it was written, or is behind now. None '
-  'of them is wrong: deadlines count by the clock, and events go on in order. Reads the row of every '
-  'wallet. @notNull';
+  'How many wallets have a last event more than a second ahead of the server''s clock, and which '
+  'is the furthest ahead: the clock was ahead when the event was written, or is behind now. '
+  'Their books are right: deadlines count by the clock, and events go on in order. Reads the row '
+  'of every wallet. @notNull';
 revoke all on function baseledger.wallets_ahead from public;
 grant execute on function baseledger.wallets_ahead
   to baseledger_worker, baseledger_operator, baseledger_auditor;

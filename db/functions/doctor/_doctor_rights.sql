@@ -1,4 +1,4 @@
--- What the doctor says of owners and rights.
+-- The doctor's checks of owners and rights.
 create or replace function baseledger._doctor_rights()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -19,7 +19,7 @@ begin
     case when v_count = 0 then 'as they must be'
       else format('%s that differ, the first: %s', v_count, v_first) end,
     'owners and grants as BaseLedger makes them',
-    'Run `baseledger migrate`, which mends them. baseledger.verify_rights() names those that are open.'
+    'Run `baseledger migrate`, which repairs them. baseledger.verify_rights() lists open ones.'
   );
 end
 $$;

@@ -1,4 +1,4 @@
--- What the doctor says of the server and its settings.
+-- The doctor's checks of the server and its settings.
 create or replace function baseledger._doctor_settings()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -12,7 +12,8 @@ declare
 begin
   select s.setting into v_text from pg_settings s where s.name = 'server_version';
   return next baseledger._make_diagnosis(
-    'server', case when split_part(v_text, '.', 1) not in ('15', '16', '17', '18') then 'warning' end,
+    'server',
+    case when split_part(v_text, '.', 1) not in ('15', '16', '17', '18') then 'warning' end,
     'PostgreSQL ' || v_text, '15 to 18', 'Run a version that BaseLedger is tested with.'
   );
 
@@ -54,7 +55,8 @@ begin
     where c.relnamespace = 'baseledger'::regnamespace
       and array_to_string(c.reloptions, ',') ~ 'autovacuum_enabled=(off|false|no|0)';
   v_text := concat_ws('; ',
-    baseledger._list_settings_off('{autovacuum,track\_counts}'), 'autovacuum_enabled = off of ' || v_text
+    baseledger._list_settings_off('{autovacuum,track\_counts}'),
+    'autovacuum_enabled = off of ' || v_text
   );
   return next baseledger._make_diagnosis(
     'autovacuum', case when v_text <> '' then 'warning' end, coalesce(nullif(v_text, ''), 'on'),
@@ -70,7 +72,8 @@ begin
         when s.value ~ '^[0-9.]+ *(us|ms|s|min|h|d)$' then s.value::interval
       end between interval '1 microsecond' and c_short;
   return next baseledger._make_diagnosis(
-    'time-outs', case when v_text is not null then 'warning' end, coalesce(v_text, 'none too short'),
+    'time-outs', case when v_text is not null then 'warning' end,
+    coalesce(v_text, 'none too short'),
     'no statement_timeout below 5 s for the worker',
     'Set it to 0 for the worker''s login: sweeps are cut off before they have done their part.'
   );

@@ -1,4 +1,4 @@
--- What the doctor says of the sweep and of the clock.
+-- The doctor's checks of the sweep and of the clock.
 create or replace function baseledger._doctor_sweep()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -26,7 +26,7 @@ begin
   return next baseledger._make_diagnosis(
     'sweep lag', case when v_lag > c_late then 'warning' end,
     baseledger._format_age(v_lag), '30 s at most',
-    'Look at the worker and at open transactions; verify() says if a wallet is not sound.'
+    'Look at the worker and at open transactions; verify() finds an unsound wallet.'
   );
   return next baseledger._make_diagnosis(
     'wallets ahead', case when v_ahead.wallets > 0 then 'warning' end,
@@ -34,8 +34,8 @@ begin
       else format('%s; %s by %s', v_ahead.wallets, v_ahead.wallet_id,
         baseledger._format_age(v_ahead.last_event_at - v_ahead.as_of)) end,
     'no last event ahead of the clock',
-    'The clock was ahead for a while, or is behind now: mend the server''s time. Events keep their '
-      'order all the same.'
+    'The clock was ahead for a while, or is behind now: correct the server''s time. Events keep '
+      'their order all the same.'
   );
 end
 $$;

@@ -1,4 +1,4 @@
--- What the doctor says of a standby, and of rows that wait for vacuum.
+-- The doctor's checks of a standby, and of rows that wait for vacuum.
 create or replace function baseledger._doctor_tables()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -24,7 +24,8 @@ begin
         pg_last_xact_replay_timestamp())
       else format('a standby that is %s behind', baseledger._format_age(v_behind))
     end,
-    'a standby follows within 10 s', 'What is read here is old: look at the primary and the network.'
+    'a standby follows within 10 s',
+    'What is read here is old: look at the primary and the network.'
   );
 
   select string_agg(format('%s: %s dead, %s live, last vacuum %s', t.relname, t.n_dead_tup,

@@ -1,5 +1,6 @@
--- What the doctor says of transactions that hold wallets. Since when one is open, the server hides
--- from the owner of this function; so it looks twice. Transactions of commands are over by then.
+-- The doctor's checks of transactions that hold wallets. The server does not show the owner of this
+-- function since when a transaction is open, so it looks twice: transactions of commands are over
+-- by then.
 create or replace function baseledger._doctor_transactions()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -48,7 +49,9 @@ begin
       'one; pg_stat_activity shows since when, to members of pg_monitor.'
   );
 
-  select string_agg(format('%s by %s, since %s', p.gid, p.owner, p.prepared), '; ' order by p.prepared)
+  select string_agg(
+      format('%s by %s, since %s', p.gid, p.owner, p.prepared), '; ' order by p.prepared
+    )
     into v_found
     from pg_prepared_xacts p
     where p.database = current_database()

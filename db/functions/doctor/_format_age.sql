@@ -1,4 +1,4 @@
--- A span of time for a person: whole seconds, or days and hours.
+-- Formats a span of time for a person: whole seconds, or days and hours.
 create or replace function baseledger._format_age(p_span interval)
 returns text
 language sql

@@ -1,4 +1,4 @@
--- Whether the server can compile plans: it says so only where it may.
+-- Whether the server can compile plans; pg_jit_available() answers only where jit is on.
 create or replace function baseledger._is_jit_available()
 returns boolean
 language plpgsql

@@ -1,4 +1,4 @@
--- Which of these settings are off, and for whom, in a line; null if none is.
+-- Which of these settings are off, and for whom, in one line; null if none is.
 create or replace function baseledger._list_settings_off(p_names text[])
 returns text
 language sql

@@ -1,4 +1,5 @@
--- A row of the doctor: fine without a problem (warning or wrong), and only then without advice.
+-- Makes a row of the doctor: fine without a problem (warning or wrong), and only then without
+-- advice.
 create or replace function baseledger._make_diagnosis(
   p_check text,
   p_problem text,

@@ -1,6 +1,6 @@
--- Settings by name (like patterns) as they are for those who use the ledger: of this server, as they
--- are reset to (not as a function sets them for itself), and those that one of its logins, or all,
--- have of their own. Of its logins: is_worker for those that may sweep.
+-- Settings by name (like patterns) as they apply to those who use the ledger: of this server (the
+-- values they are reset to, not those that a function sets for itself), and those set for one of
+-- its logins, or for all. is_worker marks logins that may sweep.
 create or replace function baseledger._read_settings(p_names text[])
 returns setof baseledger._setting
 language sql

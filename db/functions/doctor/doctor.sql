@@ -1,5 +1,4 @@
--- Everything around the ledger that may keep it from working well. What concerns the data is for
--- verify().
+-- Checks everything around the ledger that may keep it from working well. verify() checks the data.
 create or replace function baseledger.doctor()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -24,8 +23,9 @@ end
 $$;
 
 comment on function baseledger.doctor is
-  'Looks at everything around the ledger: server, schema, rights, settings, worker, clock, standby, '
-  'vacuum, open transactions. A row for each check, also those that are fine. Takes two seconds if a '
-  'transaction holds a wallet just now. Changes nothing; what concerns the data, verify proves.';
+  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
+  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
+  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
+  'data.';
 revoke all on function baseledger.doctor from public;
 grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;

@@ -1,4 +1,4 @@
--- How many expiries a command writes before it when more are due. One costs some 40 microseconds.
+-- How many expiries a command writes when more are due. Each takes some 40 microseconds.
 create or replace function baseledger._due_chunk_size()
 returns integer
 language sql

@@ -1,9 +1,9 @@
--- The canonical encoding of an event, and so what the hash chain commits to: PostgreSQL's binary
--- form of a row (record_send), in which every field carries its type and its length, so that no
--- two different events share an encoding. Texts go in as UTF-8 bytes, because a text would be
--- sent in the client's encoding. docs/hash-chain.md spells it out byte by byte.
+-- The canonical encoding of an event, which its hash is made of: PostgreSQL's binary form of a row
+-- (record_send), in which every field carries its type and its length, so that no two different
+-- events share an encoding. Texts are encoded as UTF-8, because PostgreSQL sends a text in the
+-- client's encoding. docs/hash-chain.md describes it byte by byte.
 --
--- A SQL function without settings, so that it is inlined into the fold and into verify.
+-- A SQL function without settings, so that it is inlined into _execute and _verify_events.
 create or replace function baseledger._encode_event(
   p_wallet_id text,
   p_seq bigint,

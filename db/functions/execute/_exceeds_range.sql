@@ -1,5 +1,5 @@
--- Whether funds that come in do not fit: they must leave room for all that is reserved to come back,
--- so that no hold can ever be stuck.
+-- Whether funds that come in exceed the range of a balance: they must leave room for everything
+-- that is reserved to come back, so that no hold can get stuck.
 create or replace function baseledger._exceeds_range(
   p_available bigint,
   p_reserved bigint,

@@ -1,37 +1,39 @@
--- The one place where money moves. Folds commands into a wallet, in order:
+-- The engine: the one place where money moves. Executes commands in one wallet, in order:
 --
---   1. lock the wallet's row, before anything is read (the row is the wallet's lock);
---   2. find what the commands refer to, as sets: earlier uses of their keys, their reservations,
---      and the reservations that come due;
---   3. decide each command in memory, expiries first, each at its own instant;
---   4. write as sets: events, reservations, and the wallet's row once.
+--   1. lock the wallet's row, before anything is read: the row is the wallet's lock;
+--   2. look up, as sets, what the commands refer to: earlier uses of their keys, their
+--      reservations, and the reservations that are due;
+--   3. decide each command in memory, due reservations first, each at its own instant;
+--   4. write, as sets: events, reservations, and the wallet's row once.
 --
--- Returns one receipt per command, in order. A refusal is a receipt with `refused` set, or raised
--- where the caller wants that. A command that was carried out before gets its first receipt with
--- replayed = true. When nothing was granted, nothing is written: not even the expiries, which
--- then count by deadline as before.
---
--- When more is due than _due_chunk_size() says, the earliest so many expire first, and the rest is a
--- backlog: it stays reserved on record, and counts as returned all the same. What a command names
--- expires before that command; where its funds are in the backlog, more chunks expire, up to 10 in
--- one fold. Beyond these a settlement is booked all the same, against the funds that the backlog will
--- return; others are refused. A batch then writes the expiries even if nothing was granted, so that
--- every try makes progress. Events that leave a backlog behind say so in their details (balance_at needs that).
+-- Returns one receipt a command, in order. A refusal is a receipt with `refused` set, or is raised
+-- if p_raises. A command that was executed before gets its first receipt with replayed = true. If
+-- nothing was granted, nothing is written: not even expiries, which then count by deadline as
+-- before.
 --
 -- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
 --
--- Events are ordered by their own time, deadlines count by the server's clock. The two differ where
--- the clock was ahead for a while: the wallet's time then goes on from there by microseconds, and
--- events say in their details by how many they lie ahead (_event_clock).
+-- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
+-- backlog: still reserved on record, it counts as returned all the same. A reservation that a
+-- command names expires before that command; where the command's funds are in the backlog, more
+-- chunks expire, up to 10. Beyond these a settlement is booked against the funds that the backlog
+-- will return; other commands are refused. A batch then writes the expiries even if nothing was
+-- granted, so that every retry makes progress. Events that leave a backlog behind say so in their
+-- details (balance_at needs that).
 --
--- PL/pgSQL prepares each expression anew in each transaction, so that a single command costs by
--- the expressions it meets: few and large ones, none that a branch does not need, and what is
--- there once is written as it is, not as a set.
+-- Two clocks. Events are ordered by their own time, deadlines count by the server's clock. The two
+-- differ where the clock was ahead for a while: the wallet's time then goes on from there by
+-- microseconds, and the details of its events say by how many they are ahead (_event_clock).
 --
--- Every statement probes by index whatever the statistics say: generic plans without sequential
--- scans or sorts, so that neither a first call on empty tables nor a hot wallet's history spoils
--- them. Without JIT: a sort that is off costs 1e10 where there is no way around it, above which any
--- server would compile the plan, at some 100 ms a call.
+-- Cost. PL/pgSQL prepares each expression anew in each transaction, so the cost of a single command
+-- is the number of expressions that it meets: few and large ones, none that a branch does not need;
+-- composites by position, as an assignment by name would be an expression a field; and a single
+-- command skips the statements for sets. docs/performance.md has the figures.
+--
+-- Plans. Every statement uses an index whatever the statistics say: generic plans without
+-- sequential scans or sorts, so that neither a first call on empty tables nor a hot wallet's
+-- history spoils them. Without JIT: a plan with an unavoidable sort costs 1e10 when sorts are off,
+-- and any server would compile it, at some 100 ms a call.
 create or replace function baseledger._execute(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -48,29 +50,29 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  v_total integer := v_asked;         -- the asked ones, then the expiries
-  v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
+  v_total integer := v_asked;         -- the asked commands, then the expiries
+  v_wallet baseledger.wallets;        -- as it was before, but for frozen and next_deadline
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
-  v_ahead interval;                   -- by how much that lies ahead of the clock, if anybody looked
-  v_look_due boolean;
-  v_due record;                       -- a chunk of what is due
-  v_next_command integer;
-  v_next_due integer;
+  v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
+  v_look_due boolean;                 -- something may be due: expiries are merged in
+  v_due record;                       -- a chunk of what is due, see _find_due
+  v_next_command integer;             -- of the two queues in p_commands: the asked commands
+  v_next_due integer;                 -- and, after them, the expiries by deadline
   v_expired integer := 0;
-  v_since timestamptz;                -- when this fold began
+  v_since timestamptz;                -- when this call began, by the clock
   v_backlog boolean;                  -- more is due than was taken
-  v_bounded boolean;                  -- it was so at first
-  v_rest bigint;                      -- what the backlog holds, as soon as a command needs to know
-  v_note jsonb;                       -- what goes into the details of each event
+  v_bounded boolean;                  -- that was so at first
+  v_rest bigint;                      -- what the backlog holds; null: no command needed to know
+  v_note jsonb;                       -- goes into the details of each event: backlog, ahead_us
 
-  -- By key_at and hold_at of the commands: those that share a key or a reservation share the
-  -- position of the first of them.
-  v_done bigint[];                    -- seq of the event that the key stands for
+  -- By key_at and hold_at of the commands: commands that share a key or a reservation share one
+  -- element, at the position of the first of them.
+  v_done bigint[];                    -- seq of the event that was written for the key
   v_holds baseledger._hold[];
 
   v_command baseledger._command;
-  v_seq bigint;                       -- of the event that its key stands for
+  v_seq bigint;                       -- of the event that was written for its key
   v_hold baseledger._hold;            -- its reservation
   v_move baseledger._move;
   v_amount bigint;                    -- of a reservation: what is granted
@@ -80,8 +82,8 @@ declare
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_gone text[];                      -- reservations whose row is not true any more
-  v_opened timestamptz;               -- first deadline among those left open without a true row
+  v_gone text[];                      -- reservations whose stored row is out of date
+  v_opened timestamptz;               -- first deadline of the reservations that are inserted
 begin
   -- 1. Lock.
   select * into v_wallet from baseledger.wallets w
@@ -96,7 +98,7 @@ begin
   )::baseledger.events;
   v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
 
-  -- 2. Find. Whatever comes due until the last command has happened is looked for.
+  -- 2. Look up. Includes what comes due until the last command has happened.
   if v_asked > 1
     or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
     or v_at > clock_timestamp() + baseledger._clock_slack()
@@ -133,7 +135,7 @@ begin
       end if;
     end if;
   elsif p_commands[1].op in ('reserve', 'charge') then
-    -- Said as a constant, so that what is not asked for is left out of the plan.
+    -- The kind as a constant, so that the planner leaves out what is not asked for.
     select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
         v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
       from baseledger._look_up(
@@ -147,7 +149,10 @@ begin
       ) as p;
   end if;
 
-  -- 3. Decide.
+  -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
+  -- each turn takes the next expiry if its deadline is reached, else the next command, and sets v_i
+  -- to its position; the loop then has no end of its own. (A position apart from the loop variable
+  -- would be one more expression for every command.)
   for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
     if v_look_due then
       if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
@@ -165,8 +170,8 @@ begin
       v_hold := v_holds[v_command.hold_at];
       if v_backlog and v_i <= v_asked then
         if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
-          -- It names what is in the backlog: that expires first, in the place of the first expiry,
-          -- which nobody needs any more.
+          -- The command names a reservation of the backlog, which expires first. The expiry takes
+          -- the place of the first one, which is done; the command has its turn again.
           v_next_command := v_i;
           v_i := v_asked + 1;
           v_seq := null;
@@ -176,7 +181,8 @@ begin
           )::baseledger._command;
         elsif v_seq is null
           and v_command.refused is null
-          and v_last.available < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+          and v_last.available
+            < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
         then
           v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
             select coalesce(sum(e.amount), 0) from unnest(v_events) as e
@@ -184,11 +190,12 @@ begin
           ));
           if v_rest > 0
             and v_last.available + v_rest >= coalesce(
-              v_command.at_least, baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              v_command.at_least,
+              baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
             )
             and v_total < v_asked + 10 * baseledger._due_chunk_size()
           then
-            -- Its funds are there: another chunk expires, then it is its turn again.
+            -- Its funds are in the backlog: another chunk expires, then it has its turn again.
             v_next_command := v_i;
             v_due := baseledger._find_due(
               p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
@@ -211,7 +218,7 @@ begin
       if v_hold.status = 'unknown' and v_command.reservation_id is not null then
         v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
       end if;
-      -- The key stands for an event already: the same command gets its receipt, another is refused.
+      -- The key was used: the same command gets its first receipt, another one is refused.
       if v_command.refused is null and v_seq is not null then
         if v_seq > v_wallet.seq then
           v_stored := v_events[v_seq - v_wallet.seq];
@@ -263,7 +270,7 @@ begin
           )::baseledger._move;
 
         when 'settle' then
-          -- Late: its hold is back in available, and what was spent comes from there.
+          -- Late, its hold is back in available, and what was spent comes from there.
           v_reserved := -case
             when v_hold.status <> 'open' then 0
             when v_command.final then v_hold.held
@@ -302,7 +309,7 @@ begin
           end if;
 
         when 'expire' then
-          -- Settled, cancelled or extended by a command before it in this fold: not due any more.
+          -- A command before it has settled, cancelled or extended it.
           continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
           v_expired := v_expired + 1;
           v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
@@ -469,12 +476,14 @@ begin
     return v_receipts[:v_asked];
   end if;
   if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
-    -- Below the limit on record is what a backlog will return, or was there before.
+    -- Available may be below the limit on record by what the backlog will return, or was so before.
     if v_last.reserved < 0 or v_last.spent < 0
       or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
         and v_last.available < v_wallet.available
     then
-      perform baseledger._raise_corrupted(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+      perform baseledger._raise_corrupted(
+        p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+      );
     end if;
   end if;
   if v_total = 1 then

@@ -1,5 +1,5 @@
--- Carries out a single command, and raises its refusal. A SQL function without settings, so that it
--- is inlined.
+-- Executes a single command, and raises its refusal. A SQL function without settings, so that it is
+-- inlined.
 create or replace function baseledger._execute_single(
   p_wallet_id text,
   p_command baseledger._command

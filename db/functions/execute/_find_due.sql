@@ -1,15 +1,15 @@
--- What a wallet has coming due, earliest first: the next chunk of it after what was taken before, as
--- commands of the system that follow the others, with the reservations they concern. They have no
--- key, so that they never meet the callers' keys. `more` says whether that was not all.
+-- Finds what is due in a wallet, earliest first: the next chunk after what was found before, as
+-- expiry commands that follow the asked ones, with their reservations. Expiries have no key, so
+-- that they never clash with the callers' keys. `more` says whether something is left.
 --
--- As each event takes its instant, what comes due while the fold lasts is taken, too: it expires
--- only if its instant is reached.
+-- Each event takes its own instant, so what comes due during the call is included; it expires only
+-- if its instant is reached.
 create or replace function baseledger._find_due(
   p_wallet_id text,
   p_now timestamptz,
-  p_commands baseledger._command[],   -- the asked ones, then what was taken before
+  p_commands baseledger._command[],   -- the asked ones, then what was found before
   p_asked integer,
-  p_last integer,                     -- position of the last one taken; 0 = none
+  p_last integer,                     -- position of the last one found; 0 = none
   p_limit integer,                    -- null: a chunk
   out commands baseledger._command[],
   out holds baseledger._hold[],

@@ -1,5 +1,5 @@
--- The next deadline at which an open reservation gives its hold back: of those in the table that
--- the fold does not know, and of those that it does. What is due counts as returned already.
+-- The next deadline at which an open reservation gives its hold back: among those in the table that
+-- _execute has not looked up, and among those that it has. What is due counts as returned already.
 create or replace function baseledger._find_next_return(
   p_wallet_id text,
   p_now timestamptz,

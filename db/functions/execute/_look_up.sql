@@ -1,11 +1,11 @@
--- What the tables know of one command's key and of its reservation: the event that the key stands
--- for, and the reservation as far as one look shows it. What is to be opened is looked for in the
--- journal, the rest among the open ones; what is not there is unknown, to be looked up when it is
--- needed (_find_reservation).
+-- Looks up a command's key and its reservation: the event that was written for the key, and the
+-- reservation as far as one look-up shows it. A reservation that is to be opened is looked for in
+-- the journal, any other among the open ones; one that is not there has the status unknown, until
+-- it is needed (_find_reservation).
 --
--- Each look asks for a range of one value in the order of its index; as the fold has sorts off,
+-- Each look-up asks for a range of one value in the order of its index; as _execute has sorts off,
 -- no statistics can make the planner walk a wallet's history through another index instead. A SQL
--- function without settings, so that it is inlined into the fold.
+-- function without settings, so that it is inlined into _execute.
 create or replace function baseledger._look_up(
   p_wallet_id text,
   p_idempotency_key text,

@@ -1,5 +1,6 @@
--- A single command as the fold takes it, with LGARG if a value is not allowed. A SQL function
--- without settings, so that it is inlined, and what is constant in its caller is decided there.
+-- Makes a command for _execute from the arguments of a function, refused with LGARG if a value is
+-- not allowed. A SQL function without settings, so that it is inlined, and the planner evaluates
+-- what is constant in its caller.
 create or replace function baseledger._make_command(
   p_op text,
   p_idempotency_key text,

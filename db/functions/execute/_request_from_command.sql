@@ -1,4 +1,4 @@
--- A command's parameters in one form, so that a key's second use can be compared with its first.
+-- The request of a command in a form that can be compared: see _compare_requests.
 create or replace function baseledger._request_from_command(p_command baseledger._command)
 returns jsonb
 language sql

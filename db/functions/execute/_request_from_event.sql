@@ -1,5 +1,5 @@
--- The parameters of the command that an event was written for, in the form of
--- _request_from_command: what it was granted is the amount, unless details say what it asked for.
+-- The request that an event was written for, in the form of _request_from_command. The amount is
+-- the one granted, unless details record what was asked for.
 create or replace function baseledger._request_from_event(
   p_event baseledger.event_type,
   p_reservation_id text,

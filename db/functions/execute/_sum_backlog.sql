@@ -1,5 +1,5 @@
--- What a wallet's reservations hold that were due at an instant and have not been expired in the
--- tables. Reads all of them: a fold asks only when a command lacks funds.
+-- What the reservations of a wallet hold that were due at an instant and are still in the table.
+-- Reads all of them, so _execute asks only when a command lacks funds.
 create or replace function baseledger._sum_backlog(p_wallet_id text, p_since timestamptz)
 returns bigint
 language plpgsql

@@ -1,5 +1,5 @@
--- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step, by
--- deadline; p_change is what the command would have done to available.
+-- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step,
+-- by deadline; p_change is what the command would have done to available.
 create or replace function baseledger._describe_refusal(
   p_code text,
   p_wallet_id text,

@@ -1,7 +1,6 @@
--- The first field of a command that is not as it must be, or null: the one place for the limits
--- of arguments. What a command gives a name to must show where it begins and ends (_is_ambiguous_name); what it
--- looks up may have been named before that was a rule. A SQL function without settings, so that it is
--- inlined into the fold.
+-- The first invalid field of a command, or null: the one place for the limits of arguments. A new
+-- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
+-- than that rule. A SQL function without settings, so that it is inlined into _execute's callers.
 create or replace function baseledger._find_invalid_field(
   p_op text,
   p_idempotency_key text,

@@ -1,10 +1,10 @@
--- Whether a name does not show where it begins and ends, and so looks like another one, or like
--- nothing: it is empty, or its first or last character is white space, a control character, or one
--- without width or ink. By code points, as what a server takes for a blank depends on its locale. Two
--- spellings of one letter (composed and decomposed) stay two names, as bytes decide.
+-- Whether a name looks like another one, or like nothing: it is empty, or its first or last
+-- character is white space, a control character, or one without width or ink. By code points, as
+-- what a server takes for a blank depends on its locale. Two spellings of one letter (composed and
+-- decomposed) stay two names, as bytes decide.
 --
--- The usual name begins and ends with a printable ASCII character, which comparisons of bytes tell
--- without the regular expression. A SQL function without settings, so that it is inlined.
+-- The usual name begins and ends with a printable ASCII character, which a comparison of bytes
+-- finds without the regular expression. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._is_ambiguous_name(p_name text)
 returns boolean
 language sql

@@ -30,7 +30,7 @@ begin
       v_hint := case
         when p_detail ->> 'shortfall' = '0'
           then 'More reservations are past their deadline than one command expires. Send it as a '
-            'batch (post, post_funds), which keeps what each try has expired, or let the worker run.'
+            'batch (post, post_funds), which keeps what each attempt has expired, or run the worker.'
         when p_detail ->> 'reason' = 'held'
           then 'Open reservations hold what is missing: retry when one has ended.'
         else 'Credit the wallet, or ask for less.'
@@ -49,7 +49,7 @@ begin
       v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
     when 'LGEXP' then
       v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
-      v_hint := 'Its funds are back. What was spent can still be settled; else reserve anew.';
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve again.';
     when 'LGRFD' then
       v_message := format(
         'refund of %s exceeds the %s that reservation %s has settled and not had refunded',

@@ -1,5 +1,5 @@
--- Ends a fold that would leave a wallet with balances that no command may lead to: a mistake in the
--- fold itself, or a row that somebody has changed. Nothing of it is written.
+-- Stops a command that would leave a wallet with balances to which no command may lead: a bug of
+-- _execute, or a row that somebody has changed. Nothing is written.
 create or replace function baseledger._raise_corrupted(
   p_wallet_id text,
   p_available bigint,

@@ -1,4 +1,4 @@
--- Refuses a wallet id that no wallet has: as an invalid argument if none can have it.
+-- Refuses a wallet id that no wallet has; as an invalid argument if none can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql

@@ -1,4 +1,4 @@
--- An interval as so many seconds: without months and days, which a time zone may stretch. One that
+-- Converts an interval to seconds: without months and days, which a time zone may stretch. One that
 -- no reservation may have stays as it is, for _find_invalid_field to refuse.
 create or replace function baseledger._as_seconds(p_interval interval)
 returns interval

@@ -1,4 +1,4 @@
--- How long a reservation lives, as so many seconds: 10 minutes unless it says otherwise.
+-- The time to live of a reservation in seconds: 10 minutes by default.
 create or replace function baseledger._default_ttl(p_ttl interval)
 returns interval
 language sql

@@ -1,5 +1,5 @@
--- A reservation as it stands in the tables, open or ended; status none if there never was one.
--- Of an ended one its last event tells how it ended, refunds aside.
+-- Finds a reservation in the tables, open or ended; status none if there never was one. How it
+-- ended shows in its last event, refunds aside.
 create or replace function baseledger._find_reservation(p_wallet_id text, p_reservation_id text)
 returns baseledger._hold
 language plpgsql

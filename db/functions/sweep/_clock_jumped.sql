@@ -1,12 +1,12 @@
--- Whether the clock has leapt ahead since the sweep looked at it last, and has not gone on from there
--- for a while yet. An expiry is for good, so the sweep waits for a clock that may be wrong for a
--- moment; due reservations count as returned all the same.
+-- Whether the clock has jumped ahead since the last sweeps, and has not gone on from there for a
+-- while. An expiry is final, so the sweep waits for a clock that may be wrong for a moment; due
+-- reservations count as returned all the same.
 --
--- Each look is a row, at most one in c_apart: nothing waits for a sweep in an open transaction, and
--- one that fails leaves no look. Looked at is the gap after the last look before c_settled: a leap
--- that is younger than that is not believed. Whoever sweeps rarely has long gaps, so a gap may also
--- be twice as long as the one before it. Looks that lie ahead belong to a clock that has stepped
--- back, and mean nothing.
+-- Each look at the clock is a row, at most one in c_apart: no sweep waits for another one's open
+-- transaction, and a sweep that fails leaves no row. The gap that counts is the one after the last
+-- look before c_settled: a jump that is younger is not believed. Whoever sweeps rarely has long
+-- gaps, so a gap may also be twice as long as the one before it. Looks that are ahead of the clock
+-- are left over from before it was set back, and are ignored.
 create or replace function baseledger._clock_jumped(p_now timestamptz)
 returns boolean
 language plpgsql

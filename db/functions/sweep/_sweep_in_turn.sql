@@ -1,6 +1,6 @@
--- Sweeps one of these wallets, that were locked when the sweep came by: one that is overdue, drawn by
--- lot. Waits for its lock in the same queue as the commands of its callers, so that it has its turn
--- among hundreds of them; not for long, as others may be due, or the role's statement_timeout be
+-- Sweeps one of the wallets that were locked when the sweep came by: an overdue one, drawn by lot.
+-- Waits for its lock in the same queue as its callers' commands, so that it has its turn among
+-- hundreds of them; but not for long, as others may be due, or the role's statement_timeout be
 -- short.
 create or replace function baseledger._sweep_in_turn(
   p_wallet_ids text[],

@@ -1,6 +1,7 @@
--- Sweeps wallets one by one, leaving out with a warning those that cannot be swept. What is no fault
--- of a wallet goes to the caller: a transaction that may not write (class 25) or has to be tried
--- again (40), a server that lacks room (53), is told to stop (57) or cannot read (58).
+-- Sweeps wallets one by one; one that cannot be swept is left out with a warning. Errors that are
+-- no fault of a wallet go to the caller: a transaction that may not write (class 25) or must be
+-- retried (40), a server without resources (53), one that shuts down (57) or cannot read its files
+-- (58).
 create or replace function baseledger._sweep_singly(
   p_wallet_ids text[],
   p_limit integer,

@@ -1,5 +1,5 @@
--- Sweeps wallets, each under its lock, until p_limit reservations have expired; tells how many, and
--- which wallets another session had locked.
+-- Sweeps wallets, each under its lock, until p_limit reservations have expired. Returns how many,
+-- and which wallets another session had locked.
 create or replace function baseledger._sweep_wallets(
   p_wallet_ids text[],
   p_limit integer,

@@ -1,6 +1,6 @@
--- The sweep. Finds wallets with something due without locking, earliest first, and hands each to
--- the fold. A wallet that another session has locked is left out: the others come first. Only when
--- there is nothing else to do, and so no lock held, does it wait for one of those.
+-- The sweep. Finds wallets with something due without locking them, earliest first, and executes
+-- their expiries. A wallet that another session has locked is left out: the others come first. Only
+-- when nothing else is left, and no lock is held, does the sweep wait for one of those.
 create or replace function baseledger.expire_due(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -65,13 +65,13 @@ begin
     v_expired := baseledger._sweep_in_turn(v_locked, v_now, p_limit);
   end if;
 
-  -- The fold asks the clock by itself: what it has expired after a leap is undone.
+  -- _execute reads the clock itself: if it has jumped since, what was expired is rolled back.
   if clock_timestamp() > v_now + c_longest then
     raise exception using
       errcode = 'serialization_failure',
-      message = 'the sweep took too long, or the clock has leapt ahead',
+      message = 'the sweep took too long, or the clock has jumped ahead',
       detail = format('It began at %s and ended at %s.', v_now, clock_timestamp()),
-      hint = 'Call it again; with a lower limit if this comes back.';
+      hint = 'Call it again; with a lower limit if this is raised again.';
   end if;
   return v_expired;
 end
@@ -80,9 +80,9 @@ $$;
 comment on function baseledger.expire_due is
   'Expires reservations whose deadline has passed, earliest first, at most p_limit (1 to 100,000), '
   'and returns how many. Skips wallets that are locked; if there are no others, waits for one of '
-  'them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock, '
-  'also if only nobody has called it for minutes, in case the clock is wrong. Call it often: '
-  'nothing is wrong while it is not called, as due reservations count as returned by their '
-  'deadline. Refused with LGARG. @notNull';
+  'them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has '
+  'jumped ahead, in case it is wrong, and also when nobody has called it for minutes. Call it '
+  'often; while it is not called, balances are right all the same, as due reservations count as '
+  'returned by their deadline. A retry expires what is still due. Refused with LGARG. @notNull';
 revoke all on function baseledger.expire_due from public;
 grant execute on function baseledger.expire_due to baseledger_worker;

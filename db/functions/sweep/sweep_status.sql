@@ -1,4 +1,4 @@
--- How the sweep is doing, for those who look after it.
+-- The state of the sweep, for monitoring.
 create or replace function baseledger.sweep_status()
 returns baseledger.sweep_status
 language plpgsql

@@ -18,7 +18,9 @@ begin
       w.overdraft_limit, w.frozen, w.seq, i.instant
     into v_balance
     from baseledger.wallets w
-    cross join lateral (select baseledger._deadline_clock(v_clock, w.last_event_at) offset 0) as i(instant)
+    cross join lateral (
+      select baseledger._deadline_clock(v_clock, w.last_event_at) offset 0
+    ) as i(instant)
     cross join lateral (
       select coalesce(sum(o.held), 0)::bigint
         from (

@@ -23,9 +23,9 @@ $$;
 
 comment on function baseledger.freeze_wallet is
   e'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or '
-  'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on record. '
-  'The key is optional: each call without one is an event, the wallet just stays frozen. Refused '
-  'with LGARG, LGWNF, LGIDK.'
+  'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on '
+  'record. The key is optional: a retry with the same key gets the first receipt; each call '
+  'without one is an event, the wallet just stays frozen. Refused with LGARG, LGWNF, LGIDK.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.freeze_wallet from public;
 grant execute on function baseledger.freeze_wallet to baseledger_operator;

@@ -20,7 +20,9 @@ declare
   v_event baseledger.events;
   v_difference jsonb;
 begin
-  perform baseledger._require_operators_only('baseledger.open_wallet(text,text,integer,bigint,jsonb)');
+  perform baseledger._require_operators_only(
+    'baseledger.open_wallet(text,text,integer,bigint,jsonb)'
+  );
   perform baseledger._require_id('wallet_id', p_wallet_id);
   perform baseledger._require_id('unit', p_unit);
   if p_scale is null or p_scale not between 0 and 18 then

@@ -22,9 +22,9 @@ end
 $$;
 
 comment on function baseledger.unfreeze_wallet is
-  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
-  'The key is optional: each call without one is an event, the wallet just stays open. Refused '
-  'with LGARG, LGWNF, LGIDK.'
+  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. The key is optional: a retry '
+  'with the same key gets the first receipt; each call without one is an event, the wallet just '
+  'stays open. Refused with LGARG, LGWNF, LGIDK.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.unfreeze_wallet from public;
 grant execute on function baseledger.unfreeze_wallet to baseledger_operator;

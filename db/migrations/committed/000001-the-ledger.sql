@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1c0480c76f5bebb294ebe694c1776d4a86597c78
+--! Hash: sha1:791e60832b5d5724f4e9d8048e7a8c23a5563021
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -7,8 +7,8 @@
 --! Included schema/privileges.sql
 -- The schema, before anything is in it. Runs as baseledger_owner, who owns it.
 
--- Nothing is open to the public unless a file says so. (Not `in schema`: a default there can only add
--- to what the public has anyway.)
+-- Nothing is open to the public unless a file says so. (Not `in schema`: a default there can only
+-- add to what the public has anyway.)
 alter default privileges revoke execute on functions from public;
 revoke all on schema baseledger from public;
 grant usage on schema baseledger
@@ -16,12 +16,12 @@ grant usage on schema baseledger
 
 -- The arguments that mean the same in every function that has them.
 comment on schema baseledger is
-  e'The ledger: wallets, reservations, and a hash-chained journal. The comment of a function says what '
-  'it does; its arguments are, unless its comment says otherwise:\n'
+  e'The ledger: wallets, reservations, and a hash-chained journal. The comment of a function says '
+  'what it does; its arguments are, unless its comment says otherwise:\n'
   'p_wallet_id: Id of the wallet.\n'
   'p_amount: In the wallet''s smallest step, above 0.\n'
-  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with it, '
-  'the command is carried out once.\n'
+  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with '
+  'it, the command is carried out once.\n'
   'p_reservation_id: Name of the reservation in its wallet.\n'
   'p_at_least: The smallest amount to grant if p_amount is not available. Default: p_amount.\n'
   'p_final: Whether the rest is given back; false books a part and keeps the rest reserved.\n'
@@ -44,8 +44,8 @@ create domain baseledger._overdraft_limit as bigint check (value >= 0);
 create domain baseledger._scale as smallint check (value between 0 and 18);
 --! EndIncluded schema/types/_scale.sql
 --! Included schema/types/_unit.sql
--- The unit of a wallet. It never changes, so its check is a domain's: PostgreSQL evaluates the checks
--- of a table again with every change of a balance.
+-- The unit of a wallet. It never changes, so its check is a domain's: PostgreSQL evaluates the
+-- checks of a table again with every change of a balance.
 create domain baseledger._unit as text check (btrim(value) <> '' and length(value) <= 255);
 --! EndIncluded schema/types/_unit.sql
 --! Included schema/types/event_type.sql
@@ -344,8 +344,9 @@ revoke all on function baseledger.tg_events__append_only from public;
 -- Private, as every table: no role but the owner can touch it. Ids and keys compare bytewise
 -- (collate "C"), the same on every server. No other table has a foreign key to this one: the only
 -- writer holds the wallet's row lock, and checking every event would cost more than writing it;
--- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them anew for each statement,
--- a tenth of a single command's time; _execute looks at what it is about to write instead.
+-- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them anew for each
+-- statement, a tenth of a single command's time; _execute looks at what it is about to write
+-- instead.
 create table baseledger.wallets (
   wallet_id text collate "C" not null,
   unit baseledger._unit not null,
@@ -369,7 +370,7 @@ comment on table baseledger.wallets is
 comment on column baseledger.wallets.hash is 'Hash of the last event: the head of the chain.';
 comment on column baseledger.wallets.next_deadline is
   'No open reservation has an earlier deadline; null if none is open. May be too early (it is '
-  'corrected when it is reached), never too late, so that most commands need not look for due ones.';
+  'corrected when it is reached), never too late, so that most commands do not look for due ones.';
 
 -- For the sweep: wallets in order of what is due in them. next_deadline changes seldom, so that
 -- updates of the balances stay heap-only in spite of it.
@@ -405,9 +406,9 @@ comment on column baseledger.events.details is
   'What the event says beyond its columns: opened {unit, scale, overdraft_limit}; reserved with '
   'p_at_least {requested, at_least}; extended with p_amount {hold}; settled in part '
   '{final: false}, after the deadline {late: true}; frozen, unfrozen {reason}; transferred_out '
-  '{to}, transferred_in {from, from_seq}. Any event: {backlog: true} when more reservations were past '
-  'their deadline than were expired with it; {ahead_us} when it is dated so many microseconds ahead of '
-  'the server''s clock.';
+  '{to}, transferred_in {from, from_seq}. Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
 comment on column baseledger.events.hash is
   'sha256(hash of the event before ‖ canonical encoding of this one), see docs/hash-chain.md.';
 
@@ -459,9 +460,9 @@ comment on column baseledger.reservations.held is 'What it still holds of the wa
 create index reservations_expires_at_idx on baseledger.reservations (wallet_id, expires_at)
   where expires_at < 'infinity';
 
--- Before PostgreSQL 17, a statement that names a wallet and an array of reservations is planned as a
--- walk over all that the wallet has open, unless there seem to be many. This says that there are, as
--- soon as the table has statistics.
+-- Before PostgreSQL 17, a statement that names a wallet and an array of reservations is planned as
+-- a walk over all that the wallet has open, unless there seem to be many. This says that there are,
+-- as soon as the table has statistics.
 alter table baseledger.reservations alter column wallet_id set (n_distinct = 1);
 --! EndIncluded schema/tables/reservations.sql
 --! Included schema/tables/sweeps.sql
@@ -472,14 +473,15 @@ create table baseledger.sweeps (
 );
 
 comment on table baseledger.sweeps is
-  'When a sweep, of any worker, has looked at the clock: the last few times, 5 seconds apart or more.';
+  'When a sweep of any worker has looked at the clock: the last few times, at least 5 seconds '
+  'apart.';
 --! EndIncluded schema/tables/sweeps.sql
 
 --! Included functions/clock/_clock_slack.sql
--- How far a wallet's last event may lie ahead of the server's clock and still stand for it: so that a
--- clock that is coarse, or is set back a little, makes no difference. A SQL function without settings,
--- so that it is inlined; stable, so that a plan knows that it depends on it. The view wallet_balances
--- says the same.
+-- How far a wallet's last event may be ahead of the server's clock and still count as now, so that
+-- a coarse clock, or one that is set back a little, makes no difference. A SQL function without
+-- settings, so that it is inlined; stable, so that no plan takes it for a constant. The view
+-- wallet_balances says the same.
 create or replace function baseledger._clock_slack()
 returns interval
 language sql
@@ -493,9 +495,12 @@ revoke all on function baseledger._clock_slack from public;
 --! EndIncluded functions/clock/_clock_slack.sql
 --! Included functions/clock/_deadline_clock.sql
 -- The instant by which a wallet's deadlines count when it is read: by the clock, but not before the
--- last event, unless that lies ahead of it. A SQL function without settings, so that it is inlined;
--- the view wallet_balances does the same.
-create or replace function baseledger._deadline_clock(p_clock timestamptz, p_last_event_at timestamptz)
+-- last event, unless that is ahead of the clock. A SQL function without settings, so that it is
+-- inlined; the view wallet_balances does the same.
+create or replace function baseledger._deadline_clock(
+  p_clock timestamptz,
+  p_last_event_at timestamptz
+)
 returns timestamptz
 language sql
 stable
@@ -510,8 +515,8 @@ $$;
 revoke all on function baseledger._deadline_clock from public;
 --! EndIncluded functions/clock/_deadline_clock.sql
 --! Included functions/clock/_describe_ahead.sql
--- What the details of an event say that lies ahead of the server's clock, as its wallet's last one
--- did: by how many microseconds. Null for any other.
+-- What the details of an event record when it is ahead of the server's clock, as its wallet's last
+-- event was: by how many microseconds. Null for any other event.
 create or replace function baseledger._describe_ahead(p_at timestamptz)
 returns jsonb
 language plpgsql
@@ -532,8 +537,8 @@ $$;
 revoke all on function baseledger._describe_ahead from public;
 --! EndIncluded functions/clock/_describe_ahead.sql
 --! Included functions/clock/_event_clock.sql
--- When an event was written by the server's clock, by which deadlines count: as it is dated, or by as
--- much earlier as its details say. An interval of microseconds only, as a day is not always 24 hours.
+-- When an event was written by the server's clock, by which deadlines count: its date, less what
+-- its details say it is ahead. The interval has microseconds only, as a day is not always 24 hours.
 -- A SQL function without settings, so that it is inlined.
 create or replace function baseledger._event_clock(p_occurred_at timestamptz, p_details jsonb)
 returns timestamptz
@@ -552,9 +557,10 @@ $$;
 revoke all on function baseledger._event_clock from public;
 --! EndIncluded functions/clock/_event_clock.sql
 --! Included functions/clock/_read_clock.sql
--- The clock for reading: on a standby the time up to which it has replayed its primary, as what the
--- primary has settled since may not count as returned; null if it has replayed nothing since it was
--- started. The views do the same. A SQL function without settings, so that it is inlined.
+-- The clock for reading: on a standby the time up to which it has replayed its primary, so that
+-- nothing counts as returned that the primary may have settled since; null if it has replayed
+-- nothing since its start. The views do the same. A SQL function without settings, so that it is
+-- inlined.
 create or replace function baseledger._read_clock()
 returns timestamptz
 language sql
@@ -569,8 +575,9 @@ $$;
 revoke all on function baseledger._read_clock from public;
 --! EndIncluded functions/clock/_read_clock.sql
 --! Included functions/clock/wallets_ahead.sql
--- Wallets whose last event lies ahead of the clock: the clock was ahead for a while. Reads every
--- wallet's row: an index would cost each command. The view wallet_balances says it of each wallet.
+-- Wallets whose last event is ahead of the clock: the clock was ahead for a while. Reads every
+-- wallet's row, as an index would cost every command. The view wallet_balances has it for each
+-- wallet.
 create or replace function baseledger.wallets_ahead()
 returns baseledger.wallets_ahead
 language plpgsql
@@ -601,10 +608,10 @@ end
 $$;
 
 comment on function baseledger.wallets_ahead is
-  'How many wallets have a last event that lies ahead of the server''s clock by more than a second, '
-  'and which of them is the furthest: the clock was ahead when it was written, or is behind now. None '
-  'of them is wrong: deadlines count by the clock, and events go on in order. Reads the row of every '
-  'wallet. @notNull';
+  'How many wallets have a last event more than a second ahead of the server''s clock, and which '
+  'is the furthest ahead: the clock was ahead when the event was written, or is behind now. '
+  'Their books are right: deadlines count by the clock, and events go on in order. Reads the row '
+  'of every wallet. @notNull';
 revoke all on function baseledger.wallets_ahead from public;
 grant execute on function baseledger.wallets_ahead
   to baseledger_worker, baseledger_operator, baseledger_auditor;
@@ -639,8 +646,8 @@ $$;
 revoke all on function baseledger._describe_argument from public;
 --! EndIncluded functions/refusals/_describe_argument.sql
 --! Included functions/refusals/_describe_refusal.sql
--- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step, by
--- deadline; p_change is what the command would have done to available.
+-- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step,
+-- by deadline; p_change is what the command would have done to available.
 create or replace function baseledger._describe_refusal(
   p_code text,
   p_wallet_id text,
@@ -731,13 +738,13 @@ $$;
 revoke all on function baseledger._describe_refusal from public;
 --! EndIncluded functions/refusals/_describe_refusal.sql
 --! Included functions/refusals/_is_ambiguous_name.sql
--- Whether a name does not show where it begins and ends, and so looks like another one, or like
--- nothing: it is empty, or its first or last character is white space, a control character, or one
--- without width or ink. By code points, as what a server takes for a blank depends on its locale. Two
--- spellings of one letter (composed and decomposed) stay two names, as bytes decide.
+-- Whether a name looks like another one, or like nothing: it is empty, or its first or last
+-- character is white space, a control character, or one without width or ink. By code points, as
+-- what a server takes for a blank depends on its locale. Two spellings of one letter (composed and
+-- decomposed) stay two names, as bytes decide.
 --
--- The usual name begins and ends with a printable ASCII character, which comparisons of bytes tell
--- without the regular expression. A SQL function without settings, so that it is inlined.
+-- The usual name begins and ends with a printable ASCII character, which a comparison of bytes
+-- finds without the regular expression. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._is_ambiguous_name(p_name text)
 returns boolean
 language sql
@@ -763,10 +770,9 @@ $$;
 revoke all on function baseledger._is_ambiguous_name from public;
 --! EndIncluded functions/refusals/_is_ambiguous_name.sql
 --! Included functions/refusals/_find_invalid_field.sql
--- The first field of a command that is not as it must be, or null: the one place for the limits
--- of arguments. What a command gives a name to must show where it begins and ends (_is_ambiguous_name); what it
--- looks up may have been named before that was a rule. A SQL function without settings, so that it is
--- inlined into the fold.
+-- The first invalid field of a command, or null: the one place for the limits of arguments. A new
+-- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
+-- than that rule. A SQL function without settings, so that it is inlined into _execute's callers.
 create or replace function baseledger._find_invalid_field(
   p_op text,
   p_idempotency_key text,
@@ -854,7 +860,7 @@ begin
       v_hint := case
         when p_detail ->> 'shortfall' = '0'
           then 'More reservations are past their deadline than one command expires. Send it as a '
-            'batch (post, post_funds), which keeps what each try has expired, or let the worker run.'
+            'batch (post, post_funds), which keeps what each attempt has expired, or run the worker.'
         when p_detail ->> 'reason' = 'held'
           then 'Open reservations hold what is missing: retry when one has ended.'
         else 'Credit the wallet, or ask for less.'
@@ -873,7 +879,7 @@ begin
       v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
     when 'LGEXP' then
       v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
-      v_hint := 'Its funds are back. What was spent can still be settled; else reserve anew.';
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve again.';
     when 'LGRFD' then
       v_message := format(
         'refund of %s exceeds the %s that reservation %s has settled and not had refunded',
@@ -907,8 +913,8 @@ $$;
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
 --! Included functions/refusals/_raise_corrupted.sql
--- Ends a fold that would leave a wallet with balances that no command may lead to: a mistake in the
--- fold itself, or a row that somebody has changed. Nothing of it is written.
+-- Stops a command that would leave a wallet with balances to which no command may lead: a bug of
+-- _execute, or a row that somebody has changed. Nothing is written.
 create or replace function baseledger._raise_corrupted(
   p_wallet_id text,
   p_available bigint,
@@ -933,7 +939,7 @@ $$;
 revoke all on function baseledger._raise_corrupted from public;
 --! EndIncluded functions/refusals/_raise_corrupted.sql
 --! Included functions/refusals/_raise_wallet_not_found.sql
--- Refuses a wallet id that no wallet has: as an invalid argument if none can have it.
+-- Refuses a wallet id that no wallet has; as an invalid argument if none can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql
@@ -964,9 +970,10 @@ $$;
 revoke all on function baseledger._require_id from public;
 --! EndIncluded functions/refusals/_require_id.sql
 --! Included functions/access/_expected_rights.sql
--- What each role may do: the one list of all rights there are. Nobody has any other right on an object
--- of the schema, but for the owner, and whom the host grants a view or a public function. Each file
--- grants what stands here; _find_rights_differences compares, and `baseledger migrate` mends.
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of the
+-- schema, except the owner, and roles to which the host grants a view or a public function. Each
+-- file grants what this list says; _find_rights_differences compares, and `baseledger migrate`
+-- repairs.
 create or replace function baseledger._expected_rights()
 returns setof baseledger._right
 language sql
@@ -998,8 +1005,8 @@ $$;
 revoke all on function baseledger._expected_rights from public;
 --! EndIncluded functions/access/_expected_rights.sql
 --! Included functions/access/_find_rights_differences.sql
--- The rights that are not what they must be: too many (open = true), which may let somebody do
--- what he must not, or too few. cure is the statement that mends it. Reads only what everybody may
+-- The rights that are not what they must be: too many (open = true), which may let somebody do what
+-- he must not, or too few. cure is the statement that repairs it. Reads only what everybody may
 -- read in the catalog.
 create or replace function baseledger._find_rights_differences()
 returns setof baseledger._rights_difference
@@ -1178,10 +1185,10 @@ revoke all on function baseledger._find_rights_differences from public;
 --! Included functions/access/_require_operators_only.sql
 -- Refuses to run a function that moves funds in or out when others than operators may call it, or
 -- when it does not run as the owner: a restore without rights opens every function to the public,
--- and a lost REVOKE must not let an agent credit itself. It looks at the rights of the function
--- and not at those of the caller: the session may be that of an application whose own function
--- calls this one as an operator. What the public may do, an agent may do as well. (current_user is
--- the owner of the security definer function that calls this.)
+-- and a lost REVOKE must not let an agent credit itself. Checks the rights of the function, not
+-- those of the caller: the session may belong to an application whose own function calls this one
+-- as an operator. What the public may do, an agent may do as well. (current_user is the owner of
+-- the security definer function that calls this.)
 create or replace function baseledger._require_operators_only(p_function regprocedure)
 returns void
 language plpgsql
@@ -1205,8 +1212,8 @@ $$;
 revoke all on function baseledger._require_operators_only from public;
 --! EndIncluded functions/access/_require_operators_only.sql
 --! Included functions/access/verify_rights.sql
--- What is open that must not be: who could move or read more than his role says. A right that
--- somebody lacks is not unsound. Reads the catalog only.
+-- Rights that are open and must not be: who could move or read more than his role may. A right that
+-- somebody lacks is no discrepancy. Reads the catalog only.
 create or replace function baseledger.verify_rights()
 returns setof baseledger.discrepancy
 language sql
@@ -1222,9 +1229,9 @@ as $$
 $$;
 
 comment on function baseledger.verify_rights is
-  'Checks who owns the ledger''s objects and who may do what with them, and returns what is open '
-  'that must not be, as after a restore without owners and rights: none = sound. verify of the '
-  'whole ledger includes it. Reads only.';
+  'Checks who owns the ledger''s objects and who may do what with them, and returns the rights '
+  'that are open and must not be, as after a restore without owners and rights: no row = sound. '
+  'verify of the whole ledger includes it. Reads only.';
 revoke all on function baseledger.verify_rights from public;
 grant execute on function baseledger.verify_rights to baseledger_auditor;
 --! EndIncluded functions/access/verify_rights.sql
@@ -1258,7 +1265,7 @@ $$;
 revoke all on function baseledger._compare_requests from public;
 --! EndIncluded functions/execute/_compare_requests.sql
 --! Included functions/execute/_due_chunk_size.sql
--- How many expiries a command writes before it when more are due. One costs some 40 microseconds.
+-- How many expiries a command writes when more are due. Each takes some 40 microseconds.
 create or replace function baseledger._due_chunk_size()
 returns integer
 language sql
@@ -1271,12 +1278,12 @@ $$;
 revoke all on function baseledger._due_chunk_size from public;
 --! EndIncluded functions/execute/_due_chunk_size.sql
 --! Included functions/execute/_encode_event.sql
--- The canonical encoding of an event, and so what the hash chain commits to: PostgreSQL's binary
--- form of a row (record_send), in which every field carries its type and its length, so that no
--- two different events share an encoding. Texts go in as UTF-8 bytes, because a text would be
--- sent in the client's encoding. docs/hash-chain.md spells it out byte by byte.
+-- The canonical encoding of an event, which its hash is made of: PostgreSQL's binary form of a row
+-- (record_send), in which every field carries its type and its length, so that no two different
+-- events share an encoding. Texts are encoded as UTF-8, because PostgreSQL sends a text in the
+-- client's encoding. docs/hash-chain.md describes it byte by byte.
 --
--- A SQL function without settings, so that it is inlined into the fold and into verify.
+-- A SQL function without settings, so that it is inlined into _execute and _verify_events.
 create or replace function baseledger._encode_event(
   p_wallet_id text,
   p_seq bigint,
@@ -1319,8 +1326,8 @@ $$;
 revoke all on function baseledger._encode_event from public;
 --! EndIncluded functions/execute/_encode_event.sql
 --! Included functions/execute/_exceeds_range.sql
--- Whether funds that come in do not fit: they must leave room for all that is reserved to come back,
--- so that no hold can ever be stuck.
+-- Whether funds that come in exceed the range of a balance: they must leave room for everything
+-- that is reserved to come back, so that no hold can get stuck.
 create or replace function baseledger._exceeds_range(
   p_available bigint,
   p_reserved bigint,
@@ -1337,40 +1344,42 @@ $$;
 revoke all on function baseledger._exceeds_range from public;
 --! EndIncluded functions/execute/_exceeds_range.sql
 --! Included functions/execute/_execute.sql
--- The one place where money moves. Folds commands into a wallet, in order:
+-- The engine: the one place where money moves. Executes commands in one wallet, in order:
 --
---   1. lock the wallet's row, before anything is read (the row is the wallet's lock);
---   2. find what the commands refer to, as sets: earlier uses of their keys, their reservations,
---      and the reservations that come due;
---   3. decide each command in memory, expiries first, each at its own instant;
---   4. write as sets: events, reservations, and the wallet's row once.
+--   1. lock the wallet's row, before anything is read: the row is the wallet's lock;
+--   2. look up, as sets, what the commands refer to: earlier uses of their keys, their
+--      reservations, and the reservations that are due;
+--   3. decide each command in memory, due reservations first, each at its own instant;
+--   4. write, as sets: events, reservations, and the wallet's row once.
 --
--- Returns one receipt per command, in order. A refusal is a receipt with `refused` set, or raised
--- where the caller wants that. A command that was carried out before gets its first receipt with
--- replayed = true. When nothing was granted, nothing is written: not even the expiries, which
--- then count by deadline as before.
---
--- When more is due than _due_chunk_size() says, the earliest so many expire first, and the rest is a
--- backlog: it stays reserved on record, and counts as returned all the same. What a command names
--- expires before that command; where its funds are in the backlog, more chunks expire, up to 10 in
--- one fold. Beyond these a settlement is booked all the same, against the funds that the backlog will
--- return; others are refused. A batch then writes the expiries even if nothing was granted, so that
--- every try makes progress. Events that leave a backlog behind say so in their details (balance_at needs that).
+-- Returns one receipt a command, in order. A refusal is a receipt with `refused` set, or is raised
+-- if p_raises. A command that was executed before gets its first receipt with replayed = true. If
+-- nothing was granted, nothing is written: not even expiries, which then count by deadline as
+-- before.
 --
 -- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
 --
--- Events are ordered by their own time, deadlines count by the server's clock. The two differ where
--- the clock was ahead for a while: the wallet's time then goes on from there by microseconds, and
--- events say in their details by how many they lie ahead (_event_clock).
+-- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
+-- backlog: still reserved on record, it counts as returned all the same. A reservation that a
+-- command names expires before that command; where the command's funds are in the backlog, more
+-- chunks expire, up to 10. Beyond these a settlement is booked against the funds that the backlog
+-- will return; other commands are refused. A batch then writes the expiries even if nothing was
+-- granted, so that every retry makes progress. Events that leave a backlog behind say so in their
+-- details (balance_at needs that).
 --
--- PL/pgSQL prepares each expression anew in each transaction, so that a single command costs by
--- the expressions it meets: few and large ones, none that a branch does not need, and what is
--- there once is written as it is, not as a set.
+-- Two clocks. Events are ordered by their own time, deadlines count by the server's clock. The two
+-- differ where the clock was ahead for a while: the wallet's time then goes on from there by
+-- microseconds, and the details of its events say by how many they are ahead (_event_clock).
 --
--- Every statement probes by index whatever the statistics say: generic plans without sequential
--- scans or sorts, so that neither a first call on empty tables nor a hot wallet's history spoils
--- them. Without JIT: a sort that is off costs 1e10 where there is no way around it, above which any
--- server would compile the plan, at some 100 ms a call.
+-- Cost. PL/pgSQL prepares each expression anew in each transaction, so the cost of a single command
+-- is the number of expressions that it meets: few and large ones, none that a branch does not need;
+-- composites by position, as an assignment by name would be an expression a field; and a single
+-- command skips the statements for sets. docs/performance.md has the figures.
+--
+-- Plans. Every statement uses an index whatever the statistics say: generic plans without
+-- sequential scans or sorts, so that neither a first call on empty tables nor a hot wallet's
+-- history spoils them. Without JIT: a plan with an unavoidable sort costs 1e10 when sorts are off,
+-- and any server would compile it, at some 100 ms a call.
 create or replace function baseledger._execute(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -1387,29 +1396,29 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  v_total integer := v_asked;         -- the asked ones, then the expiries
-  v_wallet baseledger.wallets;        -- as it was before this fold, but for frozen
+  v_total integer := v_asked;         -- the asked commands, then the expiries
+  v_wallet baseledger.wallets;        -- as it was before, but for frozen and next_deadline
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
-  v_ahead interval;                   -- by how much that lies ahead of the clock, if anybody looked
-  v_look_due boolean;
-  v_due record;                       -- a chunk of what is due
-  v_next_command integer;
-  v_next_due integer;
+  v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
+  v_look_due boolean;                 -- something may be due: expiries are merged in
+  v_due record;                       -- a chunk of what is due, see _find_due
+  v_next_command integer;             -- of the two queues in p_commands: the asked commands
+  v_next_due integer;                 -- and, after them, the expiries by deadline
   v_expired integer := 0;
-  v_since timestamptz;                -- when this fold began
+  v_since timestamptz;                -- when this call began, by the clock
   v_backlog boolean;                  -- more is due than was taken
-  v_bounded boolean;                  -- it was so at first
-  v_rest bigint;                      -- what the backlog holds, as soon as a command needs to know
-  v_note jsonb;                       -- what goes into the details of each event
+  v_bounded boolean;                  -- that was so at first
+  v_rest bigint;                      -- what the backlog holds; null: no command needed to know
+  v_note jsonb;                       -- goes into the details of each event: backlog, ahead_us
 
-  -- By key_at and hold_at of the commands: those that share a key or a reservation share the
-  -- position of the first of them.
-  v_done bigint[];                    -- seq of the event that the key stands for
+  -- By key_at and hold_at of the commands: commands that share a key or a reservation share one
+  -- element, at the position of the first of them.
+  v_done bigint[];                    -- seq of the event that was written for the key
   v_holds baseledger._hold[];
 
   v_command baseledger._command;
-  v_seq bigint;                       -- of the event that its key stands for
+  v_seq bigint;                       -- of the event that was written for its key
   v_hold baseledger._hold;            -- its reservation
   v_move baseledger._move;
   v_amount bigint;                    -- of a reservation: what is granted
@@ -1419,8 +1428,8 @@ declare
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_gone text[];                      -- reservations whose row is not true any more
-  v_opened timestamptz;               -- first deadline among those left open without a true row
+  v_gone text[];                      -- reservations whose stored row is out of date
+  v_opened timestamptz;               -- first deadline of the reservations that are inserted
 begin
   -- 1. Lock.
   select * into v_wallet from baseledger.wallets w
@@ -1435,7 +1444,7 @@ begin
   )::baseledger.events;
   v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
 
-  -- 2. Find. Whatever comes due until the last command has happened is looked for.
+  -- 2. Look up. Includes what comes due until the last command has happened.
   if v_asked > 1
     or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
     or v_at > clock_timestamp() + baseledger._clock_slack()
@@ -1472,7 +1481,7 @@ begin
       end if;
     end if;
   elsif p_commands[1].op in ('reserve', 'charge') then
-    -- Said as a constant, so that what is not asked for is left out of the plan.
+    -- The kind as a constant, so that the planner leaves out what is not asked for.
     select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
         v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
       from baseledger._look_up(
@@ -1486,7 +1495,10 @@ begin
       ) as p;
   end if;
 
-  -- 3. Decide.
+  -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
+  -- each turn takes the next expiry if its deadline is reached, else the next command, and sets v_i
+  -- to its position; the loop then has no end of its own. (A position apart from the loop variable
+  -- would be one more expression for every command.)
   for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
     if v_look_due then
       if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
@@ -1504,8 +1516,8 @@ begin
       v_hold := v_holds[v_command.hold_at];
       if v_backlog and v_i <= v_asked then
         if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
-          -- It names what is in the backlog: that expires first, in the place of the first expiry,
-          -- which nobody needs any more.
+          -- The command names a reservation of the backlog, which expires first. The expiry takes
+          -- the place of the first one, which is done; the command has its turn again.
           v_next_command := v_i;
           v_i := v_asked + 1;
           v_seq := null;
@@ -1515,7 +1527,8 @@ begin
           )::baseledger._command;
         elsif v_seq is null
           and v_command.refused is null
-          and v_last.available < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+          and v_last.available
+            < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
         then
           v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
             select coalesce(sum(e.amount), 0) from unnest(v_events) as e
@@ -1523,11 +1536,12 @@ begin
           ));
           if v_rest > 0
             and v_last.available + v_rest >= coalesce(
-              v_command.at_least, baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              v_command.at_least,
+              baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
             )
             and v_total < v_asked + 10 * baseledger._due_chunk_size()
           then
-            -- Its funds are there: another chunk expires, then it is its turn again.
+            -- Its funds are in the backlog: another chunk expires, then it has its turn again.
             v_next_command := v_i;
             v_due := baseledger._find_due(
               p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
@@ -1550,7 +1564,7 @@ begin
       if v_hold.status = 'unknown' and v_command.reservation_id is not null then
         v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
       end if;
-      -- The key stands for an event already: the same command gets its receipt, another is refused.
+      -- The key was used: the same command gets its first receipt, another one is refused.
       if v_command.refused is null and v_seq is not null then
         if v_seq > v_wallet.seq then
           v_stored := v_events[v_seq - v_wallet.seq];
@@ -1602,7 +1616,7 @@ begin
           )::baseledger._move;
 
         when 'settle' then
-          -- Late: its hold is back in available, and what was spent comes from there.
+          -- Late, its hold is back in available, and what was spent comes from there.
           v_reserved := -case
             when v_hold.status <> 'open' then 0
             when v_command.final then v_hold.held
@@ -1641,7 +1655,7 @@ begin
           end if;
 
         when 'expire' then
-          -- Settled, cancelled or extended by a command before it in this fold: not due any more.
+          -- A command before it has settled, cancelled or extended it.
           continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
           v_expired := v_expired + 1;
           v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
@@ -1808,12 +1822,14 @@ begin
     return v_receipts[:v_asked];
   end if;
   if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
-    -- Below the limit on record is what a backlog will return, or was there before.
+    -- Available may be below the limit on record by what the backlog will return, or was so before.
     if v_last.reserved < 0 or v_last.spent < 0
       or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
         and v_last.available < v_wallet.available
     then
-      perform baseledger._raise_corrupted(p_wallet_id, v_last.available, v_last.reserved, v_last.spent);
+      perform baseledger._raise_corrupted(
+        p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+      );
     end if;
   end if;
   if v_total = 1 then
@@ -1875,8 +1891,8 @@ $$;
 revoke all on function baseledger._execute from public;
 --! EndIncluded functions/execute/_execute.sql
 --! Included functions/execute/_execute_single.sql
--- Carries out a single command, and raises its refusal. A SQL function without settings, so that it
--- is inlined.
+-- Executes a single command, and raises its refusal. A SQL function without settings, so that it is
+-- inlined.
 create or replace function baseledger._execute_single(
   p_wallet_id text,
   p_command baseledger._command
@@ -1891,18 +1907,18 @@ $$;
 revoke all on function baseledger._execute_single from public;
 --! EndIncluded functions/execute/_execute_single.sql
 --! Included functions/execute/_find_due.sql
--- What a wallet has coming due, earliest first: the next chunk of it after what was taken before, as
--- commands of the system that follow the others, with the reservations they concern. They have no
--- key, so that they never meet the callers' keys. `more` says whether that was not all.
+-- Finds what is due in a wallet, earliest first: the next chunk after what was found before, as
+-- expiry commands that follow the asked ones, with their reservations. Expiries have no key, so
+-- that they never clash with the callers' keys. `more` says whether something is left.
 --
--- As each event takes its instant, what comes due while the fold lasts is taken, too: it expires
--- only if its instant is reached.
+-- Each event takes its own instant, so what comes due during the call is included; it expires only
+-- if its instant is reached.
 create or replace function baseledger._find_due(
   p_wallet_id text,
   p_now timestamptz,
-  p_commands baseledger._command[],   -- the asked ones, then what was taken before
+  p_commands baseledger._command[],   -- the asked ones, then what was found before
   p_asked integer,
-  p_last integer,                     -- position of the last one taken; 0 = none
+  p_last integer,                     -- position of the last one found; 0 = none
   p_limit integer,                    -- null: a chunk
   out commands baseledger._command[],
   out holds baseledger._hold[],
@@ -1959,8 +1975,8 @@ $$;
 revoke all on function baseledger._find_due from public;
 --! EndIncluded functions/execute/_find_due.sql
 --! Included functions/execute/_find_next_return.sql
--- The next deadline at which an open reservation gives its hold back: of those in the table that
--- the fold does not know, and of those that it does. What is due counts as returned already.
+-- The next deadline at which an open reservation gives its hold back: among those in the table that
+-- _execute has not looked up, and among those that it has. What is due counts as returned already.
 create or replace function baseledger._find_next_return(
   p_wallet_id text,
   p_now timestamptz,
@@ -1995,14 +2011,14 @@ $$;
 revoke all on function baseledger._find_next_return from public;
 --! EndIncluded functions/execute/_find_next_return.sql
 --! Included functions/execute/_look_up.sql
--- What the tables know of one command's key and of its reservation: the event that the key stands
--- for, and the reservation as far as one look shows it. What is to be opened is looked for in the
--- journal, the rest among the open ones; what is not there is unknown, to be looked up when it is
--- needed (_find_reservation).
+-- Looks up a command's key and its reservation: the event that was written for the key, and the
+-- reservation as far as one look-up shows it. A reservation that is to be opened is looked for in
+-- the journal, any other among the open ones; one that is not there has the status unknown, until
+-- it is needed (_find_reservation).
 --
--- Each look asks for a range of one value in the order of its index; as the fold has sorts off,
+-- Each look-up asks for a range of one value in the order of its index; as _execute has sorts off,
 -- no statistics can make the planner walk a wallet's history through another index instead. A SQL
--- function without settings, so that it is inlined into the fold.
+-- function without settings, so that it is inlined into _execute.
 create or replace function baseledger._look_up(
   p_wallet_id text,
   p_idempotency_key text,
@@ -2058,8 +2074,9 @@ $$;
 revoke all on function baseledger._look_up from public;
 --! EndIncluded functions/execute/_look_up.sql
 --! Included functions/execute/_make_command.sql
--- A single command as the fold takes it, with LGARG if a value is not allowed. A SQL function
--- without settings, so that it is inlined, and what is constant in its caller is decided there.
+-- Makes a command for _execute from the arguments of a function, refused with LGARG if a value is
+-- not allowed. A SQL function without settings, so that it is inlined, and the planner evaluates
+-- what is constant in its caller.
 create or replace function baseledger._make_command(
   p_op text,
   p_idempotency_key text,
@@ -2089,7 +2106,7 @@ $$;
 revoke all on function baseledger._make_command from public;
 --! EndIncluded functions/execute/_make_command.sql
 --! Included functions/execute/_request_from_command.sql
--- A command's parameters in one form, so that a key's second use can be compared with its first.
+-- The request of a command in a form that can be compared: see _compare_requests.
 create or replace function baseledger._request_from_command(p_command baseledger._command)
 returns jsonb
 language sql
@@ -2112,8 +2129,8 @@ $$;
 revoke all on function baseledger._request_from_command from public;
 --! EndIncluded functions/execute/_request_from_command.sql
 --! Included functions/execute/_request_from_event.sql
--- The parameters of the command that an event was written for, in the form of
--- _request_from_command: what it was granted is the amount, unless details say what it asked for.
+-- The request that an event was written for, in the form of _request_from_command. The amount is
+-- the one granted, unless details record what was asked for.
 create or replace function baseledger._request_from_event(
   p_event baseledger.event_type,
   p_reservation_id text,
@@ -2161,8 +2178,8 @@ $$;
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
 --! Included functions/execute/_required_funds.sql
--- What has to be available on record for a command to be granted in full; null if it takes nothing.
--- What is due and not expired yet may stand in for it: see _execute.
+-- What must be available on record for a command to be granted in full; null if it takes nothing.
+-- The backlog may stand in for it: see _execute.
 create or replace function baseledger._required_funds(
   p_command baseledger._command,
   p_hold baseledger._hold,
@@ -2185,8 +2202,8 @@ $$;
 revoke all on function baseledger._required_funds from public;
 --! EndIncluded functions/execute/_required_funds.sql
 --! Included functions/execute/_sum_backlog.sql
--- What a wallet's reservations hold that were due at an instant and have not been expired in the
--- tables. Reads all of them: a fold asks only when a command lacks funds.
+-- What the reservations of a wallet hold that were due at an instant and are still in the table.
+-- Reads all of them, so _execute asks only when a command lacks funds.
 create or replace function baseledger._sum_backlog(p_wallet_id text, p_since timestamptz)
 returns bigint
 language plpgsql
@@ -2212,7 +2229,7 @@ $$;
 revoke all on function baseledger._sum_backlog from public;
 --! EndIncluded functions/execute/_sum_backlog.sql
 --! Included functions/reservations/_as_seconds.sql
--- An interval as so many seconds: without months and days, which a time zone may stretch. One that
+-- Converts an interval to seconds: without months and days, which a time zone may stretch. One that
 -- no reservation may have stays as it is, for _find_invalid_field to refuse.
 create or replace function baseledger._as_seconds(p_interval interval)
 returns interval
@@ -2231,7 +2248,7 @@ $$;
 revoke all on function baseledger._as_seconds from public;
 --! EndIncluded functions/reservations/_as_seconds.sql
 --! Included functions/reservations/_default_ttl.sql
--- How long a reservation lives, as so many seconds: 10 minutes unless it says otherwise.
+-- The time to live of a reservation in seconds: 10 minutes by default.
 create or replace function baseledger._default_ttl(p_ttl interval)
 returns interval
 language sql
@@ -2244,8 +2261,8 @@ $$;
 revoke all on function baseledger._default_ttl from public;
 --! EndIncluded functions/reservations/_default_ttl.sql
 --! Included functions/reservations/_find_reservation.sql
--- A reservation as it stands in the tables, open or ended; status none if there never was one.
--- Of an ended one its last event tells how it ended, refunds aside.
+-- Finds a reservation in the tables, open or ended; status none if there never was one. How it
+-- ended shows in its last event, refunds aside.
 create or replace function baseledger._find_reservation(p_wallet_id text, p_reservation_id text)
 returns baseledger._hold
 language plpgsql
@@ -2300,6 +2317,25 @@ $$;
 
 revoke all on function baseledger._find_reservation from public;
 --! EndIncluded functions/reservations/_find_reservation.sql
+--! Included functions/reservations/_leaves_open.sql
+-- Whether an event leaves its reservation open: it then carries the deadline in force. Any other
+-- ends the reservation, or follows its end; `expired` carries the deadline that has passed. A SQL
+-- function without settings, so that it is inlined. The view reservation_history does the same, as
+-- those who read a view may not call private functions.
+create or replace function baseledger._leaves_open(
+  p_event baseledger.event_type,
+  p_expires_at timestamptz
+)
+returns boolean
+language sql
+immutable
+parallel safe
+as $$
+  select p_expires_at is not null and p_event <> 'expired'
+$$;
+
+revoke all on function baseledger._leaves_open from public;
+--! EndIncluded functions/reservations/_leaves_open.sql
 --! Included functions/reservations/_sum_refundable.sql
 -- What a reservation has settled so far and not had refunded.
 create or replace function baseledger._sum_refundable(p_wallet_id text, p_reservation_id text)
@@ -2525,32 +2561,33 @@ comment on function baseledger.settle is
 revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/settle.sql
---! Included functions/batch/_command_fields.sql
--- The fields that a command of a batch may have: the parameters of the function of its name.
-create or replace function baseledger._command_fields(p_op text)
-returns text[]
+--! Included functions/batch/_batch_operations.sql
+-- The operations of a batch, and the fields that each may have: the parameters of the function of
+-- its name, without p_. Those for operators are of post_funds only. A SQL function without
+-- settings, so that it is inlined.
+create or replace function baseledger._batch_operations()
+returns table (operation text, for_operators boolean, fields text[])
 language sql
 immutable
 parallel safe
 as $$
-  select case p_op
-    when 'reserve' then
-      '{op,idempotency_key,amount,reservation_id,ttl,at_least,metadata}'::text[]
-    when 'settle' then '{op,idempotency_key,amount,reservation_id,final,metadata}'::text[]
-    when 'cancel' then '{op,idempotency_key,reservation_id,metadata}'::text[]
-    when 'extend' then '{op,idempotency_key,reservation_id,ttl,amount,metadata}'::text[]
-    when 'charge' then '{op,idempotency_key,amount,reservation_id,metadata}'::text[]
-    when 'credit' then '{op,idempotency_key,amount,metadata}'::text[]
-    when 'withdraw' then '{op,idempotency_key,amount,metadata}'::text[]
-    when 'refund' then '{op,idempotency_key,amount,reservation_id,metadata}'::text[]
-  end
+  values
+    ('reserve', false,
+      '{op,idempotency_key,amount,reservation_id,ttl,at_least,metadata}'::text[]),
+    ('settle', false, '{op,idempotency_key,amount,reservation_id,final,metadata}'),
+    ('cancel', false, '{op,idempotency_key,reservation_id,metadata}'),
+    ('extend', false, '{op,idempotency_key,reservation_id,ttl,amount,metadata}'),
+    ('charge', false, '{op,idempotency_key,amount,reservation_id,metadata}'),
+    ('credit', true, '{op,idempotency_key,amount,metadata}'),
+    ('withdraw', true, '{op,idempotency_key,amount,metadata}'),
+    ('refund', true, '{op,idempotency_key,amount,reservation_id,metadata}')
 $$;
 
-revoke all on function baseledger._command_fields from public;
---! EndIncluded functions/batch/_command_fields.sql
+revoke all on function baseledger._batch_operations from public;
+--! EndIncluded functions/batch/_batch_operations.sql
 --! Included functions/batch/_execute_batch.sql
--- Folds a batch. Without commands there is nothing to do but to say so of an unknown wallet:
--- _execute without commands would be the sweep.
+-- Executes a batch. An empty one only checks the wallet: _execute without commands would be the
+-- sweep.
 create or replace function baseledger._execute_batch(
   p_wallet_id text,
   p_commands baseledger._command[]
@@ -2574,8 +2611,13 @@ $$;
 revoke all on function baseledger._execute_batch from public;
 --! EndIncluded functions/batch/_execute_batch.sql
 --! Included functions/batch/_explain_parse_error.sql
--- Why a command of a batch could not be read: {code, detail}, by the first problem found.
-create or replace function baseledger._explain_parse_error(p_command jsonb, p_op text, p_ops text[])
+-- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
+-- those that its operation may have; null if this batch has no such operation.
+create or replace function baseledger._explain_parse_error(
+  p_command jsonb,
+  p_op text,
+  p_fields text[]
+)
 returns jsonb
 language plpgsql
 stable
@@ -2585,12 +2627,12 @@ declare
 begin
   if jsonb_typeof(p_command -> 'op') is distinct from 'string' then
     v_field := 'op';
-  elsif p_op <> all (p_ops) then
+  elsif p_fields is null then
     return jsonb_build_object('code', 'LGUNK', 'detail', jsonb_build_object('op', p_op));
   else
     select k into v_field
       from jsonb_object_keys(p_command) as k
-      where k <> all (baseledger._command_fields(p_op))
+      where k <> all (p_fields)
       order by k
       limit 1;
     v_field := coalesce(v_field, case
@@ -2598,9 +2640,11 @@ begin
         then 'idempotency_key'
       when jsonb_typeof(p_command -> 'reservation_id') not in ('string', 'null')
         then 'reservation_id'
-      when p_command -> 'amount' <> 'null' and baseledger._parse_bigint(p_command -> 'amount') is null
+      when p_command -> 'amount' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'amount') is null
         then 'amount'
-      when p_command -> 'at_least' <> 'null' and baseledger._parse_bigint(p_command -> 'at_least') is null
+      when p_command -> 'at_least' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'at_least') is null
         then 'at_least'
       when p_command -> 'ttl' <> 'null' and baseledger._parse_ttl(p_command -> 'ttl') is null
         then 'ttl'
@@ -2614,7 +2658,7 @@ $$;
 revoke all on function baseledger._explain_parse_error from public;
 --! EndIncluded functions/batch/_explain_parse_error.sql
 --! Included functions/batch/_parse_bigint.sql
--- A JSON number or string as a whole number that fits a bigint; null if it is none.
+-- Parses a JSON number or string as a whole number that fits a bigint; null if it is none.
 create or replace function baseledger._parse_bigint(p_value jsonb)
 returns bigint
 language sql
@@ -2638,13 +2682,13 @@ $$;
 revoke all on function baseledger._parse_bigint from public;
 --! EndIncluded functions/batch/_parse_bigint.sql
 --! Included functions/batch/_parse_commands.sql
--- Reads the commands of a batch, strictly: what is not an array of at most 10,000 objects is
--- refused as a whole; an unknown command, an unknown field or a value of the wrong type refuses
--- that command alone, as does a value that is not allowed. A field that is null counts as absent.
+-- Parses the commands of a batch, strictly: p_commands must be an array of at most 10,000 objects,
+-- or the whole call is refused; an unknown operation, an unknown field, a value of the wrong type
+-- or one that is not allowed refuses that command alone. A field that is null counts as absent.
 --
--- The usual forms of amounts and times are read right here; only others go through _parse_bigint and
--- _parse_ttl, which cost more.
-create or replace function baseledger._parse_commands(p_commands jsonb, p_ops text[])
+-- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
+-- and _parse_ttl, which cost more.
+create or replace function baseledger._parse_commands(p_commands jsonb, p_for_operators boolean)
 returns baseledger._command[]
 language plpgsql
 stable
@@ -2685,9 +2729,8 @@ begin
               case when v.op = 'reserve' then baseledger._default_ttl(v.ttl) else v.ttl end as ttl,
               v.final is distinct from 'false' as final,
               coalesce(v.metadata, '{}') as metadata,
-              case when v.op is null
-                or v.op <> all (p_ops)
-                or v.c - baseledger._command_fields(v.op) <> '{}'
+              case when v.fields is null
+                or v.c - v.fields <> '{}'
                 or jsonb_typeof(v.c -> 'op') <> 'string'
                 or jsonb_typeof(v.c -> 'idempotency_key') not in ('string', 'null')
                 or jsonb_typeof(v.c -> 'reservation_id') not in ('string', 'null')
@@ -2695,9 +2738,10 @@ begin
                 or v.at_least is null and v.given_at_least is not null
                 or v.ttl is null and v.given_ttl is not null
                 or v.final is not null and jsonb_typeof(v.c -> 'final') <> 'boolean'
-              then baseledger._explain_parse_error(v.c, v.op, p_ops) end as problem
+              then baseledger._explain_parse_error(v.c, v.op, v.fields) end as problem
             from (
-              select e.c, e.n, e.op, e.idempotency_key, e.reservation_id, e.final, e.metadata,
+              select e.c, e.n, e.op, o.fields, e.idempotency_key, e.reservation_id, e.final,
+                  e.metadata,
                   e.amount as given_amount,
                   case when ltrim(e.amount, '0123456789') = ''
                       and length(e.amount) between 1 and 18
@@ -2721,6 +2765,8 @@ begin
                 ) with ordinality as e(
                   c, op, idempotency_key, reservation_id, amount, at_least, ttl, final, metadata, n
                 )
+                left join baseledger._batch_operations() as o
+                  on o.operation = e.op and (p_for_operators or not o.for_operators)
                 -- each value is computed once, however often it is named
                 offset 0
             ) as v
@@ -2734,8 +2780,8 @@ $$;
 revoke all on function baseledger._parse_commands from public;
 --! EndIncluded functions/batch/_parse_commands.sql
 --! Included functions/batch/_parse_ttl.sql
--- A time to live in JSON: a number of seconds, or an interval as a string ('5 minutes', 'PT5M');
--- null if it is neither.
+-- Parses a time to live in JSON: a number of seconds, or an interval as a string ('5 minutes',
+-- 'PT5M'); null if it is neither.
 create or replace function baseledger._parse_ttl(p_value jsonb)
 returns interval
 language plpgsql
@@ -2774,10 +2820,7 @@ declare
 begin
   foreach v_receipt in array baseledger._execute_batch(
     p_wallet_id,
-    baseledger._parse_commands(
-      p_commands,
-      '{reserve,settle,cancel,extend,charge}'
-    )
+    baseledger._parse_commands(p_commands, false)
   ) loop
     return next v_receipt;
   end loop;
@@ -2811,10 +2854,7 @@ begin
   perform baseledger._require_operators_only('baseledger.post_funds(text,jsonb)');
   foreach v_receipt in array baseledger._execute_batch(
     p_wallet_id,
-    baseledger._parse_commands(
-      p_commands,
-      '{reserve,settle,cancel,extend,charge,credit,withdraw,refund}'
-    )
+    baseledger._parse_commands(p_commands, true)
   ) loop
     return next v_receipt;
   end loop;
@@ -2822,12 +2862,13 @@ end
 $$;
 
 comment on function baseledger.post_funds is
-  e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
-  '10,000 objects, each with op (those of post, and credit, withdraw, refund) and the parameters '
-  'of that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
-  'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
-  'reason in detail); a refused command does not stop the others. A retry of a command with the '
-  'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
+  e'Carries out a batch of commands in one wallet, in order, also of those that move funds in and '
+  'out. p_commands is a JSON array of at most 10,000 objects, each with op (those of post, and '
+  'credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers '
+  'or strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, '
+  'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
+  'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
+  'p_commands is no such array, and LGWNF.'
   '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge, credit, '
   'withdraw, refund)';
 revoke all on function baseledger.post_funds from public;
@@ -2854,7 +2895,9 @@ begin
       w.overdraft_limit, w.frozen, w.seq, i.instant
     into v_balance
     from baseledger.wallets w
-    cross join lateral (select baseledger._deadline_clock(v_clock, w.last_event_at) offset 0) as i(instant)
+    cross join lateral (
+      select baseledger._deadline_clock(v_clock, w.last_event_at) offset 0
+    ) as i(instant)
     cross join lateral (
       select coalesce(sum(o.held), 0)::bigint
         from (
@@ -2939,9 +2982,9 @@ $$;
 
 comment on function baseledger.freeze_wallet is
   e'The kill switch: from now on no new reservations, larger holds, charges, withdrawals or '
-  'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on record. '
-  'The key is optional: each call without one is an event, the wallet just stays frozen. Refused '
-  'with LGARG, LGWNF, LGIDK.'
+  'transfers out; settling, cancelling, crediting go on. p_reason (1 to 1000 characters) goes on '
+  'record. The key is optional: a retry with the same key gets the first receipt; each call '
+  'without one is an event, the wallet just stays frozen. Refused with LGARG, LGWNF, LGIDK.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.freeze_wallet from public;
 grant execute on function baseledger.freeze_wallet to baseledger_operator;
@@ -2969,7 +3012,9 @@ declare
   v_event baseledger.events;
   v_difference jsonb;
 begin
-  perform baseledger._require_operators_only('baseledger.open_wallet(text,text,integer,bigint,jsonb)');
+  perform baseledger._require_operators_only(
+    'baseledger.open_wallet(text,text,integer,bigint,jsonb)'
+  );
   perform baseledger._require_id('wallet_id', p_wallet_id);
   perform baseledger._require_id('unit', p_unit);
   if p_scale is null or p_scale not between 0 and 18 then
@@ -3115,9 +3160,9 @@ end
 $$;
 
 comment on function baseledger.unfreeze_wallet is
-  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. '
-  'The key is optional: each call without one is an event, the wallet just stays open. Refused '
-  'with LGARG, LGWNF, LGIDK.'
+  e'Ends a freeze. p_reason (1 to 1000 characters) goes on record. The key is optional: a retry '
+  'with the same key gets the first receipt; each call without one is an event, the wallet just '
+  'stays open. Refused with LGARG, LGWNF, LGIDK.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.unfreeze_wallet from public;
 grant execute on function baseledger.unfreeze_wallet to baseledger_operator;
@@ -3152,15 +3197,15 @@ revoke all on function baseledger.withdraw from public;
 grant execute on function baseledger.withdraw to baseledger_operator;
 --! EndIncluded functions/wallets/withdraw.sql
 --! Included functions/sweep/_clock_jumped.sql
--- Whether the clock has leapt ahead since the sweep looked at it last, and has not gone on from there
--- for a while yet. An expiry is for good, so the sweep waits for a clock that may be wrong for a
--- moment; due reservations count as returned all the same.
+-- Whether the clock has jumped ahead since the last sweeps, and has not gone on from there for a
+-- while. An expiry is final, so the sweep waits for a clock that may be wrong for a moment; due
+-- reservations count as returned all the same.
 --
--- Each look is a row, at most one in c_apart: nothing waits for a sweep in an open transaction, and
--- one that fails leaves no look. Looked at is the gap after the last look before c_settled: a leap
--- that is younger than that is not believed. Whoever sweeps rarely has long gaps, so a gap may also
--- be twice as long as the one before it. Looks that lie ahead belong to a clock that has stepped
--- back, and mean nothing.
+-- Each look at the clock is a row, at most one in c_apart: no sweep waits for another one's open
+-- transaction, and a sweep that fails leaves no row. The gap that counts is the one after the last
+-- look before c_settled: a jump that is younger is not believed. Whoever sweeps rarely has long
+-- gaps, so a gap may also be twice as long as the one before it. Looks that are ahead of the clock
+-- are left over from before it was set back, and are ignored.
 create or replace function baseledger._clock_jumped(p_now timestamptz)
 returns boolean
 language plpgsql
@@ -3207,9 +3252,9 @@ $$;
 revoke all on function baseledger._clock_jumped from public;
 --! EndIncluded functions/sweep/_clock_jumped.sql
 --! Included functions/sweep/_sweep_in_turn.sql
--- Sweeps one of these wallets, that were locked when the sweep came by: one that is overdue, drawn by
--- lot. Waits for its lock in the same queue as the commands of its callers, so that it has its turn
--- among hundreds of them; not for long, as others may be due, or the role's statement_timeout be
+-- Sweeps one of the wallets that were locked when the sweep came by: an overdue one, drawn by lot.
+-- Waits for its lock in the same queue as its callers' commands, so that it has its turn among
+-- hundreds of them; but not for long, as others may be due, or the role's statement_timeout be
 -- short.
 create or replace function baseledger._sweep_in_turn(
   p_wallet_ids text[],
@@ -3247,9 +3292,10 @@ $$;
 revoke all on function baseledger._sweep_in_turn from public;
 --! EndIncluded functions/sweep/_sweep_in_turn.sql
 --! Included functions/sweep/_sweep_singly.sql
--- Sweeps wallets one by one, leaving out with a warning those that cannot be swept. What is no fault
--- of a wallet goes to the caller: a transaction that may not write (class 25) or has to be tried
--- again (40), a server that lacks room (53), is told to stop (57) or cannot read (58).
+-- Sweeps wallets one by one; one that cannot be swept is left out with a warning. Errors that are
+-- no fault of a wallet go to the caller: a transaction that may not write (class 25) or must be
+-- retried (40), a server without resources (53), one that shuts down (57) or cannot read its files
+-- (58).
 create or replace function baseledger._sweep_singly(
   p_wallet_ids text[],
   p_limit integer,
@@ -3286,8 +3332,8 @@ $$;
 revoke all on function baseledger._sweep_singly from public;
 --! EndIncluded functions/sweep/_sweep_singly.sql
 --! Included functions/sweep/_sweep_wallets.sql
--- Sweeps wallets, each under its lock, until p_limit reservations have expired; tells how many, and
--- which wallets another session had locked.
+-- Sweeps wallets, each under its lock, until p_limit reservations have expired. Returns how many,
+-- and which wallets another session had locked.
 create or replace function baseledger._sweep_wallets(
   p_wallet_ids text[],
   p_limit integer,
@@ -3320,9 +3366,9 @@ $$;
 revoke all on function baseledger._sweep_wallets from public;
 --! EndIncluded functions/sweep/_sweep_wallets.sql
 --! Included functions/sweep/expire_due.sql
--- The sweep. Finds wallets with something due without locking, earliest first, and hands each to
--- the fold. A wallet that another session has locked is left out: the others come first. Only when
--- there is nothing else to do, and so no lock held, does it wait for one of those.
+-- The sweep. Finds wallets with something due without locking them, earliest first, and executes
+-- their expiries. A wallet that another session has locked is left out: the others come first. Only
+-- when nothing else is left, and no lock is held, does the sweep wait for one of those.
 create or replace function baseledger.expire_due(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -3387,13 +3433,13 @@ begin
     v_expired := baseledger._sweep_in_turn(v_locked, v_now, p_limit);
   end if;
 
-  -- The fold asks the clock by itself: what it has expired after a leap is undone.
+  -- _execute reads the clock itself: if it has jumped since, what was expired is rolled back.
   if clock_timestamp() > v_now + c_longest then
     raise exception using
       errcode = 'serialization_failure',
-      message = 'the sweep took too long, or the clock has leapt ahead',
+      message = 'the sweep took too long, or the clock has jumped ahead',
       detail = format('It began at %s and ended at %s.', v_now, clock_timestamp()),
-      hint = 'Call it again; with a lower limit if this comes back.';
+      hint = 'Call it again; with a lower limit if this is raised again.';
   end if;
   return v_expired;
 end
@@ -3402,10 +3448,10 @@ $$;
 comment on function baseledger.expire_due is
   'Expires reservations whose deadline has passed, earliest first, at most p_limit (1 to 100,000), '
   'and returns how many. Skips wallets that are locked; if there are no others, waits for one of '
-  'them that is overdue, two seconds at most. Does nothing for 10 seconds after a leap of the clock, '
-  'also if only nobody has called it for minutes, in case the clock is wrong. Call it often: '
-  'nothing is wrong while it is not called, as due reservations count as returned by their '
-  'deadline. Refused with LGARG. @notNull';
+  'them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has '
+  'jumped ahead, in case it is wrong, and also when nobody has called it for minutes. Call it '
+  'often; while it is not called, balances are right all the same, as due reservations count as '
+  'returned by their deadline. A retry expires what is still due. Refused with LGARG. @notNull';
 revoke all on function baseledger.expire_due from public;
 grant execute on function baseledger.expire_due to baseledger_worker;
 --! EndIncluded functions/sweep/expire_due.sql
@@ -3439,7 +3485,7 @@ revoke all on function baseledger.next_due from public;
 grant execute on function baseledger.next_due to baseledger_worker;
 --! EndIncluded functions/sweep/next_due.sql
 --! Included functions/sweep/sweep_status.sql
--- How the sweep is doing, for those who look after it.
+-- The state of the sweep, for monitoring.
 create or replace function baseledger.sweep_status()
 returns baseledger.sweep_status
 language plpgsql
@@ -3503,8 +3549,8 @@ $$;
 revoke all on function baseledger._find_seq_before from public;
 --! EndIncluded functions/audit/_find_seq_before.sql
 --! Included functions/audit/_subtract.sql
--- By how much a balance has changed; null if that is more than any event moves, which a journal that
--- was tampered with may say. A SQL function without settings, so that it is inlined.
+-- The change of a balance; null if it is more than any event moves, as a journal that was tampered
+-- with may say. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._subtract(p_from bigint, p_to bigint)
 returns bigint
 language sql
@@ -3521,10 +3567,12 @@ $$;
 revoke all on function baseledger._subtract from public;
 --! EndIncluded functions/audit/_subtract.sql
 --! Included functions/audit/_verify_events.sql
--- The events of wallets p_first to p_last (null: to the end), each against the one before it in
--- its wallet and the one before it of its reservation. Three passes: the chain's order, the
--- reservation's order, the verdicts. Each reservation's life is one window: another, or a wider row
--- in it, costs as much as the hash.
+-- Checks the events of wallets p_first to p_last (null: to the end), each against the event before
+-- it in its wallet and the event before it of its reservation. What each event moves is written
+-- here a second time on purpose: a check that called the engine would repeat its mistakes.
+--
+-- Three passes: in the order of the chain, in the order of each reservation, the verdicts. The life
+-- of a reservation is one window: a second one, or a wider row in it, costs as much as the hash.
 create or replace function baseledger._verify_events(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language sql
@@ -3578,8 +3626,7 @@ as $$
         coalesce((l.details ->> 'late')::boolean, false) as late,
         coalesce((l.details ->> 'final')::boolean, true) as final,
         baseledger._event_clock(l.occurred_at, l.details) as instant,
-        -- An event that leaves its reservation open carries the deadline in force.
-        l.life_deadline is not null and l.life_event <> 'expired' as was_open
+        baseledger._leaves_open(l.life_event, l.life_deadline) as was_open
       from lived l
   ),
   expected as (
@@ -3676,8 +3723,8 @@ $$;
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
 --! Included functions/audit/_verify_wallets.sql
--- Wallets p_first to p_last (null: to the end) against the end of their journals, their open
--- reservations, and the other side of their transfers.
+-- Checks the rows of wallets p_first to p_last (null: to the end) against the end of their
+-- journals, their open reservations, and the other side of their transfers.
 create or replace function baseledger._verify_wallets(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language sql
@@ -3687,7 +3734,7 @@ as $$
     select * from baseledger.wallets l
       where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
   ),
-  -- What the journal says is open: reserved, and not ended by an event that leaves no deadline.
+  -- What the journal says is open: reserved, and no event has ended it.
   lived as (
     select e.wallet_id, e.reservation_id
       from baseledger.events e
@@ -3698,10 +3745,7 @@ as $$
             where d.wallet_id >= p_first and d.wallet_id <= coalesce(p_last, d.wallet_id)
               and d.wallet_id = e.wallet_id
               and d.reservation_id = e.reservation_id
-              and (
-                d.event in ('cancelled', 'expired')
-                or d.event = 'settled' and d.expires_at is null
-              )
+              and not baseledger._leaves_open(d.event, d.expires_at)
         )
   ),
   -- Few are open at a time: what they hold, and until when, is looked up one by one.
@@ -3828,14 +3872,14 @@ $$;
 revoke all on function baseledger._verify_wallets from public;
 --! EndIncluded functions/audit/_verify_wallets.sql
 --! Included functions/audit/balance_at.sql
--- The balances at an instant: those after the last event before it, with what had come due by
--- then and was swept later. That is found without a search: whatever writes to a wallet expires
--- what is due first, or says in its details that a backlog is left. So the expiries in question
--- come before the next event that is neither an expiry nor says so; if there is none, the rest is
--- still in reservations.
+-- The balances at an instant: those after the last event before it, plus what had come due by then
+-- and was swept later. No search is needed: whatever writes to a wallet expires what is due first,
+-- or records in its details that a backlog is left. So the expiries in question precede the next
+-- event that is neither an expiry nor records a backlog; if there is none, the rest is still in
+-- reservations.
 --
--- Events count by their own time, deadlines by the clock: up to the instant asked for, but no further
--- than the clock was at the next event, and is now.
+-- Events count by their own time, deadlines by the clock: up to the instant asked for, but no
+-- further than the clock was at the next event, and is now.
 create or replace function baseledger.balance_at(p_wallet_id text, p_at timestamptz)
 returns baseledger.wallet_balance
 language plpgsql
@@ -3925,9 +3969,9 @@ $$;
 
 comment on function baseledger.balance_at is
   'The balances of a wallet at an instant (at most now; zero before it was opened), in its '
-  'smallest step, exactly as balance() would have answered then: reservations past their deadline '
-  'count as returned. While the server''s clock had been ahead, a wallet''s events are dated ahead, and '
-  'count from then. Refused with LGARG, LGWNF.';
+  'smallest step, exactly as balance() would have answered then: reservations past their '
+  'deadline count as returned. While the server''s clock had been ahead, a wallet''s events are '
+  'dated ahead, and count from then. Refused with LGARG, LGWNF.';
 revoke all on function baseledger.balance_at from public;
 grant execute on function baseledger.balance_at to baseledger_operator, baseledger_auditor;
 --! EndIncluded functions/audit/balance_at.sql
@@ -3974,9 +4018,9 @@ revoke all on function baseledger.statement from public;
 grant execute on function baseledger.statement to baseledger_operator, baseledger_auditor;
 --! EndIncluded functions/audit/statement.sql
 --! Included functions/audit/verify.sql
--- Proves the ledger, or finds where it does not hold. Reads only; one snapshot for all of it, as
--- a stable function sees the one of its query. The whole ledger is read in portions of wallets,
--- so that memory does not grow with it.
+-- Proves the ledger, or finds where it is wrong. Reads only, in one snapshot: a stable function
+-- uses that of its query. The whole ledger is read in portions of wallets, so that memory does not
+-- grow with it.
 create or replace function baseledger.verify(p_wallet_id text default null)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -4021,27 +4065,27 @@ begin
         order by w.wallet_id
         offset 19999 limit 1;
     end if;
-    -- Without a last wallet up to the end, and so past every wallet: events without one show.
+    -- Without a last wallet to the end of the events, to find those without a wallet.
     return query select * from baseledger._verify_events(v_first, v_last);
     return query select * from baseledger._verify_wallets(v_first, v_last);
     exit when v_last is null;
-    v_first := v_last || chr(1);          -- the least text above it
+    v_first := v_last || chr(1);          -- the first text after it
   end loop;
 end
 $$;
 
 comment on function baseledger.verify is
-  e'Checks a wallet, or without one the whole ledger, and returns what does not hold: none = '
-  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; folds '
-  'the events anew and compares each balance, the wallet''s row, the open reservations and the '
-  'other side of each transfer; and, of the whole ledger, who could do more than his role says. '
-  'Reads only. Refused with LGARG, LGWNF.'
+  e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
+  'replays the events and compares each balance, the wallet''s row, the open reservations and '
+  'the other side of each transfer. For the whole ledger it also checks that nobody may do more '
+  'than his role. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
 --! EndIncluded functions/audit/verify.sql
 --! Included functions/doctor/_doctor_rights.sql
--- What the doctor says of owners and rights.
+-- The doctor's checks of owners and rights.
 create or replace function baseledger._doctor_rights()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -4062,7 +4106,7 @@ begin
     case when v_count = 0 then 'as they must be'
       else format('%s that differ, the first: %s', v_count, v_first) end,
     'owners and grants as BaseLedger makes them',
-    'Run `baseledger migrate`, which mends them. baseledger.verify_rights() names those that are open.'
+    'Run `baseledger migrate`, which repairs them. baseledger.verify_rights() lists open ones.'
   );
 end
 $$;
@@ -4070,7 +4114,7 @@ $$;
 revoke all on function baseledger._doctor_rights from public;
 --! EndIncluded functions/doctor/_doctor_rights.sql
 --! Included functions/doctor/_doctor_settings.sql
--- What the doctor says of the server and its settings.
+-- The doctor's checks of the server and its settings.
 create or replace function baseledger._doctor_settings()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -4084,7 +4128,8 @@ declare
 begin
   select s.setting into v_text from pg_settings s where s.name = 'server_version';
   return next baseledger._make_diagnosis(
-    'server', case when split_part(v_text, '.', 1) not in ('15', '16', '17', '18') then 'warning' end,
+    'server',
+    case when split_part(v_text, '.', 1) not in ('15', '16', '17', '18') then 'warning' end,
     'PostgreSQL ' || v_text, '15 to 18', 'Run a version that BaseLedger is tested with.'
   );
 
@@ -4126,7 +4171,8 @@ begin
     where c.relnamespace = 'baseledger'::regnamespace
       and array_to_string(c.reloptions, ',') ~ 'autovacuum_enabled=(off|false|no|0)';
   v_text := concat_ws('; ',
-    baseledger._list_settings_off('{autovacuum,track\_counts}'), 'autovacuum_enabled = off of ' || v_text
+    baseledger._list_settings_off('{autovacuum,track\_counts}'),
+    'autovacuum_enabled = off of ' || v_text
   );
   return next baseledger._make_diagnosis(
     'autovacuum', case when v_text <> '' then 'warning' end, coalesce(nullif(v_text, ''), 'on'),
@@ -4142,7 +4188,8 @@ begin
         when s.value ~ '^[0-9.]+ *(us|ms|s|min|h|d)$' then s.value::interval
       end between interval '1 microsecond' and c_short;
   return next baseledger._make_diagnosis(
-    'time-outs', case when v_text is not null then 'warning' end, coalesce(v_text, 'none too short'),
+    'time-outs', case when v_text is not null then 'warning' end,
+    coalesce(v_text, 'none too short'),
     'no statement_timeout below 5 s for the worker',
     'Set it to 0 for the worker''s login: sweeps are cut off before they have done their part.'
   );
@@ -4152,7 +4199,7 @@ $$;
 revoke all on function baseledger._doctor_settings from public;
 --! EndIncluded functions/doctor/_doctor_settings.sql
 --! Included functions/doctor/_doctor_sweep.sql
--- What the doctor says of the sweep and of the clock.
+-- The doctor's checks of the sweep and of the clock.
 create or replace function baseledger._doctor_sweep()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -4180,7 +4227,7 @@ begin
   return next baseledger._make_diagnosis(
     'sweep lag', case when v_lag > c_late then 'warning' end,
     baseledger._format_age(v_lag), '30 s at most',
-    'Look at the worker and at open transactions; verify() says if a wallet is not sound.'
+    'Look at the worker and at open transactions; verify() finds an unsound wallet.'
   );
   return next baseledger._make_diagnosis(
     'wallets ahead', case when v_ahead.wallets > 0 then 'warning' end,
@@ -4188,8 +4235,8 @@ begin
       else format('%s; %s by %s', v_ahead.wallets, v_ahead.wallet_id,
         baseledger._format_age(v_ahead.last_event_at - v_ahead.as_of)) end,
     'no last event ahead of the clock',
-    'The clock was ahead for a while, or is behind now: mend the server''s time. Events keep their '
-      'order all the same.'
+    'The clock was ahead for a while, or is behind now: correct the server''s time. Events keep '
+      'their order all the same.'
   );
 end
 $$;
@@ -4197,7 +4244,7 @@ $$;
 revoke all on function baseledger._doctor_sweep from public;
 --! EndIncluded functions/doctor/_doctor_sweep.sql
 --! Included functions/doctor/_doctor_tables.sql
--- What the doctor says of a standby, and of rows that wait for vacuum.
+-- The doctor's checks of a standby, and of rows that wait for vacuum.
 create or replace function baseledger._doctor_tables()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -4223,7 +4270,8 @@ begin
         pg_last_xact_replay_timestamp())
       else format('a standby that is %s behind', baseledger._format_age(v_behind))
     end,
-    'a standby follows within 10 s', 'What is read here is old: look at the primary and the network.'
+    'a standby follows within 10 s',
+    'What is read here is old: look at the primary and the network.'
   );
 
   select string_agg(format('%s: %s dead, %s live, last vacuum %s', t.relname, t.n_dead_tup,
@@ -4247,8 +4295,9 @@ $$;
 revoke all on function baseledger._doctor_tables from public;
 --! EndIncluded functions/doctor/_doctor_tables.sql
 --! Included functions/doctor/_doctor_transactions.sql
--- What the doctor says of transactions that hold wallets. Since when one is open, the server hides
--- from the owner of this function; so it looks twice. Transactions of commands are over by then.
+-- The doctor's checks of transactions that hold wallets. The server does not show the owner of this
+-- function since when a transaction is open, so it looks twice: transactions of commands are over
+-- by then.
 create or replace function baseledger._doctor_transactions()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -4297,7 +4346,9 @@ begin
       'one; pg_stat_activity shows since when, to members of pg_monitor.'
   );
 
-  select string_agg(format('%s by %s, since %s', p.gid, p.owner, p.prepared), '; ' order by p.prepared)
+  select string_agg(
+      format('%s by %s, since %s', p.gid, p.owner, p.prepared), '; ' order by p.prepared
+    )
     into v_found
     from pg_prepared_xacts p
     where p.database = current_database()
@@ -4320,7 +4371,7 @@ $$;
 revoke all on function baseledger._doctor_transactions from public;
 --! EndIncluded functions/doctor/_doctor_transactions.sql
 --! Included functions/doctor/_format_age.sql
--- A span of time for a person: whole seconds, or days and hours.
+-- Formats a span of time for a person: whole seconds, or days and hours.
 create or replace function baseledger._format_age(p_span interval)
 returns text
 language sql
@@ -4338,7 +4389,7 @@ $$;
 revoke all on function baseledger._format_age from public;
 --! EndIncluded functions/doctor/_format_age.sql
 --! Included functions/doctor/_is_jit_available.sql
--- Whether the server can compile plans: it says so only where it may.
+-- Whether the server can compile plans; pg_jit_available() answers only where jit is on.
 create or replace function baseledger._is_jit_available()
 returns boolean
 language plpgsql
@@ -4353,9 +4404,9 @@ $$;
 revoke all on function baseledger._is_jit_available from public;
 --! EndIncluded functions/doctor/_is_jit_available.sql
 --! Included functions/doctor/_read_settings.sql
--- Settings by name (like patterns) as they are for those who use the ledger: of this server, as they
--- are reset to (not as a function sets them for itself), and those that one of its logins, or all,
--- have of their own. Of its logins: is_worker for those that may sweep.
+-- Settings by name (like patterns) as they apply to those who use the ledger: of this server (the
+-- values they are reset to, not those that a function sets for itself), and those set for one of
+-- its logins, or for all. is_worker marks logins that may sweep.
 create or replace function baseledger._read_settings(p_names text[])
 returns setof baseledger._setting
 language sql
@@ -4394,7 +4445,7 @@ $$;
 revoke all on function baseledger._read_settings from public;
 --! EndIncluded functions/doctor/_read_settings.sql
 --! Included functions/doctor/_list_settings_off.sql
--- Which of these settings are off, and for whom, in a line; null if none is.
+-- Which of these settings are off, and for whom, in one line; null if none is.
 create or replace function baseledger._list_settings_off(p_names text[])
 returns text
 language sql
@@ -4411,7 +4462,8 @@ $$;
 revoke all on function baseledger._list_settings_off from public;
 --! EndIncluded functions/doctor/_list_settings_off.sql
 --! Included functions/doctor/_make_diagnosis.sql
--- A row of the doctor: fine without a problem (warning or wrong), and only then without advice.
+-- Makes a row of the doctor: fine without a problem (warning or wrong), and only then without
+-- advice.
 create or replace function baseledger._make_diagnosis(
   p_check text,
   p_problem text,
@@ -4432,8 +4484,7 @@ $$;
 revoke all on function baseledger._make_diagnosis from public;
 --! EndIncluded functions/doctor/_make_diagnosis.sql
 --! Included functions/doctor/doctor.sql
--- Everything around the ledger that may keep it from working well. What concerns the data is for
--- verify().
+-- Checks everything around the ledger that may keep it from working well. verify() checks the data.
 create or replace function baseledger.doctor()
 returns setof baseledger.diagnosis
 language plpgsql
@@ -4458,9 +4509,10 @@ end
 $$;
 
 comment on function baseledger.doctor is
-  'Looks at everything around the ledger: server, schema, rights, settings, worker, clock, standby, '
-  'vacuum, open transactions. A row for each check, also those that are fine. Takes two seconds if a '
-  'transaction holds a wallet just now. Changes nothing; what concerns the data, verify proves.';
+  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
+  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
+  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
+  'data.';
 revoke all on function baseledger.doctor from public;
 grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;
 --! EndIncluded functions/doctor/doctor.sql
@@ -4552,8 +4604,9 @@ revoke all on baseledger.postings from public;
 grant select on baseledger.postings to baseledger_auditor;
 --! EndIncluded views/postings.sql
 --! Included views/reservation_history.sql
--- The life of each reservation, told from the journal. What it held is read off the wallet's
--- reserved balance before and after each of its events.
+-- The life of each reservation, from the journal. What it held and what came back are differences
+-- of the wallet's balances before and after each of its events: what an event moves is not written
+-- here again.
 create or replace view baseledger.reservation_history as
 select
   h.wallet_id,
@@ -4585,28 +4638,21 @@ from (
     coalesce(sum(e.amount) filter (where e.event in ('settled', 'charged')), 0) as settled,
     count(*) filter (where e.event in ('settled', 'charged')) as settlements,
     count(*) filter (where e.event = 'settled' and e.details @> '{"late": true}') as late,
-    coalesce(sum(
-      case
-        when e.event in ('cancelled', 'expired') then e.amount
-        when e.event = 'settled' and e.expires_at is null
-          then greatest(b.reserved - e.reserved - e.amount, 0)
-      end
-    ), 0) as released,
+    coalesce(
+      sum(greatest(e.available - b.available, 0))
+        filter (where e.event in ('settled', 'cancelled', 'expired')),
+      0
+    ) as released,
     coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded,
     sum(e.reserved - coalesce(b.reserved, 0)) as held,
     (array_agg(e.expires_at order by e.seq desc) filter (where e.expires_at is not null))[1]
       as expires_at,
-    -- An event that leaves its reservation open carries the deadline in force.
-    min(e.event) filter (
-      where e.event in ('cancelled', 'expired', 'charged')
-        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
-    ) as ended,
-    min(e.occurred_at) filter (
-      where e.event in ('cancelled', 'expired', 'charged')
-        or e.event = 'settled' and e.expires_at is null and e.details -> 'late' is null
-    ) as ended_at
+    (array_agg(e.event order by e.seq) filter (where not l.open))[1] as ended,
+    min(e.occurred_at) filter (where not l.open) as ended_at
   from baseledger.events e
   left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+  -- As in _leaves_open.
+  cross join lateral (select e.expires_at is not null and e.event <> 'expired') as l(open)
   where e.reservation_id is not null
   group by e.wallet_id, e.reservation_id
 ) as h;
@@ -4664,7 +4710,7 @@ comment on view baseledger.wallet_balances is
   'Every wallet with its balances now, in its smallest step; reservations past their deadline '
   'count as returned.';
 comment on column baseledger.wallet_balances.ahead_by is
-  'By how much the last event lies ahead of the server''s clock, if by more than a second: the clock '
+  'By how much the last event is ahead of the server''s clock, if by more than a second: the clock '
   'was ahead when it was written, or is behind now. Deadlines count by the clock all the same.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;

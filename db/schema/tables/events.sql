@@ -26,9 +26,9 @@ comment on column baseledger.events.details is
   'What the event says beyond its columns: opened {unit, scale, overdraft_limit}; reserved with '
   'p_at_least {requested, at_least}; extended with p_amount {hold}; settled in part '
   '{final: false}, after the deadline {late: true}; frozen, unfrozen {reason}; transferred_out '
-  '{to}, transferred_in {from, from_seq}. Any event: {backlog: true} when more reservations were past '
-  'their deadline than were expired with it; {ahead_us} when it is dated so many microseconds ahead of '
-  'the server''s clock.';
+  '{to}, transferred_in {from, from_seq}. Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
 comment on column baseledger.events.hash is
   'sha256(hash of the event before ‖ canonical encoding of this one), see docs/hash-chain.md.';
 

@@ -21,7 +21,7 @@ comment on column baseledger.reservations.held is 'What it still holds of the wa
 create index reservations_expires_at_idx on baseledger.reservations (wallet_id, expires_at)
   where expires_at < 'infinity';
 
--- Before PostgreSQL 17, a statement that names a wallet and an array of reservations is planned as a
--- walk over all that the wallet has open, unless there seem to be many. This says that there are, as
--- soon as the table has statistics.
+-- Before PostgreSQL 17, a statement that names a wallet and an array of reservations is planned as
+-- a walk over all that the wallet has open, unless there seem to be many. This says that there are,
+-- as soon as the table has statistics.
 alter table baseledger.reservations alter column wallet_id set (n_distinct = 1);

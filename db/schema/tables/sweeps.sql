@@ -5,4 +5,5 @@ create table baseledger.sweeps (
 );
 
 comment on table baseledger.sweeps is
-  'When a sweep, of any worker, has looked at the clock: the last few times, 5 seconds apart or more.';
+  'When a sweep of any worker has looked at the clock: the last few times, at least 5 seconds '
+  'apart.';

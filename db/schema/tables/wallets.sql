@@ -3,8 +3,9 @@
 -- Private, as every table: no role but the owner can touch it. Ids and keys compare bytewise
 -- (collate "C"), the same on every server. No other table has a foreign key to this one: the only
 -- writer holds the wallet's row lock, and checking every event would cost more than writing it;
--- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them anew for each statement,
--- a tenth of a single command's time; _execute looks at what it is about to write instead.
+-- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them anew for each
+-- statement, a tenth of a single command's time; _execute looks at what it is about to write
+-- instead.
 create table baseledger.wallets (
   wallet_id text collate "C" not null,
   unit baseledger._unit not null,
@@ -28,7 +29,7 @@ comment on table baseledger.wallets is
 comment on column baseledger.wallets.hash is 'Hash of the last event: the head of the chain.';
 comment on column baseledger.wallets.next_deadline is
   'No open reservation has an earlier deadline; null if none is open. May be too early (it is '
-  'corrected when it is reached), never too late, so that most commands need not look for due ones.';
+  'corrected when it is reached), never too late, so that most commands do not look for due ones.';
 
 -- For the sweep: wallets in order of what is due in them. next_deadline changes seldom, so that
 -- updates of the balances stay heap-only in spite of it.

@@ -1,6 +1,7 @@
 // Calls by chance, which meet each other: few wallets, and ids that many clients use at a time.
+
+import type { Json } from "../../../src/json/index.ts";
 import type { Random } from "../../../src/trace/index.ts";
-import type { Json } from "../../../src/wire/json.ts";
 import type { Call } from "./history.ts";
 
 type Args = Record<string, Json>;

@@ -1,6 +1,6 @@
 // What clients have sent, when, and what came back: in memory, or in a file that outlives them.
 import { openSync, readFileSync, writeSync } from "node:fs";
-import { type Json, parseJson, stringifyJson } from "../../../src/wire/json.ts";
+import { type Json, parseJson, stringifyJson } from "../../../src/json/index.ts";
 import { plain } from "../plain.ts";
 import type { Arguments } from "../requests.ts";
 

@@ -1,6 +1,6 @@
 // The journal as a superuser sees it: with the transaction that wrote each event.
 import type postgres from "postgres";
-import { parseJson } from "../../../src/wire/json.ts";
+import { parseJson } from "../../../src/json/index.ts";
 import { plain } from "../plain.ts";
 import type { Time } from "../requests.ts";
 

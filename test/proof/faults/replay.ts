@@ -1,6 +1,6 @@
 // A wallet's journal, carried out again by the model, fold by fold.
 import { isDeepStrictEqual } from "node:util";
-import { type Json, stringifyJson } from "../../../src/wire/json.ts";
+import { type Json, stringifyJson } from "../../../src/json/index.ts";
 import { type Event, emptyWallet, fold, type Receipt, type Wallet } from "../model.ts";
 import { plain } from "../plain.ts";
 import { type Command, commandOf, type Time } from "../requests.ts";

@@ -1,12 +1,12 @@
 // Sends calls, by SQL or through the client, and tells what came back in one form.
 import postgres from "postgres";
-import { UnavailableError } from "../../../src/client/errors.ts";
 import type { Ledger } from "../../../src/client/ledger.ts";
-import { isLeftover } from "../../../src/client/leftover.ts";
+import { belongsToEarlierQuery } from "../../../src/client/statement.ts";
 import { classifyError } from "../../../src/errors/classify.ts";
+import { UnavailableError } from "../../../src/errors/client.ts";
 import { LedgerError } from "../../../src/errors/index.ts";
+import { type Json, parseJson, stringifyJson } from "../../../src/json/index.ts";
 import { withoutHoles } from "../../../src/wire/holes.ts";
-import { type Json, parseJson, stringifyJson } from "../../../src/wire/json.ts";
 import { plain } from "../plain.ts";
 import type { Answer, Call } from "./history.ts";
 
@@ -50,7 +50,7 @@ export async function sendSql(
   const values = given.map(([, value]) =>
     typeof value === "string" || value === null ? value : stringifyJson(value as Json),
   );
-  // An error that a broken connection has left (see isLeftover) is told by the parameters that it
+  // An error that a broken connection has left (see belongsToEarlierQuery) is told by the parameters that it
   // names, so those of no two sendings may be the same.
   const sending = `$${values.push(String(sendings++))}::text is not null`;
   const query =
@@ -60,7 +60,7 @@ export async function sendSql(
     const rows = await sql.unsafe<{ told: string }[]>(query, values, { prepare: true });
     return { receipts: withoutHoles(rows).map(({ told }) => plain(parseJson(told))) };
   } catch (error) {
-    return isLeftover(error, values) ? undefined : answerOf(error);
+    return belongsToEarlierQuery(error, values) ? undefined : answerOf(error);
   }
 }
 

@@ -1,6 +1,6 @@
 // The commands in what was sent, each with what was said of it.
 import { isDeepStrictEqual } from "node:util";
-import type { Json } from "../../../src/wire/json.ts";
+import type { Json } from "../../../src/json/index.ts";
 import type { Receipt } from "../model.ts";
 import { plain } from "../plain.ts";
 import {

@@ -1,7 +1,7 @@
 // Guarded calls: what became of each, and what the journal must have of it.
 
-import { NotSettledError } from "../../../src/client/errors.ts";
 import type { Ledger } from "../../../src/client/ledger.ts";
+import { NotSettledError } from "../../../src/errors/client.ts";
 import { LedgerError } from "../../../src/errors/index.ts";
 import type { Random } from "../../../src/trace/index.ts";
 import { type Moment, now, type Sent } from "../faults/history.ts";

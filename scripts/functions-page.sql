@@ -1,0 +1,126 @@
+-- The sections, the order and the examples of docs/functions.md, one example for each public function.
+-- `npm run generate` runs the set-up once, and then each example as the first role that may execute the
+-- function, from agent to worker, and rolls it back.
+
+-- ### set-up
+select baseledger.open_wallet('acme');
+select baseledger.credit('acme', 10000000000, 'invoice-17');
+select baseledger.charge('acme', 40000000, 'call-1');
+select baseledger.reserve('acme', 250000000, 'call-2', p_ttl => '10 minutes');
+select baseledger.open_wallet('globex');
+select baseledger.credit('globex', 2000000000, 'invoice-18');
+select baseledger.reserve('globex', 30000000, 'call-3', p_ttl => '1 second');
+
+-- ## Wallets and funds
+
+-- ### open_wallet
+select event, available, replayed from baseledger.open_wallet('initech', p_overdraft_limit => 0);
+-- Tokens are counted one by one:
+select event, available from baseledger.open_wallet('initech-tokens', p_unit => 'tokens', p_scale => 0);
+
+-- ### credit
+select event, amount, available, replayed from baseledger.credit('acme', 5000000000, 'invoice-19');
+-- The same key again:
+select event, amount, available, replayed from baseledger.credit('acme', 5000000000, 'invoice-19');
+
+-- ### withdraw
+select event, amount, available from baseledger.withdraw('acme', 1000000000, 'payout-1');
+
+-- ### transfer
+select wallet_id, event, amount, available
+  from baseledger.transfer('acme', 'globex', 1000000000, 'move-1');
+
+-- ### freeze_wallet
+select event, available from baseledger.freeze_wallet('acme', 'runaway agent');
+select baseledger.reserve('acme', 250000000, 'call-4');
+
+-- ### unfreeze_wallet
+select event from baseledger.freeze_wallet('acme', 'runaway agent');
+select event from baseledger.unfreeze_wallet('acme', 'agent mended');
+
+-- ### balance
+select unit, scale, available, reserved, spent, frozen from baseledger.balance('acme');
+
+-- ## Reservations and spending
+
+-- ### reserve
+select event, reservation_id, amount, available, reserved
+  from baseledger.reserve('acme', 300000000, 'call-4', p_ttl => '2 minutes');
+-- At least 1, at most 99 dollars: what is there.
+select amount, available from baseledger.reserve('acme', 99000000000, 'call-5', p_at_least => 1);
+
+-- ### settle
+-- A part, as a stream goes on:
+select event, amount, available, reserved, spent
+  from baseledger.settle('acme', 'call-2', 100000000, 'call-2-part', p_final => false);
+-- The end of it; what is left of the reservation is available again.
+select event, amount, available, reserved, spent
+  from baseledger.settle('acme', 'call-2', 81500000, 'call-2-cost');
+
+-- ### cancel
+select event, amount, available, reserved from baseledger.cancel('acme', 'call-2', 'call-2-cancel');
+
+-- ### extend
+select event, amount, available, reserved
+  from baseledger.extend('acme', 'call-2', '30 minutes', 'call-2-more', p_amount => 300000000);
+
+-- ### charge
+select event, reservation_id, amount, available, spent
+  from baseledger.charge('acme', 12000000, 'call-4');
+
+-- ### refund
+select event, amount, available, spent
+  from baseledger.refund('acme', 'call-1', 15000000, 'call-1-refund');
+-- More than is left of the 40,000,000:
+select baseledger.refund('acme', 'call-1', 30000000, 'call-1-refund-2');
+
+-- ## Batches
+
+-- ### post
+select seq, event, reservation_id, amount, available, refused from baseledger.post('acme', '[
+  {"op": "reserve", "idempotency_key": "call-4", "amount": 400000000, "ttl": 120},
+  {"op": "settle", "idempotency_key": "call-2-cost", "reservation_id": "call-2", "amount": 181500000},
+  {"op": "cancel", "idempotency_key": "call-1-cancel", "reservation_id": "call-1"}
+]');
+
+-- ### post_funds
+select seq, event, amount, available, refused from baseledger.post_funds('acme', '[
+  {"op": "credit", "idempotency_key": "invoice-19", "amount": "5000000000"},
+  {"op": "refund", "idempotency_key": "call-1-refund", "reservation_id": "call-1", "amount": 15000000}
+]');
+
+-- ## Audit
+
+-- ### balance_at
+select available, reserved, spent, seq from baseledger.balance_at('acme', now());
+-- Before it was opened:
+select available, reserved, spent, seq from baseledger.balance_at('acme', now() - interval '1 day');
+
+-- ### statement
+select seq, occurred_at, event, reservation_id, amount, available, reserved, spent
+  from baseledger.statement('acme');
+
+-- ### verify
+select * from baseledger.verify();
+
+-- ### verify_rights
+select * from baseledger.verify_rights();
+
+-- ## Operation
+
+-- ### expire_due
+select baseledger.expire_due();
+select baseledger.expire_due();
+
+-- ### next_due
+select baseledger.next_due();
+
+-- ### sweep_status
+select * from baseledger.sweep_status();
+
+-- ### wallets_ahead
+select * from baseledger.wallets_ahead();
+
+-- ### doctor
+select "check", status, found, expected from baseledger.doctor()
+  where "check" in ('rights', 'autovacuum', 'time-outs');

@@ -1,0 +1,7 @@
+export * from "./drivers.ts";
+export type { Floor, HoldOptions, OnThrow } from "./guard.ts";
+export { createKey } from "./keys.ts";
+export { createLedger, type Ledger, type LedgerOptions } from "./ledger.ts";
+export type { KeyOptional, LedgerMethods, MethodName } from "./methods.ts";
+export * from "./receipts.ts";
+export type { Reservation } from "./reservation.ts";

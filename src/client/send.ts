@@ -1,0 +1,199 @@
+import { refusalToError, UnavailableError } from "../errors/index.ts";
+import { post, READS, type Receipt } from "../generated/index.ts";
+import { EncodedJson } from "../json/index.ts";
+import type { Queryable } from "../wire/index.ts";
+import type { BatchedCommand, SendBatch } from "./batch.ts";
+import { SLOW } from "./commands.ts";
+import type { Connections } from "./connections.ts";
+import type { Args, MethodName, Wrapper } from "./methods.ts";
+import { outcomeOf, type PendingCommands, timeoutError } from "./pending.ts";
+import { retry } from "./retry.ts";
+
+/** Sends what the methods of a client ask for. */
+export interface Sender {
+  readonly sendBatch: SendBatch;
+  /** Sends a call of a function that does not travel in batches. */
+  sendAlone(name: MethodName, wrapper: Wrapper, args: Args): Promise<unknown>;
+}
+
+const SLOW_SECONDS = 3_600;
+
+/** Makes the sender of a client. A call has `seconds` for its answer. */
+export function createSender(
+  connections: Connections,
+  pending: PendingCommands,
+  seconds: number,
+): Sender {
+  const msLeft = createTimeLimit(seconds);
+
+  const sendBatch: SendBatch = async (walletId, batch, { slot, onCommit, onAbandon }) => {
+    const wanted = () => batch.filter(({ command }) => pending.has(command));
+    const inTime = () => wanted().filter(({ command }) => msLeft(command.deadline) > 0);
+    const onExpire = () => {
+      if (wanted().length === 0) onAbandon();
+    };
+    let sent: readonly BatchedCommand[] = [];
+
+    async function send(sql: Queryable): Promise<readonly Receipt[]> {
+      for (const { command } of sent) command.isBeingSent = false;
+      sent = inTime();
+      for (const { command } of sent) command.isBeingSent = true;
+      const commands = new EncodedJson(`[${sent.map(({ text }) => text).join(",")}]`);
+      const receipts = await post(sql, { walletId, commands: commands as never });
+      requireAnswers(sent, receipts);
+      return receipts;
+    }
+
+    const { answer, state } = retry(connections, {
+      lockKey: walletId,
+      isRead: false,
+      slow: false,
+      ...(slot && { slot }),
+      send,
+      onRows: (used) => {
+        used.release("served");
+        onCommit();
+      },
+      // Each has the same time, so the first one has the least left.
+      msLeft: () => msLeft(inTime()[0]?.command.deadline),
+    });
+    for (const { command } of batch) {
+      command.state = state;
+      command.onExpire = onExpire;
+    }
+    try {
+      const receipts = await answer;
+      sent.forEach(({ command }, i) => {
+        const receipt = receipts[i] as Receipt;
+        if (receipt.refused === null) pending.answer(command, receipt);
+        else pending.fail(command, refusalToError(receipt));
+      });
+    } catch (error) {
+      // Their callers get an error when time is up.
+      if (state.gaveUp) return;
+      if (batch.length > 1 && isDataError(error) && !state.mayBeDone) {
+        const alone = { onCommit: () => undefined, onAbandon };
+        for (const item of batch) await sendBatch(walletId, [item], alone);
+      }
+      for (const { command } of wanted()) pending.fail(command, error);
+    }
+  };
+
+  function sendCommand(wrapper: Wrapper, args: Args): Promise<unknown> {
+    return pending.accept<unknown>(nameOf(args), false, (command) => {
+      const { answer, state } = retry(connections, {
+        lockKey: lockKeyOf(args),
+        isRead: false,
+        slow: false,
+        send: (sql) => wrapper(sql, args),
+        msLeft: () => (pending.has(command) ? msLeft(command.deadline) : 0),
+      });
+      command.state = state;
+      answer.then(
+        (value) => pending.answer(command, value),
+        // Its caller gets an error when time is up.
+        (error: unknown) => state.gaveUp || pending.fail(command, error),
+      );
+    });
+  }
+
+  /** Sends what reads, or may run long: it does not count as pending. */
+  async function sendOther(name: MethodName, wrapper: Wrapper, args: Args): Promise<unknown> {
+    const leave = pending.keepOpen();
+    const deadline = performance.now() + seconds * 1000;
+    const isRead = READS.has(name);
+    const slow = SLOW.has(name);
+    const call = { ...nameOf(args), idempotencyKey: null };
+    const { answer, state } = retry(connections, {
+      lockKey: {},
+      isRead,
+      slow,
+      send: (sql) => wrapper(sql, args),
+      msLeft: () => msLeft(deadline),
+    });
+    const timeout = (after: number) =>
+      isRead
+        ? new UnavailableError(call, after, state.lastError, state.holders)
+        : timeoutError(call, after, state);
+    const answered = answer.catch((error: unknown) => {
+      if (state.gaveUp) throw timeout(seconds);
+      throw isRead ? error : outcomeOf(call, seconds, state, error);
+    });
+    const expired = Promise.withResolvers<never>();
+    let timer = setTimeout(expire, seconds * 1000, seconds);
+    function expire(after: number): void {
+      const more = slow && state.isSent() ? SLOW_SECONDS - after : 0;
+      if (more > 0) {
+        timer = setTimeout(expire, more * 1000, SLOW_SECONDS);
+        return;
+      }
+      expired.reject(timeout(after));
+      state.cancel();
+    }
+    try {
+      return await Promise.race([answered, expired.promise]);
+    } finally {
+      clearTimeout(timer);
+      leave();
+    }
+  }
+
+  return {
+    sendBatch,
+    sendAlone: (name, wrapper, args) =>
+      READS.has(name) || SLOW.has(name)
+        ? sendOther(name, wrapper, args)
+        : sendCommand(wrapper, args),
+  };
+}
+
+const MARGIN_PART = 0.1;
+const LONGEST_MARGIN_MS = 1_000;
+
+/**
+ * How long, in milliseconds, the server may wait for locks if its answer is to come before a
+ * deadline (by `performance.now()`); 0 if it is too late to begin.
+ *
+ * A command that is still with the server when time is up has an unknown outcome, so the server
+ * gives up a little earlier, and nothing is sent near the end.
+ */
+function createTimeLimit(seconds: number): (deadline: number | undefined) => number {
+  const margin = Math.min(seconds * 1000 * MARGIN_PART, LONGEST_MARGIN_MS);
+  return (deadline) => {
+    if (deadline === undefined) return 0;
+    const left = deadline - performance.now();
+    return left < margin / 2 ? 0 : Math.max(left - margin, left / 2);
+  };
+}
+
+/** Throws unless each command got its own answer; the batch is then sent again. */
+function requireAnswers(sent: readonly BatchedCommand[], receipts: readonly Receipt[]): void {
+  const fits =
+    receipts.length === sent.length &&
+    receipts.every(({ idempotencyKey }, i) => idempotencyKey === sent[i]?.command.idempotencyKey);
+  if (fits) return;
+  const error = new Error("the answers of a batch do not match its commands");
+  throw Object.assign(error, { code: PROTOCOL_VIOLATION });
+}
+
+const PROTOCOL_VIOLATION = "08P01";
+
+/** Whether the server could not read the batch (22: data, 54: limits), because of one command. */
+function isDataError(error: unknown): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === "string" && /^(22|54)/.test(code);
+}
+
+/** A transfer locks two wallets. */
+function lockKeyOf({ walletId, from, to }: Args): unknown {
+  return walletId ?? `${String(from)} ${String(to)}`;
+}
+
+function nameOf({ walletId, from, commands, idempotencyKey }: Args) {
+  const wallet = walletId ?? from;
+  return {
+    walletId: typeof wallet === "string" ? wallet : null,
+    // The commands of a batch have keys of their own.
+    idempotencyKey: commands === undefined ? idempotencyKey : null,
+  };
+}
