@@ -10,7 +10,7 @@ import {
 import { asOwner, installation, record } from "./install-script.ts";
 import { firstMissing, readState } from "./installed-state.ts";
 import { loadMigrations, type Migration, packaged, type Source } from "./migration-files.ts";
-import { repairRights, type RightsDifference, RightsError } from "./rights.ts";
+import { type RightsDifference, RightsError, repairRights } from "./rights.ts";
 
 /** Options of {@link installSql}. */
 export interface InstallOptions {
