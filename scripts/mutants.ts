@@ -8,7 +8,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
 import { type Mutant, mutants } from "../test/mutants/index.ts";
-import { mutate } from "../test/mutants/text.ts";
+import { mutate } from "../test/mutants/apply.ts";
 import { runTap } from "../test/support/tap.ts";
 import {
   runAsOwner,

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startPostgres } from "../../src/embedded/index.ts";
-import { findInstalled } from "../proof/faults/installed.ts";
+import { findInstalled } from "../support/installed.ts";
 import { install } from "../support/template.ts";
 
 // A clock that jumps ahead by 26 hours, for one event, and is right again. libfaketime, where it is

@@ -4,7 +4,7 @@ import type { Mutant } from "./mutant.ts";
 const tests = ["expire_due.sql", "test/concurrency/sweep.test.ts"];
 
 const busy = ["test/concurrency/busy-wallet.test.ts"];
-const leap = ["test/concurrency/leap.test.ts"];
+const leap = ["test/concurrency/clock-jump.test.ts"];
 
 export const sweep: readonly Mutant[] = [
   {

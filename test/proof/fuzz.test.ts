@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/server.ts";
-import { fuzz } from "./fuzz/fuzz.ts";
+import { fuzz } from "./fuzz/index.ts";
 
 test("every function answers, or refuses with a code, whatever it is asked", async () => {
   await using database = await createDatabase();

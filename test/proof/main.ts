@@ -6,10 +6,14 @@ import { resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { EXIT, parsedBy } from "../../src/cli/failure.ts";
 import { wholeNumber } from "../../src/cli/numbers.ts";
-import { runToTheEnd } from "./ends.ts";
-import { PARTS } from "./parts.ts";
+import { runToTheEnd } from "./exit.ts";
+import { faultParts } from "./faults/index.ts";
+import { field } from "./field/index.ts";
+import { fuzzPart } from "./fuzz/index.ts";
+import type { Part } from "./part.ts";
 import { prove } from "./prove.ts";
 import { createReport } from "./report.ts";
+import { exhaustivePart, modelPart } from "./sequences/index.ts";
 
 interface Options {
   readonly minutes?: number;
@@ -18,6 +22,9 @@ interface Options {
   readonly only?: readonly string[];
   readonly report?: string;
 }
+
+/** The parts, in the order in which they run. */
+const PARTS: readonly Part[] = [exhaustivePart(5), modelPart, ...faultParts, field, fuzzPart];
 
 const MINUTES = 5;
 const SEEDS = 2 ** 31;

@@ -1,14 +1,14 @@
 import { expect, inject, test } from "vitest";
 import type { Json } from "../../src/wire/json.ts";
 import { copyTemplate } from "../support/template.ts";
-import { compareStep } from "./compare.ts";
-import { exhaustivePart } from "./exhaustive.ts";
 import { broken } from "./invariants.ts";
 import { call, type Ledger } from "./ledger.ts";
 import { emptyWallet, fold } from "./model.ts";
 import type { Budget, Part } from "./part.ts";
-import { modelPart } from "./random.ts";
 import { type Arguments, commandOf } from "./requests.ts";
+import { compareStep } from "./sequences/compare.ts";
+import { exhaustivePart } from "./sequences/exhaustive.ts";
+import { modelPart } from "./sequences/random.ts";
 
 // A small size of the proof; `npm run proof` runs it for as long as one likes.
 

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { isAlive } from "../../src/embedded/data-dir.ts";
 import { until } from "../support/until.ts";
 
-const PROGRAM = join(import.meta.dirname, "..", "support", "proving-program.ts");
+const PROGRAM = join(import.meta.dirname, "trial-program.ts");
 const PATIENCE_MS = 120_000;
 
 let folder: string;

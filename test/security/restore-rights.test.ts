@@ -6,7 +6,7 @@ import postgres from "postgres";
 import { expect, test } from "vitest";
 import { startPostgres } from "../../src/embedded/index.ts";
 import { migrate } from "../../src/migrate/index.ts";
-import { findInstalled } from "../proof/faults/installed.ts";
+import { findInstalled } from "../support/installed.ts";
 import { type Catalog, readCatalog } from "../support/catalog.ts";
 
 test("pg_restore --no-owner --no-privileges opens no funds, and migrate mends it", async ({

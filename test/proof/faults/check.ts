@@ -2,7 +2,7 @@
 import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
 import { canBePlaced, isAsked, type Replayed, replay, say, type Uses } from "./replay.ts";
-import { nameOf, tellsOf, type Use, usesOf } from "./uses.ts";
+import { nameOf, tellsOf, type Use, usesOf } from "./sendings.ts";
 
 /** What does not hold, told for a person; and how much was looked at. */
 export interface Findings {

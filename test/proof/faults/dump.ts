@@ -2,14 +2,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Server } from "../../../src/embedded/index.ts";
+import type { Installed } from "../../support/installed.ts";
 import { startServer } from "../servers.ts";
 import type { Sent } from "./history.ts";
-import type { Installed } from "./installed.ts";
 import { type Entry, readJournal } from "./journal.ts";
 import { isAsked, say } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
+import { nameOf, tellsOf, usesOf } from "./sendings.ts";
 import { createStage } from "./stage.ts";
-import { nameOf, tellsOf, usesOf } from "./uses.ts";
 import { playWave } from "./wave.ts";
 
 export interface RestoreParts {

@@ -6,7 +6,7 @@ import { plain } from "../plain.ts";
 import { type Command, commandOf, type Time } from "../requests.ts";
 import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
-import { agrees, isBatch, nameOf, type Use, usesOf } from "./uses.ts";
+import { agrees, isBatch, nameOf, type Use, usesOf } from "./sendings.ts";
 
 /** What one fold has written, and when, as far as clients know. */
 export interface Fold {

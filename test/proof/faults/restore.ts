@@ -3,10 +3,10 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom } from "../../../src/demo/random.ts";
+import { findInstalled } from "../../support/installed.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { restoreDump } from "./dump.ts";
-import { findInstalled } from "./installed.ts";
 import { failOver } from "./standby.ts";
 import { findingOf } from "./wave.ts";
 

@@ -1,18 +1,17 @@
 // A clock that jumps ahead, and back.
 import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/demo/random.ts";
+import { createClock, NO_CLOCK } from "../../support/faketime.ts";
 import { now, type Sent } from "../faults/history.ts";
 import { say } from "../faults/replay.ts";
-import { createClock, NO_CLOCK } from "./clock.ts";
 import { ENOUGH, untilAnswered } from "./faults.ts";
-import { createFolder } from "./folder.ts";
 import { type FaultParts, type Played, play } from "./play.ts";
-import { openField } from "./scene.ts";
+import { createFolder, openField } from "./scene.ts";
 
 /** What is counted, and why it cannot be done here, if it cannot. */
 export const CLOCK_JUMP = { name: "clockJumps", skipped: NO_CLOCK };
 
-const HOURS_AHEAD = 26;
+const AHEAD_SECONDS = 26 * 3600;
 /** Seconds; no call of the crowd holds anything for longer. */
 const TTL = 600;
 /** How long a clock is wrong, in milliseconds. */
@@ -37,10 +36,10 @@ export async function jumpAhead(parts: FaultParts): Promise<Played> {
     const call = { wallet, random, group: "shut", ttl: TTL, by: "a long call", lasts } as const;
     const lasting = client && guards.run(client.ledger, call);
     await Promise.race([held.promise, lasting]);
-    clock.ahead(HOURS_AHEAD);
+    clock.setAhead(AHEAD_SECONDS);
     await pause(WRONG_MS);
     await untilAnswered({ field }, "as the clock is ahead");
-    clock.ahead(0);
+    clock.setAhead(0);
     const { wall } = now();
     await untilAnswered({ field }, "as the clock is right again", 4 * ENOUGH);
     const after = wave.history.calls.filter(({ sent }) => sent.wall > wall);

@@ -1,12 +1,12 @@
 // The crowd of the field: callers of several clients, and by SQL, who go on whatever happens.
 import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/demo/random.ts";
+import type { Call, Recorder } from "../faults/history.ts";
 import type { Crowd, Load } from "../faults/load.ts";
 import { waitUntil } from "../faults/wait.ts";
 import { type Client, createCaller, createSqlCaller, type Step } from "./callers.ts";
 import { createGuards, type Guards } from "./guards.ts";
 import type { Group, Measure } from "./measure.ts";
-import { recordOwn, watchSeqs } from "./recorders.ts";
 
 export interface CrowdParts {
   readonly clients: readonly Client[];
@@ -103,6 +103,47 @@ function createRunning() {
     async stop() {
       stopped = true;
       await waitUntil("each promise has an answer", () => count === 0);
+    },
+  };
+}
+
+/** A recorder that knows up to which event of each wallet somebody was told. */
+function watchSeqs(recorder: Recorder) {
+  const known = new Map<string, bigint>();
+  const tell = (receipt: unknown) => {
+    const { wallet_id, seq } = (receipt ?? {}) as { wallet_id?: string; seq?: unknown };
+    if (wallet_id === undefined || typeof seq !== "bigint") return;
+    if (seq > (known.get(wallet_id) ?? 0n)) known.set(wallet_id, seq);
+  };
+  const watching: Recorder = {
+    get answers() {
+      return recorder.answers;
+    },
+    get calls() {
+      return recorder.calls;
+    },
+    note(call, via) {
+      const answered = recorder.note(call, via);
+      return (answer) => {
+        if ("receipts" in answer) answer.receipts.forEach(tell);
+        answered(answer);
+      };
+    },
+  };
+  return { recorder: watching, seqOf: (walletId: string) => known.get(walletId) ?? 0n };
+}
+
+/** A recorder that knows its own calls only: what is sent again is of the same wallets. */
+function recordOwn(recorder: Recorder): Recorder {
+  const calls: Call[] = [];
+  return {
+    calls,
+    get answers() {
+      return recorder.answers;
+    },
+    note(call, via) {
+      calls.push(call);
+      return recorder.note(call, via);
     },
   };
 }

@@ -6,9 +6,8 @@ import { verify } from "../faults/wave.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { CLOCK_JUMP, jumpAhead } from "./clock-jump.ts";
 import { FIELD_FAULTS, type FieldFault } from "./faults.ts";
-import { createFolder } from "./folder.ts";
 import { playFault } from "./play.ts";
-import { openField } from "./scene.ts";
+import { createFolder, openField } from "./scene.ts";
 
 const MEASURED =
   "longest wait ms: from a call through a client to its answer (receipt, balance or refusal), " +

@@ -1,8 +1,12 @@
 // The field: a server that may be another one later, the ways to it, and the clients that use them.
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createLedger } from "../../../src/client/ledger.ts";
 import type { Random } from "../../../src/demo/random.ts";
 import type { ServerOptions } from "../../../src/embedded/index.ts";
+import { startWatchdog } from "../../../src/embedded/watchdog.ts";
 import { NO_POOLER, type Pooler, startPooler } from "../../support/pooler.ts";
 import { startWorkerProcess } from "../faults/processes.ts";
 import { createStage, LOGIN, type Stage } from "../faults/stage.ts";
@@ -103,4 +107,17 @@ export async function openField(
       route.leadTo(next.url);
     },
   };
+}
+
+/** Makes a folder that goes with what is cleared up, and with this program, however that ends. */
+export function createFolder(clearing: AsyncDisposableStack): string {
+  const folder = mkdtempSync(join(tmpdir(), "baseledger-field-"));
+  // Servers may run as another user.
+  chmodSync(folder, 0o755);
+  const watchdog = startWatchdog(folder);
+  clearing.defer(async () => {
+    await watchdog.dismiss();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  });
+  return folder;
 }

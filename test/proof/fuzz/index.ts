@@ -1,5 +1,8 @@
+import fc from "fast-check";
 import type { Budget, Outcome, Part } from "../part.ts";
-import { fuzz, type Limits } from "./fuzz.ts";
+import { type Call, callsOf, publicFunctions, tell, toQuery } from "./functions.ts";
+import { connect, type Sender } from "./session.ts";
+import { HOLDS, SPENT } from "./values.ts";
 
 /** So many sequences to a database: the proof of all that is in it is made after each of them. */
 const ROUND = 200;
@@ -29,3 +32,87 @@ export const fuzzPart: Part = {
     return { ran };
   },
 };
+
+/** How often something was answered, by what. */
+type Answers = Map<string, number>;
+
+/** How long and how much. */
+export type Limits = Pick<Budget, "seed" | "runs" | "until">;
+
+/** After so many sequences every function has been granted, or its values have become useless. */
+const ENOUGH = 200;
+
+/**
+ * Calls every public function of a migrated database with all sorts of arguments, as a role that
+ * may call it, in sequences of two wallets each; one sequence is one run.
+ */
+export async function fuzz(url: string, limits: Limits): Promise<Outcome> {
+  await using sender = await connect(url);
+  const functions = await publicFunctions(sender.admin);
+  const answers: Answers = new Map();
+  let sequences = 0;
+  const sequence = fc.array(fc.oneof(...functions.map(callsOf)), { minLength: 10, maxLength: 40 });
+  const property = fc.asyncProperty(sequence, async (calls) => {
+    if (performance.now() > limits.until) return;
+    sequences += 1;
+    await play(sender, calls, `fuzz ${sequences} `, answers);
+  });
+  const result = await fc.check(property, { seed: limits.seed, numRuns: limits.runs });
+  const ran = count(answers, sequences);
+  const [calls, path] = [result.counterexample?.[0], result.counterexamplePath];
+  if (result.failed) return { ran, failure: describe(calls ?? [], result, path) };
+  const silent = functions.filter(({ name }) => !answers.has(`${name} is granted`));
+  if (sequences >= ENOUGH && silent.length > 0) {
+    return { ran, failure: `never granted: ${silent.map(({ name }) => name).join(", ")}` };
+  }
+  return { ran };
+}
+
+async function play(
+  sender: Sender,
+  calls: readonly Call[],
+  place: string,
+  answers: Answers,
+): Promise<void> {
+  for (const query of opening(place)) await sender.send("operator", query, []);
+  for (const call of calls) {
+    const code = await sender.send(call.role, ...toQuery(call, place)).catch((error: Error) => {
+      throw new Error(`${tell(call)}\n  ${error.message}`, { cause: error });
+    });
+    const answer = `${call.name} ${code ? `is refused with ${code}` : "is granted"}`;
+    answers.set(answer, (answers.get(answer) ?? 0) + 1);
+  }
+  const findings = await sender.findings();
+  if (findings.length > 0) throw new Error(findings.slice(0, 20).join("\n"));
+}
+
+/** What each sequence begins with. */
+function opening(place: string): string[] {
+  const [a, b] = [`'${place}a'`, `'${place}b'`];
+  return [
+    ...[a, b].flatMap((id) => [`open_wallet(${id})`, `credit(${id}, 1000, 'funds')`]),
+    ...HOLDS.map((id) => `reserve(${a}, 100, '${id}')`),
+    `charge(${a}, 100, '${SPENT}')`,
+  ].map((call) => `select baseledger.${call}`);
+}
+
+function count(answers: Answers, sequences: number): Record<string, number> {
+  const sum = (ending: RegExp) =>
+    [...answers].reduce((all, [answer, n]) => (ending.test(answer) ? all + n : all), 0);
+  return {
+    sequences,
+    calls: sum(/./),
+    granted: sum(/granted$/),
+    refused: sum(/LG...$/),
+    inconvertible: sum(/with [0-9]/),
+  };
+}
+
+function describe(
+  calls: readonly Call[],
+  { seed, errorInstance }: fc.RunDetails<[Call[]]>,
+  path: string | null,
+): string {
+  const { message = String(errorInstance) } = (errorInstance ?? {}) as { message?: string };
+  return [message, "after", ...calls.map(tell), `(seed ${seed}, path ${path})`].join("\n");
+}

@@ -1,9 +1,9 @@
 // Follows in the model what the database has played: see proof.play and proof.explore.
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../../src/wire/json.ts";
+import type { Ledger } from "../ledger.ts";
+import type { Time } from "../requests.ts";
 import { compareJournals, compareStep, type Difference, type Step, type Told } from "./compare.ts";
-import type { Ledger } from "./ledger.ts";
-import type { Time } from "./requests.ts";
-import type { Batch } from "./sequences.ts";
+import type { Batch } from "./generator.ts";
 
 /** After the start, every sequence that takes one step of each level. */
 export interface Tree {

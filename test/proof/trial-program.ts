@@ -1,11 +1,11 @@
 // The proof with a part of its own, which ends as told: for tests of what it leaves behind.
 
-import { runToTheEnd } from "../proof/ends.ts";
-import type { Budget, Outcome } from "../proof/part.ts";
-import { EvidentError } from "../proof/part.ts";
-import { prove } from "../proof/prove.ts";
-import { createReport } from "../proof/report.ts";
-import { startServer } from "../proof/servers.ts";
+import { runToTheEnd } from "./exit.ts";
+import type { Budget, Outcome } from "./part.ts";
+import { EvidentError } from "./part.ts";
+import { prove } from "./prove.ts";
+import { createReport } from "./report.ts";
+import { startServer } from "./servers.ts";
 
 const [how = "", folder = "", always] = process.argv.slice(2);
 const never = new Promise<never>(() => undefined);

@@ -1,9 +1,8 @@
 import fc from "fast-check";
+import type { Budget, Outcome, Part } from "../part.ts";
 import { say } from "./compare.ts";
-import type { Player } from "./database.ts";
-import type { Budget, Outcome, Part } from "./part.ts";
-import { createProgress, withPlayers } from "./players.ts";
-import { batches } from "./sequences.ts";
+import { batches } from "./generator.ts";
+import { createProgress, type Player, withPlayers } from "./players.ts";
 
 /** Sequences that share a round trip and a start; and steps after that start. */
 const BATCH = { sequences: 96, steps: 12 };

@@ -1,8 +1,8 @@
 // Carries out a sequence of steps in the database and in the model, and finds the first thing in
 // which they differ.
 import { isDeepStrictEqual } from "node:util";
-import { type Json, stringifyJson } from "../../src/wire/json.ts";
-import { broken } from "./invariants.ts";
+import { type Json, stringifyJson } from "../../../src/wire/json.ts";
+import { broken } from "../invariants.ts";
 import {
   balanceAfter,
   balanceAt,
@@ -15,10 +15,10 @@ import {
   PROOF_SLACK,
   shift,
   sweep,
-} from "./ledger.ts";
-import { asOf, type Event, openOnes, type Receipt, SLACK, seqOf, type Wallet } from "./model.ts";
-import { plain } from "./plain.ts";
-import type { Arguments, Time } from "./requests.ts";
+} from "../ledger.ts";
+import { asOf, type Event, openOnes, type Receipt, SLACK, seqOf, type Wallet } from "../model.ts";
+import { plain } from "../plain.ts";
+import type { Arguments, Time } from "../requests.ts";
 
 /** Something to do in the ledger. */
 export interface Step {

@@ -1,9 +1,9 @@
 // Random sequences of commands that meet each other: few wallets, ids and keys, amounts around
 // what is there, deadlines that are passed by an hour or missed by a microsecond.
 import fc from "fast-check";
-import type { Json } from "../../src/wire/json.ts";
+import type { Json } from "../../../src/wire/json.ts";
+import { type Arguments, MAX } from "../requests.ts";
 import type { Step } from "./compare.ts";
-import { type Arguments, MAX } from "./requests.ts";
 
 type Call = Pick<Step, "call" | "args">;
 /** A command with its `op`, as in a batch. */

@@ -1,7 +1,7 @@
+import type { Budget, Outcome, Part } from "../part.ts";
+import type { Arguments } from "../requests.ts";
 import { type Step, say } from "./compare.ts";
-import type { Budget, Outcome, Part } from "./part.ts";
 import { createProgress, withPlayers } from "./players.ts";
-import type { Arguments } from "./requests.ts";
 
 type Letter = readonly [call: string, args: Arguments];
 
