@@ -47,14 +47,16 @@ else process.exitCode = (await tryAll()) ? 0 : 1;
 
 /** Prints the mutants by the function that they change and the rule that they break. */
 function list(): void {
-  const byFunction = Map.groupBy(chosen, ({ of }) => of);
-  for (const [of, all] of [...byFunction].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    print(of);
-    for (const [rule, those] of Map.groupBy(all, (mutant) => mutant.rule)) {
-      print(`  ${rule}`);
-      for (const { about } of those) print(`    ${about}`);
-    }
-  }
+  const byFunction = [...Map.groupBy(chosen, ({ of }) => of)];
+  byFunction.sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines = byFunction.flatMap(([of, itsMutants]) => [
+    of,
+    ...[...Map.groupBy(itsMutants, ({ rule }) => rule)].flatMap(([rule, those]) => [
+      `  ${rule}`,
+      ...those.map(({ about }) => `    ${about}`),
+    ]),
+  ]);
+  print(lines.join("\n"));
 }
 
 /** All mutants as SQL; those that do not fit the sources any more are reported together. */
