@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { Budget, Outcome, Part } from "../part.ts";
-import { type Call, callsOf, publicFunctions, tell, toQuery } from "./functions.ts";
+import { type Call, callsOf, formatCall, publicFunctions, toQuery } from "./functions.ts";
 import { connect, type Sender } from "./session.ts";
 import { HOLDS, SPENT } from "./values.ts";
 
@@ -77,7 +77,7 @@ async function play(
   for (const query of opening(place)) await sender.send("operator", query, []);
   for (const call of calls) {
     const code = await sender.send(call.role, ...toQuery(call, place)).catch((error: Error) => {
-      throw new Error(`${tell(call)}\n  ${error.message}`, { cause: error });
+      throw new Error(`${formatCall(call)}\n  ${error.message}`, { cause: error });
     });
     const answer = `${call.name} ${code ? `is refused with ${code}` : "is granted"}`;
     answers.set(answer, (answers.get(answer) ?? 0) + 1);
@@ -114,5 +114,5 @@ function describe(
   path: string | null,
 ): string {
   const { message = String(errorInstance) } = (errorInstance ?? {}) as { message?: string };
-  return [message, "after", ...calls.map(tell), `(seed ${seed}, path ${path})`].join("\n");
+  return [message, "after", ...calls.map(formatCall), `(seed ${seed}, path ${path})`].join("\n");
 }

@@ -1,21 +1,21 @@
-// Connections of the fuzz, and what is known of the ledger afterwards.
+// The connections of the fuzz, and its checks of the ledger after each sequence.
 import postgres from "postgres";
 import { ROLES, type Role } from "./functions.ts";
 import type { Value } from "./values.ts";
 
-/** Sends calls to one database, each role by one connection that is never lost. */
+/** Sends calls to one database; each role has one connection, which must never be lost. */
 export interface Sender extends AsyncDisposable {
   readonly admin: postgres.Sql;
   /** The code of the refusal, or undefined. */
   send(role: Role, query: string, values: readonly Value[]): Promise<string | undefined>;
-  /** What does not hold afterwards, told for a person. */
+  /** What is wrong afterwards, for a person. */
   findings(): Promise<string[]>;
 }
 
-/** What a backend may have allocated between two calls. */
+/** How much memory a backend may keep between two calls. */
 const MEMORY = 64 * 1024 * 1024;
 
-/** Connects to a migrated database, of which the address is a superuser's. */
+/** Connects to a migrated database; `url` is a superuser's. */
 export async function connect(url: string): Promise<Sender> {
   const admin = postgres(url, { max: 1, onnotice: () => undefined });
   await createLogins(admin);
@@ -35,8 +35,8 @@ export async function connect(url: string): Promise<Sender> {
       }
     },
     async findings() {
-      const told = await Promise.all([...sessions.values()].map(trouble));
-      return [...told.flat(), ...(await unsound(admin))];
+      const wrong = await Promise.all([...sessions.values()].map(checkSession));
+      return [...wrong.flat(), ...(await checkLedger(admin))];
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...sessions.values()].map(({ sql }) => sql.end({ timeout: 5 })));
@@ -46,8 +46,8 @@ export async function connect(url: string): Promise<Sender> {
 }
 
 /**
- * A refusal of the ledger (`LG…`), of a value that its type cannot hold (class 22), or of JSON
- * that is nested deeper than the server's stack.
+ * Whether a code is that of a refusal: of the ledger (`LG…`), of a value that its type cannot hold
+ * (class 22), or of JSON nested too deep for the server's stack.
  */
 function isCoded(code: string): boolean {
   return /^(LG[A-Z]{3}|22[0-9A-Z]{3}|54001)$/.test(code);
@@ -73,7 +73,7 @@ function loginOf(role: Role): string {
   return `ledger_fuzz_${role}`;
 }
 
-/** Members of the roles, who may also see how much memory they use. Roles belong to the server. */
+/** Creates a login for each role, which may also read its memory use; roles belong to the server. */
 async function createLogins(admin: postgres.Sql): Promise<void> {
   for (const role of ROLES) {
     const login = loginOf(role);
@@ -85,13 +85,13 @@ async function createLogins(admin: postgres.Sql): Promise<void> {
   }
 }
 
-async function trouble({ role, sql, pid }: Session): Promise<string[]> {
+async function checkSession({ role, sql, pid }: Session): Promise<string[]> {
   const [row] = await sql<{ pid: number; bytes: string }[]>`
     select pg_backend_pid() as pid, sum(total_bytes) as bytes from pg_backend_memory_contexts`;
-  const told: string[] = [];
-  if (row?.pid !== pid) told.push(`the connection of ${role} was lost`);
-  if (Number(row?.bytes) > MEMORY) told.push(`the backend of ${role} keeps ${row?.bytes} bytes`);
-  return told;
+  const wrong: string[] = [];
+  if (row?.pid !== pid) wrong.push(`the connection of ${role} was lost`);
+  if (Number(row?.bytes) > MEMORY) wrong.push(`the backend of ${role} keeps ${row?.bytes} bytes`);
+  return wrong;
 }
 
 async function unsound(admin: postgres.Sql): Promise<string[]> {

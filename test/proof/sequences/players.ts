@@ -1,4 +1,4 @@
-// The database of the proof, and how sequences are played in it.
+// Players: each plays sequences in a database of its own, and compares the results with the model.
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import type { Difference, Step } from "./compare.ts";
 import type { Batch } from "./generator.ts";
 import { compareBatch, compareTree, type Explored, type Tree } from "./replay.ts";
 
-/** A connection that plays sequences; each finds an empty ledger, and leaves it empty. */
+/** Plays sequences in its database; each starts with an empty ledger, and leaves it empty. */
 export interface Player extends AsyncDisposable {
   /** Plays each sequence after the start, and finds the first difference to the model. */
   play(batch: Batch): Promise<Difference | undefined>;
@@ -19,17 +19,17 @@ export interface Player extends AsyncDisposable {
 }
 
 const LOGIN = "ledger_test_proof";
-/** What was undone stays in the tables until they are vacuumed, and makes reading them slow. */
+/** Rolled back rows stay in the tables until a vacuum, and slow down reads. */
 const PLAYED_BETWEEN_VACUUMS = 4;
 
-/** Makes a migrated database, of which the address is a superuser's, ready for the proof. */
+/** Prepares a migrated database for the proof, as a superuser. */
 export async function prepare(url: string): Promise<void> {
   const sql = connect(url);
   await sql.unsafe(await readFile(join(import.meta.dirname, "proof.sql"), "utf8"));
   await sql.end();
 }
 
-/** Connects to a database that was prepared, and is for this player alone. */
+/** Connects to a prepared database, which no other player uses. */
 export function createPlayer(url: string): Player {
   const login = new URL(url);
   login.username = LOGIN;
@@ -37,9 +37,9 @@ export function createPlayer(url: string): Player {
   const sql = connect(login.href);
   const owner = connect(url);
   let played = 0;
-  const tell = async (name: "play" | "explore", start: readonly Step[], more: unknown) => {
-    const rows = await sql.unsafe<{ told: string }[]>(
-      `select t::text as told from proof.${name}($1::text::jsonb, $2::text::jsonb) as t`,
+  const run = async (name: "play" | "explore", start: readonly Step[], more: unknown) => {
+    const rows = await sql.unsafe<{ result: string }[]>(
+      `select r::text as result from proof.${name}($1::text::jsonb, $2::text::jsonb) as r`,
       [stringifyJson(start as unknown as Json), stringifyJson(more as Json)],
       { prepare: true },
     );
@@ -47,11 +47,11 @@ export function createPlayer(url: string): Player {
     if (played % PLAYED_BETWEEN_VACUUMS === 0) {
       await owner.unsafe("vacuum baseledger.wallets, baseledger.events, baseledger.reservations");
     }
-    return rows.map(({ told }) => parsePlain(told)).values();
+    return rows.map(({ result }) => parsePlain(result)).values();
   };
   return {
-    play: async (batch) => compareBatch(batch, await tell("play", batch.start, batch.sequences)),
-    explore: async (tree) => compareTree(tree, await tell("explore", tree.start, tree.levels)),
+    play: async (batch) => compareBatch(batch, await run("play", batch.start, batch.sequences)),
+    explore: async (tree) => compareTree(tree, await run("explore", tree.start, tree.levels)),
     async [Symbol.asyncDispose]() {
       await sql.end({ timeout: 5 });
       await owner.end({ timeout: 5 });
@@ -64,15 +64,14 @@ function connect(url: string): postgres.Sql {
     max: 1,
     fetch_types: false,
     onnotice: () => undefined,
-    // What was undone stays in the tables, where an index passes it over and a scan does not.
     connection: { application_name: "proof", TimeZone: "UTC" },
   });
 }
 
-/** More would wait for this program, which follows in the model what they play. */
+/** More would wait for this program, which executes in the model what they play. */
 const MOST_PLAYERS = 4;
 
-/** Works with a player for each processor at the same time, each with a database of its own. */
+/** Runs `work` with one player for each processor at the same time. */
 export async function withPlayers(
   { createDatabase }: Budget,
   work: (player: Player) => Promise<void>,
@@ -88,15 +87,15 @@ export async function withPlayers(
   );
 }
 
-/** Says how far a part has come, but not more often than every few seconds. */
+/** Logs how far a part is, every few seconds at most. */
 export function createProgress({ log }: Budget, what: string): (done: number) => void {
-  const SECONDS = 5;
+  const PAUSE_MS = 5000;
   const began = performance.now();
-  let said = began;
+  let logged = began;
   return (done) => {
     const now = performance.now();
-    if (now - said < SECONDS * 1000) return;
-    said = now;
+    if (now - logged < PAUSE_MS) return;
+    logged = now;
     const rate = Math.round((done * 1000) / (now - began));
     log(`${done.toLocaleString("en-US")} ${what}, ${rate.toLocaleString("en-US")} a second`);
   };
