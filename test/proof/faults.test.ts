@@ -25,10 +25,11 @@ function budget(runs: number): Budget {
 }
 
 test("what many clients are answered is in the journal", { timeout: PATIENCE_MS }, async () => {
-  const { ran, failure } = await histories.run(budget(1));
+  const { ran, failure } = await histories.run(budget(3));
   expect(failure).toBeUndefined();
-  expect(ran.granted).toBeGreaterThan(100);
-  expect(ran.placed).toBeGreaterThan(100);
+  expect(ran.granted).toBeGreaterThan(300);
+  expect(ran.placed).toBeGreaterThan(300);
+  expect(ran.reads).toBeGreaterThan(30);
 });
 
 test("also while the server, clients and connections are killed", {
@@ -43,11 +44,17 @@ test("also while the server, clients and connections are killed", {
 test("a wrong journal or answer is found", { timeout: PATIENCE_MS }, async () => {
   await using stage = await createStage();
   const crowd = { name: "w", seed: 1, bySql: 4, callers: 4, sweepers: 1 };
-  const { checked } = await playWave(stage, crowd, (wave) => wave.answers(200));
+  const { checked } = await playWave(stage, crowd, (wave) => wave.answers(400));
   const [wallets, sent, entries] = checked;
   const found = (calls: readonly Sent[], journal: readonly Entry[]) =>
     check(wallets, calls, journal).wrong[0] ?? "nothing";
   expect(found(sent, entries)).toBe("nothing");
+  // Most kinds of events and refusals have occurred.
+  expect(new Set(entries.map(({ event }) => event)).size).toBeGreaterThan(8);
+  const refusals = sent.flatMap(({ answer }) =>
+    answer && "refused" in answer ? answer.refused : [],
+  );
+  expect(new Set(refusals).size).toBeGreaterThan(3);
 
   // A charge or a credit by SQL, sent once and granted: the last of a wallet.
   const isOnce = ({ call, args, via, answer }: Sent) =>

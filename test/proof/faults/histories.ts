@@ -21,7 +21,8 @@ async function runHistories(budget: Budget): Promise<Outcome> {
   await using stage = await createStage();
   while (counts.of("histories") < runs && performance.now() < budget.until) {
     const name = `${seed}.${counts.of("histories")}`;
-    const crowd = { name, seed: random.integer(1, 2 ** 31), bySql: 6, callers: 8, sweepers: 2 };
+    const clients = { bySql: 6, callers: 8, sweepers: 2, readers: 1 };
+    const crowd = { name, seed: random.integer(1, 2 ** 31), ...clients };
     const played = await playWave(stage, crowd, (wave) => wave.answers(ANSWERS));
     counts.add({ histories: 1, ...played.counts });
     log(`${name}: ${counts.format()}`);

@@ -108,6 +108,28 @@ export function createSteps(client: Client): () => Promise<void> {
   };
 }
 
+/** Reads balances in a loop, and returns those that no wallet may have at any time. */
+export async function readUntil(
+  stopped: () => boolean,
+  url: string,
+  wallets: readonly string[],
+): Promise<{ readonly reads: number; readonly wrong: readonly string[] }> {
+  const sql = connectSql(url);
+  const wrong: string[] = [];
+  let reads = 0;
+  for (; !stopped(); reads++) {
+    const [row] = await sql<{ balance: string; sound: boolean }[]>`
+      select b::text as balance,
+          reserved >= 0 and spent >= 0 and (available < -overdraft_limit) is not true as sound
+        from baseledger.balance(${wallets[reads % wallets.length] ?? ""}) as b`.catch(
+      (error: Error) => [{ balance: error.message, sound: false }],
+    );
+    if (!row?.sound) wrong.push(`a balance that cannot be: ${row?.balance}`);
+  }
+  await sql.end({ timeout: 0 });
+  return { reads, wrong };
+}
+
 /** Sweeps in a loop, as a worker does; returns how many reservations it has expired. */
 export async function sweepUntil(stopped: () => boolean, url: string): Promise<number> {
   const sql = connectSql(url);

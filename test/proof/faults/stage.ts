@@ -1,7 +1,7 @@
 // A small server that restarts quickly, with the ledger in it.
 import type postgres from "postgres";
 import type { Server, ServerOptions } from "../../../src/embedded/index.ts";
-import { migrate } from "../../../src/migrate/index.ts";
+import { install } from "../../support/template.ts";
 import { startServer } from "../servers.ts";
 import { connectSql } from "./send.ts";
 
@@ -24,7 +24,7 @@ export async function createStage(options: ServerOptions = {}): Promise<Stage> {
   const settings = { ...SMALL, ...options.settings };
   const server = await startServer({ ...options, settings });
   try {
-    await migrate(server.url);
+    await install(server.url);
     return await setStage(server);
   } catch (error) {
     await server.stop();

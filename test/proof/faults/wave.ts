@@ -5,7 +5,7 @@ import { EvidentError, type Outcome } from "../part.ts";
 import { type Circumstances, check } from "./check.ts";
 import { createHistory, type History, type Sent } from "./history.ts";
 import { type Entry, readHeads, readJournal } from "./journal.ts";
-import { type Crowd, type Load, startLoad, sweepUntil } from "./load.ts";
+import { type Crowd, type Load, readUntil, startLoad, sweepUntil } from "./load.ts";
 import { format } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
 import type { Stage } from "./stage.ts";
@@ -26,6 +26,8 @@ export interface Wave {
 
 export interface WaveOptions extends Omit<Crowd, "recorder" | "wallets" | "urls"> {
   readonly sweepers: number;
+  /** How many loops read balances meanwhile, on a server that stays up. */
+  readonly readers?: number;
   /** What clients connect to; by default the server. */
   readonly urls?: readonly string[];
   /** Names of the wallets, which are drawn equally often; by default one of three is hot. */
@@ -92,6 +94,9 @@ export async function playWave(
   const sweepers = Array.from({ length: options.sweepers }, () =>
     sweepUntil(() => over, stage.url),
   );
+  const readers = Array.from({ length: options.readers ?? 0 }, () =>
+    readUntil(() => over, stage.url, wallets),
+  );
   const wave: Wave = {
     stage,
     history,
@@ -117,8 +122,14 @@ export async function playWave(
   over = true;
   await load.stop();
   const swept = (await Promise.all(sweepers)).reduce((sum, each) => sum + each, 0);
+  const read = await Promise.all(readers);
   const result = await checkWave(end, wallets, [...history.calls, ...others], options);
-  return { ...result, counts: { ...result.counts, sweptByLoops: swept } };
+  const reads = read.reduce((sum, each) => sum + each.reads, 0);
+  return {
+    ...result,
+    wrong: [...read.flatMap(({ wrong }) => wrong), ...result.wrong],
+    counts: { ...result.counts, sweptByLoops: swept, ...(readers.length > 0 && { reads }) },
+  };
 }
 
 async function openWallets(

@@ -77,11 +77,23 @@ export function callsOf({ name, roles, parameters }: PublicFunction): fc.Arbitra
   });
 }
 
+/** A call as a query. */
+export interface Query {
+  readonly query: string;
+  /** Only the conversion of its values to the types of the parameters. */
+  readonly casts: string;
+  readonly values: readonly Value[];
+}
+
 /** A call as a query, with the wallets of its sequence. */
-export function toQuery({ name, args }: Call, place: string): [string, Value[]] {
-  const list = args.map((arg, i) => `p_${arg.name} => $${i + 1}::text::${arg.type}`);
-  const values = args.map(({ value }) => value?.replaceAll(PLACE, place) ?? null);
-  return [`select count(*) as n from baseledger.${name}(${list.join(", ")})`, values];
+export function toQuery({ name, args }: Omit<Call, "role">, place: string): Query {
+  const cast = ({ type }: Argument, i: number) => `$${i + 1}::text::${type}`;
+  const list = args.map((arg, i) => `p_${arg.name} => ${cast(arg, i)}`);
+  return {
+    query: `select count(*) as n from baseledger.${name}(${list.join(", ")})`,
+    casts: `select ${args.map(cast).join(", ")}`,
+    values: args.map(({ value }) => value?.replaceAll(PLACE, place) ?? null),
+  };
 }
 
 /** Formats a call for a person, and shortens long values. */

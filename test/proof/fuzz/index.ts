@@ -1,13 +1,13 @@
+// The fuzz: strange arguments for every public function in the catalog, whatever functions there are.
 import fc from "fast-check";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { type Call, callsOf, formatCall, publicFunctions, toQuery } from "./functions.ts";
 import { connect, type Sender } from "./session.ts";
-import { HOLDS, SPENT } from "./values.ts";
+import { HOLDS, MAX, SPENT } from "./values.ts";
 
-/** So many sequences to a database: the proof of all that is in it is made after each of them. */
+/** Sequences per database, as the whole database is checked after each of them. */
 const ROUND = 200;
 
-/** Strange arguments for every public function that there is. */
 export const fuzzPart: Part = {
   name: "fuzz",
   about: "strange arguments for every function: an answer or a coded refusal, and a sound ledger",
@@ -19,7 +19,7 @@ export const fuzzPart: Part = {
       const limits: Limits = {
         seed: budget.seed + round,
         runs: Math.min(ROUND, budget.runs - round * ROUND),
-        // it may come earlier than it was
+        // It may become earlier.
         get until() {
           return budget.until;
         },
@@ -33,20 +33,23 @@ export const fuzzPart: Part = {
   },
 };
 
-/** How often something was answered, by what. */
+/** How often each answer came. */
 type Answers = Map<string, number>;
 
-/** How long and how much. */
 export type Limits = Pick<Budget, "seed" | "runs" | "until">;
 
-/** After so many sequences every function has been granted, or its values have become useless. */
+/** After so many sequences every function must have been granted once; if not, its values are useless. */
 const ENOUGH = 200;
 
 /**
- * Calls every public function of a migrated database with all sorts of arguments, as a role that
- * may call it, in sequences of two wallets each; one sequence is one run.
+ * Calls every public function of a migrated database with all sorts of arguments, as a role that may
+ * call it. Each call is granted or refused with a code, and the ledger is sound after each sequence.
+ * A run is one sequence, with wallets of its own.
  */
-export async function fuzz(url: string, limits: Limits): Promise<Outcome> {
+export async function fuzz(
+  url: string,
+  limits: Limits,
+): Promise<Outcome & { readonly kindsOfAnswers: number }> {
   await using sender = await connect(url);
   const functions = await publicFunctions(sender.admin);
   const answers: Answers = new Map();
@@ -59,13 +62,15 @@ export async function fuzz(url: string, limits: Limits): Promise<Outcome> {
   });
   const result = await fc.check(property, { seed: limits.seed, numRuns: limits.runs });
   const ran = count(answers, sequences);
+  const kindsOfAnswers = answers.size;
   const [calls, path] = [result.counterexample?.[0], result.counterexamplePath];
-  if (result.failed) return { ran, failure: describe(calls ?? [], result, path) };
+  if (result.failed) return { ran, kindsOfAnswers, failure: describe(calls ?? [], result, path) };
   const silent = functions.filter(({ name }) => !answers.has(`${name} is granted`));
   if (sequences >= ENOUGH && silent.length > 0) {
-    return { ran, failure: `never granted: ${silent.map(({ name }) => name).join(", ")}` };
+    const failure = `never granted: ${silent.map(({ name }) => name).join(", ")}`;
+    return { ran, kindsOfAnswers, failure };
   }
-  return { ran };
+  return { ran, kindsOfAnswers };
 }
 
 async function play(
@@ -74,24 +79,30 @@ async function play(
   place: string,
   answers: Answers,
 ): Promise<void> {
-  for (const query of opening(place)) await sender.send("operator", query, []);
+  for (const query of opening(place)) await sender.admin.unsafe(query);
   for (const call of calls) {
-    const code = await sender.send(call.role, ...toQuery(call, place)).catch((error: Error) => {
+    const code = await sender.send(call.role, toQuery(call, place)).catch((error: Error) => {
       throw new Error(`${formatCall(call)}\n  ${error.message}`, { cause: error });
     });
     const answer = `${call.name} ${code ? `is refused with ${code}` : "is granted"}`;
     answers.set(answer, (answers.get(answer) ?? 0) + 1);
   }
-  const findings = await sender.findings();
+  const findings = await sender.findings(place);
   if (findings.length > 0) throw new Error(findings.slice(0, 20).join("\n"));
 }
 
-/** What each sequence begins with. */
+/** What each sequence begins with: two wallets with some funds, and two at the ends of the range. */
 function opening(place: string): string[] {
-  const [a, b] = [`'${place}a'`, `'${place}b'`];
+  const [a, b, rich, debtor] = ["a", "b", "rich", "debtor"].map((id) => `'${place}${id}'`);
   return [
-    ...[a, b].flatMap((id) => [`open_wallet(${id})`, `credit(${id}, 1000, 'funds')`]),
+    ...[a, b, rich].map((id) => `open_wallet(${id})`),
+    `open_wallet(${debtor}, p_overdraft_limit => ${MAX})`,
+    ...[a, b].map((id) => `credit(${id}, 1000, 'funds')`),
+    `credit(${rich}, ${MAX - 10n}, 'funds')`,
+    `credit(${debtor}, 10, 'funds')`,
     ...HOLDS.map((id) => `reserve(${a}, 100, '${id}')`),
+    `reserve(${rich}, ${MAX / 2n}, '${HOLDS[0]}')`,
+    `reserve(${debtor}, 10, '${HOLDS[0]}')`,
     `charge(${a}, 100, '${SPENT}')`,
   ].map((call) => `select baseledger.${call}`);
 }
@@ -101,6 +112,7 @@ function count(answers: Answers, sequences: number): Record<string, number> {
     [...answers].reduce((all, [answer, n]) => (ending.test(answer) ? all + n : all), 0);
   return {
     sequences,
+
     calls: sum(/./),
     granted: sum(/granted$/),
     refused: sum(/LG...$/),
