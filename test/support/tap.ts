@@ -9,27 +9,27 @@ import { type FinalResults, Parser, type Result } from "tap-parser";
 export interface TapPoint {
   readonly id: number;
   readonly name: string;
-  /** Fulfilled, or expected not to be (`todo`). */
+  /** Whether it passed, or is expected to fail (`todo`). */
   readonly ok: boolean;
   readonly skipped: boolean;
-  /** Why it is not. */
+  /** Why it failed. */
   readonly diagnosis: string;
 }
 
-/** What running a pgTAP file has given. */
+/** The result of a pgTAP file. */
 export interface TapRun {
   readonly points: readonly TapPoint[];
-  /** Why the run as a whole is void: an error, no plan, or another number of tests than planned. */
+  /** Why the run is void: an error, no plan, or another number of tests than planned. */
   readonly trouble: string | undefined;
 }
 
-/** The source of pgTAP, which any server can load: it is in the tar archive of pglite-pgtap. */
+/** The SQL of pgTAP, from the tar archive in pglite-pgtap; any server can load it. */
 export function pgtapSql(): string {
   const packageFile = createRequire(import.meta.url).resolve("@electric-sql/pglite-pgtap");
   const tar = gunzipSync(readFileSync(join(dirname(packageFile), "pgtap.tar.gz")));
   const text = (from: number, length: number) =>
     tar.toString("utf8", from, from + length).replace(/\0.*$/s, "");
-  // each file: 512 bytes of header (name first, size in octal at 124), then blocks of 512 bytes
+  // Each file has a header of 512 bytes (name first, size in octal at 124), then blocks of 512 bytes.
   for (let at = 0; at + 512 <= tar.length; ) {
     const size = Number.parseInt(text(at + 124, 12) || "0", 8);
     if (text(at, 100).endsWith("/extension/pgtap.sql")) return text(at + 512, size);
@@ -45,7 +45,7 @@ export async function runTap(sql: postgres.Sql, text: string): Promise<TapRun> {
   let error: unknown;
   try {
     await connection.unsafe("set search_path = public, tap");
-    // row by row: what comes before an error is told as well
+    // Row by row, so that the rows before an error are read as well.
     await connection
       .unsafe(text)
       .simple()
