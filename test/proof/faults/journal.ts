@@ -1,22 +1,12 @@
 // Reads the journal as a superuser, with the transaction that wrote each event.
 import type postgres from "postgres";
 import { parseJson } from "../../../src/wire/json.ts";
+import type { Event } from "../model.ts";
 import { plain } from "../plain.ts";
-import type { Time } from "../requests.ts";
 
 /** An event, in plain form. */
-export interface Entry {
+export interface Entry extends Omit<Event, "instant" | "metadata" | "command" | "frozen" | "open"> {
   readonly wallet_id: string;
-  readonly seq: bigint;
-  readonly event: string;
-  readonly reservation_id: string | null;
-  readonly amount: bigint | null;
-  readonly available: bigint;
-  readonly reserved: bigint;
-  readonly spent: bigint;
-  readonly expires_at: Time | null;
-  readonly occurred_at: Time;
-  readonly idempotency_key: string | null;
   readonly metadata: Readonly<Record<string, never>>;
   readonly details: { readonly from?: string; readonly from_seq?: bigint } | null;
   /** A wallet's events of one transaction are those of one execution. */

@@ -23,14 +23,14 @@ const LOGIN = "ledger_test_proof";
 const PLAYED_BETWEEN_VACUUMS = 4;
 
 /** Prepares a migrated database for the proof, as a superuser. */
-export async function prepare(url: string): Promise<void> {
+async function prepare(url: string): Promise<void> {
   const sql = connect(url);
   await sql.unsafe(await readFile(join(import.meta.dirname, "proof.sql"), "utf8"));
   await sql.end();
 }
 
 /** Connects to a prepared database, which no other player uses. */
-export function createPlayer(url: string): Player {
+function createPlayer(url: string): Player {
   const login = new URL(url);
   login.username = LOGIN;
   login.password = "secret";
