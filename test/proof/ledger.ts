@@ -123,6 +123,16 @@ export function openReservations(wallet: Wallet, at: Time | null) {
     .sort((a, b) => (a.reservation_id < b.reservation_id ? -1 : 1));
 }
 
+/** What the view reservation_history must show of a wallet, in the order of the ids. */
+export function reservationHistory({ wallet_id, reservations }: Wallet) {
+  return [...reservations.values()]
+    .map(({ reservation_id, status, amount, settled, used, refunded }) => {
+      const released = status === "open" ? 0n : amount - used;
+      return { wallet_id, reservation_id, amount, settled, used, released, refunded };
+    })
+    .sort((a, b) => (a.reservation_id < b.reservation_id ? -1 : 1));
+}
+
 /** Moves a wallet into the past, with all its times. */
 export function shift(wallet: Wallet, by: bigint): Wallet {
   const earlier = (time: Time | null) => (time === null ? null : time - by);

@@ -28,6 +28,8 @@ export interface Reservation {
   readonly amount: bigint;
   readonly held: bigint;
   readonly settled: bigint;
+  /** The part of `settled` that came out of the hold. */
+  readonly used: bigint;
   readonly refunded: bigint;
   readonly expires_at: Time | null;
   /** The time and number of the event that ended it. */
@@ -256,6 +258,7 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
         amount,
         held: amount,
         settled: 0n,
+        used: 0n,
         refunded: 0n,
         expires_at: at - ahead + (command.ttl ?? 0n),
         ended_at: 0n,
@@ -265,7 +268,8 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
         const moves = { available: -amount, reserved: amount };
         return { event: "reserved", amount, ...moves, reservation: made };
       }
-      const charged = { ...end(wallet, made, "settled", at), settled: a, expires_at: null };
+      const spent = { settled: a, used: a, expires_at: null };
+      const charged = { ...end(wallet, made, "settled", at), ...spent };
       return { event: "charged", amount: a, available: -a, spent: a, reservation: charged };
     }
     case "settle":
@@ -335,7 +339,7 @@ function settle(
     const overdrawn = { available: wallet.available, would_be, overdraft_limit: limit };
     return { refused: "LGOVD", detail: { requested: a, ...overdrawn } };
   }
-  const rest = { ...r, settled: r.settled + a, held: r.held - used };
+  const rest = { ...r, settled: r.settled + a, used: r.used + used, held: r.held - used };
   // A late partial settlement leaves the reservation expired, so that more can be booked.
   const last = { ended_at: at, ended_seq: seqOf(wallet) + 1n };
   const reservation = final

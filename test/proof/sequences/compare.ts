@@ -12,6 +12,7 @@ import {
   lengthOf,
   openReservations,
   PROOF_SLACK,
+  reservationHistory,
   shift,
   sweep,
 } from "../ledger.ts";
@@ -102,15 +103,27 @@ export function compareStep(
   );
 }
 
-/** Compares the journals with those of the model; `verify` must have found nothing in them. */
-export function compareJournals(
-  ledger: Ledger,
-  result: { readonly journals: Json; readonly verify: Json },
-): Found | undefined {
+/** What the database returned after a sequence: see proof.journals in proof.sql. */
+export interface Journals {
+  readonly journals: Json;
+  /** The findings of `verify`. */
+  readonly verify: Json;
+  /** The reservation history; null if it was not read. */
+  readonly history: Json;
+}
+
+/** Compares the journals and the history of reservations with the model; `verify` finds nothing. */
+export function compareJournals(ledger: Ledger, result: Journals): Found | undefined {
   const events = byId(ledger).flatMap(({ wallet_id, journal }) =>
     journal.map(({ frozen, open, command, instant, ...event }) => ({ wallet_id, ...event })),
   );
-  return compare("the journals", result.journals, events) ?? compare("verify", result.verify, null);
+  return (
+    compare("the journals", result.journals, events) ??
+    compare("verify", result.verify, null) ??
+    (result.history === null
+      ? undefined
+      : compare("the history", result.history, byId(ledger).flatMap(reservationHistory)))
+  );
 }
 
 /** Formats a difference for a person. */

@@ -272,7 +272,7 @@ returns json[]
 language sql
 as $$ select array_agg(proof.step(s)) from jsonb_array_elements(p_steps) as s $$;
 
--- The journals, and what verify finds if proof.verify is on.
+-- The journals, and if proof.verify is on what verify finds, and the history of reservations.
 create function proof.journals()
 returns json
 language sql
@@ -287,7 +287,13 @@ as $$
     ),
     'verify', case when current_setting('proof.verify') = 'on' then
       (select json_agg(d) from baseledger.verify() d)
-    end
+    end,
+    'history', case when current_setting('proof.verify') = 'on' then (
+      select coalesce(json_agg(x), '[]') from (
+        select h.wallet_id, h.reservation_id, h.amount, h.settled, h.used, h.released, h.refunded
+          from baseledger.reservation_history h order by h.wallet_id, h.reservation_id
+      ) as x
+    ) end
   )
 $$;
 

@@ -6,6 +6,7 @@ import {
   compareJournals,
   compareStep,
   type Difference,
+  type Journals,
   type Step,
   type StepResult,
 } from "./compare.ts";
@@ -90,7 +91,7 @@ function createReplay(results: Results) {
     },
     /** Compares the journals after a sequence. */
     end({ ledger, done }: State): Difference | undefined {
-      const found = compareJournals(ledger, next() as { journals: Json; verify: Json });
+      const found = compareJournals(ledger, next() as Journals);
       return found && { steps: done, ...found };
     },
   };
