@@ -1,14 +1,13 @@
 // npm run mutants -- [--list] [--only text …]
-// Breaks the SQL in one way at a time, and looks whether a test notices: one that lives is a test
-// that is missing. The mistakes are in test/mutants/.
+// Breaks the SQL in one way at a time, and checks that a test notices: a mutant that survives shows
+// that a test is missing. The mutants are in test/mutants/.
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import postgres from "postgres";
-import { type Mutant, mutants } from "../test/mutants/index.ts";
-import { mutate } from "../test/mutants/text.ts";
+import { type Mutant, mutants, mutate } from "../test/mutants/index.ts";
 import { runTap, tapFiles } from "../test/support/tap.ts";
 import {
   runAsOwner,
@@ -17,7 +16,7 @@ import {
   type TemplateServer,
 } from "../test/support/template.ts";
 
-/** What comes after the pgTAP tests, the likelier and the quicker first. */
+/** The tests of vitest that run after the pgTAP tests, the likelier and the quicker first. */
 const STAGES = [
   ["test/db/tamper.test.ts", "test/db/hash-chain.test.ts"],
   [
@@ -27,6 +26,7 @@ const STAGES = [
   ],
   ["test/input/", "test/security/hostile-session.test.ts", "test/db/sharding.test.ts"],
   ["test/db/plans.test.ts"],
+  ["test/proof/proof.test.ts", "test/proof/fuzz.test.ts"],
   ["test/concurrency/"],
 ];
 
@@ -37,15 +37,28 @@ const { values } = parseArgs({
   options: { list: { type: "boolean" }, only: { type: "string", multiple: true } },
   allowPositionals: false,
 });
-const chosen = mutants.filter(({ about, of }) =>
-  (values.only ?? [""]).some((text) => `${about} ${of}`.includes(text)),
+const chosen = mutants.filter(({ about, of, rule }) =>
+  (values.only ?? [""]).some((text) => `${about}\n${of}\n${rule}`.includes(text)),
 );
 const changes = readMutants();
-if (values.list) {
-  for (const { about, of } of chosen) say(`${about} (${of})`);
-} else process.exitCode = (await tryAll()) ? 0 : 1;
+if (values.list) list();
+else process.exitCode = (await tryAll()) ? 0 : 1;
 
-/** All mistakes as SQL; those that do not fit the sources any more are reported together. */
+/** Prints the mutants by the function that they change and the rule that they break. */
+function list(): void {
+  const byFunction = [...Map.groupBy(chosen, ({ of }) => of)];
+  byFunction.sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines = byFunction.flatMap(([of, itsMutants]) => [
+    of,
+    ...[...Map.groupBy(itsMutants, ({ rule }) => rule)].flatMap(([rule, those]) => [
+      `  ${rule}`,
+      ...those.map(({ about }) => `    ${about}`),
+    ]),
+  ]);
+  print(lines.join("\n"));
+}
+
+/** All mutants as SQL; those that do not fit the sources any more are reported together. */
 function readMutants(): Map<Mutant, string> {
   const read = new Map<Mutant, string>();
   const stale: string[] = [];
@@ -63,7 +76,7 @@ function readMutants(): Map<Mutant, string> {
 }
 
 async function tryAll(): Promise<boolean> {
-  // a mistake may make a command wait, or go on, for ever
+  // A mistake may make a command wait, or go on, for ever.
   const server = await startTemplateServer({ statement_timeout: "300s" });
   try {
     return await tryOn(server);
@@ -89,12 +102,12 @@ async function tryOn({ serverUrl, template: sound }: TemplateServer): Promise<bo
     const by = await notice(admin, url, template, mutant);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     await admin.unsafe(`drop database ${name} with (force)`);
-    say(`${by ? "caught" : "LIVES "}  ${mutant.about}${by ? `: ${by}` : ""} (${seconds} s)`);
+    print(`${by ? "caught  " : "SURVIVES"}  ${mutant.about}${by ? `: ${by}` : ""} (${seconds} s)`);
     if (!by) survivors.push(mutant.about);
   }
   await admin.end();
-  say(`\n${chosen.length - survivors.length} of ${chosen.length} caught.`);
-  for (const about of survivors) say(`Lives: ${about}`);
+  print(`\n${chosen.length - survivors.length} of ${chosen.length} caught.`);
+  for (const about of survivors) print(`Survives: ${about}`);
   return survivors.length === 0;
 }
 
@@ -103,13 +116,13 @@ async function apply(url: string, mutant: Mutant): Promise<void> {
   try {
     await runAsOwner(sql, changes.get(mutant) ?? "");
   } catch (error) {
-    throw new Error(`"${mutant.about}" is no SQL`, { cause: error });
+    throw new Error(`"${mutant.about}" is not valid SQL`, { cause: error });
   } finally {
     await sql.end();
   }
 }
 
-/** The first test that goes red for a mistake, or undefined. */
+/** The first test that fails with a mutant, or undefined. */
 async function notice(
   admin: postgres.Sql,
   url: string,
@@ -119,7 +132,7 @@ async function notice(
   const { tests = [], of } = mutant;
   const mistake = changes.get(mutant) ?? "";
   const likely = tests.filter((each) => each.endsWith(".ts"));
-  // a test that is named is asked before all that is not
+  // Tests that a mutant names run before the others.
   const taps = tests.filter((each) => each.endsWith(".sql"));
   if (likely.length === 0 || taps.length > 0) taps.push(`${of}.sql`);
   return (
@@ -156,7 +169,7 @@ async function firstRed(
   const sql = postgres(new URL(`/${copy}`, url).href, { max: 1, onnotice: () => undefined });
   try {
     for (const { path, text } of files) {
-      // each file undoes what it does
+      // Each file rolls back what it does.
       const run = await runTap(sql, text);
       const point = run.points.find(({ ok }) => !ok);
       if (point) return `${path}, ${point.name}`;
@@ -170,8 +183,8 @@ async function firstRed(
 }
 
 /**
- * Runs files of vitest with copies of a database that has the mistake (or with a server of their
- * own, where they make it), and makes sure that it was the cause.
+ * Runs files of vitest on copies of a database that has the mistake (or on servers of their own,
+ * which install it), and makes sure that they pass without it.
  */
 async function firstRedOfVitest(
   url: string,
@@ -193,7 +206,7 @@ interface Red {
   readonly name: string;
 }
 
-/** The parts of vitest's report that are looked at. */
+/** The parts of vitest's report that are read here. */
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
@@ -213,13 +226,13 @@ async function vitest(
   const args = ["--bail", "1", "--reporter", "json", "--outputFile", outputFile];
   try {
     const env = { TEST_TEMPLATE: url, TEST_MISTAKE: mistake };
-    const said = await program("vitest", ["run", ...files, ...args], env);
+    const output = await runProgram("vitest", ["run", ...files, ...args], env);
     const text = await readFile(outputFile, "utf8").catch(() => undefined);
-    if (!text) throw new Error(`vitest did not report:\n${said}`);
+    if (!text) throw new Error(`vitest wrote no report:\n${output}`);
     const { testResults } = JSON.parse(text) as Report;
-    if (testResults.length === 0) throw new Error(`vitest ran nothing of ${files}:\n${said}`);
+    if (testResults.length === 0) throw new Error(`vitest ran nothing of ${files}:\n${output}`);
     const failed = testResults.filter(({ status }) => status === "failed");
-    // others have failed because the run was ended
+    // Other files failed because the run ended early.
     const red = failed.find((file) => file.assertionResults.some(isRed)) ?? failed[0];
     if (!red) return undefined;
     const test = red.assertionResults.find(isRed);
@@ -233,8 +246,8 @@ function isRed({ status }: { readonly status: string }): boolean {
   return status === "failed";
 }
 
-/** Runs a program of node_modules to its end, and gives what it said. */
-function program(name: string, args: readonly string[], env: Record<string, string>) {
+/** Runs a program of node_modules, and gives its output. */
+function runProgram(name: string, args: readonly string[], env: Record<string, string>) {
   const { promise, resolve } = Promise.withResolvers<string>();
   const file = join(root, "node_modules", ".bin", name);
   const options = { cwd: root, env: { ...process.env, ...env }, maxBuffer: 100_000_000 };
@@ -242,6 +255,6 @@ function program(name: string, args: readonly string[], env: Record<string, stri
   return promise;
 }
 
-function say(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }

@@ -27,8 +27,9 @@ from (
     e.wallet_id,
     e.reservation_id,
     min(e.occurred_at) as opened_at,
-    coalesce(sum(e.amount) filter (where e.event in ('reserved', 'extended', 'charged')), 0)
-      as amount,
+    coalesce(
+      sum(e.amount) filter (where e.event not in ('settled', 'cancelled', 'expired', 'refunded')), 0
+    ) as amount,
     coalesce(sum(e.amount) filter (where e.event in ('settled', 'charged')), 0) as settled,
     count(*) filter (where e.event in ('settled', 'charged')) as settlements,
     count(*) filter (where e.event = 'settled' and e.details @> '{"late": true}') as late,

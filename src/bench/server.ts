@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
-import { createLedger, type Ledger } from "../client/ledger.ts";
+import { createLedger, type Ledger } from "../client/index.ts";
 import { startPostgres } from "../embedded/index.ts";
 import { migrate } from "../migrate/index.ts";
 import { makeNaiveTables } from "./statements.ts";

@@ -47,7 +47,7 @@ async function runMigrate(options: Options): Promise<void> {
       signal: interrupt.signal,
       onWait: waitReporter(),
       onRepaired: (repaired) => {
-        for (const difference of repaired) printError(`mended: ${formatDifference(difference)}`);
+        for (const difference of repaired) printError(`repaired: ${formatDifference(difference)}`);
       },
     });
     for (const name of applied) {

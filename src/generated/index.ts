@@ -449,8 +449,8 @@ export interface ExtendArgs {
 /**
  * Gives an open reservation a new deadline, `ttl` (1 second to 30 days) from now. With `amount` it
  * also holds that much from now on, more or less than before; the receipt's amount is the change. A
- * frozen wallet allows no more. A retry with the same key gets the first receipt. Refused with
- * LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, LGFRZ.
+ * frozen wallet allows no larger hold. A retry with the same key gets the first receipt. Refused
+ * with LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, LGFRZ, LGOVF.
  */
 export async function extend(sql: Queryable, args: ExtendArgs): Promise<Receipt> {
   const given = call.list(
@@ -856,11 +856,11 @@ export interface SettleArgs {
 
 /**
  * Books `amount` (0 or more) as spent and gives the rest of the reservation back. With `final` =>
- * false it books a part and keeps the rest reserved. More than was reserved is booked in full, from
- * available; after the deadline the whole is, once, as a late settlement. Either may take available
- * below zero, down to the wallet's overdraft limit. A retry with the same key gets the first
- * receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, LGEND (ended otherwise), LGOVD (over the
- * overdraft limit), LGOVF.
+ * false it books a part and keeps the rest reserved. An amount above the reservation is booked in
+ * full; what exceeds it comes from available. A settlement after the deadline is booked from
+ * available, as a late one. Either may take available below zero, down to the wallet's overdraft
+ * limit. A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF,
+ * LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.
  */
 export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt> {
   const given = call.list(

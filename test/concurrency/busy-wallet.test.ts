@@ -24,7 +24,8 @@ afterEach(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-async function due(walletId: string, count: number): Promise<string> {
+/** A wallet with so many reservations that are due. */
+async function makeDue(walletId: string, count: number): Promise<string> {
   await openWallet(ledger, walletId, 100_000n);
   const reservations = Array.from({ length: count }, (_, n) => ({
     op: "reserve",
@@ -37,7 +38,7 @@ async function due(walletId: string, count: number): Promise<string> {
   return walletId;
 }
 
-/** Callers who want a wallet all the time: whenever one lets it go, the others stand in line. */
+/** Sessions that lock a wallet in turn: whenever one unlocks it, the others wait in line. */
 async function crowd(walletId: string, size: number): Promise<void> {
   const sql = ledger.connect("admin", size, { application_name: "crowd" });
   const calls = Array.from({ length: size }, () =>
@@ -59,7 +60,7 @@ async function crowd(walletId: string, size: number): Promise<void> {
       await Promise.all(calls);
     },
   });
-  await until("they stand in line", async () => {
+  await until("they wait in line", async () => {
     const waiting = await ledger.admin`
       select from pg_stat_activity
         where datname = ${ledger.name} and application_name = 'crowd'
@@ -73,37 +74,37 @@ async function sweep(limit?: bigint): Promise<number> {
   return row?.expire_due ?? Number.NaN;
 }
 
-test("a wallet that is always busy has its turn, while its callers go on", async () => {
-  await due("busy", 900);
+test("a wallet that is always busy is swept, while its callers go on", async () => {
+  await makeDue("busy", 900);
   await crowd("busy", 30);
   let swept = 0;
-  // Each call that waits takes a part; now and then the line may be too long.
+  // Each call that gets the lock sweeps a part; some may find the line too long.
   for (let calls = 0; calls < 25 && swept < 900; calls++) swept += await sweep(150n);
   expect(swept).toBe(900);
 });
 
-test("also behind wallets that are locked for long", async () => {
-  const letGo = [];
+test("also when other wallets are locked for long", async () => {
+  const unlocks = [];
   for (const walletId of ["stuck 1", "stuck 2"]) {
-    letGo.push(await holdLock(ledger, await due(walletId, 1)));
+    unlocks.push(await holdLock(ledger, await makeDue(walletId, 1)));
   }
-  await due("busy", 300);
+  await makeDue("busy", 300);
   await crowd("busy", 30);
   let swept = 0;
   for (let calls = 0; calls < 50 && swept < 300; calls++) swept += await sweep(150n);
   expect(swept).toBe(300);
-  for (const release of letGo) await release();
+  for (const unlock of unlocks) await unlock();
 });
 
-test("those that are free do not wait for it", async () => {
-  const letGo = await holdLock(ledger, await due("stuck", 1));
-  await due("free 1", 2);
-  await due("free 2", 2);
+test("unlocked wallets do not wait for a locked one", async () => {
+  const unlock = await holdLock(ledger, await makeDue("stuck", 1));
+  await makeDue("free 1", 2);
+  await makeDue("free 2", 2);
   expect(await sweep(3n)).toBe(3);
-  // Whoever is swept in this call is not held up for the one that is locked.
+  // As long as another wallet is due, the sweep does not wait for the locked one.
   expect(await sweep()).toBe(1);
-  // Only now does it wait, and not for long.
+  // Only now it waits, for a short time.
   expect(await sweep()).toBe(0);
-  await letGo();
+  await unlock();
   expect(await sweep()).toBe(1);
 });

@@ -33,7 +33,7 @@ afterAll(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-/** A wallet of 100, all of it reserved as `r`; gives its id and the deadline. */
+/** A wallet with 100, all reserved as `r`; returns its id and the deadline. */
 async function reserved(ttl: string): Promise<{ id: string; deadline: string | null }> {
   wallets += 1;
   const id = await openWallet(ledger, `wallet-${wallets}`, 100n);
@@ -54,7 +54,7 @@ async function sweep(): Promise<number> {
   return row?.expire_due ?? Number.NaN;
 }
 
-// What a command sees of a reservation whose deadline has passed, and what is on record then.
+// The outcome of each command to a reservation past its deadline, and the events that it writes.
 const commands: [string, Arguments, string, string[]][] = [
   ["settle", { reservation_id: "r", amount: 70n }, "settled", ["expired", "settled"]],
   ["settle", { reservation_id: "r", amount: 7n, final: false }, "settled", ["expired", "settled"]],
@@ -118,20 +118,20 @@ describe.each(commands)("%s %o and the sweep", (name, args, expected, events) =>
 
   test("the deadline passes while the command waits for the lock", async () => {
     const { id, deadline } = await reserved("1 second");
-    const letGo = await holdLock(ledger, id);
+    const unlock = await holdLock(ledger, id);
     await using caller = await ledger.session("agent");
     const sent = send(caller.sql, name, { wallet_id: id, ...key, ...args });
     await untilWaiting(ledger, caller);
     await untilPast(ledger, deadline);
     expect(await sweep()).toBe(0);
-    await letGo();
+    await unlock();
     expect(await sent).toBe(expected);
     expect(await history(ledger, id)).toEqual([...start, ...events]);
     await sweep();
   });
 });
 
-// The decision stands at the time at which it was made.
+// A command counts at the time at which it is decided.
 const inTime: [string, Arguments, string][] = [
   ["settle", { reservation_id: "r", amount: 70n }, "settled"],
   ["cancel", { reservation_id: "r" }, "cancelled"],
@@ -143,7 +143,7 @@ test.each(inTime)("%s in time, committed after the deadline", async (name, args,
   await caller.sql.unsafe("begin");
   expect(await send(caller.sql, name, { wallet_id: id, ...key, ...args })).toBe(event);
   await untilPast(ledger, deadline);
-  // It holds the lock, so that the sweep leaves the wallet alone; read, it counts as returned.
+  // Its transaction holds the lock, so the sweep skips the wallet; reads count the hold as returned.
   expect(await sweep()).toBe(0);
   expect(await balance(ledger.agent, id)).toMatchObject({ available: 100n, reserved: 0n });
   await caller.sql.unsafe("commit");
@@ -153,7 +153,7 @@ test.each(inTime)("%s in time, committed after the deadline", async (name, args,
   expect(held).toBe(name === "extend" ? 100n : 0n);
 });
 
-test("in a transaction that began before the deadline, reads and the sweep go by the clock", async () => {
+test("in a transaction that began before the deadline, reads and the sweep use the clock", async () => {
   const { id, deadline } = await reserved("1 second");
   await using reader = await ledger.session("operator");
   await using worker = await ledger.session("worker");
@@ -172,8 +172,8 @@ test("in a transaction that began before the deadline, reads and the sweep go by
 test.each(["cancel", "extend", "settle"])(
   "%s: a deadline that passes while many others are being expired",
   async (name) => {
-    // By the time in the journal: each expiry takes a microsecond, and the clock has stepped back,
-    // so that nothing else moves it. Due are the ones of the batch, then r, a microsecond later.
+    // The clock is behind the journal, so that time moves only with events, a microsecond each. The
+    // reservations of the batch are due, then r while they expire.
     await giveSlack(ledger, "2 hours");
     wallets += 1;
     const id = await openWallet(ledger, `wallet-${wallets}`, 100n);
@@ -238,7 +238,7 @@ describe("free races around the deadline", () => {
       return expired;
     });
     const reads = async () => {
-      // Whatever happens, nothing is lost on the way from reserved to available or spent.
+      // At no time are funds lost between reserved, available and spent.
       for (let i = 0; sending; i++) {
         const now = await balance(ledger.agent, ids[i % many] ?? "");
         expect(now.available + now.reserved + now.spent).toBe(100n);
@@ -256,10 +256,10 @@ describe("free races around the deadline", () => {
 
     for (const [i, id] of ids.entries()) {
       const events = (await history(ledger, id)).slice(start.length);
-      const said = outcomes[i] ?? "";
-      if (said.startsWith("LG")) expect([said, ...events]).toEqual(["LGEXP", "expired"]);
+      const answer = outcomes[i] ?? "";
+      if (answer.startsWith("LG")) expect([answer, ...events]).toEqual(["LGEXP", "expired"]);
       else if (events.includes("expired")) expect(events).toEqual(["expired", "settled"]);
-      else expect(events).toEqual([said]);
+      else expect(events).toEqual([answer]);
     }
   });
 
@@ -269,7 +269,7 @@ describe("free races around the deadline", () => {
     const senders = ledger.connect("agent", 16);
     await Promise.all(
       ids.map(async (id) => {
-        const said = await Promise.all([
+        const answers = await Promise.all([
           send(senders, "settle", {
             wallet_id: id,
             reservation_id: "r",
@@ -285,14 +285,14 @@ describe("free races around the deadline", () => {
           }),
         ]);
         const events = (await history(ledger, id)).slice(start.length);
-        expect(said.filter((each) => each !== "LGEND").sort()).toEqual(events.toSorted());
+        expect(answers.filter((each) => each !== "LGEND").sort()).toEqual(events.toSorted());
         expect(events.filter((event) => event !== "extended")).toHaveLength(1);
       }),
     );
   });
 });
 
-test("a refused command leaves what is due to the next", async () => {
+test("a refused command expires nothing", async () => {
   const id = await due();
   const { code } = await failure(
     command(ledger.agent, "reserve", { wallet_id: id, amount: 101n, ...key }),

@@ -54,23 +54,23 @@ async function wallet(): Promise<string> {
   return id;
 }
 
-/** Sends everything at the same moment: all connections wait for the wallet, then it is let go. */
+/** Sends everything at the same time: all connections wait for the wallet, then it is unlocked. */
 async function atOnce<T>(
   walletId: string,
   role: Role,
   sends: readonly (() => Promise<T>)[],
 ): Promise<T[]> {
-  const letGo = await holdLock(ledger, walletId);
+  const unlock = await holdLock(ledger, walletId);
   const sent = Promise.all(sends.map((send) => send()));
   await untilCrowd(ledger, role, Math.min(sends.length, CONNECTIONS));
-  await letGo();
+  await unlock();
   return sent;
 }
 
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** Expects one event, and the same receipt for everybody, but that one was the first. */
+/** Expects one event, and the same receipt for each send; only one of them is not replayed. */
 async function expectOnce(walletId: string, key: string, receipts: Receipt[]): Promise<void> {
   const events = await ledger.auditor<{ seq: bigint }[]>`
     select seq from baseledger.journal
@@ -152,7 +152,7 @@ describe(`${SENDS} duplicates at once`, () => {
     expect(await history(ledger, args.wallet_id)).toEqual(["opened"]);
   });
 
-  test("some of them in batches, twice in each", async () => {
+  test("half of them in batches, twice in each", async () => {
     const id = await wallet();
     const reserve = { idempotency_key: "one", amount: 7n, ttl: 60n };
     const single = async (): Promise<Receipt[]> => [
@@ -175,7 +175,7 @@ describe(`${SENDS} duplicates at once`, () => {
     await expectOnce(id, "one", receipts);
   });
 
-  test("whole batches", async () => {
+  test("batches", async () => {
     const id = await wallet();
     const commands = [
       { op: "reserve", idempotency_key: "a", amount: 100n },
@@ -218,7 +218,7 @@ describe("one key for different commands at once", () => {
     const granted = outcomes.filter((each) => "seq" in each && !each.replayed);
     const replayed = outcomes.filter((each) => "seq" in each && each.replayed);
     expect(granted).toHaveLength(1);
-    // Only where another command is the same in everything is it the same command.
+    // Those with the same arguments as the granted one are replayed.
     expect(replayed).toHaveLength(field === "final" ? CONNECTIONS / 2 - 1 : 0);
     const refused = outcomes.filter((each) => "code" in each && each.code === "LGIDK");
     expect(refused).toHaveLength(CONNECTIONS - 1 - replayed.length);
@@ -229,7 +229,7 @@ describe("one key for different commands at once", () => {
     expect(detail.field).toBe(field === "final" ? "amount" : field);
   });
 
-  test("another command altogether", async () => {
+  test("other commands", async () => {
     const id = await wallet();
     const key = { wallet_id: id, idempotency_key: "one" };
     const kinds = [
@@ -289,14 +289,14 @@ test("the sender's key is free in the wallet of the receiver", async () => {
   expect(code).toBe("LGIDK");
 });
 
-test("a key that was refused is free", async () => {
+test("the key of a refused command is free", async () => {
   const id = await wallet();
   const reserve = { wallet_id: id, idempotency_key: "one" };
   const outcomes = await atOnce(
     id,
     "agent",
     times(SENDS, (index) => () => {
-      // Of these only the last can be granted.
+      // Only the last of these can be granted.
       const amount = index === SENDS - 1 ? 1n : 5000n;
       return outcome(command(crowd.agent, "reserve", { ...reserve, amount }));
     }),

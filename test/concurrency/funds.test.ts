@@ -44,9 +44,9 @@ const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
 type Ended = Receipt | { readonly code: string };
-const say = (ended: Ended): string => ("code" in ended ? ended.code : `${ended.event}`);
+const answerOf = (ended: Ended): string => ("code" in ended ? ended.code : `${ended.event}`);
 const count = (all: readonly Ended[], what: string): number =>
-  all.filter((each) => say(each) === what).length;
+  all.filter((each) => answerOf(each) === what).length;
 
 describe("the last cent", () => {
   test("goes to the first of two", async () => {
@@ -57,18 +57,18 @@ describe("the last cent", () => {
       ["agent", reserve("a")],
       ["agent", reserve("b")],
     ]);
-    expect(ended.map(say)).toEqual(["reserved", "LGNSF"]);
+    expect(ended.map(answerOf)).toEqual(["reserved", "LGNSF"]);
     expect(await history(ledger, id)).toEqual(["opened", "credited", "reserved"]);
   });
 
   test("200 for 100 cents: 100 are granted", async () => {
     const id = await wallet(100n);
-    const letGo = await holdLock(ledger, id);
+    const unlock = await holdLock(ledger, id);
     const sent = times(200, (i) =>
       outcome(command(agents, "reserve", { wallet_id: id, amount: 1n, idempotency_key: `${i}` })),
     );
     await untilCrowd(ledger, "agent", 40);
-    await letGo();
+    await unlock();
     const ended = await Promise.all(sent);
     expect([count(ended, "reserved"), count(ended, "LGNSF")]).toEqual([100, 100]);
     expect(await balance(agents, id)).toMatchObject({ available: 0n, reserved: 100n });
@@ -109,7 +109,7 @@ describe("the last cent", () => {
     expect(await balance(agents, id)).toMatchObject({ available: 0n });
   });
 
-  test("p_at_least: what is left is granted, then nothing", async () => {
+  test("p_at_least: the rest is granted, then nothing", async () => {
     const id = await wallet(95n);
     const args = { wallet_id: id, amount: 10n, at_least: 3n };
     const ended = await Promise.all(
@@ -120,7 +120,7 @@ describe("the last cent", () => {
     expect(count(ended, "LGNSF")).toBe(10);
   });
 
-  test("what a settlement gives back is there for the one that waits", async () => {
+  test("what a settlement releases can be reserved by a waiting command", async () => {
     const id = await wallet(100n);
     const all = { wallet_id: id, amount: 100n };
     await command(agents, "reserve", { ...all, idempotency_key: "r" });
@@ -176,8 +176,8 @@ describe("transfers", () => {
     expect(one.available + two.available).toBe(1000n);
   });
 
-  test("round and round among wallets, never more than there is", async () => {
-    // Bytewise, Z comes before a; in the order of a language it would not.
+  test("in a ring of wallets, never more than there is", async () => {
+    // Bytewise, Z comes before a; by a language's collation it does not.
     const ids = await Promise.all(
       ["a", "B", "Z", "ä", "_"].map((name) => openWallet(ledger, `ring ${name}`, 20n)),
     );
@@ -207,7 +207,7 @@ describe("transfers", () => {
       ["operator", transfer(a, b)],
       ["operator", transfer(b, a)],
     ]);
-    expect(ended.map(say)).toEqual(["transferred_out", "transferred_out"]);
+    expect(ended.map(answerOf)).toEqual(["transferred_out", "transferred_out"]);
   });
 
   test("and commands to either wallet", async () => {
@@ -227,7 +227,7 @@ describe("transfers", () => {
     expect(balances.reduce((sum, each) => sum + each.available + each.spent, 0n)).toBe(400n);
   });
 
-  test("freezing the sender stops the one that waits, freezing the receiver does not", async () => {
+  test("freezing the sender stops a waiting transfer, freezing the receiver does not", async () => {
     const [a, b] = [await wallet(10n), await wallet(10n)];
     const freeze = (sql: postgres.Sql) =>
       command(sql, "freeze_wallet", { wallet_id: a, reason: "stop" });
@@ -238,11 +238,11 @@ describe("transfers", () => {
       ["operator", transfer(a, b)],
       ["operator", transfer(b, a)],
     ]);
-    expect(ended.map(say)).toEqual(["frozen", "LGFRZ", "transferred_out"]);
+    expect(ended.map(answerOf)).toEqual(["frozen", "LGFRZ", "transferred_out"]);
   });
 });
 
-test("readers always see the funds in one piece, and a sound ledger", async () => {
+test("reads always see all the funds, and a sound ledger", async () => {
   const id = await wallet(1000n);
   let reads = 0;
   let writing = true;

@@ -15,7 +15,7 @@ import {
   untilWaiting,
 } from "../support/ledger.ts";
 
-/** A command of the race, by what it is called and sent with. */
+/** A command of a race. */
 interface Contender {
   readonly role: Role;
   readonly name: string;
@@ -53,7 +53,7 @@ const batch: Contender = {
 };
 
 // Each wallet has 900 available, 100 reserved as `r`, and 60 charged as `c`.
-// The outcomes of both, if the one goes first, and if the other does.
+// The outcomes of both if the first command goes first, and if the second does.
 const races: [string, Contender, Contender, Outcomes, Outcomes][] = [
   ["cancel and settle", cancel, settle, ["cancelled", "LGEND"], ["LGEND", "settled"]],
   ["settle and settle", settle, settle, ["settled", "LGEND"], ["LGEND", "settled"]],
@@ -111,7 +111,7 @@ async function wallet(): Promise<string> {
   return id;
 }
 
-/** Sends a contender's command; the key says in which place it was sent. */
+/** Sends a contender's command, with its place as the key. */
 async function send(
   sql: postgres.Sql,
   walletId: string,
@@ -120,7 +120,7 @@ async function send(
 ): Promise<string> {
   const key = name === "post" ? {} : { idempotency_key: `place ${place}` };
   const given = { wallet_id: walletId, ...key, ...args };
-  const query = name === "post" ? sendBatch(sql, given) : command(sql, name, given).then(tell);
+  const query = name === "post" ? sendBatch(sql, given) : command(sql, name, given).then(answerOf);
   const result = await outcome(query);
   return typeof result === "string" ? result : result.code;
 }
@@ -129,10 +129,10 @@ async function sendBatch(sql: postgres.Sql, args: Arguments): Promise<string> {
   const receipts = await sql<Receipt[]>`
     select * from baseledger.post(${args.wallet_id as string},
       ${JSON.stringify(args.commands)}::text::jsonb)`;
-  return receipts.map(tell).join(" ");
+  return receipts.map(answerOf).join(" ");
 }
 
-function tell({ event, refused, replayed }: Receipt): string {
+function answerOf({ event, refused, replayed }: Receipt): string {
   return refused ?? (replayed ? `${event} before` : `${event}`);
 }
 

@@ -15,7 +15,7 @@ import {
   untilPast,
 } from "../support/ledger.ts";
 
-// Each test looks at all that is due in its database, so each has its own.
+// Each test has its own database, as it sweeps all that is due there.
 let ledger: TestLedger;
 
 beforeEach(async () => {
@@ -102,7 +102,7 @@ test("several sweepers at once expire each reservation once", async () => {
   const counts = await Promise.all(
     [7n, 20n, 50n, 1000n].map(async (limit) => {
       let sum = 0;
-      // One that finds all wallets locked has nothing to do; what is left is the others'.
+      // A sweeper that finds all wallets locked returns 0, and leaves the rest to the others.
       for (let swept = -1; swept !== 0; sum += swept) swept = await sweep(sweepers, limit);
       return sum;
     }),
@@ -131,19 +131,19 @@ test("two sweepers in open transactions share the wallets", async () => {
   expect(await sweep(ledger.worker)).toBe(0);
 });
 
-test("leaves out a wallet that is locked, and does not wait", async () => {
+test("skips a locked wallet, and does not wait", async () => {
   const [first = "", second = ""] = await due(2, 2);
-  const letGo = await holdLock(ledger, first);
+  const unlock = await holdLock(ledger, first);
   expect(await sweep(ledger.worker)).toBe(2);
   expect(await expired(first)).toEqual([]);
   expect(await expired(second)).toEqual(["r0", "r1"]);
-  // Its funds are back all the same.
+  // Its funds count as returned all the same.
   expect(await balance(ledger.agent, first)).toMatchObject({ available: 1000n, reserved: 0n });
-  await letGo();
+  await unlock();
   expect(await sweep(ledger.worker)).toBe(2);
 });
 
-test("more locked wallets than a page do not hide the one behind them", async () => {
+test("more locked wallets than a page do not hide the one after them", async () => {
   const ids = await due(450, 1);
   const last = ids.at(-1) ?? "";
   await using locker = await ledger.session("admin");
@@ -156,7 +156,7 @@ test("more locked wallets than a page do not hide the one behind them", async ()
   expect(await sweep(ledger.worker)).toBe(449);
 });
 
-test("what is no fault of a wallet is told, not passed over", async () => {
+test("an error that is no wallet's fault is raised", async () => {
   const [id = ""] = await due(1, 1);
   await using session = await ledger.session("worker", { default_transaction_read_only: "on" });
   await expect(sweep(session.sql)).rejects.toMatchObject({ code: "25006" });
@@ -164,7 +164,7 @@ test("what is no fault of a wallet is told, not passed over", async () => {
   expect(await sweep(ledger.worker)).toBe(1);
 });
 
-describe("a poison wallet does not stop the others", () => {
+describe("a corrupted wallet does not stop the others", () => {
   const poisons: [string, string, string][] = [
     [
       "holds more than is reserved",
@@ -199,13 +199,13 @@ describe("a poison wallet does not stop the others", () => {
       await ledger.admin.unsafe(statement.replaceAll("$1", `'${sick}'`));
     };
     await apply(poison);
-    // It is the earliest; also with room for one only, the others have their turn.
+    // It is the earliest; the others are swept even with a limit of one.
     expect(await sweep(ledger.worker, 1n)).toBe(1);
     expect(await sweep(ledger.worker)).toBe(7);
     expect(await sweep(ledger.worker)).toBe(0);
     expect(await expired(sick)).toEqual([]);
     for (const id of healthy) expect(await expired(id)).toEqual(["r0", "r1"]);
-    // Whoever commands another wallet does not notice.
+    // Commands to other wallets are not affected.
     const args = { wallet_id: healthy[0] ?? "", amount: 1000n, idempotency_key: "all" };
     expect(await command(ledger.agent, "reserve", args)).toMatchObject({ event: "reserved" });
 
@@ -214,7 +214,7 @@ describe("a poison wallet does not stop the others", () => {
     expect(await history(ledger, sick)).toContain("expired");
   });
 
-  test("nor do many of them", async () => {
+  test("many of them", async () => {
     const ids = await due(420, 1);
     const last = ids.at(-1) ?? "";
     await ledger.admin`
@@ -225,7 +225,7 @@ describe("a poison wallet does not stop the others", () => {
     expect(await sweep(ledger.worker)).toBe(419);
   });
 
-  test("and is told of in a warning", async () => {
+  test("a warning reports it", async () => {
     const [sick = ""] = await due(2, 1);
     await ledger.admin`update baseledger.wallets set seq = seq - 1 where wallet_id = ${sick}`;
     const notices: postgres.Notice[] = [];
@@ -259,7 +259,7 @@ test("a deadline that is earlier than those before it", async () => {
 });
 
 describe("next_due", () => {
-  test("is never too late", async () => {
+  test("is never later than the next deadline", async () => {
     const next = async () => {
       const [row] = await ledger.worker<{ next: string | null; due: boolean }[]>`
         select n as next, n <= now() as due from baseledger.next_due() n`;

@@ -39,7 +39,7 @@ function wallet(funds = 1000n): Promise<string> {
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** One of every command, each on what the ones before it have left. */
+/** Sends one of every command, one after the other. */
 async function everything(session: Session, id: string, other: string): Promise<void> {
   const { sql } = session;
   const send = (name: string, args: Arguments) => command(sql, name, { wallet_id: id, ...args });
@@ -66,7 +66,7 @@ async function everything(session: Session, id: string, other: string): Promise<
 }
 
 describe("a caller's own transaction", () => {
-  test("that rolls back leaves nothing, and all keys free", async () => {
+  test("leaves nothing when it rolls back, and all keys free", async () => {
     const [id, other] = [await wallet(), await wallet()];
     await using caller = await ledger.session("operator");
     const before = await digest(ledger);
@@ -86,21 +86,21 @@ describe("a caller's own transaction", () => {
     expect(keys).toHaveLength(14);
   });
 
-  test("keeps its own table and the ledger together", async () => {
+  test("changes its own table and the ledger together", async () => {
     const id = await wallet();
     await ledger.admin`create table public.calls (id text primary key)`;
     await ledger.admin`grant insert, select on public.calls to public`;
     await using caller = await ledger.session("agent");
-    const attempt = caller.sql.begin(async (tx) => {
+    const transaction = caller.sql.begin(async (tx) => {
       await tx`insert into public.calls values ('call')`;
       const reserve = { wallet_id: id, amount: 5000n, idempotency_key: "call" };
       await command(tx as unknown as typeof caller.sql, "reserve", reserve);
     });
-    await expectRefusal("LGNSF", attempt);
+    await expectRefusal("LGNSF", transaction);
     expect(await ledger.admin`select from public.calls`).toHaveLength(0);
   });
 
-  test("a refusal rolled back to a savepoint leaves the rest", async () => {
+  test("a refusal rolled back to a savepoint keeps the rest", async () => {
     const id = await wallet();
     await using caller = await ledger.session("agent");
     const reserve = { wallet_id: id, idempotency_key: "a" };
@@ -132,7 +132,7 @@ describe("a caller's own transaction", () => {
     expect(await balance(ledger.agent, id)).toMatchObject({ available: 995n, spent: 5n });
   });
 
-  test("whoever waits for one that rolls back is the first", async () => {
+  test("a command that waits for one that rolls back is not a replay", async () => {
     const id = await wallet();
     await using one = await ledger.session("agent");
     await using two = await ledger.session("agent");
@@ -145,7 +145,7 @@ describe("a caller's own transaction", () => {
     expect(await waiting).toMatchObject({ replayed: false, seq: 3n });
   });
 
-  test("whoever waits for an opening that rolls back opens", async () => {
+  test("an opening that waits for one that rolls back opens the wallet", async () => {
     wallets += 1;
     const id = `wallet-${wallets}`;
     await using one = await ledger.session("operator");
@@ -178,7 +178,7 @@ describe("a caller's own transaction", () => {
 });
 
 describe.each(["repeatable read", "serializable"])("a transaction at %s", (level) => {
-  /** A transaction that has seen the wallet before somebody else changes it. */
+  /** A transaction that has read the wallet before another one changes it. */
   async function stale(id: string, change: () => Promise<unknown>): Promise<Session> {
     const session = await ledger.session("operator");
     await session.sql.unsafe(`begin isolation level ${level}`);
@@ -188,7 +188,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
   }
   const key = { idempotency_key: "key" };
 
-  test("that is alone is as any other", async () => {
+  test("executes every command when it is alone", async () => {
     const [id, other] = [await wallet(), await wallet()];
     await using caller = await ledger.session("operator");
     await caller.sql.unsafe(`begin isolation level ${level}`);
@@ -204,7 +204,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
     ["credit", { amount: 600n, ...key }],
     ["freeze_wallet", { reason: "stop", ...key }],
   ];
-  test.each(commands)("%s does not act on a state that is past", async (name, args) => {
+  test.each(commands)("%s does not act on an old state", async (name, args) => {
     const id = await wallet();
     await using caller = await stale(id, () =>
       command(ledger.agent, "charge", { wallet_id: id, amount: 600n, idempotency_key: "first" }),
@@ -214,7 +214,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
     expect(await history(ledger, id)).toEqual(["opened", "credited", "charged"]);
   });
 
-  test("the same command sent meanwhile is neither done twice nor a raw error", async () => {
+  test("the same command sent meanwhile fails with 40001, and replays in a new transaction", async () => {
     const id = await wallet();
     const charge = { wallet_id: id, amount: 6n, ...key };
     await using caller = await stale(id, () => command(ledger.agent, "charge", charge));
@@ -224,7 +224,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
     expect(await command(caller.sql, "charge", charge)).toMatchObject({ replayed: true });
   });
 
-  test("a batch does not act on a state that is past", async () => {
+  test("a batch does not act on an old state", async () => {
     const id = await wallet();
     const charge = { op: "charge", amount: 6, ...key };
     await using caller = await stale(id, () => post(ledger.agent, id, [charge]));
@@ -232,7 +232,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
     expect(code).toBe("40001");
   });
 
-  test("a transfer does not act on a state of either side that is past", async () => {
+  test("a transfer does not act on an old state of either side", async () => {
     for (const changed of [0, 1]) {
       const ids = [await wallet(), await wallet()];
       const charge = { wallet_id: ids[changed] ?? "", amount: 6n, ...key };
@@ -251,7 +251,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
     expect(code).toBe("40001");
   });
 
-  test("waits for the lock, and then does not act on what is past", async () => {
+  test("waits for the lock, and then does not act on an old state", async () => {
     const id = await wallet();
     await using one = await ledger.session("agent");
     await using two = await stale(id, () => Promise.resolve());
@@ -283,12 +283,12 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
 
   test("many at once: right, or 40001", async () => {
     const id = await wallet(20n);
-    const attempt = async ({ sql }: Session, key: string): Promise<string> => {
+    const reserve = async ({ sql }: Session, key: string): Promise<string> => {
       await sql.unsafe(`begin isolation level ${level}`);
       try {
         await balance(sql, id);
-        const reserve = { wallet_id: id, amount: 1n, idempotency_key: key };
-        const { event } = await command(sql, "reserve", reserve);
+        const args = { wallet_id: id, amount: 1n, idempotency_key: key };
+        const { event } = await command(sql, "reserve", args);
         await sql.unsafe("commit");
         return `${event}`;
       } catch (error) {
@@ -301,7 +301,7 @@ describe.each(["repeatable read", "serializable"])("a transaction at %s", (level
         await using session = await ledger.session("agent");
         const results: string[] = [];
         while (results.length < 5) {
-          const result = await attempt(session, `${caller} ${results.length}`);
+          const result = await reserve(session, `${caller} ${results.length}`);
           if (result !== "40001") results.push(result);
         }
         return results;

@@ -5,7 +5,7 @@ import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startPostgres } from "../../src/embedded/index.ts";
 import { migrate } from "../../src/migrate/index.ts";
-import { findInstalled } from "../proof/faults/installed.ts";
+import { findInstalled } from "../support/installed.ts";
 import {
   call,
   createLedger,

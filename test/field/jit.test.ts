@@ -4,7 +4,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startPostgres } from "../../src/embedded/index.ts";
-import { findInstalled } from "../proof/faults/installed.ts";
+import { findInstalled } from "../support/installed.ts";
 import { createDatabase } from "../support/server.ts";
 import { install } from "../support/template.ts";
 

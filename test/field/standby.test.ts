@@ -4,7 +4,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Server, startPostgres } from "../../src/embedded/index.ts";
-import { findInstalled } from "../proof/faults/installed.ts";
+import { findInstalled } from "../support/installed.ts";
 import { PRIMARY_SETTINGS, type Standby, startStandby } from "../support/standby.ts";
 import { install } from "../support/template.ts";
 import { until } from "../support/until.ts";

@@ -8,7 +8,7 @@ export const metadataOf = (bytes: number): Json => ({ a: "x".repeat(bytes - '{"a
 export const nested = (depth: number): Json =>
   JSON.parse(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`);
 
-/** Every command with arguments that are granted. */
+/** Every command, with arguments for which it is granted. */
 export const granted: Record<string, Arguments> = {
   open_wallet: { wallet_id: "new", unit: "USD", scale: 9n, overdraft_limit: 5n, metadata: {} },
   credit: { wallet_id: "w", amount: 5n, idempotency_key: "k", metadata: {} },
@@ -58,7 +58,7 @@ export const granted: Record<string, Arguments> = {
   unfreeze_wallet: { wallet_id: "w", reason: "go", idempotency_key: "k", metadata: {} },
 };
 
-const ids = [null, "", " ", "\t\r\n ", long, "x".repeat(256)];
+const ids = [null, "", " ", "\t\r\n ", long, "x".repeat(256), "\u{1f4a9}".repeat(256)];
 const amounts = [null, 0n, -1n, MIN];
 const metadata: Json[] = [
   ...[[], [1], "text", 5, true, [{}]],
@@ -67,7 +67,7 @@ const metadata: Json[] = [
 const ttls = ["0", "0.999999 seconds", "-1 second", "30 days 0.000001 seconds", "1 year"];
 const farTtls = ["178000000 years", "-178000000 years", "31 days", "1 mon 1 second"];
 
-/** Values of each argument that no command takes. */
+/** Bad values of each argument. */
 const bad: Record<string, readonly (Json | undefined)[]> = {
   wallet_id: ids,
   from: ids,
@@ -84,7 +84,7 @@ const bad: Record<string, readonly (Json | undefined)[]> = {
   metadata,
 };
 
-/** Where null, or 0, is a value that a command does take. */
+/** Whether a command takes null, or 0, for an argument. */
 function allowed(name: string, field: string, value: Json | undefined): boolean {
   if (value === 0n && field === "amount") return name === "settle";
   if (value !== null) return false;
@@ -94,7 +94,7 @@ function allowed(name: string, field: string, value: Json | undefined): boolean 
   return field === "overdraft_limit" || field === "at_least";
 }
 
-/** For each command and each of its arguments: calls in which that one is bad. */
+/** For each command and each of its arguments: calls in which only that argument is bad. */
 export const badArguments = Object.entries(granted).flatMap(([name, args]) =>
   Object.keys(args).map((field) => {
     const values = (bad[field] ?? []).filter((value) => !allowed(name, field, value));

@@ -34,20 +34,20 @@ describe("through a batch", () => {
     ["10,001 commands", Array(10001).fill({})],
   ] as [string, Json][])("commands that are %s", async (_what, commands) => {
     for (const name of ["post", "post_funds"]) {
-      const attempt = () =>
+      const refused = () =>
         expectRefusal("LGARG", call(input.sql, name, { wallet_id: "w", commands }));
-      expect(await input.unchanged(attempt)).toMatchObject({ field: "commands" });
+      expect(await input.unchanged(refused)).toMatchObject({ field: "commands" });
     }
   });
 
-  test("10,000 commands that are nothing", async () => {
+  test("10,000 empty commands", async () => {
     const commands = Array(10000).fill({});
     const receipts = await input.unchanged(() => post(input.sql, "w", commands));
     expect(receipts).toHaveLength(10000);
     expect(new Set(receipts.map(({ refused }) => refused))).toEqual(new Set(["LGARG"]));
   });
 
-  /** Refused alone, between two that are granted; and nothing changes if it is the only one. */
+  /** A bad command is refused between two that are granted, and changes nothing if it is alone. */
   async function expectRefused(given: Arguments, code: string, field?: string): Promise<void> {
     const receipts = await input.undone((tx) =>
       call<Receipt>(tx, "post_funds", {
@@ -133,7 +133,7 @@ describe("through a batch", () => {
     expect(receipt).toMatchObject({ refused: "LGUNK", detail: { op } });
   });
 
-  test("forms that are as good", async () => {
+  test("other forms of good values", async () => {
     const forms: Arguments[] = [
       { ...r, amount: "1" },
       { ...r, amount: 1n },
@@ -149,7 +149,7 @@ describe("through a batch", () => {
       const [receipt] = await input.undone((tx) => post(tx, "w", [form]));
       expect([form, receipt?.refused]).toEqual([form, null]);
     }
-    // 1.0 is a whole number, however it is written; 1e400 is none that fits.
+    // 1.0 is a whole number, however it is written; 1e400 is beyond 64 bits.
     const rows = await input.undone(
       (tx) => tx<Receipt[]>`
         select * from baseledger.post('w', '[
@@ -162,10 +162,10 @@ describe("through a batch", () => {
     expect(rows.map(({ refused }) => refused)).toEqual([null, null, null, "LGARG", "LGARG"]);
   });
 
-  test("any JSON at all gets an answer of the ledger", async () => {
+  test("any list of JSON objects is answered by the ledger", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.dictionary(fc.string(), fc.jsonValue())), async (commands) => {
-        // the server holds no NUL, and says so before the ledger is asked
+        // The server refuses NUL and half pairs before it calls the function.
         const text = JSON.stringify(commands);
         fc.pre(!/\\u(0000|d[89a-f])/i.test(text));
         const receipts = await input.undone(
@@ -178,10 +178,10 @@ describe("through a batch", () => {
     );
   });
 
-  test("JSON too deep for the server is no crash", async () => {
+  test("JSON too deep for the server does not crash it", async () => {
     const text = `[{"op": "charge", "metadata": ${"[".repeat(200_000)}${"]".repeat(200_000)}}]`;
-    const attempt = input.sql`select * from baseledger.post('w', ${text}::text::jsonb)`;
-    expect((await failure(attempt)).code).toMatch(/^(54001|LG...)$/);
+    const sent = input.sql`select * from baseledger.post('w', ${text}::text::jsonb)`;
+    expect((await failure(sent)).code).toMatch(/^(54001|LG...)$/);
     const [receipt] = await input.undone((tx) => post(tx, "w", [{ ...r, metadata: nested(2300) }]));
     expect(receipt?.refused).toBeNull();
   });

@@ -12,18 +12,18 @@ import {
 } from "../support/ledger.ts";
 import { MAX } from "./arguments.ts";
 
-/** A ledger with something to refer to, for the tests of a file. */
+/** A ledger with wallets and reservations, for the tests of a file. */
 export interface InputLedger {
   readonly ledger: TestLedger;
   /** As an operator. */
   readonly sql: postgres.Sql;
-  /** Does something after which no row differs. */
-  unchanged<T>(attempt: () => Promise<T>): Promise<T>;
-  /** Does something in a transaction that is undone. */
-  undone<T>(attempt: (tx: postgres.Sql) => Promise<T>): Promise<T>;
+  /** Runs something that must change no row. */
+  unchanged<T>(run: () => Promise<T>): Promise<T>;
+  /** Runs something in a transaction that is rolled back. */
+  undone<T>(run: (tx: postgres.Sql) => Promise<T>): Promise<T>;
 }
 
-/** Makes one before the tests of a file, and looks whether it is sound after them. */
+/** Creates one before the tests of a file, and checks its invariants after them. */
 export function useLedger(): InputLedger {
   let ledger: TestLedger;
   let undoing: Session;
@@ -43,16 +43,16 @@ export function useLedger(): InputLedger {
     get sql() {
       return ledger.operator;
     },
-    async unchanged(attempt) {
+    async unchanged(run) {
       const before = await digest(ledger);
-      const result = await attempt();
+      const result = await run();
       expect(await digest(ledger)).toBe(before);
       return result;
     },
-    async undone(attempt) {
+    async undone(run) {
       await undoing.sql.unsafe("begin");
       try {
-        return await attempt(undoing.sql);
+        return await run(undoing.sql);
       } finally {
         await undoing.sql.unsafe("rollback");
       }
@@ -60,7 +60,7 @@ export function useLedger(): InputLedger {
   };
 }
 
-/** A wallet `w` with an open reservation and a charge, and others to go with it. */
+/** A wallet `w` with an open reservation and a charge, and others: of another unit, with limits, full. */
 async function fill(ledger: TestLedger): Promise<void> {
   await openWallet(ledger, "w", 1000n);
   await openWallet(ledger, "other", 1000n);

@@ -5,16 +5,16 @@ import { useLedger } from "./ledger.ts";
 
 const input = useLedger();
 
-test.each(Object.entries(granted))("%s is granted as it stands here", async (name, args) => {
+test.each(Object.entries(granted))("%s is granted with good arguments", async (name, args) => {
   const receipt = await input.undone((tx) => command(tx, name, args));
   expect(receipt).toMatchObject({ refused: null, replayed: false });
   expect(receipt.seq).toBeGreaterThan(0n);
 });
 
 describe("through SQL, one bad argument", () => {
-  test("is tried for every argument", () => {
-    const untried = badArguments.filter(([, , calls]) => calls.length === 0);
-    expect(untried.map(([, field]) => field).filter((field) => field !== "final")).toEqual([]);
+  test("every argument has bad values", () => {
+    const without = badArguments.filter(([, , calls]) => calls.length === 0);
+    expect(without.map(([, field]) => field).filter((field) => field !== "final")).toEqual([]);
   });
 
   test.each(withBadArguments)("%s: %s", async (name, field, calls) => {
@@ -31,11 +31,11 @@ describe("through SQL, one bad argument", () => {
     return [[name, { ...args, ...Object.fromEntries(fields.map((f) => [f, null])) }] as const];
   });
   test.each(nulls)("%s: everything null but the wallet", async (name, args) => {
-    const attempt = () => expectRefusal("LGARG", command(input.sql, name, args));
-    await input.unchanged(attempt);
+    const run = () => expectRefusal("LGARG", command(input.sql, name, args));
+    await input.unchanged(run);
   });
 
-  test.each(["credit", "charge"])("%s: numbers beyond 64 bits never arrive", async (name) => {
+  test.each(["credit", "charge"])("%s: the server refuses numbers beyond 64 bits", async (name) => {
     for (const amount of ["9223372036854775808", "-9223372036854775809", "1e3", "NaN", "1.5"]) {
       const args = { ...granted[name], amount };
       const { code } = await input.unchanged(() => failure(command(input.sql, name, args)));
@@ -43,13 +43,13 @@ describe("through SQL, one bad argument", () => {
     }
   });
 
-  test("reserve, extend: a deadline that never comes", async () => {
+  test("reserve, extend: an infinite ttl", async () => {
     for (const ttl of ["infinity", "-infinity"]) {
       for (const name of ["reserve", "extend"]) {
         const { code } = await input.unchanged(() =>
           failure(command(input.sql, name, { ...granted[name], ttl })),
         );
-        // Before version 17 PostgreSQL itself knows no such interval.
+        // PostgreSQL has infinite intervals since version 17.
         expect(code).toMatch(/^(LGARG|22007)$/);
       }
       const given = { ...granted.reserve, wallet_id: undefined, op: "reserve", ttl };
@@ -60,13 +60,12 @@ describe("through SQL, one bad argument", () => {
 
   test("expire_due: a limit out of range", async () => {
     for (const limit of [null, 0n, -1n, 100001n, 2147483647n]) {
-      const attempt = () =>
-        expectRefusal("LGARG", call(input.ledger.worker, "expire_due", { limit }));
-      expect(await input.unchanged(attempt)).toMatchObject({ field: "limit" });
+      const run = () => expectRefusal("LGARG", call(input.ledger.worker, "expire_due", { limit }));
+      expect(await input.unchanged(run)).toMatchObject({ field: "limit" });
     }
   });
 
-  test("balance_at, statement: no time", async () => {
+  test("balance_at, statement: a time that is null", async () => {
     const of = { wallet_id: "w" };
     const at = await expectRefusal("LGARG", call(input.sql, "balance_at", { ...of, at: null }));
     expect(at.field).toBe("at");
@@ -89,6 +88,69 @@ describe("through SQL, one bad argument", () => {
           ${to}::text::timestamptz)`;
       }
     }
+  });
+
+  const encodings = [
+    ["an overlong NUL", "E'\\xC0\\x80'"],
+    ["half a surrogate pair", "E'\\xED\\xA0\\x80'"],
+    ["a code point beyond Unicode", "E'\\xF4\\x90\\x80\\x80'"],
+    ["a single byte", "E'\\xFF'"],
+    ["a truncated character", "E'\\xE2\\x82'"],
+    ["Latin 1", "E'caf\\xE9'"],
+  ];
+  test.each(encodings)("bytes that are not UTF-8: %s", async (_what, literal) => {
+    for (const query of [
+      `credit('w', 1, ${literal})`,
+      `credit(${literal}, 1, 'k')`,
+      `charge('w', 1, 'k', ${literal})`,
+      `freeze_wallet('w', ${literal})`,
+      `credit('w', 1, 'k', jsonb_build_object('a', ${literal}))`,
+    ]) {
+      const { code } = await input.unchanged(() =>
+        failure(input.sql.unsafe(`select baseledger.${query}`)),
+      );
+      expect(code).toBe("22021");
+    }
+  });
+
+  const strangeIds = [
+    "'; drop schema baseledger cascade; --",
+    "w' or '1'='1",
+    "$$; select pg_sleep(10); $$",
+    "\\'; delete from baseledger.events; --",
+    "%s %I %L %n",
+    '","op":"credit","amount":1000000,"',
+    "null",
+    "{}",
+    "(w,1)",
+    "w\u202egnp.exe",
+    "e\u0301",
+    "\u00e9",
+    "w\u200bw",
+    "w\ufeffw",
+    "w\u00a0w",
+    "W",
+    "w w",
+    "\u{10ffff}",
+    "😀".repeat(255),
+    "$1",
+    "w\u0001\u001f\u007fw",
+  ];
+  test.each(strangeIds)("an id may have any characters: %j", async (id) => {
+    await input.undone(async (tx) => {
+      await tx`select baseledger.open_wallet(${id})`;
+      await tx`select baseledger.credit(${id}, 10, ${id})`;
+      const [reserved] = await tx`
+        select wallet_id, reservation_id from baseledger.reserve(
+          ${id}, 4, 'r', p_reservation_id => ${id}
+        )`;
+      expect(reserved).toEqual({ wallet_id: id, reservation_id: id });
+      const [settled] = await tx`
+        select wallet_id, reservation_id from baseledger.settle(${id}, ${id}, 4, 's')`;
+      expect(settled).toEqual({ wallet_id: id, reservation_id: id });
+      const [balance] = await tx`select wallet_id, available from baseledger.balance(${id})`;
+      expect(balance).toEqual({ wallet_id: id, available: 6n });
+    });
   });
 
   test("the limits themselves are allowed", async () => {

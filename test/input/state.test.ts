@@ -14,13 +14,13 @@ import { useLedger } from "./ledger.ts";
 
 const input = useLedger();
 
-describe("what there is not", () => {
+describe("what does not exist", () => {
   const ofOneWallet = Object.entries(granted).filter(([name]) => name !== "open_wallet");
   test.each(ofOneWallet)("%s: an unknown wallet", async (name, args) => {
     for (const field of ["wallet_id", "from", "to"].filter((each) => each in args)) {
-      const attempt = () =>
+      const run = () =>
         expectRefusal("LGWNF", command(input.sql, name, { ...args, [field]: "nobody" }));
-      expect(await input.unchanged(attempt)).toEqual({ wallet_id: "nobody" });
+      expect(await input.unchanged(run)).toEqual({ wallet_id: "nobody" });
     }
   });
 
@@ -42,9 +42,9 @@ describe("what there is not", () => {
   const ofOneReservation = ["settle", "cancel", "extend", "refund"];
   test.each(ofOneReservation)("%s: an unknown reservation", async (name) => {
     const args = { ...granted[name], reservation_id: "none" };
-    const attempt = () => expectRefusal("LGRNF", command(input.sql, name, args));
-    expect(await input.unchanged(attempt)).toEqual({ reservation_id: "none" });
-    // It is there, but in another wallet.
+    const run = () => expectRefusal("LGRNF", command(input.sql, name, args));
+    expect(await input.unchanged(run)).toEqual({ reservation_id: "none" });
+    // It exists, but in another wallet.
     const theirs = { ...granted[name], wallet_id: "other" };
     await expectRefusal("LGRNF", command(input.sql, name, theirs));
   });
@@ -52,8 +52,8 @@ describe("what there is not", () => {
   test("transfer: to itself, and between wallets that do not match", async () => {
     for (const to of ["w", "tokens"]) {
       const args = { ...granted.transfer, to };
-      const attempt = () => expectRefusal("LGARG", command(input.sql, "transfer", args));
-      expect(await input.unchanged(attempt)).toMatchObject({ field: "to" });
+      const run = () => expectRefusal("LGARG", command(input.sql, "transfer", args));
+      expect(await input.unchanged(run)).toMatchObject({ field: "to" });
     }
   });
 });
@@ -63,7 +63,7 @@ describe("a balance that would leave its range", () => {
   const cases: [string, string, Arguments][] = [
     ["LGOVF", "credit", { wallet_id: "w", amount: MAX }],
     ["LGOVF", "credit", { wallet_id: "w", amount: MAX - 949n }],
-    // what is reserved may come back, and must then fit
+    // What is reserved may come back, and must fit then.
     ["LGOVF", "credit", { wallet_id: "full", amount: 1n }],
     ["LGOVF", "transfer", { from: "w", to: "full", amount: 1n }],
     ["LGNSF", "reserve", { wallet_id: "w", amount: MAX }],
@@ -79,7 +79,7 @@ describe("a balance that would leave its range", () => {
   ];
   test.each(cases)("%s for %s %o", async (code, name, args) => {
     if (args.reservation_id === "open" && name === "extend" && args.wallet_id === "full") {
-      // As much as before is no change, and granted.
+      // The same amount as before is granted.
       const receipt = await input.undone((tx) => command(tx, name, { ...args, ...k }));
       expect(receipt).toMatchObject({ event: "extended", amount: 0n });
       return;
@@ -90,7 +90,7 @@ describe("a balance that would leave its range", () => {
     expect(detail).toHaveProperty("requested");
   });
 
-  test("spent above all: settled in parts, refunded, and settled again", async () => {
+  test("spent at its limit: settled in parts, refunded, and settled again", async () => {
     await input.undone(async (tx) => {
       const settle = { wallet_id: "w", reservation_id: "open", final: false };
       const most = MAX - 50n;
@@ -101,7 +101,7 @@ describe("a balance that would leave its range", () => {
       await tx.unsafe("rollback to s");
       const refund = { wallet_id: "w", reservation_id: "open", amount: most };
       await command(tx, "refund", { ...refund, idempotency_key: "3" });
-      // Now spent has room, but what this reservation has settled in all has not.
+      // Now spent has room, but the total that this reservation has settled does not.
       for (const final of [false, true]) {
         await tx.unsafe("savepoint s");
         const again = { ...settle, final, amount: 51n, idempotency_key: "4" };
@@ -122,7 +122,7 @@ describe("a balance that would leave its range", () => {
       const second = { ...settle, reservation_id: "r", idempotency_key: "2" };
       expect(await failure(command(tx, "settle", second))).toMatchObject({ code: "LGOVF" });
       await tx.unsafe("rollback to s");
-      // In a batch it stops nothing but itself.
+      // In a batch it does not stop the others.
       const receipts = await post(tx, "w", [
         { op: "settle", ...second, wallet_id: undefined },
         { op: "cancel", reservation_id: "r", idempotency_key: "3" },
@@ -131,7 +131,7 @@ describe("a balance that would leave its range", () => {
     });
   });
 
-  test("everything that a wallet at its limits holds can still come back", async () => {
+  test("all that a wallet at its limits holds can still come back", async () => {
     await input.undone(async (tx) => {
       const cancel = { wallet_id: "full", reservation_id: "open", idempotency_key: "1" };
       expect(await command(tx, "cancel", cancel)).toMatchObject({ available: MAX });

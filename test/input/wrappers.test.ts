@@ -10,7 +10,7 @@ const input = useLedger();
 
 describe("through the wrappers", () => {
   const client = () => input.ledger.operator;
-  // The same functions by their names in TypeScript.
+  // The wrappers by name.
   const functions = wrappers as unknown as Record<
     string,
     (sql: postgres.Sql, args: Record<string, unknown>) => Promise<unknown>
@@ -24,7 +24,7 @@ describe("through the wrappers", () => {
     return functions[camel(name)]?.(client(), Object.fromEntries(given));
   }
 
-  // Also the nulls that TypeScript would not let through.
+  // Nulls as well, which TypeScript would not allow.
   test.each(withBadArguments)("%s: %s", async (name, field, calls) => {
     await input.unchanged(async () => {
       for (const args of calls) {
@@ -73,7 +73,7 @@ describe("through the wrappers", () => {
     expect(error).toMatchObject(fields);
   });
 
-  test("values that SQL cannot say", async () => {
+  test("values that SQL cannot express", async () => {
     const nonsense: [string, Arguments | Record<string, unknown>, string][] = [
       ["credit", { amount: 2n ** 63n }, "amount"],
       ["credit", { amount: -(2n ** 64n) }, "amount"],

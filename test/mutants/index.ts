@@ -1,19 +1,30 @@
+// Mistakes in the SQL, each of which a test must notice: `npm run mutants` makes them one at a time.
 import { argumentsOf } from "./arguments.ts";
-import { fold } from "./fold.ts";
-import type { Mutant } from "./mutant.ts";
-import { proof } from "./proof.ts";
+import { backlog } from "./backlog.ts";
+import { batch } from "./batch.ts";
+import { clock } from "./clock.ts";
+import { execute } from "./execute.ts";
+import type { Mutant, Rule } from "./mutant.ts";
 import { reads } from "./reads.ts";
-import { guards } from "./rights.ts";
+import { rights } from "./rights.ts";
 import { sweep } from "./sweep.ts";
+import { verify } from "./verify.ts";
 
-/** Every mistake that is tried; `npm run mutants` makes them one at a time. */
-export const mutants: readonly Mutant[] = [
-  ...fold,
+const rules: readonly Rule[] = [
+  ...execute,
+  ...backlog,
+  ...clock,
+  ...batch,
   ...argumentsOf,
   ...reads,
-  ...proof,
-  ...guards,
+  ...verify,
+  ...rights,
   ...sweep,
 ];
 
-export type { Mutant };
+export const mutants: readonly Mutant[] = rules.flatMap(({ rule, tests, mutants }) =>
+  mutants.map((mutant): Mutant => ({ ...(tests && { tests }), ...mutant, rule })),
+);
+
+export { mutate } from "./apply.ts";
+export type { Mutant } from "./mutant.ts";

@@ -1,4 +1,4 @@
-// Small sizes of the parts in proof/faults, and that these can fail. `npm run proof` makes them large.
+// The parts of proof/faults in a small size, and that they can fail; `npm run proof` runs them longer.
 import { randomInt } from "node:crypto";
 import { expect, inject, test } from "vitest";
 import { createNetwork } from "../client/network.ts";
@@ -24,28 +24,37 @@ function budget(runs: number): Budget {
   return { seed: randomInt(1_000_000), runs, until, log: () => undefined, createDatabase };
 }
 
-test("what many clients are told is in the journal", { timeout: PATIENCE_MS }, async () => {
-  const { ran, failure } = await histories.run(budget(1));
+test("what many clients are answered is in the journal", { timeout: PATIENCE_MS }, async () => {
+  const { ran, failure } = await histories.run(budget(3));
   expect(failure).toBeUndefined();
-  expect(ran.granted).toBeGreaterThan(100);
-  expect(ran.placed).toBeGreaterThan(100);
+  expect(ran.granted).toBeGreaterThan(300);
+  expect(ran.placed).toBeGreaterThan(300);
+  expect(ran.reads).toBeGreaterThan(30);
 });
 
-test("whatever is killed meanwhile", { timeout: PATIENCE_MS }, async () => {
+test("also while the server, clients and connections are killed", {
+  timeout: PATIENCE_MS,
+}, async () => {
   const { ran, failure } = await faults.run(budget(2));
   expect(failure).toBeUndefined();
   expect(ran.serverKills).toBe(2);
   expect(ran.granted).toBeGreaterThan(10);
 });
 
-test("and what is wrong would be found", { timeout: PATIENCE_MS }, async () => {
+test("a wrong journal or answer is found", { timeout: PATIENCE_MS }, async () => {
   await using stage = await createStage();
   const crowd = { name: "w", seed: 1, bySql: 4, callers: 4, sweepers: 1 };
-  const { checked } = await playWave(stage, crowd, (wave) => wave.answers(200));
+  const { checked } = await playWave(stage, crowd, (wave) => wave.answers(400));
   const [wallets, sent, entries] = checked;
   const found = (calls: readonly Sent[], journal: readonly Entry[]) =>
     check(wallets, calls, journal).wrong[0] ?? "nothing";
   expect(found(sent, entries)).toBe("nothing");
+  // Most kinds of events and refusals have occurred.
+  expect(new Set(entries.map(({ event }) => event)).size).toBeGreaterThan(8);
+  const refusals = sent.flatMap(({ answer }) =>
+    answer && "refused" in answer ? answer.refused : [],
+  );
+  expect(new Set(refusals).size).toBeGreaterThan(3);
 
   // A charge or a credit by SQL, sent once and granted: the last of a wallet.
   const isOnce = ({ call, args, via, answer }: Sent) =>
@@ -66,26 +75,30 @@ test("and what is wrong would be found", { timeout: PATIENCE_MS }, async () => {
     ),
   ).toMatch(/^lost/);
   expect(found(sent, [...entries, its])).toMatch(/is there 2 times/);
-  const dearer = entries.map((each) =>
+  const changed = entries.map((each) =>
     each === its ? { ...its, amount: (its.amount ?? 0n) + 1n } : each,
   );
-  expect(found(sent, dearer)).toMatch(/was told .* and is/);
+  expect(found(sent, changed)).toMatch(/was answered .* but is/);
   expect(
     found(
       sent.filter((each) => each !== last),
       entries,
     ),
-  ).toMatch(/^nobody has sent/);
+  ).toMatch(/^never sent/);
   const refusal = { refused: "LGNSF", detail: {} };
-  expect(found(otherwise({ answer: refusal }), entries)).toMatch(/was never granted, and is there/);
+  expect(found(otherwise({ answer: refusal }), entries)).toMatch(
+    /was never granted, but is in the journal/,
+  );
   const early = { clock: 0n, wall: 0n };
-  expect(found(otherwise({ sent: early, answered: early }), entries)).toMatch(/^sent after/);
+  expect(found(otherwise({ sent: early, answered: early }), entries)).toMatch(
+    /^sent after a later/,
+  );
   const refused = sent.find(({ answer }) => answer && "refused" in answer) as Sent;
   const dated = sent.map((each) => (each === refused ? { ...each, answer: refusal } : each));
-  expect(found(dated, entries)).toMatch(/^nowhere could be answered so/);
+  expect(found(dated, entries)).toMatch(/^no point of the journal has this answer/);
 });
 
-test("what a broken connection leaves behind is no answer to the same call", {
+test("an error left by a broken connection is no answer to the next call", {
   timeout: PATIENCE_MS,
 }, async () => {
   await using database = await createDatabase();

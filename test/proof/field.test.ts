@@ -1,4 +1,4 @@
-// A small size of the field, and that it can fail. `npm run proof -- --only field` makes it large.
+// The field in a small size, and that it can fail; `npm run proof -- --only field` runs it longer.
 import { randomInt } from "node:crypto";
 import { expect, inject, test } from "vitest";
 import type { Ledger } from "../../src/client/ledger.ts";
@@ -13,7 +13,7 @@ import { createMeasure } from "./field/measure.ts";
 
 const PATIENCE_MS = 300_000;
 
-/** What is quick to come about; the rest is left to `npm run proof`. */
+/** The quick faults; the others run in `npm run proof`. */
 const QUICK = ["lockedWallets", "migrations", "refusedStarts", "poolerKills", "failOvers"];
 const here = QUICK.filter((name) => FAULTS.some((each) => each.name === name && !each.skipped));
 const skipped = FAULTS.filter(({ name }) => !here.includes(name)).map(({ name, skipped: why }) => {
@@ -38,7 +38,7 @@ test(`callers are answered through ${here.join(", ")}; skipped: ${skipped.join("
   expect(ran.guards).toBeGreaterThan(50);
 });
 
-test("errors that are no refusals are counted, and who waits is known", () => {
+test("errors other than refusals are counted, and waits are measured", () => {
   const measure = createMeasure();
   const answered = measure.wait("free", "a charge");
   measure.wait("shut", "another one");
@@ -56,7 +56,7 @@ test("errors that are no refusals are counted, and who waits is known", () => {
   expect(measure.errors.size).toBe(0);
 });
 
-test("a guarded call that is lost, doubled or booked otherwise is found", async () => {
+test("a guarded call that is lost, doubled or booked wrongly is found", async () => {
   let spent = 0n;
   const lost = new AbortController();
   const measure = createMeasure();
@@ -90,10 +90,10 @@ test("a guarded call that is lost, doubled or booked otherwise is found", async 
   expect(found(reserved)).toMatch(/^a guard spent something else/);
   expect(found(reserved, entry("settled", spent + 1n))).toMatch(/^a guard spent something else/);
   expect(found(reserved, settled, settled)).toMatch(/^a guard is there twice/);
-  expect(found(reserved, entry("expired", 60n), settled)).toMatch(/^a guard expired while/);
+  expect(found(reserved, entry("expired", 60n), settled)).toMatch(/^a guard expired while it ran/);
 
   expect(measure.findings).toEqual([]);
   lost.abort(new Error("too late"));
   await guards.run(ledger as Ledger, how);
-  expect(measure.findings[0]).toMatch(/is lost: Error: too late/);
+  expect(measure.findings[0]).toMatch(/has lost its hold on a: Error: too late/);
 });

@@ -1,15 +1,30 @@
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/server.ts";
-import { fuzz } from "./fuzz/fuzz.ts";
+import { fuzz } from "./fuzz/index.ts";
+import { checkRefusals } from "./fuzz/refusals.ts";
 
-test("every function answers, or refuses with a code, whatever it is asked", async () => {
+const PATIENCE_MS = 180_000;
+
+test("every function grants or refuses with a code, whatever its arguments", {
+  timeout: PATIENCE_MS,
+}, async () => {
   await using database = await createDatabase();
-  const runs = 25;
+  const runs = 60;
   const outcome = await fuzz(database.url, {
     seed: Date.now() % 2 ** 31,
     runs,
-    until: performance.now() + 50_000,
+    until: performance.now() + PATIENCE_MS / 2,
   });
   expect(outcome.failure).toBeUndefined();
   expect(outcome.ran.sequences).toBe(runs);
+  expect(outcome.kindsOfAnswers).toBeGreaterThan(60);
+});
+
+test("every parameter refuses what no function takes, and changes nothing", {
+  timeout: PATIENCE_MS,
+}, async () => {
+  await using database = await createDatabase();
+  const { tried, wrong } = await checkRefusals(database.url);
+  expect(wrong).toEqual([]);
+  expect(tried).toBeGreaterThan(600);
 });

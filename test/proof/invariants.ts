@@ -1,8 +1,8 @@
-// The invariants of the design, asked of the model itself: a model that breaks them proves nothing.
+// The invariants, checked in the model itself: a model that breaks them proves nothing.
 import type { Event, Wallet } from "./model.ts";
 
-/** What does not hold in a wallet, by the number of the invariant. */
-export function broken(wallet: Wallet): string[] {
+/** What does not hold in a wallet, with the number of the invariant. */
+export function findBroken(wallet: Wallet): string[] {
   const { wallet_id, available, reserved, spent, journal, reservations } = wallet;
   const wrong: string[] = [];
   const check = (holds: boolean, text: string) => {
@@ -36,7 +36,7 @@ export function broken(wallet: Wallet): string[] {
   return wrong;
 }
 
-/** Whether it only takes from available what is there. */
+/** Whether an event may only take from available what is there. */
 function takes({ event, amount }: Event): boolean {
   return TAKING.includes(event) || (event === "extended" && (amount ?? 0n) > 0n);
 }

@@ -1,9 +1,10 @@
-// Wallets together: what concerns more than one, and what can be read of them.
+// The model of a database: its wallets, the functions that concern several of them, and what can be
+// read of them. Part of the model: see model.ts.
 import { isDeepStrictEqual } from "node:util";
 import {
   emptyWallet,
-  fold,
-  openOnes,
+  execute,
+  openReservationsOf,
   type Receipt,
   type Reservation,
   seqOf,
@@ -21,21 +22,21 @@ import {
   isId,
   isName,
   type Op,
+  parseCommand,
   type Refusal,
-  readCommand,
   type Time,
 } from "./requests.ts";
 
-/** The slack of the proof's database: see proof.sql. */
+/** The clock slack in the proof's database: see proof.sql. */
 export const PROOF_SLACK = 12n * 3_600_000_000n;
 
 /** The model of a database. */
 export type Ledger = Map<string, Wallet>;
 
-/** When the fold of a wallet begins, by the database's clock. */
+/** When the execution of commands to a wallet begins, by the database's clock. */
 export type Clock = (walletId: string) => Time;
 
-/** The answer to a call: receipts, or a refusal of the whole. */
+/** The answer to a call: receipts, or one refusal of the whole call. */
 export type Answer = readonly Receipt[] | Refusal;
 
 const OP_OF: Readonly<Record<string, Op>> = {
@@ -43,7 +44,7 @@ const OP_OF: Readonly<Record<string, Op>> = {
   unfreeze_wallet: "unfreeze",
 };
 
-/** Calls a function by its name in SQL; what it changes, it changes in `ledger`. */
+/** Calls a function by its name in SQL; it changes `ledger`. */
 export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock): Answer {
   const walletId = (args.wallet_id ?? null) as string | null;
   switch (name) {
@@ -62,12 +63,13 @@ export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock
   }
 }
 
-/** Sweeps what is due by the clock, the earliest first, and tells how many have expired. */
+/** Sweeps what is due by the clock, the earliest first, and returns how many have expired. */
 export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): number | Refusal {
   if (limit < 1 || limit > 100_000) return invalid("limit");
-  const first = (wallet: Wallet) => openOnes(wallet).map(({ expires_at }) => expires_at ?? 0n);
+  const deadlines = (wallet: Wallet) =>
+    openReservationsOf(wallet).map(({ expires_at }) => expires_at ?? 0n);
   const due = [...ledger.values()].flatMap((wallet) => {
-    const deadline = first(wallet).sort(compare)[0];
+    const deadline = deadlines(wallet).sort(compare)[0];
     return deadline !== undefined && deadline <= now ? [{ wallet, deadline }] : [];
   });
   due.sort(
@@ -76,7 +78,7 @@ export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): n
   let total = 0;
   for (const { wallet } of due) {
     if (total === limit) break;
-    const swept = fold(wallet, [], clock(wallet.wallet_id), limit - total, PROOF_SLACK);
+    const swept = execute(wallet, [], clock(wallet.wallet_id), limit - total, PROOF_SLACK);
     ledger.set(wallet.wallet_id, swept.wallet);
     total += swept.expired;
   }
@@ -84,9 +86,9 @@ export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): n
 }
 
 /**
- * The balances at a time, `now` being the instant by which deadlines count now: after the events
- * dated until then, with what was past its deadline. By that time, too, but no later than the clock
- * was when the next event was written, and is now.
+ * The balances at a time: after the events dated until then, with what was past its deadline then
+ * counted as returned. Deadlines count by that time, but no later than by the clock at which the next
+ * event was written, or than by `now`.
  */
 export function balanceAt(wallet: Wallet, at: Time, now: Time) {
   const seq = wallet.journal.findLastIndex(({ occurred_at }) => occurred_at <= at) + 1;
@@ -95,7 +97,7 @@ export function balanceAt(wallet: Wallet, at: Time, now: Time) {
   return { ...balanceAfter(wallet, seq, as_of), as_of };
 }
 
-/** The balances after so many events. What is past its deadline at an instant counts as returned. */
+/** The balances after so many events; what is past its deadline at an instant counts as returned. */
 export function balanceAfter(wallet: Wallet, seq: number, at: Time) {
   const last = wallet.journal[seq - 1];
   const due = (last?.open ?? []).filter(({ expires_at }) => (expires_at ?? 0n) <= at);
@@ -111,9 +113,9 @@ export function balanceAfter(wallet: Wallet, seq: number, at: Time) {
   };
 }
 
-/** What is held at an instant, or on record, in the order of the ids. */
+/** The reservations that are open at an instant, or on record (null), in the order of their ids. */
 export function openReservations(wallet: Wallet, at: Time | null) {
-  return openOnes(wallet)
+  return openReservationsOf(wallet)
     .filter(({ expires_at }) => at === null || (expires_at ?? 0n) > at)
     .map(({ reservation_id, amount, settled, held, expires_at }: Reservation) => {
       return { wallet_id: wallet.wallet_id, reservation_id, amount, settled, held, expires_at };
@@ -121,7 +123,17 @@ export function openReservations(wallet: Wallet, at: Time | null) {
     .sort((a, b) => (a.reservation_id < b.reservation_id ? -1 : 1));
 }
 
-/** Moves a wallet's times, as if all that it saw had happened so much earlier. */
+/** What the view reservation_history must show of a wallet, in the order of the ids. */
+export function reservationHistory({ wallet_id, reservations }: Wallet) {
+  return [...reservations.values()]
+    .map(({ reservation_id, status, amount, settled, used, refunded }) => {
+      const released = status === "open" ? 0n : amount - used;
+      return { wallet_id, reservation_id, amount, settled, used, released, refunded };
+    })
+    .sort((a, b) => (a.reservation_id < b.reservation_id ? -1 : 1));
+}
+
+/** Moves a wallet into the past, with all its times. */
 export function shift(wallet: Wallet, by: bigint): Wallet {
   const earlier = (time: Time | null) => (time === null ? null : time - by);
   const moved = (r: Reservation): Reservation => {
@@ -138,7 +150,7 @@ export function shift(wallet: Wallet, by: bigint): Wallet {
   return { ...wallet, journal, reservations };
 }
 
-/** Dates the last event of a wallet ahead, as if the clock had been there. */
+/** Dates the last event of a wallet ahead, as if the clock had been ahead. */
 export function dateLast(wallet: Wallet, at: Time): Wallet {
   const last = wallet.journal.at(-1);
   if (!last) return wallet;
@@ -169,10 +181,10 @@ function single(
 ): readonly [Receipt] | Refusal {
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
-  const folded = fold(wallet, [command], clock(wallet.wallet_id), undefined, PROOF_SLACK);
-  const receipt = folded.receipts[0] as Receipt;
+  const executed = execute(wallet, [command], clock(wallet.wallet_id), undefined, PROOF_SLACK);
+  const receipt = executed.receipts[0] as Receipt;
   if ("refused" in receipt) return receipt;
-  ledger.set(wallet.wallet_id, folded.wallet);
+  ledger.set(wallet.wallet_id, executed.wallet);
   return [receipt];
 }
 
@@ -190,10 +202,10 @@ function post(
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
   if (commands.length === 0) return [];
-  const read = commands.map((given) => readCommand(given, ops));
-  const folded = fold(wallet, read, clock(wallet.wallet_id), undefined, PROOF_SLACK);
-  ledger.set(wallet.wallet_id, folded.wallet);
-  return folded.receipts;
+  const parsed = commands.map((given) => parseCommand(given, ops));
+  const executed = execute(wallet, parsed, clock(wallet.wallet_id), undefined, PROOF_SLACK);
+  ledger.set(wallet.wallet_id, executed.wallet);
+  return executed.receipts;
 }
 
 function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: Clock): Answer {
@@ -216,7 +228,7 @@ function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: C
   if (!known) {
     if (!isName(id)) return invalid("wallet_id");
     if (!isName(terms.unit)) return invalid("unit");
-    const opened = fold(emptyWallet(id, terms), [command], clock(id), undefined, PROOF_SLACK);
+    const opened = execute(emptyWallet(id, terms), [command], clock(id), undefined, PROOF_SLACK);
     ledger.set(id, opened.wallet);
     return opened.receipts;
   }

@@ -1,14 +1,18 @@
-// `npm run proof`: looks for what does not hold, for as long as one likes.
+// `npm run proof`: looks for mistakes, for as long as one likes.
 import { randomInt } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { EXIT, optionParser, wholeNumber } from "../../src/terminal/index.ts";
-import { runToTheEnd } from "./ends.ts";
-import { PARTS } from "./parts.ts";
+import { runAndExit } from "./exit.ts";
+import { faultParts } from "./faults/index.ts";
+import { field } from "./field/index.ts";
+import { fuzzPart } from "./fuzz/index.ts";
+import type { Part } from "./part.ts";
 import { prove } from "./prove.ts";
 import { createReport } from "./report.ts";
+import { exhaustivePart, modelPart } from "./sequences/index.ts";
 
 interface Options {
   readonly minutes?: number;
@@ -18,6 +22,9 @@ interface Options {
   readonly report?: string;
 }
 
+/** The parts, in the order in which they run. */
+const PARTS: readonly Part[] = [exhaustivePart(5), modelPart, ...faultParts, field, fuzzPart];
+
 const MINUTES = 5;
 const SEEDS = 2 ** 31;
 
@@ -25,9 +32,9 @@ const HELP = `
 Parts:
 ${PARTS.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join("\n")}
 
-The parts share the time: one that is done early leaves the rest of its share to the others.
-Ctrl-C ends the run early, but not the report; a second one ends it at once.
-What is found is kept in a file as soon as it is found: its name is the last line of the output.
+The parts share the time: a part that ends early leaves the rest of its share to the others.
+Ctrl-C ends the run early, with its report; a second Ctrl-C ends it at once.
+What is found is saved in a file at once: its name is the last line of the output.
 Exit codes: 0 nothing found, 1 something found, 2 usage.
 
 Examples:
@@ -36,25 +43,29 @@ Examples:
   npm run proof -- --only model --runs 100000 --seed 1`;
 
 const program = new Command("npm run proof --")
-  .description("Looks for what does not hold, on a PostgreSQL of its own.")
+  .description("Looks for mistakes in the ledger, on a PostgreSQL server of its own.")
   .option(
     "--minutes <n>",
-    `for so long in all (default: ${MINUTES}, or no end with --runs)`,
+    `the time for all parts (default: ${MINUTES}, or no limit with --runs)`,
     minutes,
   )
-  .option("--runs <n>", "sequences, or what else a part counts", wholeNumber(1, 1_000_000_000))
+  .option(
+    "--runs <n>",
+    "how many sequences, or what else a part counts",
+    wholeNumber(1, 1_000_000_000),
+  )
   .addOption(
-    new Option("--seed <n>", "does what another run with this seed did")
+    new Option("--seed <n>", "repeats a run with this seed")
       .argParser(wholeNumber(0, SEEDS - 1))
       .default(randomInt(SEEDS), "another one each time"),
   )
   .addOption(
-    new Option("--only <part...>", "these parts only").choices(PARTS.map(({ name }) => name)),
+    new Option("--only <part...>", "only these parts").choices(PARTS.map(({ name }) => name)),
   )
   .addOption(
-    new Option("--report <folder>", "keep a report there, also of a run that finds nothing")
+    new Option("--report <folder>", "write a report there, even if nothing is found")
       .argParser(folder)
-      .default(undefined, "the system's folder for what is temporary, if something is found"),
+      .default(undefined, "the system's temporary folder, if something is found"),
   )
   .addHelpText("after", HELP)
   .exitOverride()
@@ -63,7 +74,7 @@ const program = new Command("npm run proof --")
 function minutes(text: string): number {
   return optionParser((given: string) => {
     const value = /^\d{1,6}(\.\d{1,3})?$/.test(given) ? Number(given) : 0;
-    if (value <= 0) throw new RangeError("It is not a number above 0.");
+    if (value <= 0) throw new RangeError("It must be a number above 0.");
     return value;
   })(text);
 }
@@ -86,10 +97,10 @@ function start(options: Options): void {
     folder: options.report ?? tmpdir(),
     always: options.report !== undefined,
   });
-  runToTheEnd({ report, run: (asked) => prove(parts, { seed, runs, minutes }, report, asked) });
+  runAndExit({ report, run: (stop) => prove(parts, { seed, runs, minutes }, report, stop) });
 }
 
-/** What does the same again. */
+/** The command that does the same again. */
 function commandOf({ only, seed, runs, minutes }: Options): string {
   const given = [
     ...(only ? ["--only", ...only.map((name) => (name.includes(" ") ? `"${name}"` : name))] : []),

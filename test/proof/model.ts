@@ -1,6 +1,8 @@
-// A wallet, in the plainest way that keeps the design's rules: the proof holds the SQL against it.
-// Written from the design, db/ERRORS.md and the functions' comments; where these are silent, a
-// comment here says "as the SQL has it".
+// A model of one wallet, to compare the SQL with. It states on purpose, a second time, what each
+// command checks and what each event moves: written from the contract (docs/architecture.md,
+// db/ERRORS.md, the functions' comments) and not from the SQL, so that a mistake in one of them shows.
+// When a rule changes, change both. Where the contract says nothing, a comment here says "as in the
+// SQL".
 import type { Json } from "../../src/json/index.ts";
 import {
   type Command,
@@ -18,17 +20,19 @@ export interface Terms {
   readonly overdraft_limit: bigint | null;
 }
 
-/** A hold on funds, or what has become of it. */
+/** A hold on funds, open or ended. */
 export interface Reservation {
   readonly reservation_id: string;
   readonly status: "open" | "expired" | "settled" | "cancelled";
-  /** Granted in all, extensions included. */
+  /** Granted in total, extensions included. */
   readonly amount: bigint;
   readonly held: bigint;
   readonly settled: bigint;
+  /** The part of `settled` that came out of the hold. */
+  readonly used: bigint;
   readonly refunded: bigint;
   readonly expires_at: Time | null;
-  /** How it ended, by its last event. */
+  /** The time and number of the event that ended it. */
   readonly ended_at: Time;
   readonly ended_seq: bigint;
 }
@@ -44,11 +48,11 @@ export interface Event {
   readonly spent: bigint;
   readonly expires_at: Time | null;
   readonly occurred_at: Time;
-  /** By the server's clock, by which deadlines count: earlier than it is dated where that is ahead. */
+  /** The time by the server's clock, which deadlines count by: earlier than `occurred_at` if that is ahead. */
   readonly instant: Time;
   readonly idempotency_key: string | null;
   readonly metadata: Json;
-  /** What was asked for; an expiry was not. */
+  /** The command; an expiry has none. */
   readonly command?: Command;
   /** The wallet right after it. */
   readonly frozen: boolean;
@@ -71,7 +75,7 @@ export type Receipt =
   | (Refusal & { readonly command: Command })
   | { readonly event: Event; readonly replayed: boolean };
 
-/** When an event happens, and by how much that lies ahead of the clock. */
+/** When an event happens, and how far that lies ahead of the clock. */
 interface Moment {
   readonly at: Time;
   readonly ahead: bigint;
@@ -88,7 +92,10 @@ interface Change {
   readonly reservation?: Reservation;
 }
 
-/** How far a wallet's last event may lie ahead of the clock and stand for it; the database has 1 s. */
+/**
+ * How far a wallet's last event may lie ahead of the clock and still count as the clock: 1 second, as
+ * in _clock_slack.
+ */
 export const SLACK = 1_000_000n;
 
 /** The instant by which deadlines count, for a wallet whose last event is dated `last`. */
@@ -103,14 +110,14 @@ export function emptyWallet(wallet_id: string, terms: Terms): Wallet {
 }
 
 /**
- * Carries out commands in order, and gives the wallet after them. Each event happens a microsecond
+ * Executes commands in order, and returns the wallet after them. Each event happens a microsecond
  * after the one before, or later, by the clock. What has come due expires before the next command;
- * where none is granted, the wallet stays as it was. Without commands it is the sweep, which
+ * if no command is granted, the wallet stays as it was. Without commands this is the sweep, which
  * expires at most `limit` reservations.
  *
- * Not told here: where more than 1,000 are due at once, a command leaves the rest of them for later.
+ * Not modelled: when more than 1,000 are due at once, a command leaves the rest for later.
  */
-export function fold(
+export function execute(
   before: Wallet,
   commands: readonly Command[],
   clock: Time,
@@ -120,7 +127,7 @@ export function fold(
   const wallet = copy(before);
   const last = wallet.journal.at(-1)?.occurred_at;
   let at = last !== undefined && last >= clock ? last + 1n : clock;
-  // Deadlines count by the clock, wherever the wallet's time is.
+  // Deadlines count by the clock, even when the wallet's last event lies ahead of it.
   const ahead = at > clock + slack ? at - clock : 0n;
   let granted = 0;
   let expired = 0;
@@ -132,13 +139,12 @@ export function fold(
       const { held, reservation_id, expires_at } = due;
       const reservation = end(wallet, due, "expired", at);
       const change = { event: "expired", amount: held, available: held, reserved: -held };
-      const asked = { reservation_id, expires_at };
-      write(wallet, { at, ahead }, { ...change, reservation }, asked);
+      write(wallet, { at, ahead }, { ...change, reservation }, { reservation_id, expires_at });
       at += 1n;
       expired += 1;
     }
   };
-  const carryOut = (command: Command): Receipt => {
+  const executeOne = (command: Command): Receipt => {
     expire();
     const refused = command.misread ?? findInvalid(command);
     if (refused) return { ...refused, command };
@@ -158,11 +164,11 @@ export function fold(
     return { event: written, replayed: false };
   };
 
-  const receipts = commands.map(carryOut);
-  // As the SQL has it: what comes due at the very next instant goes on record with them.
+  const receipts = commands.map(executeOne);
+  // As in the SQL: what comes due at the very next instant expires with them.
   expire();
-  const stays = commands.length > 0 && granted === 0;
-  return { wallet: stays ? before : wallet, receipts, expired };
+  const unchanged = commands.length > 0 && granted === 0;
+  return { wallet: unchanged ? before : wallet, receipts, expired };
 }
 
 /** The number of the last event. */
@@ -170,8 +176,8 @@ export function seqOf({ journal }: Wallet): bigint {
   return BigInt(journal.length);
 }
 
-/** Those that hold funds, or did until now. */
-export function openOnes({ reservations }: Wallet): Reservation[] {
+/** The reservations that are open on record, also those that are due. */
+export function openReservationsOf({ reservations }: Wallet): Reservation[] {
   return [...reservations.values()].filter(({ status }) => status === "open");
 }
 
@@ -181,7 +187,7 @@ function copy(wallet: Wallet): Wallet {
 }
 
 function nextDue(wallet: Wallet, at: Time): Reservation | undefined {
-  const due = openOnes(wallet).filter(({ expires_at }) => (expires_at ?? 0n) <= at);
+  const due = openReservationsOf(wallet).filter(({ expires_at }) => (expires_at ?? 0n) <= at);
   return due.sort(byDeadline)[0];
 }
 
@@ -198,7 +204,7 @@ function write(
   wallet: Wallet,
   { at, ahead }: Moment,
   change: Change,
-  asked: Partial<Event>,
+  request: Partial<Event>,
 ): Event {
   const { available = 0n, reserved = 0n, spent = 0n, reservation } = change;
   wallet.available += available;
@@ -206,24 +212,24 @@ function write(
   wallet.spent += spent;
   wallet.frozen = change.frozen ?? wallet.frozen;
   if (reservation) wallet.reservations.set(reservation.reservation_id, reservation);
-  // The deadline is told as long as the reservation is open, and of an expiry the one that passed.
+  // An event has the deadline of an open reservation; an expiry has the one that passed.
   const deadline = reservation?.status === "open" ? reservation.expires_at : null;
   const event: Event = {
     seq: seqOf(wallet) + 1n,
     event: change.event,
-    reservation_id: asked.reservation_id ?? null,
+    reservation_id: request.reservation_id ?? null,
     amount: change.amount,
     available: wallet.available,
     reserved: wallet.reserved,
     spent: wallet.spent,
-    expires_at: change.event === "expired" ? (asked.expires_at ?? null) : deadline,
+    expires_at: change.event === "expired" ? (request.expires_at ?? null) : deadline,
     occurred_at: at,
     instant: at - ahead,
-    idempotency_key: asked.idempotency_key ?? null,
-    metadata: asked.metadata ?? {},
-    ...(asked.command && { command: asked.command }),
+    idempotency_key: request.idempotency_key ?? null,
+    metadata: request.metadata ?? {},
+    ...(request.command && { command: request.command }),
     frozen: wallet.frozen,
-    open: openOnes(wallet),
+    open: openReservationsOf(wallet),
   };
   wallet.journal.push(event);
   return event;
@@ -252,6 +258,7 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
         amount,
         held: amount,
         settled: 0n,
+        used: 0n,
         refunded: 0n,
         expires_at: at - ahead + (command.ttl ?? 0n),
         ended_at: 0n,
@@ -261,7 +268,8 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
         const moves = { available: -amount, reserved: amount };
         return { event: "reserved", amount, ...moves, reservation: made };
       }
-      const charged = { ...end(wallet, made, "settled", at), settled: a, expires_at: null };
+      const spent = { settled: a, used: a, expires_at: null };
+      const charged = { ...end(wallet, made, "settled", at), ...spent };
       return { event: "charged", amount: a, available: -a, spent: a, reservation: charged };
     }
     case "settle":
@@ -312,7 +320,7 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
   }
 }
 
-/** Real spend always lands: out of the hold first, then out of available. */
+/** Books what was spent in full: from the hold first, then from available. */
 function settle(
   wallet: Wallet,
   r: Reservation,
@@ -320,7 +328,7 @@ function settle(
   final: boolean,
   at: Time,
 ): Change | Refusal {
-  // As the SQL has it: what an open reservation has settled in all is kept in 64 bits.
+  // As in the SQL: the total that an open reservation has settled is kept in 64 bits.
   if (r.status === "open" && r.settled + a > MAX) return outOfRange(wallet, a);
   const used = a < r.held ? a : r.held;
   const released = final ? r.held - used : 0n;
@@ -331,8 +339,8 @@ function settle(
     const overdrawn = { available: wallet.available, would_be, overdraft_limit: limit };
     return { refused: "LGOVD", detail: { requested: a, ...overdrawn } };
   }
-  const rest = { ...r, settled: r.settled + a, held: r.held - used };
-  // A late part leaves the reservation expired, so that more of what was spent can be booked.
+  const rest = { ...r, settled: r.settled + a, used: r.used + used, held: r.held - used };
+  // A late partial settlement leaves the reservation expired, so that more can be booked.
   const last = { ended_at: at, ended_seq: seqOf(wallet) + 1n };
   const reservation = final
     ? end(wallet, rest, "settled", at)
@@ -344,7 +352,7 @@ function settle(
 function insufficient(wallet: Wallet, requested: bigint): Refusal {
   const { available, reserved } = wallet;
   const held = available + reserved >= requested;
-  const next = openOnes(wallet).sort(byDeadline)[0];
+  const next = openReservationsOf(wallet).sort(byDeadline)[0];
   const shortfall = requested - available;
   const why = { reason: held ? "held" : "exhausted", retry_at: (held && next?.expires_at) || null };
   return {
@@ -353,7 +361,7 @@ function insufficient(wallet: Wallet, requested: bigint): Refusal {
   };
 }
 
-/** What keeps a command from a reservation that is not open. */
+/** The refusal of a command to a reservation that is not open, or not there. */
 function ended(reservation_id: string, r: Reservation | undefined): Refusal {
   if (!r) return { refused: "LGRNF", detail: { reservation_id } };
   const { status, expires_at: expired_at, ended_at, ended_seq } = r;
@@ -361,7 +369,7 @@ function ended(reservation_id: string, r: Reservation | undefined): Refusal {
   return { refused: "LGEND", detail: { reservation_id, status, ended_at, ended_seq } };
 }
 
-/** Every balance is a 64-bit number, also after all that is reserved has come back. */
+/** Every balance is a 64-bit number, and stays one when all that is reserved comes back. */
 function checkRange(wallet: Wallet, command: Command, change: Change): Refusal | undefined {
   const { available = 0n, reserved = 0n, spent = 0n } = change;
   const room = wallet.available + wallet.reserved + available + reserved <= MAX;

@@ -1,37 +1,34 @@
 import type { TestDatabase } from "../support/template.ts";
 
-/** What a part of the proof may use. */
+/** The limits of a part, and what it runs with. */
 export interface Budget {
-  /** Makes a migrated database on the server of the run. */
+  /** Creates a migrated database on the server of the run. */
   readonly createDatabase: () => Promise<TestDatabase>;
-  /** The whole run is made from it: the same seed does the same again. */
+  /** Determines the run: the same seed does the same again. */
   readonly seed: number;
-  /** As many of whatever the part counts; it ends earlier when the time is up. */
+  /** How many of whatever the part counts; fewer when the time is up. */
   readonly runs: number;
-  /**
-   * When to stop, by `performance.now()`. Read it anew each time: it comes earlier, once the person
-   * who watches asks for it.
-   */
+  /** When to stop, by `performance.now()`. Read it each time: Ctrl-C makes it earlier. */
   readonly until: number;
-  /** A line for the person who watches. */
+  /** Prints a line for the person who watches. */
   readonly log: (line: string) => void;
-  /** Keeps a failure that is still looked into, should the run end before that is done. */
+  /** Saves a failure that is still being examined, in case the run ends before that is done. */
   readonly keep?: (failure: string) => void;
 }
 
-/** Texts that may explain a failure, by their names: too long for a terminal. */
+/** Texts that may explain a failure and are too long for a terminal, by their names. */
 export type Evidence = Readonly<Record<string, string>>;
 
-/** What came of a part. */
+/** The result of a part. */
 export interface Outcome {
-  /** How often what was done, e.g. `{ sequences: 1000, steps: 12_345 }`. */
+  /** What was done, and how often, e.g. `{ sequences: 1000, steps: 12_345 }`. */
   readonly ran: Readonly<Record<string, number>>;
-  /** What was found, told for a person, with what repeats it; absent if nothing was. */
+  /** What was found, for a person, and how to repeat it; absent if nothing was. */
   readonly failure?: string;
   readonly evidence?: Evidence;
 }
 
-/** An error of a part, with what may explain it. */
+/** An error in a part, with evidence. */
 export class EvidentError extends Error {
   readonly evidence: Evidence;
 
@@ -41,7 +38,7 @@ export class EvidentError extends Error {
   }
 }
 
-/** A part of the proof: a way of looking for what does not hold. */
+/** A part of the proof: one way to look for mistakes. */
 export interface Part {
   readonly name: string;
   /** One line on what it does. */

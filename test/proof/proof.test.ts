@@ -1,16 +1,14 @@
+// The proof in a small size; `npm run proof` runs it for as long as one likes.
 import { expect, inject, test } from "vitest";
 import type { Json } from "../../src/json/index.ts";
 import { copyTemplate } from "../support/template.ts";
-import { compareStep } from "./compare.ts";
-import { exhaustivePart } from "./exhaustive.ts";
-import { broken } from "./invariants.ts";
+import { findBroken } from "./invariants.ts";
 import { call, type Ledger } from "./ledger.ts";
-import { emptyWallet, fold } from "./model.ts";
+import { emptyWallet, execute } from "./model.ts";
 import type { Budget, Part } from "./part.ts";
-import { modelPart } from "./random.ts";
 import { type Arguments, commandOf } from "./requests.ts";
-
-// A small size of the proof; `npm run proof` runs it for as long as one likes.
+import { compareStep } from "./sequences/compare.ts";
+import { exhaustivePart, modelPart } from "./sequences/index.ts";
 
 const SEED = 20_261_125;
 
@@ -55,8 +53,8 @@ test("a deadline that passes during a step may come before or after its refusal"
   call(ledger, "reserve", { wallet_id, ...held }, () => at);
   const cancel = step("cancel", { reservation_id: "r1", idempotency_key: "c" });
   const between = (from: bigint, until: bigint, answer: Json = null) => {
-    const told = { answer, rows: { wallets: null, reservations: null }, looked: null };
-    return compareStep(new Map(ledger), cancel, { ...told, from, until, seen: until }, at);
+    const result = { answer, rows: { wallets: null, reservations: null }, looked: null };
+    return compareStep(new Map(ledger), cancel, { ...result, from, until, seen: until }, at);
   };
   const late = at + 2_000_000n;
   const refused = between(late, late)?.expected;
@@ -65,7 +63,7 @@ test("a deadline that passes during a step may come before or after its refusal"
   expect(between(at + 9n, at + 99n, refused)?.what).toBe("the answer");
 });
 
-test("a model that breaks an invariant is found out", () => {
+test("a model that breaks an invariant is found", () => {
   const reserve = { reservation_id: "r1", amount: 4, idempotency_key: "k" };
   const commands = [
     commandOf("open", {}),
@@ -73,26 +71,28 @@ test("a model that breaks an invariant is found out", () => {
     commandOf("reserve", reserve),
   ];
   const empty = emptyWallet("a", { unit: "USD", scale: 9, overdraft_limit: null });
-  const { wallet } = fold(empty, commands, 0n);
+  const { wallet } = execute(empty, commands, 0n);
   const [opened, credited, reserved] = wallet.journal;
   if (!opened || !credited || !reserved) throw new Error("the model has no events");
   const held = wallet.reservations.get("r1");
   if (!held) throw new Error("the model has no reservation");
 
-  expect(broken(wallet)).toEqual([]);
-  expect(broken({ ...wallet, available: 7n })).toEqual(["a: 1: the balances do not come to 10"]);
+  expect(findBroken(wallet)).toEqual([]);
+  expect(findBroken({ ...wallet, available: 7n })).toEqual([
+    "a: 1: the balances do not come to 10",
+  ]);
   const overdrawn = { ...reserved, available: -1n };
-  expect(broken({ ...wallet, journal: [opened, credited, overdrawn] })).toEqual([
+  expect(findBroken({ ...wallet, journal: [opened, credited, overdrawn] })).toEqual([
     "a: 2: reserved beyond funds at 3",
   ]);
   const more = new Map([["r1", { ...held, held: 5n }]]);
-  expect(broken({ ...wallet, reservations: more })).toEqual([
+  expect(findBroken({ ...wallet, reservations: more })).toEqual([
     "a: 3: reserved is 4, the holds are 5",
   ]);
   const gone = { ...credited, seq: 4n, open: [] };
   const back = { ...credited, amount: 0n, seq: 5n, open: [held] };
   const closed = { ...gone, amount: 0n, reservation_id: "r1" };
-  expect(broken({ ...wallet, journal: [opened, credited, reserved, closed, back] })).toEqual([
+  expect(findBroken({ ...wallet, journal: [opened, credited, reserved, closed, back] })).toEqual([
     "a: 4: r1 is open again at 5",
   ]);
 });

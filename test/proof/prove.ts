@@ -1,4 +1,4 @@
-// Runs parts of the proof, one after the other, and tells what came of them.
+// Runs parts of the proof, one after the other, and reports their results.
 import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
 import {
@@ -15,7 +15,7 @@ import { EvidentError } from "./part.ts";
 import type { Report } from "./report.ts";
 import { startServer } from "./servers.ts";
 
-/** How long parts run, and from what. */
+/** How long the parts run, and with which seed. */
 export interface ProofOptions {
   readonly seed: number;
   readonly runs: number;
@@ -27,26 +27,25 @@ interface Ran extends Outcome {
   readonly seconds: number;
 }
 
-/** How much longer than its time a part may take to come to its end. */
+/** How much longer than its share of the time a part may take to end. */
 const OVERTIME_MS = 15 * 60_000;
 
-/** Runs parts, which share the time; gives the exit code. */
+/** Runs parts, which share the time, and returns the exit code; `stop` ends them early. */
 export async function prove(
   parts: readonly Part[],
   { seed, runs, minutes }: ProofOptions,
   report: Report,
-  asked: AbortSignal,
+  stop: AbortSignal,
 ): Promise<number> {
   let end = performance.now() + minutes * 60_000;
-  // Who has seen enough is told what there was to see.
-  asked.addEventListener("abort", () => {
+  stop.addEventListener("abort", () => {
     end = 0;
   });
-  const say = (line: string) => {
+  const log = (line: string) => {
     printError(line);
     report.note(line);
   };
-  say(`seed ${seed}`);
+  log(`seed ${seed}`);
   let server: ReturnType<typeof startTemplateServer> | undefined;
   const ran: Ran[] = [];
   for (const [i, part] of parts.entries()) {
@@ -58,7 +57,7 @@ export async function prove(
       get until() {
         return Math.min(until, end);
       },
-      log: (line) => say(`${part.name}: ${line}`),
+      log: (line) => log(`${part.name}: ${line}`),
       keep: (failure) => report.find(part.name, failure),
       createDatabase: async () => {
         server ??= startTemplateServer({}, startServer);
@@ -69,7 +68,7 @@ export async function prove(
     if (outcome.failure) report.find(part.name, outcome.failure, outcome.evidence);
     ran.push(outcome);
   }
-  tell(ran, seed, report);
+  printSummary(ran, seed, report);
   return ran.some(({ failure }) => failure) ? EXIT.refused : EXIT.fine;
 }
 
@@ -77,27 +76,27 @@ async function runPart(part: Part, budget: Budget, until: number): Promise<Ran> 
   const began = performance.now();
   const over = new AbortController();
   const outcome = await Promise.race([
-    // A part that cannot go on must not keep the others from running.
+    // A part that fails must not stop the others.
     part
       .run(budget)
       .catch(
         (error: unknown): Outcome => ({ ran: {}, failure: explain(error), ...evidenceOf(error) }),
       ),
-    stuck(until - began + OVERTIME_MS, over.signal),
+    timeout(until - began + OVERTIME_MS, over.signal),
   ]);
   over.abort();
   if (outcome.failure) budget.log(`found a failure\n${outcome.failure}`);
   return { part, seconds: (performance.now() - began) / 1000, ...outcome };
 }
 
-/** What is told of a part that does not come to its end. */
-async function stuck(ms: number, signal: AbortSignal): Promise<Outcome> {
+/** The outcome of a part that does not end. */
+async function timeout(ms: number, signal: AbortSignal): Promise<Outcome> {
   if (!Number.isFinite(ms)) return new Promise(() => undefined);
   await pause(ms, undefined, { signal }).catch(() => undefined);
-  return { ran: {}, failure: `it has not come to its end ${OVERTIME_MS / 60_000} minutes after` };
+  return { ran: {}, failure: `it has not ended ${OVERTIME_MS / 60_000} minutes after its time` };
 }
 
-/** What went wrong first, and then what could not be cleared up after it. */
+/** The first error, and then those of the clean-up after it. */
 function explain(error: unknown): string {
   if (error instanceof SuppressedError) {
     return `${explain(error.suppressed)}\n${explain(error.error)}`;
@@ -110,7 +109,7 @@ function evidenceOf(error: unknown): Pick<Outcome, "evidence"> {
   return first instanceof EvidentError ? { evidence: first.evidence } : {};
 }
 
-function tell(all: readonly Ran[], seed: number, report: Report): void {
+function printSummary(all: readonly Ran[], seed: number, report: Report): void {
   const columns = [
     { name: "part", alignment: "left" },
     { name: "seconds", alignment: "right" },
@@ -127,7 +126,7 @@ function tell(all: readonly Ran[], seed: number, report: Report): void {
   report.end(terminalText(table));
 }
 
-/** A line for each of its counts; the first tells what came of it, too. */
+/** One row for each count of a part; the first also has its outcome. */
 function rowsOf({ part, ran, seconds, failure }: Ran): Record<string, string>[] {
   const outcome = {
     part: part.name,

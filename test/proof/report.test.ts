@@ -1,4 +1,4 @@
-// What the proof leaves behind when it has found something, however its run ends.
+// What the proof leaves behind when it has found something, however the run ends.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { isProcessRunning } from "../../src/embedded/index.ts";
 import { until } from "../support/until.ts";
 
-const PROGRAM = join(import.meta.dirname, "..", "support", "proving-program.ts");
+const PROGRAM = join(import.meta.dirname, "trial-program.ts");
 const PATIENCE_MS = 120_000;
 
 let folder: string;
@@ -25,7 +25,7 @@ interface Ended {
   readonly errors: string;
 }
 
-/** Runs it with its output in pipes; `act` may interfere. */
+/** Runs the program with its output in pipes; `act` may interfere. */
 async function prove(
   how: string,
   act: (child: ChildProcess, errors: () => string) => Promise<void> = async () => undefined,
@@ -48,20 +48,22 @@ async function prove(
   return { code: child.exitCode, out, errors };
 }
 
-/** The report that the last line names, which is the only file there. */
+/** The report that the last line names, which must be the only file there. */
 function reportOf({ out }: Ended): string {
   const path = out.trimEnd().split("\n").at(-1) ?? "";
   expect(readdirSync(folder).map((name) => join(folder, name))).toEqual([path]);
   return readFileSync(path, "utf8");
 }
 
-/** Waits for the server of a part that hangs, and gives its process. */
+/** Waits until the part hangs, and returns the process of its server. */
 async function untilHanging(errors: () => string): Promise<number> {
   const find = () => Number(/hangs with server (\d+)/.exec(errors())?.[1]) || undefined;
   return until("the part hangs", find, PATIENCE_MS);
 }
 
-test("what was found is in a file that the last line names", { timeout: PATIENCE_MS }, async () => {
+test("a failure is saved in the file that the last line names", {
+  timeout: PATIENCE_MS,
+}, async () => {
   const ended = await prove("failure");
   expect(ended.code).toBe(1);
   const report = reportOf(ended);
@@ -78,7 +80,7 @@ test("what was found is in a file that the last line names", { timeout: PATIENCE
   }
 });
 
-test("also in one of a pipe, and of one whose reader is gone", {
+test("also when the output is a pipe, or its reader is gone", {
   timeout: PATIENCE_MS,
 }, async () => {
   for (const reader of ["tail -n 1", "true"]) {
@@ -90,7 +92,7 @@ test("also in one of a pipe, and of one whose reader is gone", {
   for (const report of reports) expect(report).toContain("one and one are three");
 });
 
-test("a run that finds nothing leaves nothing, unless asked", {
+test("a run that finds nothing writes no report, unless asked to", {
   timeout: PATIENCE_MS,
 }, async () => {
   expect((await prove("nothing")).code).toBe(0);
@@ -100,7 +102,9 @@ test("a run that finds nothing leaves nothing, unless asked", {
   expect(reportOf(ended)).toContain("3  looks");
 });
 
-test("a part that leaves everything open ends by itself", { timeout: PATIENCE_MS }, async () => {
+test("a part that leaves a server and a timer running ends by itself", {
+  timeout: PATIENCE_MS,
+}, async () => {
   const ended = await prove("leftovers");
   expect(ended.code).toBe(1);
   const report = reportOf(ended);
@@ -123,7 +127,9 @@ test("the second Ctrl-C ends a part that hangs, and its server", {
   expect(isProcessRunning(server)).toBe(false);
 });
 
-test("what was kept is there after kill -9, and no server", { timeout: PATIENCE_MS }, async () => {
+test("after kill -9 the report is there, and no server is left", {
+  timeout: PATIENCE_MS,
+}, async () => {
   let server = 0;
   await prove("hangs", async (child, errors) => {
     server = await untilHanging(errors);
@@ -134,13 +140,13 @@ test("what was kept is there after kill -9, and no server", { timeout: PATIENCE_
   await until("the server is gone", () => !isProcessRunning(server), PATIENCE_MS);
 });
 
-test("an error that nobody catches is found, too", { timeout: PATIENCE_MS }, async () => {
+test("an uncaught error is a failure", { timeout: PATIENCE_MS }, async () => {
   const ended = await prove("uncaught");
   expect(ended.code).toBe(1);
   expect(reportOf(ended)).toContain("nobody expects this");
 });
 
-test("a part that waits for nothing does not pass for one that is done", {
+test("a part that waits for nothing does not count as done", {
   timeout: PATIENCE_MS,
 }, async () => {
   const ended = await prove("waits", async (child, errors) => {

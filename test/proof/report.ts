@@ -1,4 +1,4 @@
-// The report of a run: a file that has what was found as soon as it is found, whatever ends the run.
+// The report of a run: a file that is saved as soon as something is found, however the run ends.
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
@@ -17,39 +17,39 @@ import { printError, trusted } from "../../src/terminal/index.ts";
 import type { Evidence } from "./part.ts";
 import { serverLogs } from "./servers.ts";
 
-/** The lines for the person who watches that the report has, too. */
+/** How many of the last log lines the report keeps. */
 const LINES = 300;
 
-/** What a run was started with. */
+/** How a run was started. */
 export interface RunFacts {
   readonly seed: number;
   /** The command line of the run. */
   readonly command: string;
-  /** Where the report goes. */
+  /** The folder of the report. */
   readonly folder: string;
-  /** Whether there shall be one also when nothing was found. */
+  /** Whether to write one even if nothing is found. */
   readonly always: boolean;
 }
 
 export interface Report {
-  /** Where it is; undefined if there was nothing to keep. */
+  /** Its file; undefined as long as nothing was saved. */
   readonly path: string | undefined;
-  /** Notes a line that the person who watches has seen. */
+  /** Adds a line of the log. */
   note(line: string): void;
-  /** Notes what a part has found, in place of what it had before, and saves the report. */
+  /** Sets what a part has found, instead of what it had found before, and saves the report. */
   find(part: string, failure: string, evidence?: Evidence): void;
-  /** Notes what came of the whole run, and saves the report; what is found later is no matter. */
+  /** Sets the summary of the run, and saves the report for the last time. */
   end(summary: string): void;
 }
 
 interface Found {
   readonly failure: string;
   readonly evidence: Evidence;
-  /** As they were when it was found. */
+  /** The servers' logs when it was found. */
   readonly logs: Evidence;
 }
 
-/** Begins the report of a run. It is written when something is found, or if it is always to be. */
+/** Begins the report of a run, which is written when something is found, or always. */
 export function createReport({ seed, command, folder, always }: RunFacts): Report {
   const began = new Date();
   const stamp = began.toISOString().replace(/\D/g, "").slice(0, 14);
@@ -63,11 +63,11 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
   const save = () => {
     if (hasEnded || (!always && found.size === 0)) return;
     try {
-      writeWhole(path, text());
+      writeAtomically(path, text());
       saved = true;
     } catch (error) {
       printError(
-        trusted(`${text()}\nThis report could not be kept in ${folder}: ${inspect(error)}`),
+        trusted(`${text()}\nThis report could not be saved in ${folder}: ${inspect(error)}`),
       );
     }
   };
@@ -80,9 +80,9 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
         `written:  ${new Date().toISOString()}`,
         ...versions(),
       ]),
-      ...[...found].flatMap(([part, each]) => tell(part, seed, each)),
+      ...[...found].flatMap(([part, each]) => formatFound(part, seed, each)),
       ...section("Summary", [summary]),
-      ...section("What was said", lines),
+      ...section("Log", lines),
       "",
     ].join("\n");
 
@@ -98,15 +98,15 @@ export function createReport({ seed, command, folder, always }: RunFacts): Repor
       found.set(part, { failure, evidence, logs: serverLogs() });
       save();
     },
-    end(told) {
-      summary = told;
+    end(text) {
+      summary = text;
       save();
       hasEnded = true;
     },
   };
 }
 
-function tell(part: string, seed: number, { failure, evidence, logs }: Found): string[] {
+function formatFound(part: string, seed: number, { failure, evidence, logs }: Found): string[] {
   const texts = [
     ...Object.entries(evidence),
     ...Object.entries(logs).map(([name, log]) => [`log of ${name}`, log] as const),
@@ -142,8 +142,8 @@ function versions(): string[] {
   ];
 }
 
-/** Writes a file that is there with all that is in it, or as it was before. */
-function writeWhole(path: string, text: string): void {
+/** Writes a file completely, or leaves it as it was. */
+function writeAtomically(path: string, text: string): void {
   const made = `${path}.${randomBytes(6).toString("hex")}`;
   try {
     const file = openSync(made, "wx", 0o600);

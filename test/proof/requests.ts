@@ -1,5 +1,5 @@
-// What a caller asks for: the parameters of the design's functions in one form, what they may be,
-// and what tells two uses of one idempotency key apart.
+// The model of a request: the parameters of all commands in one form, what each may be, and how two
+// requests with the same idempotency key are compared. Part of the model: see model.ts.
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/json/index.ts";
 
@@ -13,7 +13,7 @@ const SECOND = 1_000_000n;
 const DEFAULT_TTL = 600n * SECOND;
 const LONGEST_TTL = 30n * 86_400n * SECOND;
 
-/** Commands by their names in the field `op` of a batch and in the detail of LGIDK. */
+/** Commands, by their names in the field `op` of a batch and in the detail of LGIDK. */
 export type Op =
   | "reserve"
   | "settle"
@@ -35,7 +35,7 @@ export interface Refusal {
   readonly detail: Readonly<Record<string, Json>>;
 }
 
-/** A command to one wallet. What is not its parameter is null. */
+/** A command to one wallet; null where it has no such parameter. */
 export interface Command {
   readonly op: Op;
   readonly idempotency_key: string | null;
@@ -48,17 +48,17 @@ export interface Command {
   readonly to: string | null;
   readonly reason: string | null;
   readonly metadata: Json;
-  /** A command of a batch that could not be read. */
+  /** Why a command of a batch could not be parsed. */
   readonly misread?: Refusal;
 }
 
-/** The parameters of a command, without `p_`; ttl in seconds. What is null counts as absent. */
+/** The parameters of a command, without `p_`; ttl in seconds. Null counts as absent. */
 export type Arguments = Readonly<Record<string, Json | undefined>>;
 
 /** A command from its parameters, with their defaults. */
 export function commandOf(op: Op, args: Arguments): Command {
   const text = (name: string) => (args[name] ?? null) as string | null;
-  const whole = (name: string) => (args[name] == null ? null : BigInt(args[name] as bigint));
+  const integer = (name: string) => (args[name] == null ? null : BigInt(args[name] as bigint));
   const key = text("idempotency_key");
   const names = op === "reserve" || op === "charge";
   const ttl = args.ttl == null ? null : BigInt(Math.round(Number(args.ttl) * 1e6));
@@ -66,8 +66,8 @@ export function commandOf(op: Op, args: Arguments): Command {
     op,
     idempotency_key: key,
     reservation_id: text("reservation_id") ?? (names ? key : null),
-    amount: whole("amount"),
-    at_least: whole("at_least"),
+    amount: integer("amount"),
+    at_least: integer("at_least"),
     ttl: ttl ?? (op === "reserve" ? DEFAULT_TTL : null),
     final: op === "settle" ? ((args.final ?? true) as boolean) : null,
     to: text("to"),
@@ -76,17 +76,17 @@ export function commandOf(op: Op, args: Arguments): Command {
   };
 }
 
-/** A refusal for a field that is not as it must be. */
+/** The refusal of an invalid field. */
 export function invalid(field: string): Refusal {
   return { refused: "LGARG", detail: { field } };
 }
 
-/** Whether it is an id or a key: 1 to 255 characters, not blank. */
+/** Whether a text can be an id or a key: 1 to 255 characters, not blank. */
 export function isId(id: string | null, longest = 255): boolean {
   return id !== null && /[^ \t\r\n]/.test(id) && [...id].length <= longest;
 }
 
-/** Code points that do not show: white space, controls, and what has no width or ink. */
+/** Code points that are invisible: white space, controls, and those without width or ink. */
 const HIDDEN: readonly (readonly [number, number])[] = [
   ...([
     [0, 0x20],
@@ -122,13 +122,13 @@ const HIDDEN: readonly (readonly [number, number])[] = [
   [0xe0000, 0xe0fff],
 ];
 
-/** Whether a new thing may have this name: it shows where it begins and where it ends. */
+/** Whether something new may have this name: its first and last characters are visible. */
 export function isName(name: string | null): boolean {
   const points = [...(name ?? "")].map((character) => character.codePointAt(0) ?? 0);
-  const shows = (at: number) =>
+  const isVisible = (at: number) =>
     points.length > 0 &&
     !HIDDEN.some(([from, to]) => (points.at(at) ?? 0) >= from && (points.at(at) ?? 0) <= to);
-  return isId(name) && shows(0) && shows(-1);
+  return isId(name) && isVisible(0) && isVisible(-1);
 }
 
 const KEYLESS: readonly Op[] = ["freeze", "unfreeze", "transfer_in", "open"];
@@ -136,13 +136,13 @@ const NAMING: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge"
 const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze", "open"];
 
 /**
- * The first field that is not as it must be. Which of several is named first is in no contract:
- * it is as the SQL has it (_find_invalid_field).
+ * The first invalid field. Which of several comes first is not in the contract: as in the SQL
+ * (_find_invalid_field).
  */
 export function findInvalid(command: Command): Refusal | undefined {
   const { op, idempotency_key: key, reservation_id: id, amount, at_least, ttl } = command;
   if (key === null ? !KEYLESS.includes(op) : !isName(key)) return invalid("idempotency_key");
-  // What is looked up may have had its name before that was a rule.
+  // An existing reservation may be older than the rule for names.
   const fits = op === "reserve" || op === "charge" ? isName : isId;
   if (id === null ? NAMING.includes(op) : !fits(id)) return invalid("reservation_id");
   const smallest = op === "settle" ? 0n : 1n;
@@ -159,7 +159,7 @@ export function findInvalid(command: Command): Refusal | undefined {
   return undefined;
 }
 
-/** The first difference between two uses of a key, as LGIDK tells it. */
+/** The first difference between two uses of a key, as LGIDK reports it. */
 export function findDifference(stored: Command, given: Command): Refusal | undefined {
   const [was, is] = [request(stored), request(given)];
   const field = Object.keys(was).find((name) => !isDeepStrictEqual(was[name], is[name]));
@@ -192,12 +192,12 @@ export const AGENT_OPS: readonly Op[] = ["reserve", "settle", "cancel", "extend"
 /** What `post_funds` takes. */
 export const FUNDS_OPS: readonly Op[] = [...AGENT_OPS, "credit", "withdraw", "refund"];
 
-/** Reads a command of a batch, strictly. */
-export function readCommand(given: Arguments, ops: readonly Op[]): Command {
+/** Parses a command of a batch, strictly. */
+export function parseCommand(given: Arguments, ops: readonly Op[]): Command {
   const op = given.op as Op;
   const misread = findMisread(given, ops);
   if (!misread) return commandOf(op, given);
-  // Of what could not be read, the answer tells whose it is.
+  // The receipt of a misread command still has its key and its reservation.
   const { idempotency_key, reservation_id } = given;
   return { ...commandOf(op, { idempotency_key, reservation_id }), misread };
 }
@@ -210,14 +210,14 @@ function findMisread(given: Arguments, ops: readonly Op[]): Refusal | undefined 
   const unknown = Object.keys(given).filter((field) => !allowed.includes(field));
   if (unknown.length > 0) return invalid(unknown.sort()[0] ?? "");
   for (const field of ["amount", "at_least"]) {
-    if (given[field] != null && !isWhole(given[field])) return invalid(field);
+    if (given[field] != null && !isInteger(given[field])) return invalid(field);
   }
   if (given.final != null && typeof given.final !== "boolean") return invalid("final");
   return undefined;
 }
 
-/** A JSON number or string that is a whole number of 64 bits. */
-function isWhole(value: Json): boolean {
+/** A JSON number or string that is a 64-bit integer. */
+function isInteger(value: Json): boolean {
   const text = String(value);
   return /^-?\d{1,19}$/.test(text) && BigInt(text) <= MAX && BigInt(text) >= -MAX - 1n;
 }

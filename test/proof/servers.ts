@@ -1,16 +1,16 @@
-// The servers of the proof: what their logs said is remembered, and none outlives the program.
+// The servers of the proof: their logs are kept for the report, and none outlives the program.
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Server, type ServerOptions, startPostgres } from "../../src/embedded/index.ts";
 
-/** Characters of a log, and servers that were stopped, of which the logs are remembered. */
+/** How much of each log is kept, in characters, and of how many stopped servers. */
 const TAIL = 20_000;
-const REMEMBERED = 4;
+const MOST_STOPPED = 4;
 
 interface Watched {
   readonly server: Server;
   readonly name: string;
-  /** The log of before it was started again, which begins a new one. */
+  /** The log until its last restart, which begins a new one. */
   before: string;
 }
 
@@ -27,7 +27,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const stop = async () => {
     if (running.delete(watched)) {
       stopped.push({ name: `${watched.name}, stopped`, log: logOf(watched) });
-      stopped.splice(0, stopped.length - REMEMBERED);
+      stopped.splice(0, stopped.length - MOST_STOPPED);
     }
     await server.stop();
   };
@@ -48,13 +48,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   };
 }
 
-/** The ends of the logs of servers, by the servers' names. */
+/** The last part of each server's log, by the server's name. */
 export function serverLogs(): Record<string, string> {
   const logs = [...running].map((each) => ({ name: each.name, log: logOf(each) }));
   return Object.fromEntries([...stopped, ...logs].map(({ name, log }) => [name, log]));
 }
 
-/** Stops those that are left over. */
+/** Stops all servers that still run. */
 export async function stopServers(): Promise<void> {
   await Promise.allSettled([...running].map(({ server }) => server.stop()));
 }
@@ -72,6 +72,6 @@ function readEnd(file: string): string {
     closeSync(descriptor);
     return buffer.toString("utf8", 0, read);
   } catch (error) {
-    return `(not to be read: ${(error as Error).message})\n`;
+    return `(cannot be read: ${(error as Error).message})\n`;
   }
 }

@@ -6,8 +6,8 @@ import postgres from "postgres";
 import { expect, test } from "vitest";
 import { startPostgres } from "../../src/embedded/index.ts";
 import { migrate } from "../../src/migrate/index.ts";
-import { findInstalled } from "../proof/faults/installed.ts";
 import { type Catalog, readCatalog } from "../support/catalog.ts";
+import { findInstalled } from "../support/installed.ts";
 
 test("after pg_restore --no-owner --no-privileges nobody adds funds, and migrate repairs the rights", async ({
   skip,

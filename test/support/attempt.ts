@@ -1,9 +1,9 @@
 import type { Role, TestLedger } from "./ledger.ts";
 
-/** What PostgreSQL says to those who may not. */
+/** The SQLSTATE for a missing right. */
 export const DENIED = "42501";
 
-/** Tries statements in a transaction that is undone; gives the code of the error, or `done`. */
+/** Runs statements in a transaction that is rolled back; returns the code of the error, or `done`. */
 export async function attempt(
   ledger: TestLedger,
   role: Role,
@@ -11,7 +11,7 @@ export async function attempt(
 ): Promise<string> {
   const { sql } = await ledger.session(role);
   try {
-    // alter system refuses to run in a transaction before it looks at who asks
+    // In a transaction, alter system fails before it checks rights.
     if (!statements[0]?.startsWith("alter system")) await sql.unsafe("begin");
     for (const statement of statements) await sql.unsafe(statement);
     return "done";

@@ -1,11 +1,11 @@
 import type postgres from "postgres";
 
-/** Everything in the schema `baseledger`: what it is, by its kind and name. */
+/** The definition of every object in the schema `baseledger`, by its kind and name. */
 export type Catalog = Record<string, string>;
 
-// Each row is one object: key, and all that makes it what it is. An ACL that was never touched
-// is the same as the default one spelt out; the order of its entries means nothing. Newer minor
-// versions count the changes of a column in an option of it, pg_attver.
+// Each row is one object: a key, and its complete definition. An ACL that was never changed equals the
+// default ACL written out, and the order of its entries does not matter. Newer minor versions count
+// the changes of a column in its option pg_attver.
 const acl = (column: string, kind: string, owner: string) => `(
   select string_agg(a.privilege_type || ' to ' || coalesce(nullif(a.grantee, 0)::regrole::text, 'public')
       || ' by ' || a.grantor::regrole, ', ' order by a.privilege_type, a.grantee, a.grantor)
@@ -51,7 +51,7 @@ const queries = [
     from pg_default_acl`,
 ];
 
-/** Takes down everything that there is in the schema. */
+/** Reads the definitions of all objects in the schema. */
 export async function readCatalog(sql: postgres.ISql): Promise<Catalog> {
   const catalog: Catalog = {};
   for (const query of queries) {

@@ -4,17 +4,17 @@ import { join } from "node:path";
 /** The program `baseledger`. */
 export const MAIN = join(import.meta.dirname, "..", "..", "src", "cli", "main.ts");
 
-// Half of what a short command takes is to compile it.
+// Compiling takes half of the time of a short command.
 const NODE_COMPILE_CACHE = join(MAIN, "..", "..", "..", "node_modules", ".cache", "baseledger");
 
-/** How a program ended, and what it said. */
+/** The exit code and the output of a program. */
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs `baseledger` as a person would, with nothing in its environment but what is given. */
+/** Runs `baseledger` as a person would, with only `env` in its environment. */
 export async function baseledger(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -22,15 +22,15 @@ export async function baseledger(
   return start(args, env).ended;
 }
 
-/** A program that goes on until it is told to end. */
+/** A program that runs until it is stopped. */
 export interface Started {
   readonly child: ChildProcess;
-  /** What it has said so far. */
+  /** Its output so far. */
   readonly said: () => string;
   readonly ended: Promise<Ended>;
 }
 
-/** Starts `baseledger`, or a copy of it, and lets it run. */
+/** Starts `baseledger`, or a copy of it, and does not wait for its end. */
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { packaged } from "../../src/migrate/index.ts";
 
-/** A file of `db/` that makes one object: a type, a table, a function or a view. */
+/** A file of `db/` that creates one object: a type, a table, a function or a view. */
 export interface DbSource {
   /** The object's name, which is the file's. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface DbSource {
   readonly text: string;
 }
 
-/** The objects that the files of a folder of `db/` make, in all its rooms, by path. */
+/** The files of folders of `db/`, in all their rooms, sorted by path. */
 export function dbSources(...folders: readonly string[]): DbSource[] {
   return folders.flatMap((folder) =>
     readdirSync(join(packaged, folder), { recursive: true, encoding: "utf8" })
@@ -26,8 +26,8 @@ export function dbSources(...folders: readonly string[]): DbSource[] {
 }
 
 /**
- * The file of a function, view, table or type, in whichever room it is; of a function and the type of
- * its rows that of the function.
+ * The file of a function, view, table or type, in whichever room it is. Where a function and the type
+ * of its rows have the same name, that of the function.
  *
  * @throws Error when there is none
  */

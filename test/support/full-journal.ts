@@ -1,6 +1,6 @@
 import { call, command, createLedger, openWallet, type TestLedger, travelBack } from "./ledger.ts";
 
-/** A ledger with every kind of event, in wallet `a`; its counterparts are `b` and an untouched `c`. */
+/** A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. */
 export async function createFullJournal(): Promise<TestLedger> {
   const ledger = await createLedger();
   for (const id of ["a", "b", "c"]) await openWallet(ledger, id, 1000n, { overdraft_limit: 500n });

@@ -12,7 +12,7 @@ declare module "vitest" {
 
 let stop: () => Promise<void>;
 
-/** Starts one server for all tests. */
+/** Starts the server of all tests. */
 export async function setup(project: TestProject): Promise<void> {
   const server = await startTemplateServer();
   stop = server.stop;

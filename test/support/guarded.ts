@@ -1,8 +1,8 @@
 import { createLedger, loginOf, openWallet, post, type TestLedger } from "./ledger.ts";
 
 /**
- * A ledger to break into: a wallet `w` with reservations in each state, a wallet `other`, and
- * logins that may make objects of their own.
+ * A ledger for tests that try to break into it: a wallet `w` with reservations in each state, a wallet
+ * `other`, and logins that may create objects of their own.
  */
 export async function createGuarded(): Promise<TestLedger> {
   const ledger = await createLedger();
@@ -17,7 +17,7 @@ export async function createGuarded(): Promise<TestLedger> {
     { op: "cancel", idempotency_key: "cancel gone", reservation_id: "gone" },
   ]);
   await post(ledger.agent, "other", [{ op: "reserve", idempotency_key: "theirs", amount: 500 }]);
-  // The agents of this host may make objects of their own.
+  // Agents may create objects of their own.
   await ledger.admin.unsafe(`
     grant create on schema public to public;
     create table public.owned (id text);

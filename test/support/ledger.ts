@@ -16,7 +16,7 @@ const LOGINS = {
 /** Who connects; `admin` is the superuser of the server. */
 export type Role = keyof typeof LOGINS | "admin";
 
-/** A connection of its own, that a test can see waiting. */
+/** A connection of its own, whose process a test knows. */
 export interface Session extends AsyncDisposable {
   readonly sql: postgres.Sql;
   readonly pid: number;
@@ -31,13 +31,13 @@ export interface TestLedger extends AsyncDisposable {
   readonly auditor: postgres.Sql;
   readonly worker: postgres.Sql;
   readonly outsider: postgres.Sql;
-  /** A pool of connections. */
+  /** Opens a pool of connections. */
   connect(role: Role, max: number, settings?: Record<string, string>): postgres.Sql;
-  /** One connection. */
+  /** Opens one connection. */
   session(role: Role, settings?: Record<string, string>): Promise<Session>;
 }
 
-/** A receipt as SQL has it; times as text, to the microsecond. */
+/** A receipt as a row of SQL; times as text, to the microsecond. */
 export interface Receipt {
   readonly wallet_id: string;
   readonly seq: bigint | null;
@@ -55,7 +55,7 @@ export interface Receipt {
   readonly detail: Json;
 }
 
-/** Name of the login role that tests connect with. */
+/** The login that tests connect with as a role. */
 export function loginOf(role: keyof typeof LOGINS): string {
   return `ledger_test_${role}`;
 }
@@ -79,7 +79,7 @@ export async function createLedger(on?: TestDatabase): Promise<TestLedger> {
       types: {
         bigint: postgres.BigInt,
         json: { to: 3802, from: [114, 3802], serialize: stringifyJson, parse: parseJson },
-        // a Date would cut off the microseconds
+        // A Date would lose the microseconds.
         date: { to: 1184, from: [1114, 1184], serialize: String, parse: String },
       },
     });
@@ -113,7 +113,7 @@ export async function createLedger(on?: TestDatabase): Promise<TestLedger> {
   };
 }
 
-/** Roles belong to the server: another file of tests may be making them just now. */
+/** Roles belong to the server: another file of tests may create them at the same time. */
 async function createLogins(admin: postgres.Sql): Promise<void> {
   const creations = Object.entries(LOGINS).map(([role, group]) => {
     const login = loginOf(role as keyof typeof LOGINS);
@@ -128,7 +128,7 @@ async function createLogins(admin: postgres.Sql): Promise<void> {
   await admin.unsafe(`do $$ begin ${creations.join("")} end $$`);
 }
 
-/** Types of the parameters that are no text. */
+/** The types of parameters other than text. */
 const TYPES: Record<string, string> = {
   amount: "bigint",
   at_least: "bigint",
@@ -145,7 +145,7 @@ const TYPES: Record<string, string> = {
 /** Arguments of a function, without `p_`. */
 export type Arguments = Record<string, Json | undefined>;
 
-/** Calls a function of the ledger and gives its rows. */
+/** Calls a function of the ledger, and returns its rows. */
 export async function call<T>(sql: postgres.Sql, name: string, args: Arguments): Promise<T[]> {
   const given = Object.entries(args).filter(([, value]) => value !== undefined);
   const list = given.map(([key], i) => `p_${key} => $${i + 1}::text::${TYPES[key] ?? "text"}`);
@@ -158,14 +158,14 @@ export async function call<T>(sql: postgres.Sql, name: string, args: Arguments):
   return sql.unsafe<T[] & Record<string, unknown>[]>(query, values, { prepare: true });
 }
 
-/** Sends one command and gives its receipt. */
+/** Sends one command, and returns its receipt. */
 export async function command(sql: postgres.Sql, name: string, args: Arguments): Promise<Receipt> {
   const [receipt] = await call<Receipt>(sql, name, args);
   if (!receipt) throw new Error(`${name} gave no receipt`);
   return receipt;
 }
 
-/** Sends a batch and gives its receipts. */
+/** Sends a batch, and returns its receipts. */
 export function post(
   sql: postgres.Sql,
   walletId: string,
@@ -174,7 +174,7 @@ export function post(
   return call<Receipt>(sql, "post", { wallet_id: walletId, commands: commands as Json });
 }
 
-/** Opens a wallet with some funds in it. */
+/** Opens a wallet, and credits funds. */
 export async function openWallet(
   ledger: TestLedger,
   walletId: string,
@@ -205,51 +205,51 @@ export async function balance(
   return { available, reserved, spent, seq, frozen };
 }
 
-/** What has happened in a wallet, in order. */
+/** The events of a wallet, in order. */
 export async function history(ledger: TestLedger, walletId: string): Promise<string[]> {
   const rows = await ledger.auditor<{ event: string }[]>`
     select event from baseledger.journal where wallet_id = ${walletId} order by seq`;
   return rows.map(({ event }) => event);
 }
 
-/** The parts of an error of PostgreSQL that tests look at. */
+/** The parts of an error of PostgreSQL that tests read. */
 export interface SqlError {
   readonly code: string;
   readonly detail: unknown;
   readonly message: string;
 }
 
-/** The error that something ends with. */
-export async function failure(attempt: PromiseLike<unknown>): Promise<SqlError> {
+/** The error of a promise that must reject. */
+export async function failure(promise: PromiseLike<unknown>): Promise<SqlError> {
   try {
-    await attempt;
+    await promise;
   } catch (error) {
     return error as SqlError;
   }
   throw new Error("it was not refused");
 }
 
-/** Expects a refusal by its code, told in full, and gives its detail. */
+/** Expects a refusal with a code, a message and a hint, and returns its detail. */
 export async function expectRefusal(
   code: string,
-  attempt: PromiseLike<unknown>,
+  promise: PromiseLike<unknown>,
 ): Promise<Record<string, Json>> {
-  const error = (await failure(attempt)) as postgres.PostgresError;
+  const error = (await failure(promise)) as postgres.PostgresError;
   expect(error, `${error.code} ${error.message}`).toMatchObject({ code });
   expect(error.message).toBeTruthy();
   expect(error.hint).toBeTruthy();
   return parseJson(error.detail ?? "") as Record<string, Json>;
 }
 
-/** How a promise ended: its value, or the code of its error. */
-export function outcome<T>(attempt: Promise<T>): Promise<T | { readonly code: string }> {
-  return attempt.catch((error: { code?: string }) => {
+/** The outcome of a promise: its value, or the code of its error. */
+export function outcome<T>(promise: Promise<T>): Promise<T | { readonly code: string }> {
+  return promise.catch((error: { code?: string }) => {
     if (error.code === undefined) throw error;
     return { code: error.code };
   });
 }
 
-/** A fingerprint of all that is stored. */
+/** A fingerprint of all rows of the ledger. */
 export async function digest(ledger: TestLedger): Promise<string> {
   const parts = ["wallets", "events", "reservations"].map(
     (table) => `select '${table}' as part, md5(string_agg(t::text, e'\\n' order by t::text)) as sum
@@ -261,7 +261,7 @@ export async function digest(ledger: TestLedger): Promise<string> {
   return rows.map(({ part, sum }) => `${part} ${sum}`).join(", ");
 }
 
-/** Waits until a session is blocked by another. */
+/** Waits until all these sessions are blocked. */
 export async function untilWaiting(ledger: TestLedger, ...sessions: Session[]): Promise<void> {
   const pids = sessions.map(({ pid }) => pid);
   await until(`sessions ${pids.join(", ")} wait`, async () => {
@@ -273,7 +273,7 @@ export async function untilWaiting(ledger: TestLedger, ...sessions: Session[]): 
   });
 }
 
-/** Waits until so many connections of a role are blocked by another. */
+/** Waits until so many connections of a role are blocked. */
 export async function untilCrowd(ledger: TestLedger, role: Role, count: number): Promise<void> {
   await until(`${count} connections wait`, async () => {
     const waiting = await ledger.admin`
@@ -285,7 +285,7 @@ export async function untilCrowd(ledger: TestLedger, role: Role, count: number):
   });
 }
 
-/** Waits until an instant has passed by the clock of the database. */
+/** Waits until a time has passed by the database's clock. */
 export async function untilPast(ledger: TestLedger, time: string | null): Promise<void> {
   await until(`${time} has passed`, async () => {
     const [row] = await ledger.admin<{ past: boolean }[]>`
@@ -294,7 +294,7 @@ export async function untilPast(ledger: TestLedger, time: string | null): Promis
   });
 }
 
-/** Takes a wallet's lock, in a transaction that stays open until it is let go. */
+/** Locks a wallet in an open transaction, until the function that it returns is called. */
 export async function holdLock(ledger: TestLedger, walletId: string): Promise<() => Promise<void>> {
   const { sql } = await ledger.session("admin");
   await sql.unsafe("begin");
@@ -306,15 +306,15 @@ export async function holdLock(ledger: TestLedger, walletId: string): Promise<()
 }
 
 /**
- * Sends commands of several sessions that all want one wallet, in the order given: each is seen
- * waiting for its turn before the next is sent, and then the wallet is let go.
+ * Sends commands to a locked wallet from several sessions, each after the one before it waits for the
+ * lock; then unlocks the wallet, and returns the outcomes in this order.
  */
 export async function queueUp<T>(
   ledger: TestLedger,
   walletId: string,
   commands: readonly (readonly [Role, (sql: postgres.Sql) => Promise<T>])[],
 ): Promise<(T | { readonly code: string })[]> {
-  const letGo = await holdLock(ledger, walletId);
+  const unlock = await holdLock(ledger, walletId);
   const sessions: Session[] = [];
   const outcomes: Promise<T | { readonly code: string }>[] = [];
   for (const [role, send] of commands) {
@@ -323,18 +323,18 @@ export async function queueUp<T>(
     outcomes.push(outcome(send(session.sql)));
     await untilWaiting(ledger, session);
   }
-  await letGo();
+  await unlock();
   const ended = await Promise.all(outcomes);
   await Promise.all(sessions.map(({ sql }) => sql.end()));
   return ended;
 }
 
-const asHash = `baseledger._encode_event(
+const encodedEvent = `baseledger._encode_event(
   e.wallet_id, e.seq, e.event, e.reservation_id, e.amount, e.available, e.reserved, e.spent,
   e.expires_at, e.occurred_at, e.idempotency_key, e.actor, e.metadata, e.details
 )`;
 
-/** Does in one transaction what no trigger may see. */
+/** Runs changes in one transaction with the triggers of events disabled. */
 export async function withoutTriggers<T>(
   admin: postgres.Sql,
   change: (tx: postgres.TransactionSql) => Promise<T>,
@@ -345,7 +345,7 @@ export async function withoutTriggers<T>(
         from pg_trigger where tgrelid = 'baseledger.events'::regclass and not tgisinternal`;
     await tx.unsafe("alter table baseledger.events disable trigger user");
     const given = await change(tx);
-    // as they were before, or a test that uses this would hide what it is to find
+    // Exactly as before, or a test could not notice a trigger in the wrong state.
     for (const { name, state } of triggers) {
       await tx.unsafe(`alter table baseledger.events enable ${state}trigger ${name}`);
     }
@@ -354,13 +354,13 @@ export async function withoutTriggers<T>(
   return result as T;
 }
 
-/** Writes the chain of a wallet anew, and its head into the wallet's row. */
+/** Recomputes the hash chain of a wallet, and the wallet's row from its last event. */
 export async function rehash(tx: postgres.TransactionSql, walletId: string): Promise<void> {
   await tx.unsafe(
     `with recursive chain(seq, hash) as (
       select 0::bigint, decode(repeat('00', 32), 'hex')
       union all
-      select e.seq, sha256(c.hash || ${asHash})
+      select e.seq, sha256(c.hash || ${encodedEvent})
         from chain c
         join baseledger.events e on e.wallet_id = $1::text and e.seq = c.seq + 1
     )
@@ -380,7 +380,7 @@ export async function rehash(tx: postgres.TransactionSql, walletId: string): Pro
       where w.wallet_id = ${walletId} and e.wallet_id = w.wallet_id and e.seq = w.seq`;
 }
 
-/** Moves wallets into the past, as if all that they saw had happened so much earlier. */
+/** Moves wallets into the past, with all their times. */
 export async function travelBack(
   ledger: TestLedger,
   walletIds: string | readonly string[],
@@ -403,8 +403,8 @@ export async function travelBack(
 }
 
 /**
- * From now on a wallet's last event may lie so far ahead of the clock and stand for it: what follows
- * happens exactly a microsecond after the one before, and deadlines count by that.
+ * Lets a wallet's last event lie so far ahead of the clock and still count as the clock: events after
+ * it happen exactly a microsecond after the one before, and deadlines count by them.
  */
 export async function giveSlack(ledger: TestLedger, interval: string): Promise<void> {
   await ledger.admin.unsafe(`
@@ -412,7 +412,7 @@ export async function giveSlack(ledger: TestLedger, interval: string): Promise<v
       returns interval language sql stable as 'select interval ''${interval}'''`);
 }
 
-/** Everything that does not hold by the database's own proof. */
+/** What `verify` finds in the whole ledger. */
 export async function verify(sql: postgres.Sql): Promise<{ wallet_id: string; check: string }[]> {
   return sql`select * from baseledger.verify()`;
 }

@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** The folder of the repository. */
+/** The repository's folder. */
 export const ROOT = join(import.meta.dirname, "..", "..");
 
 /** A fenced block of a Markdown file. */
 export interface Block {
-  /** What stands behind the fence, such as `sql`. */
+  /** The word after the fence, such as `sql`. */
   readonly language: string;
   readonly text: string;
-  /** Line of the file at which the text begins. */
+  /** The line of the file where the text begins. */
   readonly line: number;
 }
 

@@ -11,10 +11,10 @@ import { until } from "./until.ts";
 const PROGRAM = "/usr/sbin/pgbouncer";
 const isRoot = process.getuid?.() === 0;
 
-/** Why there is no pooler here, if there is none. */
+/** Why there is no pooler here; undefined where there is one. */
 export const NO_POOLER = existsSync(PROGRAM) ? undefined : `there is no ${PROGRAM}`;
 
-/** Why tests with a pooler are left out, to stand behind their names; empty where there is one. */
+/** Why tests with a pooler are skipped, to append to their names; empty where they run. */
 export const skipped = NO_POOLER === undefined ? "" : ` (skipped: ${NO_POOLER})`;
 
 /** A pooler in front of a test's database, with few connections behind it. */
@@ -22,7 +22,7 @@ export interface Pooler extends AsyncDisposable {
   readonly url: string;
   /** `kill -9`. */
   kill(): Promise<void>;
-  /** Starts it again after {@link Pooler.kill}, in another mode if one is given. */
+  /** Starts it again after {@link Pooler.kill}, in the same mode or another. */
   start(mode?: PoolMode): Promise<void>;
 }
 
@@ -32,13 +32,13 @@ export type PoolMode = "transaction" | "session";
 /** Options of {@link startPooler}. */
 export interface PoolerOptions {
   readonly mode?: PoolMode;
-  /** Connections behind it. */
+  /** Connections to the server. */
   readonly size?: number;
   /** Milliseconds to wait for its first answer. */
   readonly patience?: number;
 }
 
-/** Starts PgBouncer in front of a database, for one login. It ends with this program. */
+/** Starts PgBouncer in front of a database, for one login; it ends with this program. */
 export async function startPooler(
   target: string,
   { mode = "transaction", size = 3, patience }: PoolerOptions = {},
@@ -50,7 +50,7 @@ export async function startPooler(
   const users = join(folder, "users.txt");
   const config = join(folder, "pgbouncer.ini");
   writeFileSync(users, `"${username}" "${password}"\n`);
-  // The program may be killed before it can stop the pooler.
+  // This program may be killed before it can stop the pooler.
   const watchdog = startWatchdog(folder);
   let child: ChildProcess;
   const url = `postgres://${username}:${password}@127.0.0.1:${port}${pathname}`;
@@ -73,7 +73,7 @@ export async function startPooler(
       log_disconnections = 0
       `,
     );
-    // It refuses to run as root.
+    // PgBouncer refuses to run as root.
     child = spawn(PROGRAM, isRoot ? ["-u", "nobody", config] : [config], { stdio: "ignore" });
     watchdog.watch(child, "SIGKILL");
     await until("the pooler answers", () => answers(url), patience);
@@ -105,7 +105,7 @@ async function answers(url: string): Promise<boolean> {
   return answer !== undefined;
 }
 
-/** A port that is free just now. */
+/** A port that is free at the moment. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -8,7 +8,7 @@ export function statements(script: string): string[] {
     .filter((statement) => statement.replace(/^--.*$/gm, "").trim() !== "");
 }
 
-/** What psql would print for a script, errors included, as far as the examples need it. */
+/** The output of psql for a script, errors included, as far as the examples need it. */
 export async function transcript(sql: postgres.Sql, script: string): Promise<string> {
   const parts: string[] = [];
   for (const statement of statements(script)) {
@@ -17,7 +17,7 @@ export async function transcript(sql: postgres.Sql, script: string): Promise<str
   return `${parts.join("\n")}\n`;
 }
 
-/** What psql would print for a statement, and the SQLSTATE if it failed. */
+/** The output of psql for a statement, and the SQLSTATE if it failed. */
 export async function answerOf(
   sql: postgres.Sql,
   statement: string,

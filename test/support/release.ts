@@ -5,12 +5,12 @@ import { packaged } from "../../src/migrate/index.ts";
 
 const require = createRequire(import.meta.url);
 
-/** Where graphile-migrate is installed. */
+/** The folder of graphile-migrate. */
 export const graphileMigrate = dirname(require.resolve("graphile-migrate"));
 
 const { calculateHash } = require(join(graphileMigrate, "hash.js"));
 
-/** Writes migrations as graphile-migrate commits them, in place of those that were there. */
+/** Writes migrations as graphile-migrate commits them, and removes those that were there. */
 export function commit(folder: string, ...bodies: string[]): void {
   const committed = join(folder, "committed");
   fs.rmSync(committed, { recursive: true, force: true });
@@ -18,26 +18,26 @@ export function commit(folder: string, ...bodies: string[]): void {
   append(folder, 1, undefined, bodies);
 }
 
-/** The file of a migration that {@link commit} has written. */
+/** The file of a migration that {@link commit} wrote. */
 export function fileOf(folder: string, id: number): string {
   return join(folder, "committed", `${String(id).padStart(6, "0")}-some-step.sql`);
 }
 
-/** A package of ours with these migrations. */
+/** Makes a copy of `db/` with these migrations instead of its own. */
 export function release(directory: string, ...bodies: string[]): { directory: string } {
   copyFrame(directory);
   commit(join(directory, "migrations"), ...bodies);
   return { directory };
 }
 
-/** A package of ours with all its migrations, and these on top. */
+/** Makes a copy of `db/` with its migrations, and these after them. */
 export function releaseOnTop(directory: string, bodies: readonly string[]): { directory: string } {
   return releaseFrom(directory, join(packaged, "migrations", "committed"), bodies);
 }
 
 /**
- * A package from before the first release: the first so many of the eight migrations that were made
- * into one then. They upgrade a real schema in real steps; nothing else of it is in use.
+ * Makes a copy of `db/` from before the first release, with the first `count` of the eight migrations
+ * that were squashed then: they upgrade a real schema in real steps.
  */
 export function earlierRelease(directory: string, count = 8): { directory: string } {
   const source = join(import.meta.dirname, "..", "fixtures", "migrations", "committed");

@@ -4,8 +4,8 @@ import { copyTemplate, type TestDatabase } from "./template.ts";
 export type { TestDatabase } from "./template.ts";
 
 /**
- * Makes a database: by default with the migrations, pgTAP (in the schema `tap`) and the support
- * SQL of the pgTAP tests in it, or an empty one.
+ * Creates a database: empty, or by default with the ledger, pgTAP (in the schema `tap`) and the support
+ * SQL of the pgTAP tests.
  */
 export async function createDatabase(
   content: "migrated" | "empty" = "migrated",

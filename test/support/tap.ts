@@ -34,27 +34,27 @@ export function tapFiles(kind: "tests" | "helpers" = "tests"): TapFile[] {
 export interface TapPoint {
   readonly id: number;
   readonly name: string;
-  /** Fulfilled, or expected not to be (`todo`). */
+  /** Whether it passed, or is expected to fail (`todo`). */
   readonly ok: boolean;
   readonly skipped: boolean;
-  /** Why it is not. */
+  /** Why it failed. */
   readonly diagnosis: string;
 }
 
 /** The result of a pgTAP file. */
 export interface TapRun {
   readonly points: readonly TapPoint[];
-  /** Why the run does not count: an error, no plan, or another number of tests than planned. */
+  /** Why the run is void: an error, no plan, or another number of tests than planned. */
   readonly trouble: string | undefined;
 }
 
-/** The source of pgTAP, which any server can load: it is in the tar archive of pglite-pgtap. */
+/** The SQL of pgTAP, from the tar archive in pglite-pgtap; any server can load it. */
 export function pgtapSql(): string {
   const packageFile = createRequire(import.meta.url).resolve("@electric-sql/pglite-pgtap");
   const tar = gunzipSync(readFileSync(join(dirname(packageFile), "pgtap.tar.gz")));
   const text = (from: number, length: number) =>
     tar.toString("utf8", from, from + length).replace(/\0.*$/s, "");
-  // Each file: 512 bytes of header (name first, size in octal at 124), then blocks of 512 bytes.
+  // Each file has a header of 512 bytes (name first, size in octal at 124), then blocks of 512 bytes.
   for (let at = 0; at + 512 <= tar.length; ) {
     const size = Number.parseInt(text(at + 124, 12) || "0", 8);
     if (text(at, 100).endsWith("/extension/pgtap.sql")) return text(at + 512, size);
@@ -70,7 +70,7 @@ export async function runTap(sql: postgres.Sql, text: string): Promise<TapRun> {
   let error: unknown;
   try {
     await connection.unsafe("set search_path = public, tap");
-    // Row by row, so that what comes before an error is reported as well.
+    // Row by row, so that the rows before an error are read as well.
     await connection
       .unsafe(text)
       .simple()

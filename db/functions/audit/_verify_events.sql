@@ -3,7 +3,8 @@
 -- here a second time on purpose: a check that called the engine would repeat its mistakes.
 --
 -- Three passes: in the order of the chain, in the order of each reservation, the verdicts. The life
--- of a reservation is one window: a second one, or a wider row in it, costs as much as the hash.
+-- of a reservation is one window: a second window, or a wider row in it, would cost as much as
+-- hashing.
 create or replace function baseledger._verify_events(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language sql

@@ -30,7 +30,8 @@ as $$
       cross join lateral (
         select
             pg_catalog.max(e.seq) as seq,
-            pg_catalog.sum(e.amount) filter (where e.event in ('reserved', 'extended')) as amount,
+            pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0))
+              filter (where e.event <> 'settled') as amount,
             pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled,
             pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0)) as held,
             (pg_catalog.array_agg(e.expires_at order by e.seq desc))[1] as expires_at

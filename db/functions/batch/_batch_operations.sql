@@ -1,6 +1,6 @@
--- The operations of a batch, and the fields that each may have: the parameters of the function of
--- its name, without p_. Those for operators are of post_funds only. A SQL function without
--- settings, so that it is inlined.
+-- The operations of a batch, and the fields that each may have: op, and the parameters of the
+-- function of that name without p_ and without the wallet. post_funds takes all of them, post those
+-- that are not for operators. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._batch_operations()
 returns table (operation text, for_operators boolean, fields text[])
 language sql

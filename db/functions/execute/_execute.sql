@@ -14,12 +14,12 @@
 -- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
 --
 -- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
--- backlog: still reserved on record, it counts as returned all the same. A reservation that a
--- command names expires before that command; where the command's funds are in the backlog, more
--- chunks expire, up to 10. Beyond these a settlement is booked against the funds that the backlog
--- will return; other commands are refused. A batch then writes the expiries even if nothing was
--- granted, so that every retry makes progress. Events that leave a backlog behind say so in their
--- details (balance_at needs that).
+-- backlog: still reserved on record, it counts as returned all the same. If a command names a
+-- reservation of the backlog, that one expires before the command. If a command needs the funds of
+-- the backlog, more chunks expire, up to 10. If that is not enough, a settlement is booked against
+-- the funds that the backlog will return, and any other command is refused; a batch then writes the
+-- expiries even if nothing was granted, so that every retry makes progress. Events that leave a
+-- backlog behind say so in their details (balance_at needs that).
 --
 -- Two clocks. Events are ordered by their own time, deadlines count by the server's clock. The two
 -- differ where the clock was ahead for a while: the wallet's time then goes on from there by
@@ -76,8 +76,8 @@ declare
   v_hold baseledger._hold;            -- its reservation
   v_move baseledger._move;
   v_amount bigint;                    -- of a reservation: what is granted
-  v_available bigint;                 -- what a settlement would do to available
-  v_reserved bigint;                  -- what a settlement or an extension would do to reserved
+  v_available bigint;                 -- by how much a settlement would change available
+  v_reserved bigint;                  -- by how much a settlement or extension would change reserved
   v_earlier baseledger.events;
 
   v_events baseledger.events[];
@@ -151,8 +151,8 @@ begin
 
   -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
   -- each turn takes the next expiry if its deadline is reached, else the next command, and sets v_i
-  -- to its position; the loop then has no end of its own. (A position apart from the loop variable
-  -- would be one more expression for every command.)
+  -- to its position; the loop then has no end of its own. (A second variable for the position would
+  -- be one more expression for every command.)
   for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
     if v_look_due then
       if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then

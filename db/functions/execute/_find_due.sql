@@ -35,7 +35,8 @@ begin
         'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
         null, null, c_total + d.n, coalesce(a.hold_at, c_total + d.n)
       )::baseledger._command order by d.n) filter (where d.n <= c_limit),
-      -- What the asked commands name stands at their place already: here it has no status.
+      -- A reservation that an asked command names is at that command's position already: here its
+      -- status is null.
       array_agg(row(
         d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
         d.expires_at, true, 0, null, null

@@ -1,7 +1,7 @@
 -- Looks up a command's key and its reservation: the event that was written for the key, and the
 -- reservation as far as one look-up shows it. A reservation that is to be opened is looked for in
--- the journal, any other among the open ones; one that is not there has the status unknown, until
--- it is needed (_find_reservation).
+-- the journal, any other among the open ones; one that is not there gets the status unknown,
+-- until a command needs it and _find_reservation looks for it.
 --
 -- Each look-up asks for a range of one value in the order of its index; as _execute has sorts off,
 -- no statistics can make the planner walk a wallet's history through another index instead. A SQL

@@ -1,5 +1,5 @@
--- What must be available on record for a command to be granted in full; null if it takes nothing.
--- The backlog may stand in for it: see _execute.
+-- What must be available on record for a command to be granted in full; null if it takes nothing,
+-- or if it may take without limit. The backlog may stand in for it: see _execute.
 create or replace function baseledger._required_funds(
   p_command baseledger._command,
   p_hold baseledger._hold,

@@ -25,8 +25,9 @@ $$;
 comment on function baseledger.extend is
   e'Gives an open reservation a new deadline, p_ttl (1 second to 30 days) from now. With p_amount '
   'it also holds that much from now on, more or less than before; the receipt''s amount is the '
-  'change. A frozen wallet allows no more. A retry with the same key gets the first receipt. '
-  'Refused with LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, LGFRZ.'
+  'change. A frozen wallet allows no larger hold. A retry with the same key gets the first '
+  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, '
+  'LGFRZ, LGOVF.'
   '\np_ttl: Time from now until the new deadline, 1 second to 30 days.'
   '\np_amount: What it holds from now on, in the wallet''s smallest step. Default: what it holds.';
 revoke all on function baseledger.extend from public;

@@ -1,4 +1,4 @@
--- Books what a call did cost. Locks the wallet's row.
+-- Books what a call has cost. Locks the wallet's row.
 create or replace function baseledger.settle(
   p_wallet_id text,
   p_reservation_id text,
@@ -23,9 +23,10 @@ $$;
 
 comment on function baseledger.settle is
   e'Books p_amount (0 or more) as spent and gives the rest of the reservation back. With '
-  'p_final => false it books a part and keeps the rest reserved. More than was reserved is '
-  'booked in full, from available; after the deadline the whole is, once, as a late '
-  'settlement. Either may take available below zero, down to the wallet''s overdraft limit. '
+  'p_final => false it books a part and keeps the rest reserved. An amount above '
+  'the reservation is booked in full; what exceeds it comes from available. A settlement after '
+  'the deadline is booked from available, as a late one. Either may take available below zero, '
+  'down to the wallet''s overdraft limit. '
   'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, '
   'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
   '\np_amount: What was spent, 0 or more, in the wallet''s smallest step.';

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:03d86c661f29f0a3ac2b21742cf6d776b7766705
+--! Hash: sha1:06b64ae580c0fc8e07164374848fe2db086cab2d
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -1361,12 +1361,12 @@ revoke all on function baseledger._exceeds_range from public;
 -- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
 --
 -- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
--- backlog: still reserved on record, it counts as returned all the same. A reservation that a
--- command names expires before that command; where the command's funds are in the backlog, more
--- chunks expire, up to 10. Beyond these a settlement is booked against the funds that the backlog
--- will return; other commands are refused. A batch then writes the expiries even if nothing was
--- granted, so that every retry makes progress. Events that leave a backlog behind say so in their
--- details (balance_at needs that).
+-- backlog: still reserved on record, it counts as returned all the same. If a command names a
+-- reservation of the backlog, that one expires before the command. If a command needs the funds of
+-- the backlog, more chunks expire, up to 10. If that is not enough, a settlement is booked against
+-- the funds that the backlog will return, and any other command is refused; a batch then writes the
+-- expiries even if nothing was granted, so that every retry makes progress. Events that leave a
+-- backlog behind say so in their details (balance_at needs that).
 --
 -- Two clocks. Events are ordered by their own time, deadlines count by the server's clock. The two
 -- differ where the clock was ahead for a while: the wallet's time then goes on from there by
@@ -1423,8 +1423,8 @@ declare
   v_hold baseledger._hold;            -- its reservation
   v_move baseledger._move;
   v_amount bigint;                    -- of a reservation: what is granted
-  v_available bigint;                 -- what a settlement would do to available
-  v_reserved bigint;                  -- what a settlement or an extension would do to reserved
+  v_available bigint;                 -- by how much a settlement would change available
+  v_reserved bigint;                  -- by how much a settlement or extension would change reserved
   v_earlier baseledger.events;
 
   v_events baseledger.events[];
@@ -1498,8 +1498,8 @@ begin
 
   -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
   -- each turn takes the next expiry if its deadline is reached, else the next command, and sets v_i
-  -- to its position; the loop then has no end of its own. (A position apart from the loop variable
-  -- would be one more expression for every command.)
+  -- to its position; the loop then has no end of its own. (A second variable for the position would
+  -- be one more expression for every command.)
   for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
     if v_look_due then
       if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
@@ -1947,7 +1947,8 @@ begin
         'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
         null, null, c_total + d.n, coalesce(a.hold_at, c_total + d.n)
       )::baseledger._command order by d.n) filter (where d.n <= c_limit),
-      -- What the asked commands name stands at their place already: here it has no status.
+      -- A reservation that an asked command names is at that command's position already: here its
+      -- status is null.
       array_agg(row(
         d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
         d.expires_at, true, 0, null, null
@@ -2016,8 +2017,8 @@ revoke all on function baseledger._find_next_return from public;
 --! Included functions/execute/_look_up.sql
 -- Looks up a command's key and its reservation: the event that was written for the key, and the
 -- reservation as far as one look-up shows it. A reservation that is to be opened is looked for in
--- the journal, any other among the open ones; one that is not there has the status unknown, until
--- it is needed (_find_reservation).
+-- the journal, any other among the open ones; one that is not there gets the status unknown,
+-- until a command needs it and _find_reservation looks for it.
 --
 -- Each look-up asks for a range of one value in the order of its index; as _execute has sorts off,
 -- no statistics can make the planner walk a wallet's history through another index instead. A SQL
@@ -2181,8 +2182,8 @@ $$;
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
 --! Included functions/execute/_required_funds.sql
--- What must be available on record for a command to be granted in full; null if it takes nothing.
--- The backlog may stand in for it: see _execute.
+-- What must be available on record for a command to be granted in full; null if it takes nothing,
+-- or if it may take without limit. The backlog may stand in for it: see _execute.
 create or replace function baseledger._required_funds(
   p_command baseledger._command,
   p_hold baseledger._hold,
@@ -2453,8 +2454,9 @@ $$;
 comment on function baseledger.extend is
   e'Gives an open reservation a new deadline, p_ttl (1 second to 30 days) from now. With p_amount '
   'it also holds that much from now on, more or less than before; the receipt''s amount is the '
-  'change. A frozen wallet allows no more. A retry with the same key gets the first receipt. '
-  'Refused with LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, LGFRZ.'
+  'change. A frozen wallet allows no larger hold. A retry with the same key gets the first '
+  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, LGEND, LGEXP (past its deadline), LGNSF, '
+  'LGFRZ, LGOVF.'
   '\np_ttl: Time from now until the new deadline, 1 second to 30 days.'
   '\np_amount: What it holds from now on, in the wallet''s smallest step. Default: what it holds.';
 revoke all on function baseledger.extend from public;
@@ -2530,7 +2532,7 @@ revoke all on function baseledger.reserve from public;
 grant execute on function baseledger.reserve to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/reserve.sql
 --! Included functions/reservations/settle.sql
--- Books what a call did cost. Locks the wallet's row.
+-- Books what a call has cost. Locks the wallet's row.
 create or replace function baseledger.settle(
   p_wallet_id text,
   p_reservation_id text,
@@ -2555,9 +2557,10 @@ $$;
 
 comment on function baseledger.settle is
   e'Books p_amount (0 or more) as spent and gives the rest of the reservation back. With '
-  'p_final => false it books a part and keeps the rest reserved. More than was reserved is '
-  'booked in full, from available; after the deadline the whole is, once, as a late '
-  'settlement. Either may take available below zero, down to the wallet''s overdraft limit. '
+  'p_final => false it books a part and keeps the rest reserved. An amount above '
+  'the reservation is booked in full; what exceeds it comes from available. A settlement after '
+  'the deadline is booked from available, as a late one. Either may take available below zero, '
+  'down to the wallet''s overdraft limit. '
   'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, '
   'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
   '\np_amount: What was spent, 0 or more, in the wallet''s smallest step.';
@@ -2565,9 +2568,9 @@ revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/settle.sql
 --! Included functions/batch/_batch_operations.sql
--- The operations of a batch, and the fields that each may have: the parameters of the function of
--- its name, without p_. Those for operators are of post_funds only. A SQL function without
--- settings, so that it is inlined.
+-- The operations of a batch, and the fields that each may have: op, and the parameters of the
+-- function of that name without p_ and without the wallet. post_funds takes all of them, post those
+-- that are not for operators. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._batch_operations()
 returns table (operation text, for_operators boolean, fields text[])
 language sql
@@ -3575,7 +3578,8 @@ revoke all on function baseledger._subtract from public;
 -- here a second time on purpose: a check that called the engine would repeat its mistakes.
 --
 -- Three passes: in the order of the chain, in the order of each reservation, the verdicts. The life
--- of a reservation is one window: a second one, or a wider row in it, costs as much as the hash.
+-- of a reservation is one window: a second window, or a wider row in it, would cost as much as
+-- hashing.
 create or replace function baseledger._verify_events(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language sql
@@ -3758,7 +3762,8 @@ as $$
       cross join lateral (
         select
             pg_catalog.max(e.seq) as seq,
-            pg_catalog.sum(e.amount) filter (where e.event in ('reserved', 'extended')) as amount,
+            pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0))
+              filter (where e.event <> 'settled') as amount,
             pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled,
             pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0)) as held,
             (pg_catalog.array_agg(e.expires_at order by e.seq desc))[1] as expires_at
@@ -4636,8 +4641,9 @@ from (
     e.wallet_id,
     e.reservation_id,
     min(e.occurred_at) as opened_at,
-    coalesce(sum(e.amount) filter (where e.event in ('reserved', 'extended', 'charged')), 0)
-      as amount,
+    coalesce(
+      sum(e.amount) filter (where e.event not in ('settled', 'cancelled', 'expired', 'refunded')), 0
+    ) as amount,
     coalesce(sum(e.amount) filter (where e.event in ('settled', 'charged')), 0) as settled,
     count(*) filter (where e.event in ('settled', 'charged')) as settlements,
     count(*) filter (where e.event = 'settled' and e.details @> '{"late": true}') as late,

@@ -1,4 +1,4 @@
-// Calls by chance, which meet each other: few wallets, and ids that many clients use at a time.
+// Random calls that affect each other: few wallets, and ids that many clients use at the same time.
 
 import type { Json } from "../../../src/json/index.ts";
 import type { Random } from "../../../src/trace/index.ts";
@@ -6,15 +6,15 @@ import type { Call } from "./history.ts";
 
 type Args = Record<string, Json>;
 
-/** What is drawn from. */
+/** What calls are drawn from. */
 export interface Source {
   readonly random: Random;
   readonly wallets: readonly string[];
-  /** Begins the keys of this client; nobody else's begin so. */
+  /** The prefix of this client's keys, which no other client has. */
   readonly name: string;
 }
 
-/** How often each comes, against the others. */
+/** How often each call comes, relative to the others. */
 const WEIGHTS: Readonly<Record<string, number>> = {
   reserve: 30,
   settle: 26,
@@ -32,15 +32,15 @@ const WEIGHTS: Readonly<Record<string, number>> = {
 };
 const IN_POST = ["reserve", "reserve", "settle", "settle", "cancel", "extend", "charge"];
 const IN_POST_FUNDS = [...IN_POST, "credit", "withdraw", "refund"];
-/** Reservation ids that are in use at a time. */
+/** How many reservation ids are in use at the same time. */
 const IDS = 12;
 
-/** Draws calls; each has a key that was not there before. */
+/** Draws calls, each with a new key. */
 export function createDraw({ random, wallets, name }: Source, names: readonly string[]) {
   let calls = 0;
   const oneOf = <T>(list: readonly T[]): T => list[random.integer(0, list.length - 1)] as T;
 
-  /** Clients come to the same ids at about the same time. */
+  /** Clients reach the same ids at about the same time. */
   const id = () => `r${calls * 2 + random.integer(0, IDS)}`;
   const amount = () => random.integer(1, random.chance(0.1) ? 400 : 60);
   const ttl = () => (random.chance(0.7) ? 1 : 600);
@@ -99,9 +99,9 @@ export function createDraw({ random, wallets, name }: Source, names: readonly st
   };
 }
 
-/** What is called by SQL. */
+/** The calls of SQL clients. */
 export const SQL_CALLS = Object.keys(WEIGHTS);
-/** What is called through the client, which makes batches of its own. */
+/** The calls through the TypeScript client, which makes batches of its own. */
 export const CLIENT_CALLS = SQL_CALLS.filter((call) => !call.startsWith("post"));
 
 function weighted(random: Random, names: readonly string[]): string {

@@ -1,28 +1,36 @@
-// What a history must have left in the journal, and nothing else.
+// Checks that a history has left in the journal what it must, and nothing else.
 import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
-import { canBePlaced, isAsked, type Replayed, replay, say, type Uses } from "./replay.ts";
-import { nameOf, tellsOf, type Use, usesOf } from "./uses.ts";
+import {
+  canBePlaced,
+  format,
+  isRequested,
+  type Replayed,
+  replay,
+  type Sendings,
+} from "./replay.ts";
+import { isReceiptOf, nameOf, type Sending, sendingsOf } from "./sendings.ts";
 
-/** What does not hold, told for a person; and how much was looked at. */
+/** The result of a check. */
 export interface Findings {
+  /** What is wrong, for a person. */
   readonly wrong: readonly string[];
-  /** Refusals that were found to be right at their place. */
+  /** Calls with refusals that the model confirmed at some point of the journal. */
   readonly placed: number;
 }
 
-/** What is not the same for every history. */
+/** What differs from history to history. */
 export interface Circumstances {
-  /** Whether a command may fail with this code, beside those that need no reason. */
+  /** Whether a command may fail with this code, besides those that always may. */
   readonly mayFail?: (code: string, sent: Sent) => boolean;
-  /** Whether the clock was tampered with: the model does not know what it said. */
+  /** Whether the clock jumped: the model cannot know what it read. */
   readonly clockJumps?: boolean;
 }
 
 /**
- * Holds the journals of wallets against all that was sent to them: each command that was granted is
- * there once, with its receipt; each without an answer at most once; nothing else is; the order is
- * that of real time; the model says the same, refusals included.
+ * Compares the journals of wallets with all that was sent to them: each granted command is there
+ * once, with its receipt; each unanswered one at most once; there is nothing else; the order is that
+ * of real time; the model gives the same answers, refusals included.
  */
 export function check(
   wallets: readonly string[],
@@ -30,66 +38,82 @@ export function check(
   entries: readonly Entry[],
   { mayFail = () => false, clockJumps = false }: Circumstances = {},
 ): Findings {
-  const uses = Map.groupBy(sent.flatMap(usesOf), (use) => nameOf(use.wallet_id, use.command));
+  const sendings = Map.groupBy(sent.flatMap(sendingsOf), (each) =>
+    nameOf(each.wallet_id, each.command),
+  );
   const entriesOf = Map.groupBy(entries, ({ wallet_id }) => wallet_id);
   const replays = new Map(
     (clockJumps ? [] : wallets).map(
-      (id) => [id, replay(id, entriesOf.get(id) ?? [], uses)] as const,
+      (id) => [id, replay(id, entriesOf.get(id) ?? [], sendings)] as const,
     ),
   );
-  const refusals = clockJumps ? [] : sent.filter(hasRefusal);
+  const refusals = clockJumps ? [] : sent.filter(isRefused);
   const wrong = [
-    ...checkCommands(uses, entries),
+    ...checkCommands(sendings, entries),
     ...checkTransfers(entries),
     ...checkFailures(sent, mayFail),
     ...[...replays.values()].flatMap((each) => [...checkOrder(each), ...each.wrong]),
   ];
-  // Where the model has lost its way, it has no place for a refusal.
+  // A model that differs already cannot place refusals.
   if (wrong.length > 0) return { wrong, placed: 0 };
-  const misplaced = refusals.filter((each) => !isRight(each, replays));
-  const unfit = misplaced.map((each) => `nowhere could be answered so: ${say(each)}`);
-  return { wrong: unfit, placed: refusals.length };
+  const misplaced = refusals.filter((each) => !hasPlace(each, replays));
+  const unplaced = misplaced.map(
+    (each) => `no point of the journal has this answer: ${format(each)}`,
+  );
+  return { wrong: unplaced, placed: refusals.length };
 }
 
-/** Whether something was refused, and all of that call still has to be placed. */
-function hasRefusal(sent: Sent): boolean {
-  const told = usesOf(sent).map((use) => use.told);
-  const wrote = told.some((each) => each && "receipt" in each && !each.receipt.replayed);
-  return !wrote && told.some((each) => each && "refused" in each);
+/** Whether a call was refused and wrote nothing, so that its place in the journal must be found. */
+function isRefused(sent: Sent): boolean {
+  const answers = sendingsOf(sent).map(({ answer }) => answer);
+  const wrote = answers.some((each) => each && "receipt" in each && !each.receipt.replayed);
+  return !wrote && answers.some((each) => each && "refused" in each);
 }
 
-function isRight(sent: Sent, replays: ReadonlyMap<string, Replayed>): boolean {
+function hasPlace(sent: Sent, replays: ReadonlyMap<string, Replayed>): boolean {
   const replayed = replays.get((sent.args.wallet_id ?? sent.args.from) as string);
   return replayed !== undefined && canBePlaced(sent, replayed);
 }
 
-function checkCommands(uses: Uses, entries: readonly Entry[]): string[] {
-  const asked = Map.groupBy(entries.filter(isAsked), (each) => nameOf(each.wallet_id, each));
-  const missing = [...uses].flatMap(([name, sendings]) => {
-    const [entry, ...more] = asked.get(name) ?? [];
+function checkCommands(sendings: Sendings, entries: readonly Entry[]): string[] {
+  const requested = Map.groupBy(entries.filter(isRequested), (each) =>
+    nameOf(each.wallet_id, each),
+  );
+  const missing = [...sendings].flatMap(([name, its]) => {
+    const [entry, ...more] = requested.get(name) ?? [];
     const doubled = more.length > 0 ? [`${name} is there ${1 + more.length} times`] : [];
-    return [...doubled, ...checkCommand(name, sendings, entry)];
+    return [...doubled, ...checkCommand(name, its, entry)];
   });
-  const invented = [...asked.keys()].filter((name) => !uses.has(name));
-  return [...missing, ...invented.map((name) => `nobody has sent ${name}`)];
+  const invented = [...requested.keys()].filter((name) => !sendings.has(name));
+  return [...missing, ...invented.map((name) => `never sent: ${name}`)];
 }
 
-function checkCommand(name: string, sendings: readonly Use[], entry: Entry | undefined): string[] {
-  const granted = sendings.filter(({ told }) => told && "receipt" in told);
-  const unanswered = sendings.some(({ told }) => told === undefined);
-  if (!entry) return granted.length > 0 ? [`lost: ${name} was told ${say(granted[0]?.told)}`] : [];
-  if (granted.length === 0 && !unanswered) {
-    return [`${name} was never granted, and is there: ${say(entry)}`];
+function checkCommand(
+  name: string,
+  sendings: readonly Sending[],
+  entry: Entry | undefined,
+): string[] {
+  const granted = sendings.filter(({ answer }) => answer && "receipt" in answer);
+  const unanswered = sendings.some(({ answer }) => answer === undefined);
+  if (!entry) {
+    return granted.length > 0 ? [`lost: ${name}, answered ${format(granted[0]?.answer)}`] : [];
   }
-  const differing = granted.find((use) => !tellsOf(use, entry));
-  if (differing) return [`${name} was told ${say(differing.told)}, and is ${say(entry)}`];
-  const first = granted.filter(({ told }) => told && "receipt" in told && !told.receipt.replayed);
-  return first.length > 1 ? [`${name} was granted anew ${first.length} times`] : [];
+  if (granted.length === 0 && !unanswered) {
+    return [`${name} was never granted, but is in the journal: ${format(entry)}`];
+  }
+  const differing = granted.find((sending) => !isReceiptOf(sending, entry));
+  if (differing) {
+    return [`${name} was answered ${format(differing.answer)}, but is ${format(entry)}`];
+  }
+  const first = granted.filter(
+    ({ answer }) => answer && "receipt" in answer && !answer.receipt.replayed,
+  );
+  return first.length > 1 ? [`${name} was granted ${first.length} times`] : [];
 }
 
 /**
- * A command fails only for a reason outside of the ledger: given up (57014, 55P03), no room
- * (53100, 53300), no server (57P03, and what Node and the client call it).
+ * Codes of commands that fail for a reason outside of the ledger: cancelled (57014, 55P03), out of
+ * space or connections (53100, 53300), no server (57P03, and the codes of Node and of the client).
  */
 const FAILURE = /^(57014|55P03|53100|53300|57P03|ECONNREFUSED|CONNECT_TIMEOUT|UnavailableError)$/;
 
@@ -102,10 +126,12 @@ function checkFailures(
     if (!answer || !("failed" in answer)) return true;
     return FAILURE.test(answer.failed) || mayFail(answer.failed, sent);
   };
-  return all.filter((sent) => !hasReason(sent)).map((each) => `failed by itself: ${say(each)}`);
+  return all
+    .filter((sent) => !hasReason(sent))
+    .map((each) => `failed for no reason: ${format(each)}`);
 }
 
-/** What has left one wallet has come to the other, once. */
+/** What was transferred out of one wallet has arrived in the other, once. */
 function checkTransfers(entries: readonly Entry[]): string[] {
   const out = entries.filter(({ event }) => event === "transferred_out");
   const arrived = entries.filter(({ event }) => event === "transferred_in");
@@ -115,19 +141,19 @@ function checkTransfers(entries: readonly Entry[]): string[] {
   const lost = out.filter(
     ({ wallet_id, seq, amount }) => came.get(`${wallet_id} ${seq}`) !== amount,
   );
-  const wrong = lost.map((entry) => `a transfer has not arrived: ${say(entry)}`);
+  const wrong = lost.map((entry) => `a transfer has not arrived: ${format(entry)}`);
   if (arrived.length !== out.length)
     wrong.push(`${out.length} transfers, ${arrived.length} arrived`);
   return wrong;
 }
 
 /** A command that was answered before another was sent comes before it. */
-function checkOrder({ folds }: Replayed): string[] {
-  let answered = folds.at(-1)?.until ?? 0n;
-  for (let i = folds.length - 2; i >= 0; i--) {
-    const each = folds[i];
+function checkOrder({ executions }: Replayed): string[] {
+  let answered = executions.at(-1)?.until ?? 0n;
+  for (let i = executions.length - 2; i >= 0; i--) {
+    const each = executions[i];
     if (each && each.from > answered) {
-      return [`sent after one behind it was answered: ${say(each.entries)}`];
+      return [`sent after a later event was answered: ${format(each.entries)}`];
     }
     if (each && each.until < answered) answered = each.until;
   }

@@ -1,11 +1,11 @@
-/** How often what was done. */
+/** What was done, and how often. */
 export interface Counts {
   add(more: Readonly<Record<string, number>>): void;
-  /** The largest of what it was given under a name. */
-  most(name: string, value: number): void;
+  /** Keeps the largest value given for a name. */
+  max(name: string, value: number): void;
   of(name: string): number;
   all(): Record<string, number>;
-  say(): string;
+  format(): string;
 }
 
 export function createCounts(): Counts {
@@ -15,9 +15,9 @@ export function createCounts(): Counts {
     add(more) {
       for (const [name, count] of Object.entries(more)) counts.set(name, of(name) + count);
     },
-    most: (name, value) => void counts.set(name, Math.max(of(name), value)),
+    max: (name, value) => void counts.set(name, Math.max(of(name), value)),
     of,
     all: () => Object.fromEntries(counts),
-    say: () => [...counts].map(([name, count]) => `${name} ${count}`).join(", "),
+    format: () => [...counts].map(([name, count]) => `${name} ${count}`).join(", "),
   };
 }

@@ -1,4 +1,4 @@
-// A disk that fills up under load: first the one with the tables, then the one with everything.
+// A disk that fills up under load: the one with the tables, then the one with the whole server.
 import { spawnSync } from "node:child_process";
 import {
   chownSync,
@@ -14,24 +14,24 @@ import { join } from "node:path";
 import { createRandom } from "../../../src/trace/index.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
-import { killWhole, untilBack } from "./kills.ts";
+import { killWithChildren, untilBack } from "./kills.ts";
 import { createStage, type Stage } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
-import { findingOf, playWave, type Wave } from "./wave.ts";
+import { failureOf, playWave, type Wave } from "./wave.ts";
 
-/** `runs` are disks that fill up, of either kind in turn. */
+/** A run is one disk that fills up; the two kinds take turns. */
 export const diskFull: Part = {
   name: "disk full",
-  about: "a disk fills up under load: nothing acknowledged is lost, and with room it all goes on",
+  about: "a disk fills up under load: nothing acknowledged is lost, and with space it all goes on",
   run: runDiskFull,
 };
 
 const MEGABYTE = 2 ** 20;
-/** The sizes that the tables, and a whole server, have room in. */
+/** The sizes of the disk for the tables, and of that for a whole server. */
 const TABLES_MB = 8;
 const SERVER_MB = 256;
-/** What is left for the tables to grow. */
-const ROOM = 96 * 1024;
+/** The space left for the tables to grow. */
+const FREE_BYTES = 96 * 1024;
 const CROWD = { bySql: 4, callers: 6, sweepers: 0 };
 
 async function runDiskFull(budget: Budget): Promise<Outcome> {
@@ -49,8 +49,8 @@ async function runDiskFull(budget: Budget): Promise<Outcome> {
     }
     const played = await fillUp(disk.path, parts);
     counts.add(played.counts);
-    log(`${name}: ${counts.say()}`);
-    const found = findingOf(`disk ${name}`, played);
+    log(`${name}: ${counts.format()}`);
+    const found = failureOf(`disk ${name}`, played);
     if (found) return { ran: counts.all(), ...found };
   }
   return { ran: counts.all() };
@@ -61,14 +61,14 @@ interface RunParts {
   readonly seed: number;
 }
 
-/** Commands then fail one by one, and say why; reading goes on. */
+/** Each command then fails with a code, and reads go on. */
 async function fillTables(path: string, parts: RunParts) {
   await using stage = await createStage();
   await moveTables(stage, join(path, "tables"));
   let failed = 0;
   const played = await playWave(stage, { ...CROWD, ...parts }, async (wave) => {
     await wave.answers(30);
-    const ballast = fill(path, ROOM);
+    const ballast = fill(path, FREE_BYTES);
     await waitUntil("the disk is full", () => failures(wave) > 20);
     await stage.admin`select * from baseledger.balance(${wave.wallets[0] ?? ""})`;
     rmSync(ballast);
@@ -78,15 +78,15 @@ async function fillTables(path: string, parts: RunParts) {
   return { ...played, counts: { ...played.counts, disksOfTables: 1, failedWith53100: failed } };
 }
 
-/** Without room for its log the server ends itself, and can start again when there is some. */
+/** Without space for its log the server ends itself, and can start again when there is some. */
 async function fillServer(path: string, parts: RunParts) {
   const settings = { fsync: "off", full_page_writes: "off" };
   await using stage = await createStage({ dataDir: join(path, "data"), settings });
   const played = await playWave(stage, { ...CROWD, ...parts }, async (wave) => {
     await wave.answers(60);
     const ballast = fill(path, 0);
-    await waitUntil("the server has no room for its log", () => switchLog(stage));
-    await killWhole(stage.server);
+    await waitUntil("the server has no space for its log", () => switchLog(stage));
+    await killWithChildren(stage.server);
     rmSync(ballast);
     await stage.server.start();
     await untilBack(stage);
@@ -95,7 +95,7 @@ async function fillServer(path: string, parts: RunParts) {
   return { ...played, counts: { ...played.counts, disksOfServers: 1 } };
 }
 
-/** Goes on to the next file of the log; true when that was the end of the server. */
+/** Switches to the next file of the log; true when that ended the server. */
 async function switchLog({ admin }: Stage): Promise<boolean> {
   try {
     await admin`select pg_switch_wal(), pg_logical_emit_message(false, 'proof', repeat('x', 9000))`;
@@ -105,7 +105,7 @@ async function switchLog({ admin }: Stage): Promise<boolean> {
   }
 }
 
-/** How many commands were told that there is no room. */
+/** How many commands failed because the disk is full. */
 function failures({ history }: Wave): number {
   return history.calls.filter(({ answer }) => {
     return answer && "failed" in answer && answer.failed === "53100";
@@ -127,14 +127,14 @@ async function moveTables({ admin, server }: Stage, folder: string): Promise<voi
   await admin.unsafe("alter index all in tablespace pg_default set tablespace small");
 }
 
-/** Leaves so much room on a disk, or less, by a file to be removed. */
-function fill(path: string, room: number): string {
+/** Fills a disk up to so many free bytes, or fewer; returns the file to remove. */
+function fill(path: string, free: number): string {
   const ballast = join(path, "ballast");
   const { bavail, bsize } = statfsSync(path);
   try {
-    writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - room)));
+    writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - free)));
   } catch (error) {
-    // The server has been quicker.
+    // The server has filled the disk in the meantime.
     if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
   }
   return ballast;

@@ -1,15 +1,15 @@
-// A dump under load, restored into an empty server: a moment of the ledger, which goes on from there.
+// A dump taken under load and restored into an empty server: the ledger at one moment.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Server } from "../../../src/embedded/index.ts";
+import type { Installed } from "../../support/installed.ts";
 import { startServer } from "../servers.ts";
 import type { Sent } from "./history.ts";
-import type { Installed } from "./installed.ts";
 import { type Entry, readJournal } from "./journal.ts";
-import { isAsked, say } from "./replay.ts";
+import { format, isRequested } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
+import { isReceiptOf, nameOf, sendingsOf } from "./sendings.ts";
 import { createStage } from "./stage.ts";
-import { nameOf, tellsOf, usesOf } from "./uses.ts";
 import { playWave } from "./wave.ts";
 
 export interface RestoreParts {
@@ -21,7 +21,7 @@ export interface RestoreParts {
 
 const CROWD = { bySql: 4, callers: 6, sweepers: 1 };
 
-/** Dumps and restores in both formats. */
+/** Dumps and restores in both formats, plain and custom. */
 export async function restoreDump({ installed, folder, name, seed }: RestoreParts) {
   await using stage = await createStage({ package: installed.package });
   const files = { custom: join(folder, "custom"), plain: join(folder, "plain") };
@@ -34,10 +34,10 @@ export async function restoreDump({ installed, folder, name, seed }: RestorePart
     await wave.answers(30);
   });
   const wallets = [...played.heads.keys()];
-  const whole = await readJournal(stage.admin, wallets);
+  const journal = await readJournal(stage.admin, wallets);
   const roles = join(folder, "roles");
   const dumped = await installed.tool("pg_dumpall", ["-d", stage.server.url, "--roles-only"]);
-  // The superuser is there already, with a password of its own.
+  // The new server has its superuser already, with another password.
   writeFileSync(roles, dumped.replace(/^(CREATE|ALTER) ROLE postgres\b.*$/gm, ""));
 
   await using server = await startServer({ package: installed.package });
@@ -47,7 +47,7 @@ export async function restoreDump({ installed, folder, name, seed }: RestorePart
     const url = await createDatabase(server, format);
     if (format === "plain") await psql(installed, url, file);
     else await installed.tool("pg_restore", ["-d", url, "--exit-on-error", file]);
-    wrong.push(...(await checkRestored(url, wallets, whole, before)));
+    wrong.push(...(await checkRestored(url, wallets, journal, before)));
   }
   const counts = { ...played.counts, dumpsRestored: Object.keys(files).length };
   return { ...played, wrong, counts };
@@ -64,31 +64,33 @@ async function createDatabase(server: Server, name: string): Promise<string> {
   return new URL(`/${name}`, server.url).href;
 }
 
-/** What is there is sound, the beginning of the whole, and has all that was answered before. */
+/** Checks that what was restored is sound, part of the journal, and has all that was answered before. */
 async function checkRestored(
   url: string,
   wallets: readonly string[],
-  whole: readonly Entry[],
+  journal: readonly Entry[],
   before: readonly Sent[],
 ): Promise<string[]> {
   const sql = connectSql(url);
   const restored = await readJournal(sql, wallets);
-  const known = new Set(whole.map(textOf));
+  const known = new Set(journal.map(textOf));
   const foreign = restored.filter((entry) => !known.has(textOf(entry)));
-  const wrong = foreign.map((entry) => `restored, but never there: ${say(entry)}`);
+  const wrong = foreign.map((entry) => `restored, but never there: ${format(entry)}`);
 
   const entries = new Map(
-    restored.filter(isAsked).map((each) => [nameOf(each.wallet_id, each), each]),
+    restored.filter(isRequested).map((each) => [nameOf(each.wallet_id, each), each]),
   );
   for (const sent of before.filter(({ answer }) => answer && "receipts" in answer)) {
     const again = await sendSql(sql, sent);
-    const repeated = usesOf({ ...sent, via: "sql", answer: again ?? { failed: "" } });
-    for (const [i, { wallet_id, command, told }] of usesOf(sent).entries()) {
-      if (!told || !("receipt" in told)) continue;
+    const repeated = sendingsOf({ ...sent, via: "sql", answer: again ?? { failed: "" } });
+    for (const [i, { wallet_id, command, answer }] of sendingsOf(sent).entries()) {
+      if (!answer || !("receipt" in answer)) continue;
       const entry = entries.get(nameOf(wallet_id, command));
-      const use = repeated[i];
-      if (!entry) wrong.push(`lost by the restore: ${say(sent)}`);
-      else if (!use || !tellsOf(use, entry)) wrong.push(`${say(again)} is not ${say(entry)}`);
+      const sending = repeated[i];
+      if (!entry) wrong.push(`lost by the restore: ${format(sent)}`);
+      else if (!sending || !isReceiptOf(sending, entry)) {
+        wrong.push(`${format(again)} is not ${format(entry)}`);
+      }
     }
   }
   const unsound = await sql`select * from baseledger.verify()`;
@@ -96,7 +98,7 @@ async function checkRestored(
   return [...wrong, ...unsound.map((row) => `verify: ${JSON.stringify(row)}`)];
 }
 
-/** Another server has other transactions. */
-function textOf({ fold, ...entry }: Entry): string {
-  return say(entry);
+/** An entry without its transaction, which another server numbers differently. */
+function textOf({ transaction, ...entry }: Entry): string {
+  return format(entry);
 }

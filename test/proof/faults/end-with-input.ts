@@ -1,4 +1,4 @@
-// Ends a process with its input, which is held open by the program that has started it.
+// Ends a process when its input ends, which the program that started it keeps open.
 process.stdin
   .resume()
   .once("end", () => process.exit())

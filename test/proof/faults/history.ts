@@ -1,4 +1,4 @@
-// What clients have sent, when, and what came back: in memory, or in a file that outlives them.
+// The history of what clients send, and of the answers: in memory, or in a file that survives them.
 import { openSync, readFileSync, writeSync } from "node:fs";
 import { type Json, parseJson, stringifyJson } from "../../../src/json/index.ts";
 import { plain } from "../plain.ts";
@@ -18,17 +18,17 @@ export interface Call {
   readonly args: Arguments;
 }
 
-/** What came back. All of it in plain form: see plain.ts. */
+/** An answer, in plain form: see plain.ts. */
 export type Answer =
   | { readonly receipts: readonly Json[] }
   | { readonly refused: string; readonly detail: Json }
-  /** It was said not to have been carried out, and why: SQLSTATE, or a code of the client. */
+  /** The call certainly did nothing, with the reason: an SQLSTATE, or a code of the client. */
   | { readonly failed: string };
 
-/** How a call was sent: by SQL, or by the client in TypeScript, which sends again by itself. */
+/** How a call was sent: by SQL, or by the TypeScript client, which retries by itself. */
 export type Via = "sql" | "client";
 
-/** A call that was sent; without an answer if none came. */
+/** A call that was sent; without an answer if none arrived. */
 export interface Sent extends Call {
   readonly via: Via;
   readonly sent: Moment;
@@ -36,16 +36,17 @@ export interface Sent extends Call {
   answered?: Moment;
 }
 
-/** Where a client notes what it does: what it sends before that leaves, and then the answer. */
+/** Records what a client does: each call before it is sent, and then the answer. */
 export interface Recorder {
+  /** Records a call; call the function that it returns with the answer. */
   note(call: Call, via: Via): (answer: Answer) => void;
-  /** How many answers were noted. */
+  /** How many answers were recorded. */
   readonly answers: number;
   /** What was sent so far. */
   readonly calls: readonly Call[];
 }
 
-/** A recorder that is itself the history. */
+/** A recorder that keeps the history in memory. */
 export interface History extends Recorder {
   readonly calls: readonly Sent[];
 }
@@ -70,7 +71,7 @@ export function createHistory(): History {
   };
 }
 
-/** A recorder that writes each line before anything else is done, so that `kill -9` loses none. */
+/** A recorder that writes each line at once, so that `kill -9` loses none. */
 export function recordTo(file: string): Recorder {
   const calls: Call[] = [];
   const descriptor = openSync(file, "a");
@@ -92,10 +93,10 @@ export function recordTo(file: string): Recorder {
   };
 }
 
-/** What was recorded in a file. */
+/** Reads what was recorded in a file. */
 export function readHistory(file: string): Sent[] {
   const found = new Map<bigint, Sent>();
-  // What is behind the last end of a line was not written whole, and not sent.
+  // An incomplete last line was never sent.
   for (const line of readFileSync(file, "utf8").split("\n").slice(0, -1)) {
     const { n, ...rest } = plain(parseJson(line)) as unknown as Sent & { readonly n: bigint };
     found.set(n, Object.assign(found.get(n) ?? {}, rest));
@@ -103,7 +104,7 @@ export function readHistory(file: string): Sent[] {
   return [...found.values()];
 }
 
-/** The moment that it is. */
+/** The current moment. */
 export function now(): Moment {
   return { clock: process.hrtime.bigint(), wall: BigInt(Date.now()) * 1000n };
 }

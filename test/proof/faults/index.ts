@@ -4,5 +4,5 @@ import { histories } from "./histories.ts";
 import { restore } from "./restore.ts";
 import { faults } from "./under-faults.ts";
 
-/** Parts that hold what clients were told against the journal, whatever happens meanwhile. */
+/** Parts that compare what clients were answered with the journal, whatever happens meanwhile. */
 export const faultParts: readonly Part[] = [histories, faults, diskFull, restore];

@@ -1,26 +1,16 @@
-// The journal as a superuser sees it: with the transaction that wrote each event.
+// Reads the journal as a superuser, with the transaction that wrote each event.
 import type postgres from "postgres";
 import { parseJson } from "../../../src/json/index.ts";
+import type { Event } from "../model.ts";
 import { plain } from "../plain.ts";
-import type { Time } from "../requests.ts";
 
 /** An event, in plain form. */
-export interface Entry {
+export interface Entry extends Omit<Event, "instant" | "metadata" | "command" | "frozen" | "open"> {
   readonly wallet_id: string;
-  readonly seq: bigint;
-  readonly event: string;
-  readonly reservation_id: string | null;
-  readonly amount: bigint | null;
-  readonly available: bigint;
-  readonly reserved: bigint;
-  readonly spent: bigint;
-  readonly expires_at: Time | null;
-  readonly occurred_at: Time;
-  readonly idempotency_key: string | null;
   readonly metadata: Readonly<Record<string, never>>;
   readonly details: { readonly from?: string; readonly from_seq?: bigint } | null;
-  /** A wallet's events that one transaction wrote are those of one fold. */
-  readonly fold: string;
+  /** A wallet's events of one transaction are those of one execution. */
+  readonly transaction: string;
 }
 
 /** The events of wallets, in order. */
@@ -28,14 +18,15 @@ export async function readJournal(
   admin: postgres.Sql,
   wallets: readonly string[],
 ): Promise<Entry[]> {
-  const rows = await admin.unsafe<{ told: string }[]>(
-    `select (to_jsonb(e) - 'hash' || jsonb_build_object('fold', 'x' || e.xmin::text))::text as told
+  const rows = await admin.unsafe<{ entry: string }[]>(
+    `select (to_jsonb(e) - 'hash'
+        || jsonb_build_object('transaction', 'x' || e.xmin::text))::text as entry
       from baseledger.events e
       where e.wallet_id = any ($1::text::text[])
       order by e.wallet_id, e.seq`,
     [`{${wallets.join(",")}}`],
   );
-  return rows.map(({ told }) => plain(parseJson(told)) as unknown as Entry);
+  return rows.map(({ entry }) => plain(parseJson(entry)) as unknown as Entry);
 }
 
 /** The last event of each wallet: its number and hash. */

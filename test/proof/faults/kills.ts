@@ -1,4 +1,4 @@
-// What may go wrong, done on purpose while clients are at work.
+// Faults, injected while clients are at work.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Server } from "../../../src/embedded/index.ts";
@@ -7,51 +7,51 @@ import type { Network } from "../../client/network.ts";
 import {
   type ClientProcess,
   childrenOf,
+  type Killable,
   killNow,
   startWorkerProcess,
-  type Victim,
 } from "./processes.ts";
 import { connectSql } from "./send.ts";
 import type { Stage } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
 import type { Wave } from "./wave.ts";
 
-/** What there is to be spoilt. */
+/** What faults are injected into. */
 export interface Scene {
   readonly stage: Stage;
   readonly random: Random;
   readonly wave: Wave;
-  /** Between the server and some of the clients. */
+  /** The network between the server and some of the clients. */
   readonly network: Network;
   readonly startClient: () => ClientProcess;
-  readonly workers: Victim[];
+  readonly workers: Killable[];
 }
 
-/** Does it, and comes back when clients can be answered again. */
+/** Injects a fault, and returns when clients can be answered again. */
 export type Fault = (scene: Scene) => Promise<void>;
 
 /** `kill -9` of the server with all its processes; sometimes once more while it recovers. */
 export const killServer: Fault = async ({ stage: { server }, random }) => {
-  await killWhole(server);
+  await killWithChildren(server);
   if (random.chance(0.15)) {
     const starting = server.start().catch(() => undefined);
     const pid = await waitUntil("it is starting", () => postmasterOf(server.dataDir, server.pid));
     await killAll(pid, async () => killNow(pid));
     await starting;
-    // It may have come up just before: then it has to be seen gone before it is started again.
+    // It may have started just before; then it must be gone before the next start.
     await server.kill("SIGKILL");
   }
   await server.start();
 };
 
-/** `kill -9` of the first process only: the others find out when they next wait for something. */
+/** `kill -9` of the first process only: the others notice when they next wait for something. */
 export const killPostmaster: Fault = async ({ stage: { server } }) => {
   await server.kill("SIGKILL");
   await server.start();
 };
 
 export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
-  /** The server then throws out everybody, and recovers. */
+  /** The server then ends all sessions, and recovers. */
   backendKills: async ({ stage }) => {
     const pid = await backend(stage, "true");
     if (pid) killNow(pid);
@@ -63,14 +63,14 @@ export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
   cancelledStatements: async ({ stage }) => {
     await backend(stage, "pg_cancel_backend(pid)");
   },
-  /** Somebody else holds the wallet for longer than clients care to wait. */
+  /** Another session locks the wallet for longer than clients wait. */
   lockTimeouts: async ({ stage, wave }) => {
     const sql = connectSql(stage.server.url);
     try {
       await sql.unsafe("begin");
       await sql`select from baseledger.wallets where wallet_id = ${wave.wallets[0] ?? ""} for update`;
       const before = timeouts(wave);
-      await waitUntil("a client has given up", () => timeouts(wave) > before);
+      await waitUntil("a client has timed out", () => timeouts(wave) > before);
       await sql.unsafe("rollback");
     } finally {
       await sql.end({ timeout: 0 });
@@ -87,14 +87,14 @@ export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
     await worker?.kill();
     workers.push(await startWorkerProcess(stage.url));
   },
-  /** What clients have sent does not arrive. */
+  /** Requests do not arrive. */
   networkDrops: async ({ network }) => {
     await untilHeld(network, "questions");
     await network.refuse(true);
     network.release();
     await network.refuse(false);
   },
-  /** An answer breaks off in its middle. */
+  /** An answer breaks off in the middle. */
   networkTruncations: async ({ network }) => {
     await untilHeld(network, "answers");
     await network.deliver(network.held / 2);
@@ -107,7 +107,7 @@ export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
     await wave.answers(20);
     network.release();
   },
-  /** Clients give up on what they have sent, and it arrives later. */
+  /** Requests arrive after their clients have lost the connection. */
   networkLateArrivals: async ({ network, wave }) => {
     await untilHeld(network, "questions");
     network.cut();
@@ -116,8 +116,8 @@ export const OTHER_FAULTS: Readonly<Record<string, Fault>> = {
   },
 };
 
-/** `kill -9` of a server with all its processes. */
-export function killWhole(server: Server): Promise<void> {
+/** `kill -9` of a server and of all its processes. */
+export function killWithChildren(server: Server): Promise<void> {
   return killAll(server.pid, () => server.kill("SIGKILL"));
 }
 
@@ -132,8 +132,8 @@ export async function untilBack({ admin }: Stage): Promise<void> {
 }
 
 async function killAll(pid: number, killFirst: () => Promise<void>): Promise<void> {
-  // Stopped, so that it starts none that is not in the list: one that is left over may wait for
-  // ever for a lock of those that are killed, and no server can start as long as it does.
+  // Stopped first, so that it starts no process that is not in the list: one that survives may wait
+  // for ever for a lock of those that are killed, and keeps the server from starting again.
   killNow(pid, "SIGSTOP");
   for (const child of childrenOf(pid)) killNow(child);
   await killFirst();
@@ -149,7 +149,7 @@ function postmasterOf(dataDir: string, before: number): number | undefined {
   }
 }
 
-/** A process of the server that works for a client, if it can be; `act` is done to it. */
+/** Runs `act` on a backend of a client, preferably an active one; returns its process id. */
 async function backend({ admin }: Stage, act: string): Promise<number | undefined> {
   const rows = await admin.unsafe<{ pid: number }[]>(
     `select pid, ${act} from (

@@ -1,4 +1,4 @@
-// Clients that send calls until they are told to stop, each one after the other.
+// Clients that send calls, one after the other, until they are stopped.
 import { setImmediate } from "node:timers/promises";
 import type postgres from "postgres";
 import { createLedger } from "../../../src/client/ledger.ts";
@@ -7,22 +7,22 @@ import { CLIENT_CALLS, createDraw, type Source, SQL_CALLS } from "./calls.ts";
 import type { Answer, Call, Recorder, Via } from "./history.ts";
 import { connectSql, sendSql, sendThrough } from "./send.ts";
 
-/** Who sends, and where to. */
+/** Clients, and what they connect to. */
 export interface Crowd {
   readonly recorder: Recorder;
   readonly wallets: readonly string[];
-  /** Begins the names of the clients. */
+  /** The prefix of the clients' names. */
   readonly name: string;
   readonly seed: number;
-  /** Addresses: each client by SQL takes one of them, the client in TypeScript the first. */
+  /** Addresses: SQL clients take them in turn, the TypeScript client takes the first. */
   readonly urls: readonly string[];
-  /** Clients by SQL. */
+  /** How many SQL clients. */
   readonly bySql: number;
-  /** Callers that share a client in TypeScript. */
+  /** How many callers share the TypeScript client. */
   readonly callers: number;
-  /** How many seconds that client has for an answer. */
+  /** How many seconds the TypeScript client retries. */
   readonly retryFor?: number;
-  /** Whether no client gives up on a statement that takes long. */
+  /** Whether SQL clients have no time-outs. */
   readonly patient?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface Load {
   stop(how?: "cut off"): Promise<void>;
 }
 
-/** The settings of every third connection, so that its statements are given up now and then. */
+/** Settings of the SQL connections, in turn: two of three have a time-out that strikes now and then. */
 const IMPATIENT = [{}, { statement_timeout: "40" }, { lock_timeout: "15" }];
 
 /** Starts a crowd. */
@@ -64,7 +64,7 @@ export function startLoad(crowd: Crowd): Load {
   return {
     async stop(how) {
       stopped = true;
-      // Behind a proxy without a server, the driver would connect for ever.
+      // Behind a proxy without a server, the driver would try to connect for ever.
       if (how) await Promise.all(clients.map((sql) => sql.end({ timeout: 0 })));
       await Promise.all([...sqlClients, ...ledgerCallers]);
       await Promise.all(clients.map((sql) => sql.end({ timeout: 0 })));
@@ -73,16 +73,16 @@ export function startLoad(crowd: Crowd): Load {
   };
 }
 
-/** A client, and how it sends. */
+/** A client, and how it sends calls. */
 export interface Client extends Source {
   readonly recorder: Recorder;
-  /** What it calls. */
+  /** The functions that it calls. */
   readonly names: readonly string[];
   readonly via: Via;
   readonly send: (call: Call) => Promise<Answer | undefined>;
 }
 
-/** What a client does next: something new, what has no answer yet, or what was sent before. */
+/** A client's next step: a new call, an unanswered one again, or one that was sent before. */
 export function createSteps(client: Client): () => Promise<void> {
   const { random, recorder, via, send } = client;
   const draw = createDraw(client, client.names);
@@ -103,12 +103,34 @@ export function createSteps(client: Client): () => Promise<void> {
     const answer = await send(call);
     if (answer) answered(answer);
     if (!answer || "failed" in answer) open.push(call);
-    // A refused connection is told at once: others shall have their turn.
+    // A refused connection is reported at once: let other clients run.
     await setImmediate();
   };
 }
 
-/** Sweeps all the time, as any number of workers would. */
+/** Reads balances in a loop, and returns those that no wallet may have at any time. */
+export async function readUntil(
+  stopped: () => boolean,
+  url: string,
+  wallets: readonly string[],
+): Promise<{ readonly reads: number; readonly wrong: readonly string[] }> {
+  const sql = connectSql(url);
+  const wrong: string[] = [];
+  let reads = 0;
+  for (; !stopped(); reads++) {
+    const [row] = await sql<{ balance: string; sound: boolean }[]>`
+      select b::text as balance,
+          reserved >= 0 and spent >= 0 and (available < -overdraft_limit) is not true as sound
+        from baseledger.balance(${wallets[reads % wallets.length] ?? ""}) as b`.catch(
+      (error: Error) => [{ balance: error.message, sound: false }],
+    );
+    if (!row?.sound) wrong.push(`a balance that cannot be: ${row?.balance}`);
+  }
+  await sql.end({ timeout: 0 });
+  return { reads, wrong };
+}
+
+/** Sweeps in a loop, as a worker does; returns how many reservations it has expired. */
 export async function sweepUntil(stopped: () => boolean, url: string): Promise<number> {
   const sql = connectSql(url);
   let expired = 0;

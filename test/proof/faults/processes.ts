@@ -1,4 +1,4 @@
-// Processes that a part starts, to be killed: clients that record, and workers.
+// Processes that a part starts in order to kill them: clients with a record, and workers.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -8,8 +8,8 @@ import type { Sent } from "./history.ts";
 import { readHistory } from "./history.ts";
 import { waitUntil } from "./wait.ts";
 
-/** What a client process is told. */
-export interface ClientOrders {
+/** The argument of a client process. */
+export interface ClientOptions {
   readonly url: string;
   readonly file: string;
   readonly name: string;
@@ -18,63 +18,63 @@ export interface ClientOrders {
 }
 
 /** A process that may be killed at any time. */
-export interface Victim {
-  /** `kill -9`; tells whether it was still there to be killed. */
+export interface Killable {
+  /** `kill -9`; false if the process had ended before. */
   kill(): Promise<boolean>;
 }
 
-export interface ClientProcess extends Victim {
-  /** Waits until it has had so many answers, or a file of that size. */
+export interface ClientProcess extends Killable {
+  /** Waits until its record has a certain size. */
   untilBusy(): Promise<void>;
-  /** What it had recorded. */
+  /** Reads its record. */
   history(): readonly Sent[];
 }
 
-const BUSY = 20_000;
+const BUSY_BYTES = 20_000;
 
-/** Starts a crowd of its own, which records what it does in a file. */
-export function startClient(orders: ClientOrders): ClientProcess {
-  const child = run([join(import.meta.dirname, "client-process.ts"), JSON.stringify(orders)], {});
-  const { file } = orders;
+/** Starts a process with clients, which record what they do in a file. */
+export function startClient(options: ClientOptions): ClientProcess {
+  const child = run([join(import.meta.dirname, "client-process.ts"), JSON.stringify(options)], {});
+  const { file } = options;
   return {
-    ...victim(child),
+    ...killable(child),
     async untilBusy() {
       await waitUntil(
         "a client process is busy",
-        () => existsSync(file) && statSync(file).size > BUSY,
+        () => existsSync(file) && statSync(file).size > BUSY_BYTES,
       );
     },
     history: () => (existsSync(file) ? readHistory(file) : []),
   };
 }
 
-/** Starts the expiry job, as a host would; from when it has come up, it is to outlive everything. */
-export async function startWorkerProcess(url: string): Promise<Victim> {
+/** Starts the worker as a host would; once started, it must survive all faults. */
+export async function startWorkerProcess(url: string): Promise<Killable> {
   const program = join(import.meta.dirname, "..", "..", "..", "src", "cli", "main.ts");
   const leash = pathToFileURL(join(import.meta.dirname, "end-with-input.ts")).href;
   const child = run(["--import", leash, program, "worker"], { DATABASE_URL: url });
-  let said = "";
+  let output = "";
   child.stderr?.on("data", (data) => {
-    said = `${said}${data}`.slice(-2000);
+    output = `${output}${data}`.slice(-2000);
   });
-  await waitUntil("the worker has come up", () => {
-    if (isOver(child)) throw new Error(`the worker did not come up: ${said}`);
-    return said.includes("expiry job started");
+  await waitUntil("the worker has started", () => {
+    if (hasEnded(child)) throw new Error(`the worker did not start: ${output}`);
+    return output.includes("expiry job started");
   });
-  const { kill } = victim(child);
+  const { kill } = killable(child);
   return {
     async kill() {
-      if (!(await kill())) throw new Error(`a worker has ended by itself: ${said}`);
+      if (!(await kill())) throw new Error(`a worker has ended by itself: ${output}`);
       return true;
     },
   };
 }
 
-/** The processes that a process has started and that have not ended. */
+/** The running child processes of a process. */
 export function childrenOf(pid: number): number[] {
   const parentOf = (child: string) => {
     try {
-      // The name, in brackets, may have anything in it.
+      // The process name, in brackets, may contain anything.
       return Number(
         readFileSync(`/proc/${child}/stat`, "utf8")
           .replace(/^.*\) \S /s, "")
@@ -88,7 +88,7 @@ export function childrenOf(pid: number): number[] {
   return all.filter((child) => parentOf(child) === pid).map(Number);
 }
 
-/** Sends a signal, `kill -9` by default; who is gone already is gone. */
+/** Sends a signal, `kill -9` by default; the process may have ended already. */
 export function killNow(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
     process.kill(pid, signal);
@@ -97,7 +97,7 @@ export function killNow(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   }
 }
 
-/** Its input ends when this program does, however that comes about: then it ends, too. */
+/** Runs a program whose input ends, and which ends with it, however this program ends. */
 function run(args: readonly string[], env: Record<string, string>): ChildProcess {
   return spawn(process.execPath, args, {
     env: { ...process.env, ...env },
@@ -105,10 +105,10 @@ function run(args: readonly string[], env: Record<string, string>): ChildProcess
   });
 }
 
-function victim(child: ChildProcess): Victim {
+function killable(child: ChildProcess): Killable {
   return {
     async kill() {
-      if (isOver(child)) return false;
+      if (hasEnded(child)) return false;
       const gone = once(child, "exit");
       child.kill("SIGKILL");
       await gone;
@@ -117,6 +117,6 @@ function victim(child: ChildProcess): Victim {
   };
 }
 
-function isOver(child: ChildProcess): boolean {
+function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }

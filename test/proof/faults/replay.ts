@@ -1,117 +1,118 @@
-// A wallet's journal, carried out again by the model, fold by fold.
+// Executes a wallet's journal again in the model, one execution after the other.
 import { isDeepStrictEqual } from "node:util";
 import { type Json, stringifyJson } from "../../../src/json/index.ts";
-import { type Event, emptyWallet, fold, type Receipt, type Wallet } from "../model.ts";
+import { type Event, emptyWallet, execute, type Receipt, type Wallet } from "../model.ts";
 import { plain } from "../plain.ts";
 import { type Command, commandOf, type Time } from "../requests.ts";
 import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
-import { agrees, isBatch, nameOf, type Use, usesOf } from "./uses.ts";
+import { agreesWithModel, isBatch, nameOf, type Sending, sendingsOf } from "./sendings.ts";
 
-/** What one fold has written, and when, as far as clients know. */
-export interface Fold {
+/** The events that one call has written to a wallet, and when, as far as clients know. */
+export interface Execution {
   readonly entries: readonly Entry[];
-  /** It cannot have happened before: its commands were sent then. */
+  /** Not before this, when its commands were sent. */
   readonly from: bigint;
-  /** It had happened by then: a client had an answer. */
+  /** Not after this, when a client had an answer. */
   readonly until: bigint;
 }
 
-/** A point in a wallet's life: after a command, in a fold. */
-interface Point extends Fold {
+/** A state of a wallet: after a command of an execution. */
+interface Point extends Execution {
   readonly wallet: Wallet;
 }
 
-/** A wallet's journal in folds, and each point at which something may have been refused. */
+/** A wallet's journal in executions, and the points at which something may have been refused. */
 export interface Replayed {
-  readonly folds: readonly Fold[];
+  readonly executions: readonly Execution[];
   readonly points: readonly Point[];
   readonly wrong: readonly string[];
 }
 
-export type Uses = ReadonlyMap<string, readonly Use[]>;
+export type Sendings = ReadonlyMap<string, readonly Sending[]>;
 
 const NEVER = 2n ** 63n;
 
-/** Carries a journal out again, and compares what each fold writes and answers. */
-export function replay(walletId: string, entries: readonly Entry[], uses: Uses): Replayed {
-  const folds = inFolds(entries).map((each) => timed(each, uses));
-  const limit = opening(uses, walletId)?.sent.args.overdraft_limit ?? null;
+/** Executes a journal again, and compares what each execution writes and answers. */
+export function replay(walletId: string, entries: readonly Entry[], sendings: Sendings): Replayed {
+  const executions = byTransaction(entries).map((each) => toExecution(each, sendings));
+  const limit = opening(sendings, walletId)?.sent.args.overdraft_limit ?? null;
   const overdraft_limit = limit === null ? null : BigInt(limit as bigint);
   let wallet = emptyWallet(walletId, { unit: "USD", scale: 9, overdraft_limit });
   const points: Point[] = [];
   const wrong: string[] = [];
-  for (const each of folds) {
-    const batch = batchOf(each, uses);
-    const commands = batch?.map(({ command }) => command) ?? each.entries.flatMap(commandsOf(uses));
+  for (const each of executions) {
+    const batch = batchOf(each, sendings);
+    const commands =
+      batch?.map(({ command }) => command) ?? each.entries.flatMap(commandsOf(sendings));
     const clock = each.entries[0]?.occurred_at ?? 0n;
-    const after = fold(wallet, commands, clock);
+    const after = execute(wallet, commands, clock);
     const written = after.wallet.journal.slice(wallet.journal.length).map(plainEvent);
     const found = each.entries.map(asEvent);
     if (!isDeepStrictEqual(written, found)) {
-      wrong.push(`${walletId}: the journal has ${say(found)}, the model ${say(written)}`);
+      wrong.push(`${walletId}: the journal has ${format(found)}, the model ${format(written)}`);
       break;
     }
     wrong.push(...disagreements(batch ?? [], after.receipts));
-    // What came in one fold with others may have been refused between them.
+    // A call may have been refused between commands of one execution.
     for (const command of commands.slice(0, -1)) {
-      wallet = fold(wallet, [command], clock).wallet;
+      wallet = execute(wallet, [command], clock).wallet;
       points.push({ ...each, wallet });
     }
     wallet = after.wallet;
     points.push({ ...each, wallet });
   }
-  return { folds, points, wrong };
+  return { executions, points, wrong };
 }
 
 /**
- * Whether the model says the same to a call of which nothing was written, at any point at which it
- * may have been carried out: after all that had been answered before it was sent, and before all
- * that was sent after it was answered.
+ * Whether the model gives the same answer to a call that wrote nothing, at any point at which it may
+ * have been executed: after all that was answered before it was sent, and before all that was sent
+ * after it was answered.
  */
 export function canBePlaced(sent: Sent, { points }: Replayed): boolean {
   const { sent: began, answered: ended } = sent;
   if (!ended) return true;
-  const uses = usesOf(sent);
-  const commands = uses.map(({ command }) => command);
+  const sendings = sendingsOf(sent);
+  const commands = sendings.map(({ command }) => command);
   const first = points.findLastIndex(({ until }) => until < began.clock);
   const after = points.findIndex(({ from }) => from > ended.clock);
   return points.slice(Math.max(first, 0), after < 0 ? points.length : after).some(({ wallet }) =>
     instants(wallet, began.wall - TOLERANCE, ended.wall + TOLERANCE).some((at) => {
-      const { receipts } = fold(wallet, commands, at);
-      return uses.every((use, i) => agrees(use, receipts[i]));
+      const { receipts } = execute(wallet, commands, at);
+      return sendings.every((sending, i) => agreesWithModel(sending, receipts[i]));
     }),
   );
 }
 
-/** Microseconds: the clock of clients counts milliseconds. */
+/** Microseconds, as the clients' clock counts milliseconds. */
 const TOLERANCE = 2000n;
 
-/** A wallet says the same from one deadline to the next. */
+/** The times at which a wallet's answers may change: between deadlines they stay the same. */
 function instants({ reservations }: Wallet, from: Time, until: Time): Time[] {
   const deadlines = [...reservations.values()].flatMap(({ expires_at }) => expires_at ?? []);
   return [from, ...deadlines.filter((at) => at > from && at <= until)];
 }
 
-function inFolds(entries: readonly Entry[]): Entry[][] {
-  const folds: Entry[][] = [];
+function byTransaction(entries: readonly Entry[]): Entry[][] {
+  const groups: Entry[][] = [];
   for (const entry of entries) {
-    const last = folds.at(-1);
-    if (last?.[0]?.fold === entry.fold) last.push(entry);
-    else folds.push([entry]);
+    const last = groups.at(-1);
+    if (last?.[0]?.transaction === entry.transaction) last.push(entry);
+    else groups.push([entry]);
   }
-  return folds;
+  return groups;
 }
 
-function timed(entries: readonly Entry[], uses: Uses): Fold {
+function toExecution(entries: readonly Entry[], sendings: Sendings): Execution {
   let from = 0n;
   let until = NEVER;
   for (const entry of entries) {
-    const sendings = uses.get(nameOf(entry.wallet_id, entry)) ?? [];
-    if (!isAsked(entry) || sendings.length === 0) continue;
-    const first = sendings.map(({ sent }) => sent.sent.clock).reduce(least);
-    const answers = sendings.flatMap(({ told, sent }) =>
-      told && "receipt" in told && sent.answered ? [sent.answered.clock] : [],
+    const its = sendings.get(nameOf(entry.wallet_id, entry)) ?? [];
+    if (!isRequested(entry) || its.length === 0) continue;
+    const first = its.map(({ sent }) => sent.sent.clock).reduce(least);
+    const answers = its.flatMap(({ answer, sent }) =>
+      answer && "receipt" in answer && sent.answered ? [sent.answered.clock] : [],
     );
     if (first > from) from = first;
     until = answers.reduce(least, until);
@@ -119,49 +120,54 @@ function timed(entries: readonly Entry[], uses: Uses): Fold {
   return { entries, from, until };
 }
 
-/** Whether a client has asked for it by name; the rest comes with something else. */
-export function isAsked({ event, idempotency_key }: Entry): boolean {
+/** Whether a client has sent the command of an event; expiries and arrivals come with another one. */
+export function isRequested({ event, idempotency_key }: Entry): boolean {
   return event === "opened" || idempotency_key !== null;
 }
 
-/** The batch that has written a fold, if it is known: then also what it was refused is. */
-function batchOf({ entries }: Fold, uses: Uses): Use[] | undefined {
+/** The batch of an execution, if its answer is known: then its refusals are known as well. */
+function batchOf({ entries }: Execution, sendings: Sendings): Sending[] | undefined {
   const seqs = new Set(entries.map(({ seq }) => seq));
-  for (const entry of entries.filter(isAsked)) {
-    for (const { sent, told } of uses.get(nameOf(entry.wallet_id, entry)) ?? []) {
-      const wrote = told && "receipt" in told && !told.receipt.replayed;
-      if (wrote && isBatch(sent) && seqs.has(told.receipt.seq as bigint)) return usesOf(sent);
+  for (const entry of entries.filter(isRequested)) {
+    for (const { sent, answer } of sendings.get(nameOf(entry.wallet_id, entry)) ?? []) {
+      const wrote = answer && "receipt" in answer && !answer.receipt.replayed;
+      if (wrote && isBatch(sent) && seqs.has(answer.receipt.seq as bigint)) return sendingsOf(sent);
     }
   }
   return undefined;
 }
 
-function commandsOf(uses: Uses): (entry: Entry) => readonly Command[] {
+function commandsOf(sendings: Sendings): (entry: Entry) => readonly Command[] {
   return (entry) => {
     if (entry.event === "transferred_in") {
       const { amount, metadata } = entry;
       return [{ ...commandOf("transfer_in", { amount, metadata }), idempotency_key: null }];
     }
-    const use = isAsked(entry) && uses.get(nameOf(entry.wallet_id, entry))?.[0];
-    return use ? [use.command] : [];
+    const sending = isRequested(entry) && sendings.get(nameOf(entry.wallet_id, entry))?.[0];
+    return sending ? [sending.command] : [];
   };
 }
 
-function disagreements(batch: readonly Use[], receipts: readonly Receipt[]): string[] {
-  const differing = batch.findIndex((use, i) => !agrees(use, receipts[i]));
+function disagreements(batch: readonly Sending[], receipts: readonly Receipt[]): string[] {
+  const differing = batch.findIndex((sending, i) => !agreesWithModel(sending, receipts[i]));
   if (differing < 0) return [];
-  const { told, sent } = batch[differing] as Use;
+  const { answer, sent } = batch[differing] as Sending;
   return [
-    `command ${differing} of ${say(sent.args)} was told ${say(told)}, ` +
-      `the model says ${say(plain(receipts[differing]))}`,
+    `command ${differing} of ${format(sent.args)} was answered ${format(answer)}, ` +
+      `by the model ${format(plain(receipts[differing]))}`,
   ];
 }
 
-function opening(uses: Uses, walletId: string): Use | undefined {
-  return uses.get(nameOf(walletId, { idempotency_key: null }))?.[0];
+function opening(sendings: Sendings, walletId: string): Sending | undefined {
+  return sendings.get(nameOf(walletId, { idempotency_key: null }))?.[0];
 }
 
-function asEvent({ wallet_id, details, fold: _, ...entry }: Entry & { actor?: string }): Json {
+function asEvent({
+  wallet_id,
+  details,
+  transaction: _,
+  ...entry
+}: Entry & { actor?: string }): Json {
   const { actor, ...event } = entry;
   return event as unknown as Json;
 }
@@ -174,7 +180,7 @@ function least(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }
 
-/** A value for a person to read. */
-export function say(value: unknown): string {
+/** Formats a value for a person. */
+export function format(value: unknown): string {
   return stringifyJson((value ?? null) as Json);
 }

@@ -1,16 +1,16 @@
-// What was acknowledged is there after a restore from a dump, and on a standby that takes over.
+// What was acknowledged is there after a restore from a dump, and on a standby after a fail-over.
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRandom } from "../../../src/trace/index.ts";
+import { findInstalled } from "../../support/installed.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { restoreDump } from "./dump.ts";
-import { findInstalled } from "./installed.ts";
 import { failOver } from "./standby.ts";
-import { findingOf } from "./wave.ts";
+import { failureOf } from "./wave.ts";
 
-/** `runs` are restores and fail-overs, in turn. */
+/** A run is a restore or a fail-over, in turn. */
 export const restore: Part = {
   name: "restore",
   about:
@@ -38,8 +38,8 @@ async function runRestore(budget: Budget): Promise<Outcome> {
       const parts = { installed, folder, name, seed: random.integer(1, 2 ** 31) };
       const done = await (run % 2 === 0 ? restoreDump(parts) : failOver(parts));
       counts.add(done.counts);
-      log(`${name}: ${counts.say()}`);
-      const found = findingOf(`restore ${name}`, done);
+      log(`${name}: ${counts.format()}`);
+      const found = failureOf(`restore ${name}`, done);
       if (found) return { ran: counts.all(), ...found };
     } finally {
       rmSync(folder, { recursive: true, force: true });

@@ -1,16 +1,15 @@
-// Sends calls, by SQL or through the client, and tells what came back in one form.
+// Sends calls, by SQL or through the TypeScript client, and returns the answers in one form.
 import postgres from "postgres";
 import type { Ledger } from "../../../src/client/ledger.ts";
 import { belongsToEarlierQuery } from "../../../src/client/statement.ts";
 import { classifyError } from "../../../src/errors/classify.ts";
-import { UnavailableError } from "../../../src/errors/client.ts";
-import { LedgerError } from "../../../src/errors/index.ts";
+import { LedgerError, UnavailableError } from "../../../src/errors/index.ts";
 import { type Json, parseJson, stringifyJson } from "../../../src/json/index.ts";
 import { withoutHoles } from "../../../src/wire/holes.ts";
 import { plain } from "../plain.ts";
 import type { Answer, Call } from "./history.ts";
 
-/** Types of the arguments that are no text. */
+/** The types of arguments other than text. */
 const TYPES: Readonly<Record<string, string>> = {
   amount: "bigint",
   at_least: "bigint",
@@ -23,12 +22,12 @@ const TYPES: Readonly<Record<string, string>> = {
 
 let sendings = 0;
 
-/** One connection, as a service would have it. */
+/** Opens one connection, as a service would. */
 export function connectSql(url: string, settings: Record<string, string> = {}): postgres.Sql {
   const options = {
     max: 1,
     fetch_types: false,
-    // What is sent on a connection between its error and its end is never answered (postgres 3.4.9).
+    // postgres 3.4.9 never answers what is sent on a connection between its error and its end.
     max_pipeline: 0,
     backoff: () => 0.02,
     onnotice: () => undefined,
@@ -37,7 +36,7 @@ export function connectSql(url: string, settings: Record<string, string> = {}): 
   return postgres(url, options);
 }
 
-/** Sends a call by SQL. Undefined: the connection broke, and nobody knows. */
+/** Sends a call by SQL. Undefined if the connection broke, and the outcome is unknown. */
 export async function sendSql(
   sql: postgres.Sql,
   { call, args }: Call,
@@ -50,21 +49,21 @@ export async function sendSql(
   const values = given.map(([, value]) =>
     typeof value === "string" || value === null ? value : stringifyJson(value as Json),
   );
-  // An error that a broken connection has left (see belongsToEarlierQuery) is told by the parameters that it
-  // names, so those of no two sendings may be the same.
+  // belongsToEarlierQuery recognises an error of an earlier query by its parameters, so no two calls may have the
+  // same ones.
   const sending = `$${values.push(String(sendings++))}::text is not null`;
   const query =
-    `select to_jsonb(r)::text as told from baseledger.${call}(${list.join(", ")}) as r ` +
+    `select to_jsonb(r)::text as row from baseledger.${call}(${list.join(", ")}) as r ` +
     `where ${sending}`;
   try {
-    const rows = await sql.unsafe<{ told: string }[]>(query, values, { prepare: true });
-    return { receipts: withoutHoles(rows).map(({ told }) => plain(parseJson(told))) };
+    const rows = await sql.unsafe<{ row: string }[]>(query, values, { prepare: true });
+    return { receipts: withoutHoles(rows).map(({ row }) => plain(parseJson(row))) };
   } catch (error) {
     return belongsToEarlierQuery(error, values) ? undefined : answerOf(error);
   }
 }
 
-/** Sends a call through the client; `onError` is given what the caller gets. */
+/** Sends a call through the TypeScript client; `onError` receives the error that the caller gets. */
 export async function sendThrough(
   ledger: Ledger,
   { call, args }: Call,
@@ -88,15 +87,15 @@ function answerOf(error: unknown): Answer | undefined {
   if (error instanceof UnavailableError) return { failed: error.name };
   const { code, detail } = error as { readonly code?: string; readonly detail?: string };
   if (code?.startsWith("LG")) return { refused: code, detail: plain(parseJson(detail ?? "null")) };
-  const trouble = classifyError(error);
-  // A code of five letters is the server's: it has rolled back what it was sent.
-  const isSaid = trouble === "final" && /^[0-9A-Z]{5}$/.test(code ?? "");
-  return isSaid || trouble === "unsent" || trouble === "undone"
+  const kind = classifyError(error);
+  // A code of five characters is the server's, which has rolled the call back.
+  const isRolledBack = kind === "final" && /^[0-9A-Z]{5}$/.test(code ?? "");
+  return isRolledBack || kind === "unsent" || kind === "undone"
     ? { failed: code ?? "" }
     : undefined;
 }
 
-/** What the client gives, in the terms of SQL: its times have lost their microseconds. */
+/** A result of the TypeScript client in plain form; its times have no microseconds. */
 function toPlain(value: unknown): Json {
   if (value instanceof Date) return BigInt(value.getTime()) * 1000n;
   if (typeof value !== "object" || value === null) return plain(value);

@@ -1,11 +1,11 @@
-// A server of its own, small and quick to start again, with the ledger in it.
+// A small server that restarts quickly, with the ledger in it.
 import type postgres from "postgres";
 import type { Server, ServerOptions } from "../../../src/embedded/index.ts";
-import { migrate } from "../../../src/migrate/index.ts";
+import { install } from "../../support/template.ts";
 import { startServer } from "../servers.ts";
 import { connectSql } from "./send.ts";
 
-/** Where histories are played. */
+/** The server of a history. */
 export interface Stage extends AsyncDisposable {
   readonly server: Server;
   /** The address that clients and workers use. */
@@ -14,17 +14,17 @@ export interface Stage extends AsyncDisposable {
   readonly admin: postgres.Sql;
 }
 
-/** Who calls in a stage. */
+/** The login of clients and workers. */
 export const LOGIN = "proof_client";
 /** Settings of a server that starts quickly. */
 export const SMALL = { shared_buffers: "16MB", max_connections: "80", max_wal_size: "64MB" };
 
-/** Starts a server with a migrated database, and a login that may do all that a host's may. */
+/** Starts a server with a migrated database, and a login with all rights of a host's. */
 export async function createStage(options: ServerOptions = {}): Promise<Stage> {
   const settings = { ...SMALL, ...options.settings };
   const server = await startServer({ ...options, settings });
   try {
-    await migrate(server.url);
+    await install(server.url);
     return await setStage(server);
   } catch (error) {
     await server.stop();
@@ -41,7 +41,7 @@ async function setStage(server: Server): Promise<Stage> {
   return stage;
 }
 
-/** A server that has it all already. */
+/** The stage on a server that has the ledger and the login already. */
 export function stageOn(server: Server): Stage {
   const admin = connectSql(server.url);
   const url = new URL(server.url);

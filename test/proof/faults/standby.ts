@@ -1,18 +1,18 @@
-// A primary that crashes, and its synchronous standby, which takes over.
+// A primary crashes, and its synchronous standby takes over.
 import { chownSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { startServer } from "../servers.ts";
 import type { RestoreParts } from "./dump.ts";
-import { killWhole } from "./kills.ts";
+import { killWithChildren } from "./kills.ts";
 import { createStage, SMALL, type Stage, stageOn } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
 import { playWave, verify } from "./wave.ts";
 
-// A statement that is given up while it waits for the standby is committed, and not replicated:
-// these clients are patient.
+// Without time-outs: a statement that is cancelled while it waits for the standby is committed, but
+// not replicated.
 const CROWD = { bySql: 4, callers: 6, sweepers: 1, patient: true, retryFor: 3 };
 
-/** Lets a standby take over under load; what was acknowledged is there, and it goes on. */
+/** Lets a standby take over under load: what was acknowledged is there, and clients go on. */
 export async function failOver({ installed, folder, name, seed }: RestoreParts) {
   const replicates = { wal_level: "replica", max_wal_senders: "4" };
   await using primary = await createStage({ package: installed.package, settings: replicates });
@@ -25,7 +25,7 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
   await installed.tool("pg_basebackup", backup, { uid, gid });
 
   const settings = { ...SMALL, ...replicates, hot_standby: "off", fsync: "off" };
-  // It is not ready, as a server of ours, before it takes over.
+  // startServer resolves only when it has taken over.
   const promoted = startServer({ package: installed.package, dataDir, settings });
   promoted.catch(() => undefined);
   await untilSynchronous(primary);
@@ -33,7 +33,7 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
   try {
     const played = await playWave(primary, { ...CROWD, name, seed }, async (wave) => {
       await wave.answers(150);
-      await killWhole(primary.server);
+      await killWithChildren(primary.server);
       await installed.tool("pg_ctl", ["promote", "-W", "-D", dataDir], { uid, gid });
       const stage = stageOn(await promoted);
       stages.push(stage);
@@ -49,7 +49,7 @@ export async function failOver({ installed, folder, name, seed }: RestoreParts) 
   }
 }
 
-/** From then on an answer means that the standby has it. */
+/** Waits until the standby is synchronous: from then on it has all that is answered. */
 async function untilSynchronous({ admin }: Stage): Promise<void> {
   await admin.unsafe("alter system set synchronous_standby_names = '*'");
   await admin`select pg_reload_conf()`;

@@ -7,14 +7,14 @@ import { createNetwork } from "../../client/network.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { createCounts } from "./counts.ts";
 import { killPostmaster, killServer, OTHER_FAULTS, type Scene, untilBack } from "./kills.ts";
-import { startClient, startWorkerProcess, type Victim } from "./processes.ts";
+import { type Killable, startClient, startWorkerProcess } from "./processes.ts";
 import { createStage, type Stage } from "./stage.ts";
-import { findingOf, playWave, untilSwept, verify, type Wave } from "./wave.ts";
+import { failureOf, playWave, untilSwept, verify, type Wave } from "./wave.ts";
 
-/** `runs` are kills of the whole server; other faults come in between. */
+/** A run is one kill of the server, with other faults in between. */
 export const faults: Part = {
   name: "faults",
-  about: "histories while the server, single backends, clients, workers and the network are killed",
+  about: "histories while the server, backends, clients, workers and connections are killed",
   run: runFaults,
 };
 
@@ -27,7 +27,7 @@ async function runFaults(budget: Budget): Promise<Outcome> {
   const { seed, runs, log } = budget;
   const random = createRandom(seed);
   const counts = createCounts();
-  const workers: Victim[] = [];
+  const workers: Killable[] = [];
   const heads = new Map<string, string>();
   await using clearing = new AsyncDisposableStack();
   const stage = clearing.use(await createStage());
@@ -40,13 +40,13 @@ async function runFaults(budget: Budget): Promise<Outcome> {
     const name = `${seed}.${wave}`;
     const waveSeed = random.integer(1, 2 ** 31);
     const parts = { stage, workers, folder, name, seed: waveSeed, kills };
-    const reckoning = await playFaults(parts, counts);
-    for (const [wallet, head] of reckoning.heads) heads.set(wallet, head);
+    const result = await playFaults(parts, counts);
+    for (const [wallet, head] of result.heads) heads.set(wallet, head);
     const lost = wave % LOOK_BACK_EVERY === 0 ? await lookBack(stage, heads) : [];
-    const wrong = [...reckoning.wrong, ...lost];
-    const found = findingOf(`wave ${wave} of seed ${seed}`, { ...reckoning, wrong });
+    const wrong = [...result.wrong, ...lost];
+    const found = failureOf(`wave ${wave} of seed ${seed}`, { ...result, wrong });
     if (found) return { ran: counts.all(), ...found };
-    log(`${name}: ${counts.say()}`);
+    log(`${name}: ${counts.format()}`);
   }
   const [wrong] = await atTheEnd(stage, heads);
   return { ran: counts.all(), ...(wrong !== undefined && { failure: `at the end: ${wrong}` }) };
@@ -54,7 +54,7 @@ async function runFaults(budget: Budget): Promise<Outcome> {
 
 interface WaveParts {
   readonly stage: Stage;
-  readonly workers: Victim[];
+  readonly workers: Killable[];
   readonly folder: string;
   readonly name: string;
   readonly seed: number;
@@ -74,8 +74,8 @@ async function playFaults(parts: WaveParts, counts: ReturnType<typeof createCoun
   const act = async (wave: Wave): Promise<void> => {
     const start = () => {
       const file = join(folder, `${name}.${processes}`);
-      const orders = { url: stage.url, file, seed: seed + processes, wallets: wave.wallets };
-      return startClient({ ...orders, name: `${name}/${processes++}` });
+      const options = { url: stage.url, file, seed: seed + processes, wallets: wave.wallets };
+      return startClient({ ...options, name: `${name}/${processes++}` });
     };
     const scene: Scene = {
       stage,
@@ -100,12 +100,12 @@ async function playFaults(parts: WaveParts, counts: ReturnType<typeof createCoun
     await untilBack(stage);
     await wave.answers(30);
   };
-  const reckoning = await playWave(stage, crowd, act);
-  counts.add({ waves: 1, ...reckoning.counts });
-  return reckoning;
+  const result = await playWave(stage, crowd, act);
+  counts.add({ waves: 1, ...result.counts });
+  return result;
 }
 
-/** A process takes a while to come up, so that those are killed less often than the rest. */
+/** Draws a fault; processes are killed less often than the rest, as they start slowly. */
 function drawFault(random: Random): string {
   const names = Object.keys(OTHER_FAULTS);
   const drawn = names[random.integer(0, names.length - 1)] ?? "";
@@ -113,16 +113,16 @@ function drawFault(random: Random): string {
   return isSlow && random.chance(0.75) ? drawFault(random) : drawn;
 }
 
-/** What was found to be there once is there for good: the same event under its number. */
+/** Checks that events seen once are still there, under the same number and with the same hash. */
 async function lookBack({ admin }: Stage, heads: Heads): Promise<string[]> {
   const rows = await admin<{ wallet_id: string; head: string }[]>`
     select wallet_id, seq || ' ' || encode(hash, 'hex') as head from baseledger.events`;
   const found = new Set(rows.map(({ wallet_id, head }) => `${wallet_id} ${head}`));
   const lost = [...heads].filter(([wallet, head]) => !found.has(`${wallet} ${head}`));
-  return lost.map(([wallet, head]) => `${wallet} had event ${head}, and has it no more`);
+  return lost.map(([wallet, head]) => `${wallet} has lost event ${head}`);
 }
 
-/** The workers have outlived it all, and everything is sound. */
+/** Checks that the workers have survived, and that the ledger is sound. */
 async function atTheEnd(stage: Stage, heads: Heads): Promise<string[]> {
   await untilSwept(stage);
   return [...(await lookBack(stage, heads)), ...(await verify(stage, [null]))];

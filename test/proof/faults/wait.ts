@@ -1,6 +1,6 @@
 import { until } from "../../support/until.ts";
 
-/** How long a machine that may be very busy is waited for. */
+/** How long to wait on a machine that may be very busy. */
 export const PATIENCE_MS = 120_000;
 
 /** Waits for a condition, on a machine that may be very busy. */

@@ -1,24 +1,24 @@
-// A wave: a crowd on fresh wallets, something that happens meanwhile, and then the reckoning.
+// A wave: a crowd of clients on new wallets, something that happens meanwhile, and then the check.
 import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/trace/index.ts";
 import { EvidentError, type Outcome } from "../part.ts";
 import { type Circumstances, check } from "./check.ts";
 import { createHistory, type History, type Sent } from "./history.ts";
 import { type Entry, readHeads, readJournal } from "./journal.ts";
-import { type Crowd, type Load, startLoad, sweepUntil } from "./load.ts";
-import { say } from "./replay.ts";
+import { type Crowd, type Load, readUntil, startLoad, sweepUntil } from "./load.ts";
+import { format } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
 import type { Stage } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
 
-/** What goes on in a wave. */
+/** A wave that is running. */
 export interface Wave {
   readonly stage: Stage;
   readonly history: History;
   readonly wallets: readonly string[];
-  /** Adds what others have recorded. */
+  /** Adds calls that others have recorded. */
   add(sent: readonly Sent[]): void;
-  /** Where it is reckoned, if not where it began. */
+  /** Checks the wave on another server than it began on. */
   endAt(stage: Stage): void;
   /** Waits until clients have had so many more answers. */
   answers(more: number): Promise<void>;
@@ -26,13 +26,15 @@ export interface Wave {
 
 export interface WaveOptions extends Omit<Crowd, "recorder" | "wallets" | "urls"> {
   readonly sweepers: number;
-  /** Where clients connect to; by default the server. */
+  /** How many loops read balances meanwhile, on a server that stays up. */
+  readonly readers?: number;
+  /** What clients connect to; by default the server. */
   readonly urls?: readonly string[];
-  /** Names of the wallets, each drawn as often as the others. */
+  /** Names of the wallets, which are drawn equally often; by default one of three is hot. */
   readonly names?: readonly string[];
   /** Starts the crowd; by default that of load.ts. */
   readonly start?: (crowd: Crowd) => Load;
-  /** Tells what was sent but is not in the history, as only the journal has its keys. */
+  /** Derives calls from the journal that are not in the history, as only the journal has their keys. */
   readonly complete?: (entries: readonly Entry[]) => Completion;
   readonly circumstances?: Circumstances;
 }
@@ -43,25 +45,25 @@ export interface Completion {
   readonly wrong: readonly string[];
 }
 
-/** What came of a wave. */
-export interface Reckoning {
+/** The result of a wave. */
+export interface WaveResult {
   readonly wrong: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
-  /** What was checked: the wallets, all that was sent to them, and their journals. */
+  /** The arguments of the check: the wallets, all that was sent to them, and their journals. */
   readonly checked: Parameters<typeof check>;
   /** The last event of each wallet. */
   readonly heads: ReadonlyMap<string, string>;
 }
 
-/** What was found in a wave, as a part tells it; undefined if nothing was. */
-export function findingOf(
+/** What was found in a wave, as a part reports it; undefined if nothing was. */
+export function failureOf(
   name: string,
-  { wrong, checked }: Pick<Reckoning, "wrong" | "checked">,
+  { wrong, checked }: Pick<WaveResult, "wrong" | "checked">,
 ): Required<Pick<Outcome, "failure" | "evidence">> | undefined {
   const [first] = wrong;
   if (first === undefined) return undefined;
   const [, sent, entries] = checked;
-  const evidence = { ...tellSent(sent), journal: inLines(entries) };
+  const evidence = { ...sentEvidence(sent), journal: inLines(entries) };
   return { failure: `${name}: ${first}`, evidence: { "all of it": wrong.join("\n"), ...evidence } };
 }
 
@@ -69,18 +71,15 @@ const WALLETS = ["hot", "warm", "cold"];
 /** The first wallet is hot: one call in two goes there. */
 const DRAWN = [0, 0, 1, 2];
 const FUNDS = 400;
-/** How long a server may take to tell what it does, when that is wanted to explain a failure. */
+/** How long a server may take to list its activity, which may explain a failure. */
 const ANSWERS_WITHIN_MS = 10_000;
 
-/**
- * Plays a wave, and checks it against the journal, the model and `verify`; by those of another
- * server if it ends there.
- */
+/** Plays a wave, and checks it with the journal, the model and `verify`. */
 export async function playWave(
   stage: Stage,
   options: WaveOptions,
   act: (wave: Wave) => Promise<void>,
-): Promise<Reckoning> {
+): Promise<WaveResult> {
   const { name, seed, urls = [stage.url] } = options;
   const history = createHistory();
   const others: Sent[] = [];
@@ -94,6 +93,9 @@ export async function playWave(
   const load = start({ ...options, recorder: history, wallets: drawn, urls });
   const sweepers = Array.from({ length: options.sweepers }, () =>
     sweepUntil(() => over, stage.url),
+  );
+  const readers = Array.from({ length: options.readers ?? 0 }, () =>
+    readUntil(() => over, stage.url, wallets),
   );
   const wave: Wave = {
     stage,
@@ -114,14 +116,20 @@ export async function playWave(
     over = true;
     const activity = await readActivity(end);
     await load.stop("cut off");
-    const sent = tellSent([...history.calls, ...others]);
+    const sent = sentEvidence([...history.calls, ...others]);
     throw new EvidentError(error, { "what the server did": activity, ...sent });
   }
   over = true;
   await load.stop();
   const swept = (await Promise.all(sweepers)).reduce((sum, each) => sum + each, 0);
-  const reckoning = await reckon(end, wallets, [...history.calls, ...others], options);
-  return { ...reckoning, counts: { ...reckoning.counts, sweptByLoops: swept } };
+  const read = await Promise.all(readers);
+  const result = await checkWave(end, wallets, [...history.calls, ...others], options);
+  const reads = read.reduce((sum, each) => sum + each.reads, 0);
+  return {
+    ...result,
+    wrong: [...read.flatMap(({ wrong }) => wrong), ...result.wrong],
+    counts: { ...result.counts, sweptByLoops: swept, ...(readers.length > 0 && { reads }) },
+  };
 }
 
 async function openWallets(
@@ -141,14 +149,14 @@ async function openWallets(
     for (const call of calls) {
       const answered = history.note(call, "sql");
       const answer = await sendSql(sql, call);
-      if (!answer || !("receipts" in answer)) throw new Error(`not opened: ${say(answer)}`);
+      if (!answer || !("receipts" in answer)) throw new Error(`not opened: ${format(answer)}`);
       answered(answer);
     }
   }
   await sql.end();
 }
 
-async function reckon(
+async function checkWave(
   stage: Stage,
   wallets: readonly string[],
   noted: readonly Sent[],
@@ -164,7 +172,7 @@ async function reckon(
   return {
     wrong: [...completion.wrong, ...wrong, ...unsound],
     counts: { ...count(noted), events: entries.length, placed },
-    checked: [...checked] as Reckoning["checked"],
+    checked: [...checked] as WaveResult["checked"],
     heads,
   };
 }
@@ -179,15 +187,15 @@ export async function verify(stage: Stage, wallets: readonly (string | null)[]):
   return found;
 }
 
-function tellSent(sent: readonly Sent[]) {
-  return { "what was sent, and its answers": inLines(sent) };
+function sentEvidence(sent: readonly Sent[]) {
+  return { "calls and answers": inLines(sent) };
 }
 
 function inLines(values: readonly unknown[]): string {
-  return values.map(say).join("\n");
+  return values.map(format).join("\n");
 }
 
-/** What goes on in a server, if it says so. */
+/** Lists the activity of a server, if it answers. */
 async function readActivity({ server }: Stage): Promise<string> {
   const sql = connectSql(server.url, { statement_timeout: "5000" });
   const reading = sql`
@@ -196,12 +204,12 @@ async function readActivity({ server }: Stage): Promise<string> {
       from pg_stat_activity
       where backend_type = 'client backend' and pid <> pg_backend_pid()`;
   const silent = pause(ANSWERS_WITHIN_MS, ["it does not answer"], { ref: false });
-  const told = await Promise.race([reading, silent]).catch((error: Error) => [error.message]);
+  const rows = await Promise.race([reading, silent]).catch((error: Error) => [error.message]);
   await sql.end({ timeout: 0 });
-  return told.map((row) => JSON.stringify(row)).join("\n");
+  return rows.map((row) => JSON.stringify(row)).join("\n");
 }
 
-/** Waits until no hold is left much beyond its deadline. */
+/** Waits until no reservation is far past its deadline. */
 export async function untilSwept({ admin }: Stage): Promise<void> {
   await waitUntil("the workers have swept what is due", async () => {
     const [row] = await admin`
@@ -210,9 +218,9 @@ export async function untilSwept({ admin }: Stage): Promise<void> {
   });
 }
 
-/** What was cut off from its client may still be at work. */
+/** Waits until no session is active; one may still work after it has lost its client. */
 async function untilQuiet({ admin }: Stage): Promise<void> {
-  await waitUntil("nothing is at work any more", async () => {
+  await waitUntil("no session is active", async () => {
     const busy = await admin`
       select from pg_stat_activity
         where application_name in ('proof', 'baseledger')

@@ -1,4 +1,4 @@
-// What single callers do, one thing after the other.
+// The steps of single callers, one after the other.
 import { setTimeout as pause } from "node:timers/promises";
 import type { Ledger } from "../../../src/client/ledger.ts";
 import { CLIENT_CALLS, type Source, SQL_CALLS } from "../faults/calls.ts";
@@ -8,33 +8,33 @@ import { connectSql, sendSql, sendThrough } from "../faults/send.ts";
 import type { Guards } from "./guards.ts";
 import type { Group, Measure } from "./measure.ts";
 
-/** A client of the ledger that callers share. */
+/** A TypeScript client that callers share. */
 export interface Client {
-  /** For the report, e.g. `pooled`. */
+  /** Its name in the report, e.g. `pooled`. */
   readonly name: string;
   readonly ledger: Ledger;
 }
 
-/** Who calls, and where that is noted. */
+/** A caller, and where its calls are recorded. */
 export interface Caller extends Source {
   readonly group: Group;
   readonly recorder: Recorder;
   readonly measure: Measure;
   readonly guards: Guards;
-  /** The last event of a wallet that anybody was told of. */
+  /** The last event of a wallet in any receipt so far. */
   readonly seqOf: (walletId: string) => bigint;
   /** Called after each balance. */
   readonly onRead: () => void;
 }
 
-/** Does the next thing. */
+/** Makes the next call. */
 export type Step = () => Promise<void>;
 
-/** How long a guarded call lasts at most, in milliseconds, and its hold, in seconds. */
-const LONGEST_CALL = 200;
+/** The longest guarded call, and the ttl of its reservation in seconds. */
+const LONGEST_CALL_MS = 200;
 const TTL = 60;
 
-/** A caller of a client: commands, guarded calls and balances. */
+/** A caller of a TypeScript client: commands, guarded calls and balances. */
 export function createCaller({ name, ledger }: Client, caller: Caller): Step {
   const { random, wallets, group, measure, guards, seqOf, onRead } = caller;
   const by = `a caller of the ${name} client`;
@@ -63,7 +63,7 @@ export function createCaller({ name, ledger }: Client, caller: Caller): Step {
   }
 
   function guard(): Promise<void> {
-    const lasts = () => pause(random.integer(0, LONGEST_CALL));
+    const lasts = () => pause(random.integer(0, LONGEST_CALL_MS));
     return guards.run(ledger, { wallet: oneOf(), random, group, lasts, ttl: TTL, by });
   }
 
@@ -76,12 +76,12 @@ export function createCaller({ name, ledger }: Client, caller: Caller): Step {
   };
 }
 
-/** A caller by SQL, with one connection at a time. */
+/** An SQL caller, with one connection at a time. */
 export function createSqlCaller(url: string, caller: Source & Pick<Caller, "recorder">) {
   let sql = connectSql(url);
   async function send(call: Call): Promise<Answer | undefined> {
     const answer = await sendSql(sql, call);
-    // A server that takes no writes is left for the one that does.
+    // Reconnects from a read-only server to the one that takes writes.
     if (answer && "failed" in answer && answer.failed === "25006") await renew();
     return answer;
   }

@@ -1,24 +1,23 @@
-// A clock that jumps ahead, and back.
+// A server's clock jumps ahead, and back.
 import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/trace/index.ts";
+import { createClock, NO_CLOCK } from "../../support/faketime.ts";
 import { now, type Sent } from "../faults/history.ts";
-import { say } from "../faults/replay.ts";
-import { createClock, NO_CLOCK } from "./clock.ts";
+import { format } from "../faults/replay.ts";
 import { ENOUGH, untilAnswered } from "./faults.ts";
-import { createFolder } from "./folder.ts";
 import { type FaultParts, type Played, play } from "./play.ts";
-import { openField } from "./scene.ts";
+import { createFolder, openField } from "./scene.ts";
 
-/** What is counted, and why it cannot be done here, if it cannot. */
+/** The fault by its name in the counts, and why it is skipped here, if it is. */
 export const CLOCK_JUMP = { name: "clockJumps", skipped: NO_CLOCK };
 
-const HOURS_AHEAD = 26;
-/** Seconds; no call of the crowd holds anything for longer. */
+const AHEAD_SECONDS = 26 * 3600;
+/** The longest ttl of the crowd, in seconds. */
 const TTL = 600;
-/** How long a clock is wrong, in milliseconds. */
+/** How long the clock is wrong. */
 const WRONG_MS = 1_200;
 
-/** A clock that is a day ahead for a second; on a server of its own. */
+/** Sets the clock a day ahead for a second, on a server of its own. */
 export async function jumpAhead(parts: FaultParts): Promise<Played> {
   await using clearing = new AsyncDisposableStack();
   const folder = createFolder(clearing);
@@ -37,10 +36,10 @@ export async function jumpAhead(parts: FaultParts): Promise<Played> {
     const call = { wallet, random, group: "shut", ttl: TTL, by: "a long call", lasts } as const;
     const lasting = client && guards.run(client.ledger, call);
     await Promise.race([held.promise, lasting]);
-    clock.ahead(HOURS_AHEAD);
+    clock.setAhead(AHEAD_SECONDS);
     await pause(WRONG_MS);
     await untilAnswered({ field }, "as the clock is ahead");
-    clock.ahead(0);
+    clock.setAhead(0);
     const { wall } = now();
     await untilAnswered({ field }, "as the clock is right again", 4 * ENOUGH);
     const after = wave.history.calls.filter(({ sent }) => sent.wall > wall);
@@ -50,7 +49,7 @@ export async function jumpAhead(parts: FaultParts): Promise<Played> {
   });
 }
 
-/** Holds with a deadline beyond what was asked for: it is not that of a clock that is right. */
+/** Finds reservations that last longer than requested, by the machine's clock. */
 function heldForLong({ answer, answered }: Sent): string[] {
   if (!answer || !("receipts" in answer) || !answered) return [];
   const latest = answered.wall + BigInt(TTL) * 1_000_000n;
@@ -58,7 +57,7 @@ function heldForLong({ answer, answered }: Sent): string[] {
     .filter(({ event, replayed, expires_at }) => {
       return event === "reserved" && !replayed && (expires_at ?? 0n) > latest;
     })
-    .map((receipt) => `held for too long, after the clock was ahead: ${say(receipt)}`);
+    .map((receipt) => `held too long, after the clock was ahead: ${format(receipt)}`);
 }
 
 interface Held {

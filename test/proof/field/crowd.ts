@@ -1,35 +1,35 @@
-// The crowd of the field: callers of several clients, and by SQL, who go on whatever happens.
+// The crowd of the field: callers of several TypeScript clients, and by SQL, who go on whatever happens.
 import { setTimeout as pause } from "node:timers/promises";
 import { createRandom } from "../../../src/trace/index.ts";
+import type { Call, Recorder } from "../faults/history.ts";
 import type { Crowd, Load } from "../faults/load.ts";
 import { waitUntil } from "../faults/wait.ts";
 import { type Client, createCaller, createSqlCaller, type Step } from "./callers.ts";
 import { createGuards, type Guards } from "./guards.ts";
 import type { Group, Measure } from "./measure.ts";
-import { recordOwn, watchSeqs } from "./recorders.ts";
 
 export interface CrowdParts {
   readonly clients: readonly Client[];
-  /** Addresses of callers by SQL: without time-outs, and with those of a role. */
+  /** Addresses of the SQL callers: of a role without time-outs, and of one with. */
   readonly urls: readonly [plain: string, hurried: string];
   readonly measure: Measure;
-  /** How many of the first wallets nobody locks. */
+  /** How many of the wallets are never locked: the first ones. */
   readonly free: number;
-  /** Whether a clock that jumps ahead may end the holds of a wallet. */
+  /** Whether reservations of a wallet may expire because the clock jumps ahead. */
   readonly mayExpire?: (wallet: string) => boolean;
 }
 
-/** A crowd, its guarded calls, and how often it has read a balance. */
+/** A crowd, its guarded calls, and how many balances it has read. */
 export interface FieldCrowd {
   start(crowd: Crowd): Load;
   readonly guards: Guards;
   readonly reads: number;
 }
 
-/** Callers of each client of wallets that nobody locks; each of the other wallets has one. */
+/** Callers per client that use free wallets; each of the other wallets has one caller. */
 const FREE_CALLERS = 5;
-/** What a caller does between its calls, in milliseconds. */
-const LONGEST_PAUSE = 90;
+/** The longest pause of a caller between two calls. */
+const LONGEST_PAUSE_MS = 90;
 
 export function createCrowd(name: string, parts: CrowdParts): FieldCrowd {
   const { measure, clients, urls, mayExpire = () => false } = parts;
@@ -65,7 +65,7 @@ export function createCrowd(name: string, parts: CrowdParts): FieldCrowd {
     const end = () => Promise.all(sqlCallers.map((caller) => caller.end()));
     return {
       async stop(how) {
-        // Behind a route without a server, the driver would connect for ever.
+        // Behind a route without a server, the driver would try to connect for ever.
         if (how) await end();
         await running.stop();
         await end();
@@ -81,7 +81,7 @@ export function createCrowd(name: string, parts: CrowdParts): FieldCrowd {
   };
 }
 
-/** Callers that go on until they are stopped. */
+/** Runs callers until they are stopped. */
 function createRunning() {
   let stopped = false;
   let count = 0;
@@ -90,7 +90,7 @@ function createRunning() {
   async function run(step: Step): Promise<void> {
     while (!stopped) {
       await step();
-      await pause(random.integer(0, LONGEST_PAUSE));
+      await pause(random.integer(0, LONGEST_PAUSE_MS));
     }
   }
   return {
@@ -102,7 +102,48 @@ function createRunning() {
     },
     async stop() {
       stopped = true;
-      await waitUntil("each promise has an answer", () => count === 0);
+      await waitUntil("each caller has its answer", () => count === 0);
+    },
+  };
+}
+
+/** A recorder that knows the last event of each wallet in any receipt. */
+function watchSeqs(recorder: Recorder) {
+  const known = new Map<string, bigint>();
+  const watch = (receipt: unknown) => {
+    const { wallet_id, seq } = (receipt ?? {}) as { wallet_id?: string; seq?: unknown };
+    if (wallet_id === undefined || typeof seq !== "bigint") return;
+    if (seq > (known.get(wallet_id) ?? 0n)) known.set(wallet_id, seq);
+  };
+  const watching: Recorder = {
+    get answers() {
+      return recorder.answers;
+    },
+    get calls() {
+      return recorder.calls;
+    },
+    note(call, via) {
+      const answered = recorder.note(call, via);
+      return (answer) => {
+        if ("receipts" in answer) answer.receipts.forEach(watch);
+        answered(answer);
+      };
+    },
+  };
+  return { recorder: watching, seqOf: (walletId: string) => known.get(walletId) ?? 0n };
+}
+
+/** A recorder that knows only its own calls, so that callers repeat calls to their own wallets. */
+function recordOwn(recorder: Recorder): Recorder {
+  const calls: Call[] = [];
+  return {
+    calls,
+    get answers() {
+      return recorder.answers;
+    },
+    note(call, via) {
+      calls.push(call);
+      return recorder.note(call, via);
     },
   };
 }

@@ -1,11 +1,10 @@
-// What happens in the field, done on purpose while callers are at work.
-
+// Faults of the field, injected while callers are at work.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { migrate } from "../../../src/migrate/index.ts";
 import { NO_POOLER } from "../../support/pooler.ts";
 import { readHeads } from "../faults/journal.ts";
-import { killWhole, untilBack } from "../faults/kills.ts";
+import { killWithChildren, untilBack } from "../faults/kills.ts";
 import { connectSql } from "../faults/send.ts";
 import { type Stage, stageOn } from "../faults/stage.ts";
 import { waitUntil } from "../faults/wait.ts";
@@ -14,32 +13,32 @@ import { addMigration } from "./migration.ts";
 import { CONNECTIONS, type FieldScene } from "./scene.ts";
 import { startStandby } from "./standby.ts";
 
-/** Something that happens in the field. */
+/** A fault of the field. */
 export interface FieldFault {
-  /** What is counted, e.g. `failOvers`. */
+  /** Its name in the counts, e.g. `failOvers`. */
   readonly name: string;
-  /** Why it cannot be done here, if it cannot. */
+  /** Why it is skipped here, if it is. */
   readonly skipped?: string | undefined;
-  /** Does it, and comes back when it is over. */
+  /** Injects the fault, and returns when it is over. */
   act(scene: FieldScene): Promise<void>;
 }
 
-/** So many answers show that callers go on. */
+/** How many answers show that callers go on. */
 export const ENOUGH = 25;
 
 const failOvers: FieldFault = {
   name: "failOvers",
   /**
-   * The primary takes no writes any more, and its connections stay. New ones reach the standby that
-   * has taken over.
+   * The primary becomes read-only and keeps its connections; new ones reach the standby, which has
+   * taken over.
    */
   async act(scene) {
     const { field, wave } = scene;
     const old = field.stage;
     const folder = join(field.folder, `standby-${wave.history.calls.length}-${old.server.port}`);
     await using standby = await startStandby(old, folder, field.options);
-    await endWrites(old);
-    await waitUntil("the standby has it all", async () => {
+    await stopWrites(old);
+    await waitUntil("the standby has everything", async () => {
       const [row] = await old.admin`
         select from pg_stat_replication where flush_lsn >= pg_current_wal_flush_lsn()`;
       return row !== undefined;
@@ -49,11 +48,12 @@ const failOvers: FieldFault = {
     field.moveTo(next);
     wave.endAt(next);
     try {
-      await untilAnswered(scene, "as the old primary lives on, and takes no writes");
+      await untilAnswered(scene, "while the old primary runs on, read-only");
       const late = [...(await readHeads(old.admin, wave.wallets))].filter(
         ([wallet, head]) => before.get(wallet) !== head,
       );
-      if (late.length > 0) throw new Error(`the old primary took a write too late: ${late}`);
+      if (late.length > 0)
+        throw new Error(`the old primary has written after the fail-over: ${late}`);
     } finally {
       await old.server.kill("SIGINT");
       await old[Symbol.asyncDispose]();
@@ -66,28 +66,28 @@ const failOvers: FieldFault = {
 
 const lockedWallets: FieldFault = {
   name: "lockedWallets",
-  /** Somebody holds more wallets than a client has connections. The others are not to wait. */
+  /** Another session locks more wallets than a client has connections; other wallets must not wait. */
   async act(scene) {
     await using lock = await lockWallets(scene, scene.shut);
     await lock.untilWaitedFor(Math.min(CONNECTIONS, scene.shut.length) - 1);
-    await untilAnswered(scene, "as other wallets are locked", 3 * ENOUGH);
+    await untilAnswered(scene, "while other wallets are locked", 3 * ENOUGH);
   },
 };
 
 const roleTimeouts: FieldFault = {
   name: "roleTimeouts",
-  /** Somebody holds a wallet for longer than the role of some callers waits. */
+  /** Another session locks a wallet for longer than the lock time-out of some callers' role. */
   async act(scene) {
     const { shut, wave } = scene;
     const before = timeouts(wave);
     await using _lock = await lockWallets(scene, shut.slice(0, 2));
-    await waitUntil("callers by SQL have been timed out", () => timeouts(wave) >= before + 3);
+    await waitUntil("SQL callers have timed out", () => timeouts(wave) >= before + 3);
   },
 };
 
 const migrations: FieldFault = {
   name: "migrations",
-  /** Somebody reads for a long time, and `migrate` has to wait: nobody else is to. */
+  /** A long read makes `migrate` wait; callers must not wait. */
   async act(scene) {
     const { field } = scene;
     const { url } = field.stage.server;
@@ -105,7 +105,7 @@ const migrations: FieldFault = {
             where not l.granted and l.mode = 'AccessExclusiveLock' and a.usename = 'postgres'`;
         return row !== undefined;
       });
-      await untilAnswered(scene, "as a migration waits for a report", 2 * ENOUGH);
+      await untilAnswered(scene, "while a migration waits for a report", 2 * ENOUGH);
       await report.unsafe("rollback");
       const applied = await migrating;
       if (!applied.includes(name)) throw new Error(`${name} was not applied`);
@@ -127,12 +127,12 @@ const poolerKills: FieldFault = {
   },
 };
 
-/** What servers and poolers say before a session is ready. */
+/** Codes with which servers and poolers refuse sessions. */
 const REFUSALS = ["XX000", "58000", "53300", "57P03", "08P01", "53200", "57P01"];
 
 const refusedStarts: FieldFault = {
   name: "refusedStarts",
-  /** Nobody is let in for a while, for one reason or another. */
+  /** New sessions are refused for a while, with a random code. */
   async act(scene) {
     const { route } = scene.field;
     const code = REFUSALS[scene.random.integer(0, REFUSALS.length - 1)];
@@ -150,7 +150,7 @@ const refusedStarts: FieldFault = {
 
 const fullServers: FieldFault = {
   name: "fullServers",
-  /** There are no more connections for those who call. */
+  /** The callers' roles have no connections left. */
   async act(scene) {
     const { stage, route, logins } = scene.field;
     const limit = async (connections: number) => {
@@ -172,17 +172,17 @@ const fullServers: FieldFault = {
 
 const serverRestarts: FieldFault = {
   name: "serverRestarts",
-  /** `kill -9`, and a start that takes its time. */
+  /** `kill -9` of the server, and a restart. */
   async act(scene) {
     const { stage } = scene.field;
-    await killWhole(stage.server);
+    await killWithChildren(stage.server);
     await stage.server.start();
     await untilBack(stage);
     await untilAnswered(scene, "after the server was killed");
   },
 };
 
-/** What is done to the field while callers are at work. */
+/** The faults of the field. */
 export const FIELD_FAULTS: readonly FieldFault[] = [
   lockedWallets,
   roleTimeouts,
@@ -194,7 +194,7 @@ export const FIELD_FAULTS: readonly FieldFault[] = [
   failOvers,
 ];
 
-/** Waits until so many callers of wallets that nobody locks have been answered. */
+/** Waits until callers of free wallets have had so many more answers. */
 export async function untilAnswered(
   { field: { measure } }: Pick<FieldScene, "field">,
   when: string,
@@ -202,37 +202,37 @@ export async function untilAnswered(
 ): Promise<void> {
   const before = measure.answers;
   await waitUntil(
-    `callers of wallets that nobody locks are answered ${when}`,
+    `callers of free wallets are answered ${when}`,
     () => measure.answers >= before + more,
   );
 }
 
-/** Takes no more writes on a server, and waits until those under way are over. */
-async function endWrites({ admin, server }: Stage): Promise<void> {
+/** Makes a server read-only, and waits until running writes have ended. */
+async function stopWrites({ admin, server }: Stage): Promise<void> {
   await admin.unsafe("alter system set default_transaction_read_only = on");
   await admin`select pg_reload_conf()`;
-  // A session that began after this has told those before it, too.
-  await waitUntil("no more writes are taken", async () => {
+  // When a new session has the setting, older sessions have received it as well.
+  await waitUntil("the server is read-only", async () => {
     const sql = connectSql(server.url);
-    const [row] = await sql.unsafe<{ said: string }[]>(
-      "select current_setting('default_transaction_read_only') as said",
+    const [row] = await sql.unsafe<{ setting: string }[]>(
+      "select current_setting('default_transaction_read_only') as setting",
     );
     await sql.end({ timeout: 0 });
-    return row?.said === "on";
+    return row?.setting === "on";
   });
-  const [told] = await admin<{ at: string }[]>`select clock_timestamp()::text as at`;
-  await waitUntil("the writes under way are over", async () => {
+  const [now] = await admin<{ at: string }[]>`select clock_timestamp()::text as at`;
+  await waitUntil("running writes have ended", async () => {
     const [row] = await admin`
       select from pg_stat_activity
         where backend_type = 'client backend'
           and pid <> pg_backend_pid()
-          and xact_start < ${told?.at ?? ""}::text::timestamptz
+          and xact_start < ${now?.at ?? ""}::text::timestamptz
         limit 1`;
     return row === undefined;
   });
 }
 
-/** Callers by SQL that were told of a time-out of their role. */
+/** How many calls by SQL have failed with a time-out. */
 function timeouts({ history }: Wave): number {
   return history.calls.filter(({ answer }) => {
     return answer && "failed" in answer && /^(55P03|57014)$/.test(answer.failed);
@@ -244,7 +244,7 @@ interface Lock extends AsyncDisposable {
   untilWaitedFor(sessions: number): Promise<void>;
 }
 
-/** Holds wallets, until it is disposed of. */
+/** Locks wallets until it is disposed of. */
 async function lockWallets({ field }: FieldScene, wallets: readonly string[]): Promise<Lock> {
   const { admin, server } = field.stage;
   const sql = connectSql(server.url);

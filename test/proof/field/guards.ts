@@ -1,16 +1,15 @@
-// Guarded calls: what became of each, and what the journal must have of it.
+// Guarded calls: how each has ended, and what the journal must have of it.
 
 import type { Ledger } from "../../../src/client/ledger.ts";
-import { NotSettledError } from "../../../src/errors/client.ts";
-import { LedgerError } from "../../../src/errors/index.ts";
+import { LedgerError, NotSettledError } from "../../../src/errors/index.ts";
 import type { Random } from "../../../src/trace/index.ts";
 import { type Moment, now, type Sent } from "../faults/history.ts";
 import type { Entry } from "../faults/journal.ts";
-import { say } from "../faults/replay.ts";
+import { format } from "../faults/replay.ts";
 import type { Completion } from "../faults/wave.ts";
 import type { Group, Measure } from "./measure.ts";
 
-/** How a guarded call has ended for its caller; undefined if that was told nothing certain. */
+/** How a guarded call has ended for its caller; undefined if the caller cannot know. */
 type End = { readonly spent: bigint } | "thrown" | "refused" | undefined;
 
 interface Guarded {
@@ -23,9 +22,9 @@ interface Guarded {
 }
 
 export interface Guards {
-  /** Guards one call of something that takes a while. */
+  /** Guards one call that takes a while. */
   run(ledger: Ledger, options: GuardOptions): Promise<void>;
-  /** What the client has sent for them, by the journal, and what is wrong there. */
+  /** Derives from the journal what the client has sent for them, and what is wrong. */
   complete(entries: readonly Entry[]): Completion;
   readonly count: number;
 }
@@ -34,18 +33,18 @@ export interface GuardOptions {
   readonly wallet: string;
   readonly random: Random;
   readonly group: Group;
-  /** Until the call is over. */
+  /** Resolves when the call is over. */
   readonly lasts: () => Promise<unknown>;
   /** Seconds. */
   readonly ttl: number;
-  /** Who calls, for the report. */
+  /** The caller's name in the report. */
   readonly by: string;
 }
 
-/** One call in so many throws. */
+/** The share of calls that throw. */
 const THROWN = 0.15;
 
-/** `mayExpire` says of which wallets a clock that jumps ahead may end the holds. */
+/** `mayExpire`: whether reservations of a wallet may expire because the clock jumps ahead. */
 export function createGuards(
   name: string,
   measure: Measure,
@@ -66,13 +65,13 @@ export function createGuards(
     all.push(guarded);
     let answered = measure.wait(group, `${by} guards: reserve`);
     const thrown = new Error("thrown on purpose");
-    const asked = { walletId: wallet, amount: BigInt(amount), ttl, reservationId };
+    const request = { walletId: wallet, amount: BigInt(amount), ttl, reservationId };
     try {
-      await ledger.guard({ ...asked, idempotencyKey: reservationId }, async (reservation) => {
+      await ledger.guard({ ...request, idempotencyKey: reservationId }, async (reservation) => {
         answered();
         await lasts();
         const { aborted, reason } = reservation.signal;
-        if (aborted) measure.find(`${by} was told that its hold on ${wallet} is lost: ${reason}`);
+        if (aborted) measure.find(`${by} has lost its hold on ${wallet}: ${reason}`);
         answered = measure.wait(group, `${by} guards: ${isThrown ? "cancel" : "settle"}`);
         if (isThrown) throw thrown;
         reservation.spend(spent);
@@ -86,7 +85,7 @@ export function createGuards(
     answered();
   }
 
-  /** What came after the deadline, as the clock had it, may be more than the overdraft allows. */
+  /** Whether a settlement came after a deadline that the clock has passed by jumping ahead. */
   function isLate(error: unknown): boolean {
     const { cause } = error as Error;
     return (
@@ -101,31 +100,31 @@ export function createGuards(
     },
     complete(entries) {
       const of = Map.groupBy(entries, ({ reservation_id }) => reservation_id);
-      const told = all.map((each) => ({ each, found: of.get(each.reservation_id) ?? [] }));
+      const both = all.map((each) => ({ each, found: of.get(each.reservation_id) ?? [] }));
       return {
-        sent: told.flatMap(({ each, found }) => found.flatMap((entry) => sentOf(each, entry))),
-        wrong: told.flatMap(({ each, found }) => check(each, found, mayExpire(each.wallet_id))),
+        sent: both.flatMap(({ each, found }) => found.flatMap((entry) => sentOf(each, entry))),
+        wrong: both.flatMap(({ each, found }) => check(each, found, mayExpire(each.wallet_id))),
       };
     },
   };
 }
 
-/** What the journal must have of a guarded call. */
+/** Checks what the journal has of a guarded call. */
 function check(guarded: Guarded, found: readonly Entry[], mayExpire: boolean): string[] {
   const { end } = guarded;
   const count = (event: string) => found.filter((entry) => entry.event === event).length;
   const booked = found.filter(({ event }) => event === "settled").map(({ amount }) => amount);
-  const tell = (what: string) => [`${what}: ${say(guarded)}; the journal has ${say(found)}`];
-  if (end === "refused" && found.length > 0) return tell("a guard was refused, and is there");
-  if (count("reserved") > 1 || booked.length > 1) return tell("a guard is there twice");
+  const wrong = (what: string) => [`${what}: ${format(guarded)}; the journal has ${format(found)}`];
+  if (end === "refused" && found.length > 0) return wrong("a guard was refused, and is there");
+  if (count("reserved") > 1 || booked.length > 1) return wrong("a guard is there twice");
   if (end === undefined || end === "refused") return [];
-  if (count("expired") > 0 && !mayExpire) return tell("a guard expired while it lived");
-  if (count("reserved") === 0) return tell("a guard was lost");
-  if (end === "thrown") return booked.length > 0 ? tell("a guard spent nothing") : [];
-  return booked[0] === end.spent ? [] : tell("a guard spent something else");
+  if (count("expired") > 0 && !mayExpire) return wrong("a guard expired while it ran");
+  if (count("reserved") === 0) return wrong("a guard was lost");
+  if (end === "thrown") return booked.length > 0 ? wrong("a guard spent nothing") : [];
+  return booked[0] === end.spent ? [] : wrong("a guard spent something else");
 }
 
-/** What the client has sent to have an event. */
+/** The call that the client must have sent for an event. */
 function sentOf({ wallet_id, reservation_id, amount, ttl, sent }: Guarded, entry: Entry): Sent[] {
   const { event, idempotency_key, metadata } = entry;
   const common = { wallet_id, reservation_id, idempotency_key, metadata };

@@ -1,4 +1,4 @@
-// The field: what servers, poolers, upgrades and clocks do to callers who go on meanwhile.
+// The field: callers go on while servers fail over, poolers die, migrations run and clocks jump.
 import { createRandom, type Random } from "../../../src/trace/index.ts";
 import { NO_POOLER } from "../../support/pooler.ts";
 import { createCounts } from "../faults/counts.ts";
@@ -6,30 +6,29 @@ import { verify } from "../faults/wave.ts";
 import type { Budget, Outcome, Part } from "../part.ts";
 import { CLOCK_JUMP, jumpAhead } from "./clock-jump.ts";
 import { FIELD_FAULTS, type FieldFault } from "./faults.ts";
-import { createFolder } from "./folder.ts";
 import { playFault } from "./play.ts";
-import { openField } from "./scene.ts";
+import { createFolder, openField } from "./scene.ts";
 
 const MEASURED =
-  "longest wait ms: from a call through a client to its answer (receipt, balance or refusal), " +
-  "retries included, among callers of wallets that nobody locked; " +
-  "raw errors: what callers of clients were given and is no refusal";
+  "longest wait ms: from a call through a TypeScript client to its answer (receipt, balance or " +
+  "refusal), retries included, among callers of wallets that no fault locks; " +
+  "raw errors: errors of these clients other than refusals";
 
-/** The faults of the field, each with why it cannot be done here, if it cannot. */
+/** The faults of the field, each with why it is skipped here, if it is. */
 export const FAULTS: readonly Pick<FieldFault, "name" | "skipped">[] = [
   ...FIELD_FAULTS,
   CLOCK_JUMP,
 ];
 
-/** `runs` are faults. */
+/** The field with all its faults; a run is one fault. */
 export const field: Part = fieldPart(FAULTS.map(({ name }) => name));
 
-/** The field with some of its faults, in a random order in which each comes once before one comes again. */
+/** The field with some of its faults, in random order: each comes once before one comes again. */
 export function fieldPart(names: readonly string[]): Part {
   return {
     name: "field",
     about:
-      "fail-overs, time-outs, locks, upgrades, poolers, refused sessions and clocks: each call is answered",
+      "fail-overs, time-outs, locks, migrations, poolers, refused sessions, clocks: all calls answered",
     run: (budget) => runField(budget, names),
   };
 }
@@ -57,7 +56,7 @@ async function runField(budget: Budget, names: readonly string[]): Promise<Outco
     const known = FIELD_FAULTS.find(({ name }) => name === fault);
     const played = await (known ? playFault(place, known, parts) : jumpAhead(parts));
     const { ms, what } = played.longest;
-    log(`${name}: ${fault}, longest wait ${ms} ms (${what}); ${counts.say()}`);
+    log(`${name}: ${fault}, longest wait ${ms} ms (${what}); ${counts.format()}`);
     if (played.found) return { ran: counts.all(), ...played.found };
   }
   const unsound = await verify(place.stage, [null]);

@@ -1,27 +1,26 @@
-// What callers of the client meet: how long they wait, and errors that none of them should get.
+// Measures how long callers of the TypeScript clients wait, and which errors they get.
 import { LedgerError } from "../../../src/errors/index.ts";
 
-/** Who calls: of wallets that nobody locks, or of those that a fault may lock. */
+/** A group of callers: of free wallets, which no fault locks, or of those that a fault may lock. */
 export type Group = "free" | "shut";
 
-/** What is noted of the callers of the client. */
 export interface Measure {
   /**
-   * Notes that a caller begins to wait for an answer, which is a receipt, a balance or a refusal;
-   * call what it gives when it is there.
+   * A caller begins to wait for an answer: a receipt, a balance or a refusal. Call the function that
+   * it returns when the answer is there.
    */
   wait(group: Group, what: string): () => void;
-  /** Notes an error that a caller was given. */
+  /** A caller has got an error. */
   error(what: string, error: unknown): void;
-  /** Notes what else should not be. */
+  /** Something else is wrong. */
   find(what: string): void;
-  /** Answers to callers of wallets that nobody locks. */
+  /** Answers to callers of free wallets. */
   readonly answers: number;
-  /** The longest that one of these has waited since the last call of `begin`, also in vain so far. */
+  /** The longest wait of one of these since the last call of `begin`, unanswered ones included. */
   longest(): { readonly ms: number; readonly what: string };
-  /** Begins anew with the next fault. */
+  /** Resets it for the next fault. */
   begin(): void;
-  /** Errors that were no refusals, told for a person, each kind once. */
+  /** How often each kind of error came that is not a refusal. */
   readonly errors: ReadonlyMap<string, number>;
   readonly findings: readonly string[];
 }
@@ -55,8 +54,8 @@ export function createMeasure(): Measure {
     },
     error(what, error) {
       if (error instanceof LedgerError) return;
-      const told = `${what}: ${tell(error)}`;
-      errors.set(told, (errors.get(told) ?? 0) + 1);
+      const kind = `${what}: ${kindOf(error)}`;
+      errors.set(kind, (errors.get(kind) ?? 0) + 1);
     },
     find: (what) => void findings.push(what),
     get answers() {
@@ -76,11 +75,11 @@ export function createMeasure(): Measure {
   };
 }
 
-/** An error with what caused it, without the keys that make each of them another. */
-function tell(error: unknown): string {
+/** Formats an error with its cause, without keys and numbers, so that errors of a kind are equal. */
+function kindOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as { code?: string };
-  const cause = error.cause ? ` because of ${tell(error.cause)}` : "";
+  const cause = error.cause ? ` because of ${kindOf(error.cause)}` : "";
   const message = error.message.replace(/\S*\d\S*/g, "…").slice(0, 200);
   return `${error.name}${code ? ` ${code}` : ""}: ${message}${cause}`;
 }

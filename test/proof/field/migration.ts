@@ -1,5 +1,5 @@
-// One more migration: it replaces every function, and changes every composite type and table, so
-// that in the end all is as it was.
+// One more migration: it replaces every function, and changes every composite type and table and
+// changes them back.
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ end
 $$;
 `;
 
-/** Adds a migration to a folder, which is made from that of the package; gives its name. */
+/** Adds a migration to a folder, which starts as a copy of the package's; returns its name. */
 export async function addMigration(folder: string): Promise<string> {
   if (!existsSync(folder)) cpSync(packaged, folder, { recursive: true });
   const { migrations } = await loadMigrations(folder);

@@ -1,26 +1,26 @@
-// A fault of the field under load, and the reckoning after it.
+// Plays a fault of the field under load, and checks every call after it.
 import { createRandom } from "../../../src/trace/index.ts";
 import type { Circumstances } from "../faults/check.ts";
 import type { Counts } from "../faults/counts.ts";
 import type { Sent } from "../faults/history.ts";
-import { findingOf, playWave, untilSwept, type Wave } from "../faults/wave.ts";
+import { failureOf, playWave, untilSwept, type Wave } from "../faults/wave.ts";
 import { EvidentError, type Outcome } from "../part.ts";
 import { createCrowd } from "./crowd.ts";
 import { type FieldFault, untilAnswered } from "./faults.ts";
 import type { Guards } from "./guards.ts";
 import type { Field } from "./scene.ts";
 
-/** Wallets that nobody locks, the first of them hot, and wallets that faults lock. */
+/** Wallets that no fault locks, the first of them hot, and wallets that faults may lock. */
 const FREE = ["hot", "warm", "cold"];
 const SHUT = ["shut0", "shut1", "shut2", "shut3", "shut4", "shut5"];
-/** A wallet that only guarded calls use which last for all of a fault. */
-export const APART = "apart";
-/** No fault lasts so long, on the slowest machine. */
+/** A wallet that only guarded calls use which last as long as a fault. */
+const APART = "apart";
+/** Longer than any fault lasts on the slowest machine. */
 const LIMIT_MS = 75_000;
-/** What is wrong, in the failure that a person sees first. */
-const MOST_TOLD = 12;
+/** How many mistakes the failure lists. */
+const MOST_LISTED = 12;
 
-/** What a fault is played with. */
+/** The parameters of a fault. */
 export interface FaultParts {
   readonly name: string;
   readonly fault: string;
@@ -28,7 +28,7 @@ export interface FaultParts {
   readonly counts: Counts;
 }
 
-/** What came of a fault. */
+/** The result of a fault. */
 export interface Played {
   readonly longest: { readonly ms: number; readonly what: string };
   readonly found: Pick<Outcome, "failure" | "evidence"> | undefined;
@@ -43,7 +43,7 @@ export function playFault(field: Field, fault: FieldFault, parts: FaultParts): P
   });
 }
 
-/** Plays what happens meanwhile, and looks what has become of each call. */
+/** Runs `act` while the crowd calls, and checks each call. */
 export async function play(
   field: Field,
   { name, fault, seed, counts }: FaultParts,
@@ -75,20 +75,20 @@ export async function play(
   if (longest.ms > LIMIT_MS) wrong.push(`${longest.what} had no answer for ${longest.ms} ms`);
   counts.add({ faults: 1, [fault]: 1, guards: crowd.guards.count, reads: crowd.reads });
   counts.add({ rawErrors: [...measure.errors.values()].reduce((sum, times) => sum + times, 0) });
-  counts.most("longestWaitMs", longest.ms);
+  counts.max("longestWaitMs", longest.ms);
   if (played instanceof Error) {
-    const failure = tell(label, [played.message, ...wrong]);
+    const failure = list(label, [played.message, ...wrong]);
     return { longest, found: { failure, ...evidenceOf(played) } };
   }
   counts.add(played.counts);
   await untilSwept(field.stage);
   wrong.push(...played.wrong);
-  const found = findingOf(label, { ...played, wrong });
-  return { longest, found: found && { ...found, failure: tell(label, wrong) } };
+  const found = failureOf(label, { ...played, wrong });
+  return { longest, found: found && { ...found, failure: list(label, wrong) } };
 }
 
-function tell(label: string, wrong: readonly string[]): string {
-  return [`${label}:`, ...wrong.slice(0, MOST_TOLD)].join("\n");
+function list(label: string, wrong: readonly string[]): string {
+  return [`${label}:`, ...wrong.slice(0, MOST_LISTED)].join("\n");
 }
 
 function evidenceOf(error: Error): Pick<Outcome, "evidence"> {
@@ -96,8 +96,8 @@ function evidenceOf(error: Error): Pick<Outcome, "evidence"> {
 }
 
 /**
- * A statement by SQL is given up or refused for reasons that its caller has to know: all of them say
- * that it was rolled back. What callers of the client are given is measured.
+ * Whether a call may fail with a code in the field. By SQL these codes mean that the statement was
+ * rolled back; errors of the TypeScript client are measured instead.
  */
 function mayFail(code: string, { via }: Sent): boolean {
   return (

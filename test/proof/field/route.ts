@@ -1,20 +1,20 @@
-// What stands between clients and the servers: it leads new connections where it is told to.
+// A proxy between clients and servers, which connects new sessions to the server that is set.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** An address in front of a server, which may be another one later. */
+/** An address in front of a server, which may change. */
 export interface Route extends AsyncDisposable {
-  /** An address of the server, by this route. */
+  /** The address of a server through this route. */
   through(url: string): string;
-  /** Leads new connections to another server; those that there are stay where they are. */
+  /** Connects new sessions to another server; existing ones stay where they are. */
   leadTo(url: string): void;
   /** Ends all connections. */
   cut(): void;
-  /** Refuses each session with an error of a server, or of a pooler, before it is ready. */
+  /** Refuses new sessions with an error as of a server or a pooler; undefined accepts them again. */
   refuse(code: string | undefined): void;
-  /** Sessions that were refused so. */
+  /** How many sessions were refused. */
   readonly refused: number;
-  /** Connections that were made. */
+  /** How many connections were opened. */
   readonly opened: number;
 }
 
@@ -38,7 +38,7 @@ export async function openRoute(url: string): Promise<Route> {
     if (code !== undefined) {
       refused += 1;
       const answer = fatal(code);
-      // It asks first.
+      // The client sends first.
       client.once("data", () => client.end(answer));
       return;
     }
@@ -83,7 +83,7 @@ export async function openRoute(url: string): Promise<Route> {
   };
 }
 
-/** A message with which a server ends a session that has not begun. */
+/** The message with which a server refuses a session. */
 function fatal(code: string): Buffer {
   const fields = `SFATAL\0VFATAL\0C${code}\0Mrefused by the proof\0\0`;
   const message = Buffer.alloc(5 + fields.length);

@@ -1,7 +1,11 @@
-// The field: a server that may be another one later, the ways to it, and the clients that use them.
+// The field: a server, which may fail over to another one, the route and pooler to it, and clients.
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createLedger } from "../../../src/client/ledger.ts";
 import type { ServerOptions } from "../../../src/embedded/index.ts";
+import { startWatchdog } from "../../../src/embedded/watchdog.ts";
 import type { Random } from "../../../src/trace/index.ts";
 import { NO_POOLER, type Pooler, startPooler } from "../../support/pooler.ts";
 import { startWorkerProcess } from "../faults/processes.ts";
@@ -12,29 +16,29 @@ import type { Client } from "./callers.ts";
 import { createMeasure, type Measure } from "./measure.ts";
 import { openRoute, type Route } from "./route.ts";
 
-/** What there is to be spoilt, and stays from one fault to the next. */
+/** What faults are injected into; it stays from one fault to the next. */
 export interface Field {
   /** The server that takes writes. */
   readonly stage: Stage;
-  /** What its servers are started with. */
+  /** The options of its servers. */
   readonly options: ServerOptions;
-  /** The way that all take to it. */
+  /** The route that all clients take to it. */
   readonly route: Route;
   /** Undefined where there is no PgBouncer. */
   readonly pooler: Pooler | undefined;
   readonly clients: readonly Client[];
-  /** Addresses of callers by SQL: without time-outs, and with those of a role. */
+  /** Addresses of the SQL callers: of a role without time-outs, and of one with. */
   readonly urls: readonly [plain: string, hurried: string];
-  /** Who calls. */
+  /** The roles of all callers. */
   readonly logins: readonly string[];
   readonly measure: Measure;
-  /** A folder for what a fault needs, which goes with the field. */
+  /** A folder for what a fault needs, which is removed with the field. */
   readonly folder: string;
-  /** From now on another server takes the writes. */
+  /** Lets another server take the writes from now on. */
   moveTo(stage: Stage): void;
 }
 
-/** What a fault is done to. */
+/** What a fault acts on. */
 export interface FieldScene {
   readonly field: Field;
   readonly random: Random;
@@ -44,13 +48,13 @@ export interface FieldScene {
 }
 
 const HURRIED = "proof_hurried";
-/** Less than there are wallets that are locked at a time. */
+/** Connections of a client: fewer than the wallets that are locked at the same time. */
 export const CONNECTIONS = 5;
-/** Longer than any fault lasts: until then, each promise is to be kept. */
+/** Longer than any fault lasts, so that each call must be answered. */
 const RETRY_FOR = 90;
 const CLOSING_MS = 5_000;
 
-/** Sets the field up; `folder` belongs to it. */
+/** Sets up the field; `folder` belongs to it. */
 export async function openField(
   folder: string,
   clearing: AsyncDisposableStack,
@@ -81,7 +85,7 @@ export async function openField(
     connect("hurried", hurried.href),
     ...(pooler ? [connect("pooled", pooler.url)] : []),
   ];
-  // What still waits for an answer then waits for a server that goes away.
+  // Calls that still wait would wait for a server that is being stopped.
   clearing.defer(async () => {
     const closed = Promise.all(clients.map(({ ledger }) => ledger.close()));
     await Promise.race([closed, pause(CLOSING_MS, undefined, { ref: false })]);
@@ -103,4 +107,17 @@ export async function openField(
       route.leadTo(next.url);
     },
   };
+}
+
+/** Creates a folder that is removed with `clearing`, and when this program ends, however it ends. */
+export function createFolder(clearing: AsyncDisposableStack): string {
+  const folder = mkdtempSync(join(tmpdir(), "baseledger-field-"));
+  // Servers may run as another user.
+  chmodSync(folder, 0o755);
+  const watchdog = startWatchdog(folder);
+  clearing.defer(async () => {
+    await watchdog.dismiss();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  });
+  return folder;
 }

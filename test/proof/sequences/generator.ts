@@ -1,9 +1,9 @@
-// Random sequences of commands that meet each other: few wallets, ids and keys, amounts around
-// what is there, deadlines that are passed by an hour or missed by a microsecond.
+// Generates random sequences of commands that affect each other: few wallets, ids and keys, amounts
+// close to the balances, deadlines passed by an hour or missed by a microsecond.
 import fc from "fast-check";
-import type { Json } from "../../src/json/index.ts";
+import type { Json } from "../../../src/json/index.ts";
+import { type Arguments, MAX } from "../requests.ts";
 import type { Step } from "./compare.ts";
-import { type Arguments, MAX } from "./requests.ts";
 
 type Call = Pick<Step, "call" | "args">;
 /** A command with its `op`, as in a batch. */
@@ -12,7 +12,7 @@ type Made = Record<string, Json>;
 const HOME = "a";
 const WALLETS = [HOME, "b", "c"];
 
-/** One key in four is one that others have, too; the rest are made from the step's place. */
+/** One key in four is shared with others; the rest are made from the step's place. */
 const FRESH = "fresh";
 const key = fc.oneof(
   { arbitrary: fc.constant(FRESH), weight: 12 },
@@ -24,7 +24,7 @@ const id = fc.oneof(
   { arbitrary: fc.constantFrom("k1", "k2"), weight: 2 },
   { arbitrary: fc.constantFrom(null, "nobody's", " "), weight: 1 },
 );
-// Sums of a few numbers are often exactly what is there, or what the limit allows.
+// Sums of few numbers are often exactly the balance, or the limit.
 const amount = fc.oneof(
   { arbitrary: fc.constantFrom(5, 10, 1, 2), weight: 14 },
   { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 6 },
@@ -94,7 +94,7 @@ const command = fc.oneof(
   })),
 );
 
-/** What a batch must refuse, or read in another way. */
+/** Changes to a command that a batch must refuse, or parse differently. */
 const spoil = fc.constantFrom<((made: Made) => Made)[]>(
   (made) => made,
   ({ op, ...made }) => ({
@@ -114,7 +114,7 @@ const inBatch = fc.oneof(
   { arbitrary: fc.tuple(command, spoil).map(([made, change]) => change(made)), weight: 2 },
 );
 
-/** Steps as they are drawn: fresh keys, and repetitions, are only known in their places. */
+/** Steps as they are drawn: fresh keys and repetitions are resolved in their places. */
 type Draft = Call | { readonly again: number };
 
 const wallet = fc.oneof(
@@ -127,7 +127,7 @@ const single = fc
   .map(([wallet_id, { op, ...args }]): Draft[] => [
     { call: String(op), args: { wallet_id, ...args } },
   ]);
-/** All that is done to a reservation is done to the same one, to some more of them, or to any. */
+/** Makes all commands of a batch about the same few reservations; without `ids`, about any. */
 const about = (commands: readonly Made[], ids: readonly string[]) =>
   commands.map((made, i) => {
     const reservation_id = ids[i % ids.length];
@@ -175,7 +175,7 @@ const sweep = fc
 const pass = fc
   .constantFrom(30, 61, 601, 3601, 2_592_001)
   .map((seconds): Draft[] => [{ call: "go_back", args: { seconds } }]);
-/** The clock steps back, so that the next events meet the next deadline to the microsecond. */
+/** The clock steps back, so that the next events reach the next deadline to the microsecond. */
 const approach = fc
   .tuple(fc.constantFrom(HOME, HOME, "b"), fc.integer({ min: 1, max: 5 }), fc.boolean())
   .map(([wallet_id, before_due, frozen]): Draft[] => [
@@ -201,7 +201,7 @@ const drafts = fc.oneof(
   { arbitrary: strange, weight: 1 },
 );
 
-// To look takes as long as a step does; what is wrong is mostly wrong for longer than one.
+// A look takes as long as a step, and what is wrong mostly stays wrong for several steps.
 const look = fc.oneof(
   { arbitrary: fc.constant(null), weight: 4 },
   {
@@ -225,19 +225,19 @@ const start: fc.Arbitrary<Drawn> = fc.record({
   ahead: fc.boolean(),
 });
 
-/** Sequences that have their start in common: wallets that were opened and funded. */
+/** Sequences with a common start: wallets that were opened and funded. */
 export interface Batch {
   readonly start: readonly Step[];
   readonly sequences: readonly (readonly Step[])[];
 }
 
-/** Batches of at most so many sequences, of at most so many steps after the start. */
+/** Batches of up to `most` sequences, each of up to `longest` steps after the start. */
 export function batches(most: number, longest: number): fc.Arbitrary<Batch> {
   const steps = fc.array(fc.tuple(drafts, look), { minLength: 1, maxLength: longest, size: "max" });
   const many = fc.array(steps, { minLength: 1, maxLength: most, size: "max" });
   return fc.tuple(start, many).map(([drawn, sequences]) => {
     const first = opening(drawn);
-    return { start: first, sequences: sequences.map((each) => settle(first, each)) };
+    return { start: first, sequences: sequences.map((each) => resolve(first, each)) };
   });
 }
 
@@ -254,8 +254,8 @@ function opening({ limits, funds, ahead }: Drawn): Step[] {
   return [...opened, ...dated, ...funded].map((each) => ({ ...each, look: null }));
 }
 
-/** Gives each fresh key its name, and each repetition what it repeats. */
-function settle(
+/** Names each fresh key, and replaces each repetition by the step that it repeats. */
+function resolve(
   start: readonly Step[],
   drawn: readonly (readonly [Draft[], Step["look"]])[],
 ): Step[] {

@@ -1,11 +1,11 @@
-// The proof with a part of its own, which ends as told: for tests of what it leaves behind.
+// The proof with a part for tests, which ends in the way that its argument says: see report.test.ts.
 
-import { runToTheEnd } from "../proof/ends.ts";
-import type { Budget, Outcome } from "../proof/part.ts";
-import { EvidentError } from "../proof/part.ts";
-import { prove } from "../proof/prove.ts";
-import { createReport } from "../proof/report.ts";
-import { startServer } from "../proof/servers.ts";
+import { runAndExit } from "./exit.ts";
+import type { Budget, Outcome } from "./part.ts";
+import { EvidentError } from "./part.ts";
+import { prove } from "./prove.ts";
+import { createReport } from "./report.ts";
+import { startServer } from "./servers.ts";
 
 const [how = "", folder = "", always] = process.argv.slice(2);
 const never = new Promise<never>(() => undefined);
@@ -15,20 +15,20 @@ const WAYS: Readonly<Record<string, (budget: Budget) => Promise<Outcome>>> = {
   failure: async () => {
     return { ran: { looks: 3 }, failure: "one and one are three", evidence: { sums: "1 + 1 = 3" } };
   },
-  /** With a server and its own connection, neither of which is cleared up. */
+  /** Leaves a server and a timer running. */
   leftovers: async () => {
     await startServer();
     setInterval(() => undefined, 1000);
     throw new EvidentError(new Error("it broke off"), { sums: "1 + 1" });
   },
-  /** It has seen something, and then it hangs. */
+  /** Finds something, and then hangs. */
   hangs: async ({ keep, log }) => {
     const { pid } = await startServer();
     keep?.("one and one are three, or more");
     log(`hangs with server ${pid}`);
     return never;
   },
-  /** The same without anything that could still happen. */
+  /** Waits for something that cannot happen. */
   waits: () => never,
   uncaught: async () => {
     setTimeout(() => {
@@ -46,4 +46,4 @@ const part = {
 const facts = { seed: 7, command: "npm run proof -- --only trial --seed 7" };
 const report = createReport({ ...facts, folder, always: always === "always" });
 const options = { seed: 7, runs: 1, minutes: 1 };
-runToTheEnd({ report, run: (asked) => prove([part], options, report, asked) });
+runAndExit({ report, run: (stop) => prove([part], options, report, stop) });

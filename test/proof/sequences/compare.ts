@@ -1,8 +1,7 @@
-// Carries out a sequence of steps in the database and in the model, and finds the first thing in
-// which they differ.
+// Executes a step in the model, and finds the first difference to what the database returned for it.
 import { isDeepStrictEqual } from "node:util";
-import { type Json, stringifyJson } from "../../src/json/index.ts";
-import { broken } from "./invariants.ts";
+import { type Json, stringifyJson } from "../../../src/json/index.ts";
+import { findBroken } from "../invariants.ts";
 import {
   balanceAfter,
   balanceAt,
@@ -13,37 +12,46 @@ import {
   lengthOf,
   openReservations,
   PROOF_SLACK,
+  reservationHistory,
   shift,
   sweep,
-} from "./ledger.ts";
-import { asOf, type Event, openOnes, type Receipt, SLACK, seqOf, type Wallet } from "./model.ts";
-import { plain } from "./plain.ts";
-import type { Arguments, Time } from "./requests.ts";
+} from "../ledger.ts";
+import {
+  asOf,
+  type Event,
+  openReservationsOf,
+  type Receipt,
+  SLACK,
+  seqOf,
+  type Wallet,
+} from "../model.ts";
+import { plain } from "../plain.ts";
+import type { Arguments, Time } from "../requests.ts";
 
 /** Something to do in the ledger. */
 export interface Step {
   readonly call: string;
   readonly args: Arguments;
-  /** What to read afterwards: the balances, also at one of the times that the wallet has seen. */
+  /** What to read afterwards: the balances, now and at one of the times in the wallet's journal. */
   readonly look: Look | null;
 }
 
-/** The `index`th of the times that a wallet has seen, and so many microseconds off. */
+/** The `index`th of the times in a wallet's journal, shifted by some microseconds. */
 interface Look {
   readonly wallet_id: string;
   readonly index: number;
   readonly shift: number;
 }
 
-/** What the database tells of a step, in plain form: see proof.sql. */
-export interface Told {
+/** What the database returned for a step, in plain form: see proof.step in proof.sql. */
+export interface StepResult {
   readonly answer: Json;
   readonly rows: { readonly wallets: readonly Row[] | null; readonly reservations: Json };
   readonly looked: Looked | null;
-  /** The step was carried out between these. */
+  /** The step was executed between these times. */
   readonly from: Time;
   readonly until: Time;
-  /** The wallets were looked at by then. */
+  /** The wallets had been read by then. */
   readonly seen: Time;
 }
 
@@ -63,9 +71,9 @@ interface Looked {
   readonly at: Time;
 }
 
-/** Where the database and the model part. */
+/** The first difference between the database and the model. */
 export interface Difference {
-  /** What was done, up to where they part. */
+  /** All steps up to it. */
   readonly steps: readonly Step[];
   readonly what: string;
   readonly found: Json;
@@ -75,39 +83,51 @@ export interface Difference {
 type Found = Omit<Difference, "steps">;
 
 /**
- * Does a step in the model, and finds what the database has told otherwise. `statement` is when
- * the database began with what the step is part of: the views count deadlines by that.
+ * Executes a step in the model, and finds where the database's result differs. `statement` is when
+ * the statement began in the database: the views count deadlines by it.
  */
 export function compareStep(
   ledger: Ledger,
   step: Step,
-  told: Told,
+  result: StepResult,
   statement: Time,
 ): Found | undefined {
-  const expected = answerWithin(ledger, step, told);
+  const expected = answerWithin(ledger, step, result);
   return (
-    differ("the answer", withoutReasons(told.answer), expected) ??
-    differ("the rows", told.rows, rows(ledger)) ??
-    (told.looked && step.look
-      ? differ("what can be read", told.looked, look(ledger, step.look, told, statement))
+    compare("the answer", withoutReasons(result.answer), expected) ??
+    compare("the rows", result.rows, rows(ledger)) ??
+    (result.looked && step.look
+      ? compare("what can be read", result.looked, look(ledger, step.look, result, statement))
       : undefined) ??
     checkLedger(ledger)
   );
 }
 
-/** Compares the journals with those of the model; `verify` is what the database says of them. */
-export function compareJournals(
-  ledger: Ledger,
-  told: { readonly journals: Json; readonly verify: Json },
-): Found | undefined {
+/** What the database returned after a sequence: see proof.journals in proof.sql. */
+export interface Journals {
+  readonly journals: Json;
+  /** The findings of `verify`. */
+  readonly verify: Json;
+  /** The reservation history; null if it was not read. */
+  readonly history: Json;
+}
+
+/** Compares the journals and the history of reservations with the model; `verify` finds nothing. */
+export function compareJournals(ledger: Ledger, result: Journals): Found | undefined {
   const events = byId(ledger).flatMap(({ wallet_id, journal }) =>
     journal.map(({ frozen, open, command, instant, ...event }) => ({ wallet_id, ...event })),
   );
-  return differ("the journals", told.journals, events) ?? differ("verify", told.verify, null);
+  return (
+    compare("the journals", result.journals, events) ??
+    compare("verify", result.verify, null) ??
+    (result.history === null
+      ? undefined
+      : compare("the history", result.history, byId(ledger).flatMap(reservationHistory)))
+  );
 }
 
-/** A difference for a person to read. */
-export function say({ steps, what, found, expected }: Difference): string {
+/** Formats a difference for a person. */
+export function formatDifference({ steps, what, found, expected }: Difference): string {
   const done = steps.map(({ call, args }, i) => {
     return `${i === steps.length - 1 ? "→" : " "} ${call} ${stringifyJson(args)}`;
   });
@@ -128,7 +148,7 @@ interface Differing {
   readonly expected: Json;
 }
 
-/** The first field, or item, in which two values differ, as deep as both of them have it. */
+/** The innermost field or item in which two values differ, as deep as both of them have it. */
 function narrow({ path, found, expected }: Differing): Differing {
   const isGroup = (value: Json) => typeof value === "object" && value !== null;
   if (!isGroup(found) || !isGroup(expected)) return { path, found, expected };
@@ -139,7 +159,7 @@ function narrow({ path, found, expected }: Differing): Differing {
   return narrow({ path: [...path, name], found: was[name], expected: is[name] });
 }
 
-function differ(what: string, found: Json | Told["rows"] | Looked, value: unknown) {
+function compare(what: string, found: Json | StepResult["rows"] | Looked, value: unknown) {
   const expected = plain(value);
   if (isDeepStrictEqual(found, expected)) return undefined;
   return { what, found: found as Json, expected };
@@ -147,71 +167,69 @@ function differ(what: string, found: Json | Told["rows"] | Looked, value: unknow
 
 function checkLedger(ledger: Ledger): Found | undefined {
   for (const wallet of ledger.values()) {
-    const [wrong] = broken(wallet);
+    const [wrong] = findBroken(wallet);
     if (wrong) return { what: "the invariants of the model", found: wrong, expected: null };
   }
   return undefined;
 }
 
 /**
- * The answer of the model. Nothing tells when the clock was read for what was refused: where a
- * deadline passed meanwhile, it may have been before or after that.
+ * The answer of the model. A refusal does not show when the clock was read for it: a deadline that
+ * passed during the step may have passed before or after that.
  */
-function answerWithin(ledger: Ledger, step: Step, told: Told): Json {
+function answerWithin(ledger: Ledger, step: Step, result: StepResult): Json {
   const deadlines = [...ledger.values()].flatMap((wallet) =>
-    openOnes(wallet).flatMap(({ expires_at }) => expires_at ?? []),
+    openReservationsOf(wallet).flatMap(({ expires_at }) => expires_at ?? []),
   );
-  const passed = deadlines.filter((at) => at > told.from && at <= told.until);
+  const passed = deadlines.filter((at) => at > result.from && at <= result.until);
   const agrees = (from: Time) =>
     isDeepStrictEqual(
-      withoutReasons(told.answer),
-      answer(new Map(ledger), step, { ...told, from }),
+      withoutReasons(result.answer),
+      answer(new Map(ledger), step, { ...result, from }),
     );
-  return answer(ledger, step, { ...told, from: passed.find(agrees) ?? told.from });
+  return answer(ledger, step, { ...result, from: passed.find(agrees) ?? result.from });
 }
 
-function answer(ledger: Ledger, { call: name, args }: Step, told: Told): Json {
-  const clock = clockOf(ledger, told);
+function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult): Json {
+  const clock = clockOf(ledger, result);
   switch (name) {
-    case "expire_due": {
-      const swept = sweep(ledger, Number(args.limit), told.from, clock);
-      return plain(swept);
-    }
+    case "expire_due":
+      return plain(sweep(ledger, Number(args.limit), result.from, clock));
     case "go_back":
       for (const [id, wallet] of ledger) {
         ledger.set(id, shift(wallet, BigInt(args.seconds as number) * 1_000_000n));
       }
       return null;
     case "date_last": {
-      // Where to is the database's affair: it is nothing that the ledger does.
+      // The database chooses the time: this is no function of the ledger.
       const wallet = ledger.get(args.wallet_id as string);
-      if (wallet && told.answer !== null) {
-        ledger.set(wallet.wallet_id, dateLast(wallet, told.answer as Time));
+      if (wallet && result.answer !== null) {
+        ledger.set(wallet.wallet_id, dateLast(wallet, result.answer as Time));
       }
-      return told.answer;
+      return result.answer;
     }
     default: {
-      const given = call(ledger, name, args, clock);
+      const answered = call(ledger, name, args, clock);
       return plain(
-        "refused" in given
-          ? { refused: given.refused, detail: given.detail }
-          : given.map((receipt) => print(receipt, args)),
+        "refused" in answered
+          ? { refused: answered.refused, detail: answered.detail }
+          : answered.map((receipt) => toRow(receipt, args)),
       );
     }
   }
 }
 
 /**
- * When the fold of each wallet began. The clock is read once a fold, between `from` and `until`;
- * its events follow a microsecond apart. The model is told that reading if there is one, and says
- * itself what follows when it is behind the wallet.
+ * When the execution began in each wallet. The clock is read once in an execution, between `from` and
+ * `until`; its events follow a microsecond apart. The model gets that reading if an event shows it,
+ * and decides by itself what follows where the clock is behind the wallet.
  */
-function clockOf(ledger: Ledger, told: Told): Clock {
+function clockOf(ledger: Ledger, { rows, from, until }: StepResult): Clock {
   return (id) => {
-    const seen = told.rows.wallets?.find(({ wallet_id }) => wallet_id === id);
+    const seen = rows.wallets?.find(({ wallet_id }) => wallet_id === id);
     const written = seen ? seen.seq - lengthOf(ledger, id) : 0n;
-    const began = written > 0n && seen ? seen.last_instant - written + 1n : told.from;
-    return began <= told.until && began >= told.from ? began : told.from;
+    const began = written > 0n && seen ? seen.last_instant - written + 1n : from;
+    return began <= until && began >= from ? began : from;
   };
 }
 
@@ -226,7 +244,7 @@ function rows(ledger: Ledger) {
   return { wallets: orNull(wallets), reservations: orNull(reservations) };
 }
 
-function look(ledger: Ledger, { wallet_id }: Look, told: Told, statement: Time) {
+function look(ledger: Ledger, { wallet_id }: Look, result: StepResult, statement: Time) {
   const wallets = byId(ledger).map((wallet) => {
     const last_event_at = lastOf(wallet);
     const at = asOf(statement, last_event_at, SLACK);
@@ -234,13 +252,14 @@ function look(ledger: Ledger, { wallet_id }: Look, told: Told, statement: Time) 
   });
   const open = byId(ledger).flatMap((wallet) => openReservations(wallet, statement));
   const wallet = ledger.get(wallet_id) as Wallet;
-  const { at = 0n, now: toldNow, past: toldPast } = told.looked as Looked;
+  const { at = 0n, now: foundNow, past: foundPast } = result.looked as Looked;
 
-  // Now is when the clock was read, or the last event if that stands for it.
+  // Now is when the clock was read, or the last event where that counts as the clock.
   const last = lastOf(wallet);
-  const clockBy = (time: Time) => (time >= told.until && time <= told.seen ? time : told.until);
-  const now = asOf(clockBy(toldNow.as_of), last, PROOF_SLACK);
-  const clock = clockBy(toldPast.as_of);
+  const { until, seen } = result;
+  const clockBy = (time: Time) => (time >= until && time <= seen ? time : until);
+  const now = asOf(clockBy(foundNow.as_of), last, PROOF_SLACK);
+  const clock = clockBy(foundPast.as_of);
   const latest = clock > last ? clock : last;
   const past = at < latest ? at : latest;
   return {
@@ -264,8 +283,8 @@ function orNull<T>(list: readonly T[]): readonly T[] | null {
   return list.length > 0 ? list : null;
 }
 
-/** A receipt as SQL has it. */
-function print(receipt: Receipt, args: Arguments): Record<string, unknown> {
+/** A receipt as a row of SQL. */
+function toRow(receipt: Receipt, args: Arguments): Record<string, unknown> {
   const wallet_id = args.wallet_id ?? args.from;
   const nothing = {
     seq: null,
@@ -287,7 +306,7 @@ function print(receipt: Receipt, args: Arguments): Record<string, unknown> {
   return { wallet_id, ...event, replayed: receipt.replayed, refused: null, detail: null };
 }
 
-/** An answer without what its refusals say for a person only. */
+/** An answer without the reasons in its refusals, which are only for people. */
 function withoutReasons(answer: Json): Json {
   if (Array.isArray(answer)) return answer.map(withoutReasons);
   const { refused, detail } = (answer ?? {}) as Record<string, Json>;

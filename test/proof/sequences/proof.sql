@@ -1,5 +1,7 @@
--- What the proof needs in its database: functions that carry out steps and tell what came of them.
--- Installed by a superuser into a database that is for the proof alone.
+-- The database's side of the proof: functions that execute steps, and return all that can be observed
+-- after each of them, to be compared with the model (test/proof/model.ts). What a step should give is
+-- stated there and not here: this file only calls the public functions and reads tables and views.
+-- Installed by a superuser into a database that only the proof uses.
 
 do $$
 begin
@@ -13,18 +15,18 @@ $$;
 create schema proof;
 grant usage on schema proof to ledger_test_proof;
 
--- Events are dated anew here, as the owner; to switch the guard for each would lock the table.
+-- The functions below change the dates of events; disabling the trigger each time would lock the table.
 alter table baseledger.events disable trigger events_append_only;
 
--- So that a wallet's last event can be dated ahead of the clock by hours, and stand for it: what follows
--- then meets deadlines to the microsecond. Further ahead, deadlines count by the clock.
+-- A wallet's last event may lie ahead of the clock by hours and still count as the clock: events after
+-- it then reach deadlines to the microsecond. Further ahead, deadlines count by the clock.
 create or replace function baseledger._clock_slack()
 returns interval
 language sql
 stable
 as $$ select interval '12 hours' $$;
 
--- Makes the hash chain of a wallet good again from an event on; or not, if nobody will verify it.
+-- Repairs the hash chain of a wallet from an event on, unless nothing will verify it.
 create function proof.rehash(p_wallet_id text, p_seq bigint)
 returns void
 language plpgsql
@@ -56,7 +58,7 @@ begin
 end
 $$;
 
--- Moves all wallets that there are into the past, with all their times.
+-- Moves all wallets into the past, with all their times.
 create function proof.go_back(p_seconds numeric)
 returns void
 language plpgsql
@@ -74,10 +76,10 @@ begin
 end
 $$;
 
--- Dates the last event of a wallet ahead, as if the clock had been there: by so many seconds, or until
--- so many microseconds before the next deadline. From then on the clock is behind the wallet, and each
--- event happens exactly a microsecond after the one before. An event of a
--- reservation stays where it is: it may have set a deadline, or come before one. Returns the time.
+-- Dates the last event of a wallet ahead, as if the clock had been ahead: by p_seconds, or to
+-- p_before_due microseconds before the next deadline. From then on the clock is behind the wallet, and
+-- each event happens exactly a microsecond after the one before. An event of a reservation keeps its
+-- date, as it may have set a deadline, or must come before one. Returns the new date.
 create function proof.date_last(p_wallet_id text, p_seconds numeric, p_before_due integer)
 returns timestamptz
 language plpgsql
@@ -91,7 +93,7 @@ begin
   if p_seconds is not null then
     v_at := v_wallet.last_event_at + make_interval(secs => p_seconds);
   end if;
-  -- no deadline may be passed by without an event: what writes to a wallet expires what is due
+  -- not past a deadline: whatever writes to a wallet expires what is due
   v_at := least(v_at, (
     select min(r.expires_at) - coalesce(p_before_due, 1) * interval '1 microsecond'
       from baseledger.reservations r where r.wallet_id = p_wallet_id
@@ -111,7 +113,7 @@ begin
 end
 $$;
 
--- One of the times that a wallet has seen, or a little off it.
+-- One of the times in a wallet's journal, shifted by some microseconds.
 create function proof.instant(p_wallet_id text, p_index integer, p_shift integer)
 returns timestamptz
 language sql
@@ -179,7 +181,7 @@ begin
 end
 $$;
 
--- The tables as they are.
+-- The rows of the tables.
 create function proof.rows()
 returns json
 language sql
@@ -232,8 +234,8 @@ begin
 end
 $$;
 
--- Carries out a step, and tells what came of it, and between which times that was; and what can be
--- read, if the step wants a look at it.
+-- Executes a step, and returns its answer, the rows after it, what can be read if the step asks for a
+-- look, and the times around it.
 create function proof.step(p_step jsonb)
 returns json
 language plpgsql
@@ -270,7 +272,7 @@ returns json[]
 language sql
 as $$ select array_agg(proof.step(s)) from jsonb_array_elements(p_steps) as s $$;
 
--- The journals, and what verify finds, if somebody wants to know.
+-- The journals, and if proof.verify is on what verify finds, and the history of reservations.
 create function proof.journals()
 returns json
 language sql
@@ -285,31 +287,36 @@ as $$
     ),
     'verify', case when current_setting('proof.verify') = 'on' then
       (select json_agg(d) from baseledger.verify() d)
-    end
+    end,
+    'history', case when current_setting('proof.verify') = 'on' then (
+      select coalesce(json_agg(x), '[]') from (
+        select h.wallet_id, h.reservation_id, h.amount, h.settled, h.used, h.released, h.refunded
+          from baseledger.reservation_history h order by h.wallet_id, h.reservation_id
+      ) as x
+    ) end
   )
 $$;
 
--- Carries out the steps of the start on an empty ledger, then each of the sequences on what the
--- start has left; the ledger is left empty. Returns what each step has given, in order, and after
--- each sequence the journals. They are verified after one sequence in 16, the first included, as
--- that takes as long as to play one.
+-- Executes the steps of the start in an empty ledger, then each of the sequences after that start, and
+-- rolls all of it back. Returns the result of each step, in order, and the journals after each
+-- sequence. One sequence in 16, the first included, is verified, as that takes as long as playing one.
 create function proof.play(p_start jsonb, p_sequences jsonb)
 returns setof json
 language plpgsql
 as $$
 declare
-  v_told json[];
+  v_results json[];
   v_sequence jsonb;
   v_i integer := 0;
 begin
   begin
-    -- what the start has dated anew, each of the sequences inherits
+    -- each of the sequences inherits what the start has dated ahead
     perform set_config('proof.verify', 'on', true);
-    v_told := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
+    v_results := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
     for v_sequence in select * from jsonb_array_elements(p_sequences) loop
       begin
         perform set_config('proof.verify', case v_i % 16 when 0 then 'on' else 'off' end, true);
-        v_told := v_told || proof.steps(v_sequence) || proof.journals();
+        v_results := v_results || proof.steps(v_sequence) || proof.journals();
         raise exception using errcode = 'PROOF';
       exception
         when sqlstate 'PROOF' then null;
@@ -320,19 +327,19 @@ begin
   exception
     when sqlstate 'PROOF' then null;
   end;
-  return query select * from unnest(v_told);
+  return query select * from unnest(v_results);
 end
 $$;
 
--- Carries out every sequence that takes one step of each level, as a tree: after each step, what
--- follows it, then the step is undone. Returns what each step has given, in that order, and after
--- each last one the journals.
+-- Executes every sequence that takes one step of each level, as a tree: a step, all that follows it,
+-- then the step is rolled back. Returns the result of each step, in that order, and after each last
+-- step the journals.
 create function proof.branch(p_levels jsonb)
 returns json[]
 language plpgsql
 as $$
 declare
-  v_told json[] := '{}';
+  v_results json[] := '{}';
   v_step jsonb;
 begin
   if jsonb_array_length(p_levels) = 0 then
@@ -340,14 +347,14 @@ begin
   end if;
   for v_step in select * from jsonb_array_elements(p_levels -> 0) loop
     begin
-      v_told := v_told || proof.step(v_step);
-      v_told := v_told || proof.branch(p_levels - 0);
+      v_results := v_results || proof.step(v_step);
+      v_results := v_results || proof.branch(p_levels - 0);
       raise exception using errcode = 'PROOF';
     exception
       when sqlstate 'PROOF' then null;
     end;
   end loop;
-  return v_told;
+  return v_results;
 end
 $$;
 
@@ -357,16 +364,16 @@ returns setof json
 language plpgsql
 as $$
 declare
-  v_told json[];
+  v_results json[];
 begin
   begin
     perform set_config('proof.verify', 'off', true);
-    v_told := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
-    v_told := v_told || proof.branch(p_levels);
+    v_results := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
+    v_results := v_results || proof.branch(p_levels);
     raise exception using errcode = 'PROOF';
   exception
     when sqlstate 'PROOF' then null;
   end;
-  return query select * from unnest(v_told);
+  return query select * from unnest(v_results);
 end
 $$;

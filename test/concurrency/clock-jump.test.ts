@@ -10,8 +10,8 @@ import {
   travelBack,
 } from "../support/ledger.ts";
 
-// The sweep tells a leap of the clock from the looks that it has left in its table: here they are
-// moved, as if the clock had been another when they were made.
+// The sweep detects a jump of the clock by its earlier looks at the clock, which it keeps in a table.
+// These tests change that table, as if the clock had been different at those looks.
 
 let ledger: TestLedger;
 
@@ -38,7 +38,7 @@ async function sweep(sql = ledger.worker): Promise<number> {
   return row?.expire_due ?? Number.NaN;
 }
 
-/** Has the sweep looked at the clock so many seconds ago, and not else. */
+/** Sets the looks of the sweep: so many seconds ago, or ahead. */
 async function lookedBefore(...seconds: number[]): Promise<void> {
   await ledger.admin`delete from baseledger.sweeps`;
   await ledger.admin`
@@ -47,7 +47,7 @@ async function lookedBefore(...seconds: number[]): Promise<void> {
         from json_array_elements_text(${JSON.stringify(seconds)}::text::json) as s`;
 }
 
-/** Lets so many seconds pass for the sweep. */
+/** Moves all looks so many seconds into the past. */
 async function pass(seconds: number): Promise<void> {
   await ledger.admin`
     update baseledger.sweeps set looked_at = looked_at - make_interval(secs => ${seconds}::float8)`;
@@ -60,7 +60,7 @@ async function looks(): Promise<number[]> {
   return rows.map(({ ago }) => ago);
 }
 
-test("the first look that there is has nothing to be compared with", async () => {
+test("the first look cannot be compared, and the sweep acts", async () => {
   await makeDue();
   expect(await sweep()).toBe(1);
   await makeDue();
@@ -68,20 +68,20 @@ test("the first look that there is has nothing to be compared with", async () =>
   expect(await looks()).toHaveLength(1);
 });
 
-test("a leap is believed when the clock has gone on from there", async () => {
+test("a jump is trusted when the clock has gone on from there for a while", async () => {
   await lookedBefore(93_605, 93_600);
   await makeDue();
   expect(await sweep()).toBe(0);
   expect(await sweep()).toBe(0);
   await pass(6);
   expect(await sweep()).toBe(0);
-  // What is due counts as returned meanwhile.
+  // Meanwhile what is due counts as returned.
   expect(await balance(ledger.agent, "w")).toMatchObject({ available: 100n, reserved: 0n });
   await pass(6);
   expect(await sweep()).toBe(1);
 });
 
-test("a leap that is over was none", async () => {
+test("looks that lie ahead, from a jump that is over, are ignored", async () => {
   await lookedBefore(12, -93_600);
   await makeDue();
   expect(await sweep()).toBe(1);
@@ -91,13 +91,13 @@ test("a leap that is over was none", async () => {
   expect((await looks()).filter((ago) => ago < 0)).toEqual([]);
 });
 
-test("a clock that was ahead for long, and steps back, does not stop the sweep", async () => {
+test("a clock that was ahead for long and steps back does not stop the sweep", async () => {
   await lookedBefore(-93_600, -93_605, -93_610);
   await makeDue();
   expect(await sweep()).toBe(1);
 });
 
-test("a pause of less than a minute is no leap, a longer one is", async () => {
+test("a pause of up to a minute is no jump, a longer one is", async () => {
   await lookedBefore(60, 55);
   await makeDue();
   expect(await sweep()).toBe(1);
@@ -106,7 +106,7 @@ test("a pause of less than a minute is no leap, a longer one is", async () => {
   expect(await sweep()).toBe(0);
 });
 
-test("whoever sweeps every five minutes may go on so", async () => {
+test("a sweep every five minutes is trusted after its first pause", async () => {
   await makeDue();
   expect(await sweep()).toBe(1);
   await pass(300);
@@ -126,11 +126,11 @@ test("looks do not pile up", async () => {
     expect(await sweep()).toBe(0);
     await pass(6);
   }
-  // Two that are old enough to be compared, and those since.
+  // Two that are old enough to compare, and those since.
   expect((await looks()).length).toBeLessThanOrEqual(5);
 });
 
-test("a sweep in a transaction that stays open keeps no other one from its work", async () => {
+test("a sweep in an open transaction does not stop other sweeps", async () => {
   await lookedBefore(12, 7);
   await using one = await ledger.session("worker");
   await one.sql.unsafe("begin");
@@ -143,7 +143,7 @@ test("a sweep in a transaction that stays open keeps no other one from its work"
   await one.sql.unsafe("rollback");
 });
 
-test("is told to whom it may concern", async () => {
+test("sweep_status reports the last look and the next deadline", async () => {
   const [before] = await call<{ last_sweep: string | null }>(ledger.auditor, "sweep_status", {});
   expect(before?.last_sweep).toBeNull();
   await lookedBefore(20, -100);
@@ -155,7 +155,7 @@ test("is told to whom it may concern", async () => {
   expect(row?.due).toBeNull();
 });
 
-test("wallets whose time lies ahead are counted, and the furthest is named", async () => {
+test("wallets_ahead counts the wallets whose time lies ahead, and names the furthest", async () => {
   const ahead = async () => {
     const [row] = await call<Record<string, unknown>>(ledger.auditor, "wallets_ahead", {});
     return { wallets: row?.wallets, wallet_id: row?.wallet_id };

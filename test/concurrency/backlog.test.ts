@@ -13,11 +13,11 @@ import {
   verify,
 } from "../support/ledger.ts";
 
-// More reservations come due at once than a command can expire in the time that it has. A command
-// expires so many and no more, what is left counts as returned all the same, and every try makes
-// progress. No time is measured here: what is counted is what each command writes.
+// More reservations come due at once than a command can expire in its time. A command expires a
+// bounded number, the rest counts as returned all the same, and every try makes progress. These tests
+// measure no time: they count what each command writes.
 
-/** What a command expires before it, and what it does at most when its funds are in the rest. */
+/** How many a command expires before it, and at most when it needs the funds of the rest. */
 const CHUNK = 1000;
 const MOST = 10 * CHUNK;
 
@@ -33,8 +33,8 @@ afterAll(async () => {
   await ledger[Symbol.asyncDispose]();
 });
 
-/** A wallet whose funds are all in so many reservations of 1, `r1` the earliest, that are due. */
-async function storm(walletId: string, count: number, terms = {}): Promise<string> {
+/** A wallet with all its funds in so many reservations of 1, all due, `r1` the earliest. */
+async function makeBacklog(walletId: string, count: number, terms = {}): Promise<string> {
   await openWallet(ledger, walletId, BigInt(count), terms);
   for (let from = 1; from <= count; from += 5000) {
     const commands = Array.from({ length: Math.min(5000, count - from + 1) }, (_, i) => ({
@@ -56,19 +56,19 @@ async function expiries(walletId: string): Promise<number> {
   return Number(row?.count);
 }
 
-/** What balance_at says right after each event that a caller has asked for, in order. */
+/** The balances that balance_at returns right after each event of a command, in order. */
 async function past(walletId: string): Promise<string[]> {
-  const rows = await ledger.auditor<{ said: string }[]>`
-    select format('%s: %s/%s/%s', j.idempotency_key, b.available, b.reserved, b.spent) as said
+  const rows = await ledger.auditor<{ balances: string }[]>`
+    select format('%s: %s/%s/%s', j.idempotency_key, b.available, b.reserved, b.spent) as balances
       from baseledger.journal j
       cross join lateral baseledger.balance_at(j.wallet_id, j.occurred_at) b
       where j.wallet_id = ${walletId} and j.event <> 'expired' and coalesce(j.idempotency_key, '') !~ '^r[0-9]'
         and j.seq > 1
       order by j.seq`;
-  return rows.map(({ said }) => said);
+  return rows.map(({ balances }) => balances);
 }
 
-/** What both the balance and the view say, by deadline. */
+/** The balances by deadline, which balance, balance_at and the view agree on. */
 async function now(walletId: string): Promise<string> {
   const { available, reserved, spent } = await balance(ledger.agent, walletId);
   const [viewed] = await ledger.auditor`
@@ -85,7 +85,7 @@ async function now(walletId: string): Promise<string> {
 }
 
 test("up to a chunk, all that is due expires first", async () => {
-  const id = await storm("chunk", CHUNK);
+  const id = await makeBacklog("chunk", CHUNK);
   const w = { wallet_id: id };
   const all = { ...w, amount: BigInt(CHUNK), idempotency_key: "all" };
   expect(await command(ledger.agent, "reserve", all)).toMatchObject({ available: 0n });
@@ -97,7 +97,7 @@ test("up to a chunk, all that is due expires first", async () => {
 
 test("each command expires a chunk, and balances are exact all the time", async () => {
   const count = 5 * CHUNK;
-  const id = await storm("steps", count);
+  const id = await makeBacklog("steps", count);
   const w = { wallet_id: id };
   expect(await now(id)).toBe("5000/0/0");
   let written = 0;
@@ -111,7 +111,7 @@ test("each command expires a chunk, and balances are exact all the time", async 
   expect(await expired()).toBe(CHUNK);
   expect(await now(id)).toBe("4990/10/0");
 
-  // What a command names has expired before it, wherever it stands in the queue.
+  // The reservation that a command names expires before it, wherever it is in the queue.
   const late = { ...w, reservation_id: `r${count}`, amount: 3n, idempotency_key: "late" };
   expect(await command(ledger.agent, "settle", late)).toMatchObject({ event: "settled" });
   expect(await expired()).toBe(CHUNK + 1);
@@ -123,7 +123,7 @@ test("each command expires a chunk, and balances are exact all the time", async 
   await expectRefusal("LGRID", command(ledger.agent, "reserve", taken));
   expect(await expired()).toBe(0);
 
-  // Those that bring funds, or move none, meet the backlog as well.
+  // Commands that add funds, or move none, expire a chunk as well.
   await command(ledger.operator, "credit", { ...w, amount: 1n, idempotency_key: "more" });
   expect(await expired()).toBe(CHUNK);
   expect(await now(id)).toBe("4988/10/3");
@@ -136,7 +136,7 @@ test("each command expires a chunk, and balances are exact all the time", async 
   expect(await expired()).toBe(count - 4 * CHUNK - 1);
   expect(await now(id)).toBe("5000/0/3");
   expect(await past(id)).toEqual([
-    // Before the first of them all was due, an hour after it was credited: at that time, nothing was.
+    // Nothing was due yet when it was credited.
     "funds: 5000/0/0",
     "a: 4990/10/0",
     "late: 4987/10/3",
@@ -152,8 +152,8 @@ test("each command expires a chunk, and balances are exact all the time", async 
   expect(history).toEqual({ expired: BigInt(count - 1), late: 1n });
 });
 
-test("what needs funds gets them from what is due, chunk by chunk", async () => {
-  const id = await storm("funds", 6 * CHUNK);
+test("a command that needs funds gets them from the backlog, chunk by chunk", async () => {
+  const id = await makeBacklog("funds", 6 * CHUNK);
   const w = { wallet_id: id };
   const some = { ...w, amount: 3500n, idempotency_key: "some" };
   expect(await command(ledger.agent, "reserve", some)).toMatchObject({ available: 500n });
@@ -164,7 +164,7 @@ test("what needs funds gets them from what is due, chunk by chunk", async () => 
   expect(await expiries(id)).toBe(5 * CHUNK);
   expect(await now(id)).toBe("1900/4100/0");
 
-  // What is not there even so is refused at once, and told by deadline.
+  // More than that is refused at once, with the balances by deadline.
   const detail = await expectRefusal(
     "LGNSF",
     command(ledger.agent, "reserve", { ...w, amount: 6001n, idempotency_key: "much" }),
@@ -184,7 +184,15 @@ test("what needs funds gets them from what is due, chunk by chunk", async () => 
   expect(await now(id)).toBe("0/6000/0");
 });
 
-test("where a wallet's events lie ahead of the clock, what is due goes by the clock", async () => {
+test("p_at_least is granted from the backlog", async () => {
+  const id = await makeBacklog("least", 3 * CHUNK);
+  const least = { wallet_id: id, amount: 9000n, at_least: 2500n, idempotency_key: "least" };
+  expect(await command(ledger.agent, "reserve", least)).toMatchObject({ amount: 3000n });
+  expect(await expiries(id)).toBe(3 * CHUNK);
+  expect(await now(id)).toBe("0/3000/0");
+});
+
+test("where a wallet's events lie ahead of the clock, the backlog counts by the clock", async () => {
   const id = "ahead";
   await openWallet(ledger, id, BigInt(2 * CHUNK + 10));
   await travelBack(ledger, id, "-26 hours");
@@ -208,9 +216,9 @@ test("where a wallet's events lie ahead of the clock, what is due goes by the cl
   expect(await expectRefusal("LGNSF", much)).toMatchObject({ available: 2000, reserved: 10 });
 });
 
-test("beyond what one may expire, a batch makes progress even where it is refused", async () => {
+test("beyond what one command may expire, a batch makes progress even if it is refused", async () => {
   const count = MOST + 2 * CHUNK;
-  const id = await storm("beyond", count);
+  const id = await makeBacklog("beyond", count);
   const all = { amount: BigInt(count - CHUNK), idempotency_key: "all" };
   const before = await digest(ledger);
   const detail = await expectRefusal(
@@ -221,12 +229,12 @@ test("beyond what one may expire, a batch makes progress even where it is refuse
   const [clock] = await ledger.admin<{ past: boolean }[]>`
     select clock_timestamp() >= ${detail.retry_at as string}::text::timestamptz as past`;
   expect(clock).toEqual({ past: true });
-  const told = { requested: count - CHUNK, available: count, reserved: 0, shortfall: 0 };
-  expect(detail).toMatchObject({ ...told, reason: "held" });
+  const balances = { requested: count - CHUNK, available: count, reserved: 0, shortfall: 0 };
+  expect(detail).toMatchObject({ ...balances, reason: "held" });
 
   const commands = [{ op: "withdraw", ...all }];
   const first = await call(ledger.operator, "post_funds", { wallet_id: id, commands });
-  expect(first).toMatchObject([{ refused: "LGNSF", detail: told }]);
+  expect(first).toMatchObject([{ refused: "LGNSF", detail: balances }]);
   expect(await expiries(id)).toBe(MOST);
   expect(await now(id)).toBe(`${count}/0/0`);
   const second = await call(ledger.operator, "post_funds", { wallet_id: id, commands });
@@ -234,9 +242,9 @@ test("beyond what one may expire, a batch makes progress even where it is refuse
   expect(await now(id)).toBe(`${CHUNK}/0/0`);
 });
 
-test("a settlement lands, whatever is due", async () => {
+test("a settlement is booked in full, however much is due", async () => {
   const count = MOST + 2 * CHUNK;
-  const id = await storm("strict", count, { overdraft_limit: 0n });
+  const id = await makeBacklog("strict", count, { overdraft_limit: 0n });
   const w = { wallet_id: id };
   const spent = { ...w, reservation_id: "r7", amount: BigInt(count), idempotency_key: "spent" };
   const over = { ...spent, amount: BigInt(count + 1) };
@@ -247,7 +255,7 @@ test("a settlement lands, whatever is due", async () => {
   expect(await command(ledger.agent, "settle", spent)).toMatchObject({ event: "settled" });
   expect(await now(id)).toBe(`0/0/${count}`);
   expect(await expiries(id)).toBe(MOST);
-  // It is below zero on record until the rest has expired, which the limit does not stop.
+  // On record the balance is below the limit until the rest has expired.
   await command(ledger.operator, "credit", { ...w, amount: 1n, idempotency_key: "more" });
   expect(await now(id)).toBe(`1/0/${count}`);
   expect(await expiries(id)).toBe(count - CHUNK);
@@ -256,10 +264,10 @@ test("a settlement lands, whatever is due", async () => {
   expect(await now(id)).toBe(`1/0/${count}`);
 });
 
-test("a batch of what is due settles all of it", async () => {
+test("a batch settles all reservations of a backlog", async () => {
   const count = 2 * CHUNK;
-  const id = await storm("batch", count);
-  // From the end of the queue on: none of them is in the first chunk when its turn comes.
+  const id = await makeBacklog("batch", count);
+  // From the end of the queue, so that none is in the first chunk when its turn comes.
   const settle = (n: number) => ({ op: "settle", amount: 1, reservation_id: `r${n}` });
   const commands = Array.from({ length: count }, (_, i) => ({
     ...settle(count - i),

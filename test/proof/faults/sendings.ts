@@ -1,4 +1,4 @@
-// The commands in what was sent, each with what was said of it.
+// The commands in the calls that were sent, each with its answer.
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../../src/json/index.ts";
 import type { Receipt } from "../model.ts";
@@ -9,26 +9,26 @@ import {
   commandOf,
   FUNDS_OPS,
   type Op,
-  readCommand,
+  parseCommand,
 } from "../requests.ts";
 import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
 
 type Fields = Readonly<Record<string, Json>>;
 
-/** What was said of a command; undefined if nothing was. */
-export type Told =
+/** The answer to a command; undefined if none arrived. */
+export type CommandAnswer =
   | { readonly receipt: Fields }
   | { readonly refused: string; readonly detail: Json }
   | { readonly failed: string }
   | undefined;
 
-/** A sending of a command. */
-export interface Use {
+/** A command in a call that was sent. */
+export interface Sending {
   readonly sent: Sent;
   readonly wallet_id: string;
   readonly command: Command;
-  readonly told: Told;
+  readonly answer: CommandAnswer;
 }
 
 const OP_OF: Readonly<Record<string, Op>> = {
@@ -39,11 +39,11 @@ const OP_OF: Readonly<Record<string, Op>> = {
 };
 
 /** The commands of a call. */
-export function usesOf(sent: Sent): Use[] {
+export function sendingsOf(sent: Sent): Sending[] {
   const { call, args, answer } = sent;
   const receipts = answer && "receipts" in answer ? answer.receipts : undefined;
-  const told = (i: number): Told => {
-    if (!receipts) return answer as Told;
+  const answerOf = (i: number): CommandAnswer => {
+    if (!receipts) return answer as CommandAnswer;
     const receipt = receipts[i] as Fields;
     const { refused, detail = null } = receipt;
     return typeof refused === "string" ? { refused, detail } : { receipt };
@@ -51,51 +51,52 @@ export function usesOf(sent: Sent): Use[] {
   const wallet_id = (args.wallet_id ?? args.from) as string;
   if (!isBatch(sent)) {
     const command = commandOf(OP_OF[call] ?? (call as Op), args);
-    return [{ sent, wallet_id, command, told: told(0) }];
+    return [{ sent, wallet_id, command, answer: answerOf(0) }];
   }
   const commands = args.commands as readonly Arguments[];
   return commands.map((given, i) => {
-    return { sent, wallet_id, command: readCommand(given, FUNDS_OPS), told: told(i) };
+    return { sent, wallet_id, command: parseCommand(given, FUNDS_OPS), answer: answerOf(i) };
   });
 }
 
-/** Whether a call has several commands, which one fold carries out. */
+/** Whether a call has several commands, which are executed together. */
 export function isBatch({ call }: Sent): boolean {
   return call === "post" || call === "post_funds";
 }
 
-/** What a command is known by; opening a wallet has no key. */
+/** Identifies a command by its wallet and its key; opening a wallet has no key. */
 export function nameOf(wallet_id: string, { idempotency_key }: { idempotency_key: string | null }) {
   return `${wallet_id} ${idempotency_key ?? ""}`;
 }
 
-/** Whether what was said is the receipt of an event, or of no other. */
-export function tellsOf(use: Use, entry: Entry | Fields): boolean {
-  if (!use.told || !("receipt" in use.told)) return false;
-  const { receipt } = use.told;
+/** Whether the answer is the receipt of an event. */
+export function isReceiptOf(sending: Sending, entry: Entry | Fields): boolean {
+  const { answer } = sending;
+  if (!answer || !("receipt" in answer)) return false;
+  const { receipt } = answer;
   const fields = RECEIPT.map((name) => [name, (entry as Fields)[name] ?? null]);
   const found = RECEIPT.map((name) => [name, receipt[name] ?? null]);
-  return alike(use, Object.fromEntries(found), Object.fromEntries(fields));
+  return alike(sending, Object.fromEntries(found), Object.fromEntries(fields));
 }
 
-/** Whether what was said is what the model says. */
-export function agrees(use: Use, receipt: Receipt | undefined): boolean {
-  const { told } = use;
-  if (!told || !receipt) return false;
+/** Whether the answer is the model's. */
+export function agreesWithModel(sending: Sending, receipt: Receipt | undefined): boolean {
+  const { answer } = sending;
+  if (!answer || !receipt) return false;
   if ("refused" in receipt) {
     const { refused, detail } = receipt;
-    if (!("refused" in told)) return false;
+    if (!("refused" in answer)) return false;
     return alike(
-      use,
-      plain({ refused: told.refused, detail: told.detail }),
+      sending,
+      plain({ refused: answer.refused, detail: answer.detail }),
       plain({ refused, detail }),
     );
   }
-  if (!("receipt" in told)) return false;
-  const event = { wallet_id: use.wallet_id, ...plainEvent(receipt.event) };
-  // A client that has sent again by itself may be told of a replay for its first call.
-  const sameWay = use.sent.via === "client" || told.receipt.replayed === receipt.replayed;
-  return sameWay && tellsOf(use, event);
+  if (!("receipt" in answer)) return false;
+  const event = { wallet_id: sending.wallet_id, ...plainEvent(receipt.event) };
+  // The TypeScript client retries by itself, so that the first call may get a replayed receipt.
+  const sameReplay = sending.sent.via === "client" || answer.receipt.replayed === receipt.replayed;
+  return sameReplay && isReceiptOf(sending, event);
 }
 
 function plainEvent({
@@ -107,7 +108,7 @@ function plainEvent({
   return plain(event) as Fields;
 }
 
-/** What a receipt tells of its event. */
+/** The fields that a receipt has from its event. */
 const RECEIPT = [
   "wallet_id",
   "seq",
@@ -122,13 +123,13 @@ const RECEIPT = [
   "idempotency_key",
 ];
 
-function alike({ sent }: Use, found: Json, expected: Json): boolean {
+function alike({ sent }: Sending, found: Json, expected: Json): boolean {
   return sent.via === "sql"
     ? isDeepStrictEqual(found, expected)
     : isDeepStrictEqual(coarse(found), coarse(expected));
 }
 
-/** Without the microseconds, which a Date cannot hold. */
+/** A value without microseconds, which a Date cannot hold. */
 function coarse(value: Json | undefined, name = ""): Json {
   if (typeof value === "bigint" && name.endsWith("_at")) return value - (value % 1000n);
   if (typeof value !== "object" || value === null) return value ?? null;

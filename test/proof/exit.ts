@@ -1,5 +1,4 @@
-// How the program of the proof ends: always with the report's name, never with a server left behind.
-
+// How the program of the proof ends: its last line names the report, and no server is left running.
 import { setTimeout as pause } from "node:timers/promises";
 import { inspect } from "node:util";
 import { EXIT, printError, trusted } from "../../src/terminal/index.ts";
@@ -7,24 +6,24 @@ import type { Report } from "./report.ts";
 import { stopServers } from "./servers.ts";
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-/** At Ctrl-C the terminal sends the signal, and npm hands on the one that it gets. */
+/** Two signals within this time are one Ctrl-C, which the terminal sends and npm forwards. */
 const SAME_MS = 500;
-/** How long servers may take to stop; what is left is ended by their watchdogs. */
-const CLEAR_UP_MS = 30_000;
+/** How long servers may take to stop; watchdogs end the rest. */
+const CLEAN_UP_MS = 30_000;
 
-/** What goes on, and ends the program when it does. */
+/** What the program runs. */
 export interface Work {
   readonly report: Report;
-  /** Does it; `asked` aborts when somebody asks for an early end. Gives the exit code. */
-  run(asked: AbortSignal): Promise<number>;
+  /** Returns the exit code; `stop` aborts when somebody asks for an early end. */
+  run(stop: AbortSignal): Promise<number>;
 }
 
 /**
- * Runs `work`, and ends the program after it: by itself, by the second signal, or by an error that
- * nobody has caught. The last line of the output is the name of the report, if there is one.
+ * Runs `work`, and ends the program when it is done, at the second signal, or at an uncaught error.
+ * The last line of the output is the name of the report, if there is one.
  */
-export function runToTheEnd({ report, run }: Work): void {
-  const asked = new AbortController();
+export function runAndExit({ report, run }: Work): void {
+  const stop = new AbortController();
   let isEnding = false;
 
   const end = (code: number) => {
@@ -36,34 +35,34 @@ export function runToTheEnd({ report, run }: Work): void {
     process.on(signal, () => {
       const at = performance.now();
       first ??= { signal, at };
-      if (!asked.signal.aborted) return asked.abort();
+      if (!stop.signal.aborted) return stop.abort();
       if (signal === first.signal && at - first.at < SAME_MS) return;
       report.end(`The run was ended by a second signal, ${signal}.`);
       end(code);
     });
   }
   const fail = (error: unknown) => {
-    report.find("the proof itself", `an error that nobody has caught: ${inspect(error)}`);
-    report.end("The run was ended by an error that nobody has caught.");
+    report.find("the proof itself", `an uncaught error: ${inspect(error)}`);
+    report.end("The run was ended by an uncaught error.");
     printError(trusted(`the proof itself: ${inspect(error)}`));
     end(EXIT.refused);
   };
   process.on("uncaughtException", fail);
-  // What waits for nothing that could come must be seen to hang, and not end as if all was done.
+  // Keeps the program running: a part that waits for nothing must hang visibly, not end as if done.
   setInterval(() => undefined, 60_000);
-  // Who reads the output may go away; the report is in its file.
+  // The reader of the output may go away; the report is in its file.
   process.stdout.on("error", () => undefined);
   process.stderr.on("error", () => undefined);
-  run(asked.signal).then(end, fail);
+  run(stop.signal).then(end, fail);
 }
 
 async function leave(report: Report, code: number): Promise<void> {
-  await Promise.race([stopServers(), pause(CLEAR_UP_MS)]);
+  await Promise.race([stopServers(), pause(CLEAN_UP_MS)]);
   if (report.path !== undefined) await printLast(report.path);
   process.exit(code);
 }
 
-/** On the standard output, or where that has gone away, where errors are told. */
+/** Prints to the standard output, or to the standard error if that is closed. */
 async function printLast(line: string): Promise<void> {
   const print = (stream: NodeJS.WriteStream) =>
     new Promise<boolean>((resolve) => {
