@@ -120,7 +120,6 @@ export function isName(name: string | null): boolean {
 }
 
 const KEYLESS: readonly Op[] = ["freeze", "unfreeze", "transfer_in", "open"];
-const NAMING: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge", "refund"];
 const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze", "open"];
 
 /**
@@ -132,7 +131,7 @@ export function findInvalid(command: Command): Refusal | undefined {
   if (key === null ? !KEYLESS.includes(op) : !isName(key)) return invalid("idempotency_key");
   // An existing reservation may be older than the rule for names.
   const fits = op === "reserve" || op === "charge" ? isName : isId;
-  if (id === null ? NAMING.includes(op) : !fits(id)) return invalid("reservation_id");
+  if (id === null ? takesReservation(op) : !fits(id)) return invalid("reservation_id");
   const smallest = op === "settle" ? 0n : 1n;
   if (amount === null ? !WITHOUT_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
   if (at_least !== null && (at_least < 1n || at_least > (amount ?? 0n))) return invalid("at_least");
@@ -175,6 +174,10 @@ const FIELDS: Readonly<Record<BatchOp, readonly string[]>> = {
   withdraw: ["amount"],
   refund: ["amount", "reservation_id"],
 };
+function takesReservation(op: Op): boolean {
+  return op in FIELDS && FIELDS[op as BatchOp].includes("reservation_id");
+}
+
 /** What `post` takes. */
 export const AGENT_OPS: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge"];
 /** What `post_funds` takes. */
