@@ -1,7 +1,9 @@
 // The proof in a small size; `npm run proof` runs it for as long as one likes.
-import { expect, inject, test } from "vitest";
+
+import { expect, test } from "vitest";
 import type { Json } from "../../src/json/index.ts";
 import { POST_FUNDS_OPS, POST_OPS } from "../support/operations.ts";
+import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import { findBroken } from "./invariants.ts";
 import { call, type Ledger } from "./ledger.ts";
@@ -14,7 +16,7 @@ import { exhaustivePart, modelPart } from "./sequences/index.ts";
 const SEED = 20_261_125;
 
 function run(part: Part, seconds: number) {
-  const server = { serverUrl: inject("serverUrl"), template: inject("template") };
+  const server = templateServer();
   const budget: Budget = {
     seed: SEED,
     runs: Number.POSITIVE_INFINITY,
