@@ -11,9 +11,9 @@ declare module "vitest" {
 let stops: readonly (() => Promise<void>)[] = [];
 
 /**
- * Starts a server for each worker of vitest. Two files of tests on one server would disturb each other:
- * a transaction that is open in any of its databases keeps vacuum, and the pruning of dead rows, from
- * working in all of them.
+ * Starts a server for each worker of vitest. Two files of tests on one server can disturb each other: a
+ * transaction that is open in any of its databases keeps dead rows and index entries in all of them, and
+ * some tests count these, or sessions.
  */
 export async function setup(project: TestProject): Promise<void> {
   const workers = Array.from({ length: project.config.maxWorkers ?? 1 });
