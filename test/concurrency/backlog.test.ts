@@ -242,6 +242,21 @@ test("beyond what one command may expire, a batch makes progress even if it is r
   expect(await now(id)).toBe(`${CHUNK}/0/0`);
 });
 
+test("a refusal names the next deadline to come, not one of the backlog", async () => {
+  const id = await makeBacklog("to come", 4 * CHUNK);
+  const w = { wallet_id: id };
+  await command(ledger.operator, "credit", { ...w, amount: 1000n, idempotency_key: "more" });
+  await command(ledger.agent, "reserve", { ...w, amount: 1000n, idempotency_key: "open" });
+  const all = { ...w, amount: BigInt(4 * CHUNK + 1), idempotency_key: "all" };
+  const detail = await expectRefusal("LGNSF", command(ledger.agent, "reserve", all));
+  expect(detail).toMatchObject({ reason: "held", available: 4 * CHUNK, reserved: 1000 });
+  const [row] = await ledger.admin`
+    select expires_at = ${detail.retry_at as string}::text::timestamptz as named
+      from baseledger.reservations where wallet_id = ${id} and reservation_id = 'open'`;
+  expect(row).toEqual({ named: true });
+  expect(await expiries(id)).toBe(2 * CHUNK);
+});
+
 test("a settlement is booked in full, however much is due", async () => {
   const count = MOST + 2 * CHUNK;
   const id = await makeBacklog("strict", count, { overdraft_limit: 0n });

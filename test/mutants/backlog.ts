@@ -113,6 +113,7 @@ export const backlog: readonly Rule[] = [
         of: "_find_next_return",
         search: "and r.expires_at > p_now",
         replace: "",
+        tests: ["test/concurrency/backlog.test.ts"],
       },
       {
         about: "a refusal names a later deadline although the funds are due",

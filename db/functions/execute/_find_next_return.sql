@@ -11,7 +11,7 @@ stable
 as $$
 declare
   v_stored timestamptz;
-  v_folded timestamptz;
+  v_looked_up timestamptz;
 begin
   select r.expires_at into v_stored
     from baseledger.reservations r
@@ -24,10 +24,10 @@ begin
       )
     order by r.expires_at
     limit 1;
-  select min(h.expires_at) into v_folded
+  select min(h.expires_at) into v_looked_up
     from unnest(p_holds) as h
     where h.status = 'open' and h.expires_at > p_now;
-  return least(v_stored, v_folded);
+  return least(v_stored, v_looked_up);
 end
 $$;
 

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:b615c3c2896458166e5593a4c69f1eb87bbc0725
+--! Hash: sha1:29d5291dc122a705b8b4c4ee7898aa23a103817e
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -1994,7 +1994,7 @@ stable
 as $$
 declare
   v_stored timestamptz;
-  v_folded timestamptz;
+  v_looked_up timestamptz;
 begin
   select r.expires_at into v_stored
     from baseledger.reservations r
@@ -2007,10 +2007,10 @@ begin
       )
     order by r.expires_at
     limit 1;
-  select min(h.expires_at) into v_folded
+  select min(h.expires_at) into v_looked_up
     from unnest(p_holds) as h
     where h.status = 'open' and h.expires_at > p_now;
-  return least(v_stored, v_folded);
+  return least(v_stored, v_looked_up);
 end
 $$;
 
