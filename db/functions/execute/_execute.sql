@@ -25,10 +25,10 @@
 -- differ where the clock was ahead for a while: the wallet's time then goes on from there by
 -- microseconds, and the details of its events say by how many they are ahead (_event_clock).
 --
--- Cost. PL/pgSQL prepares each expression anew in each transaction, so the cost of a single command
--- is the number of expressions that it meets: few and large ones, none that a branch does not need;
--- composites by position, as an assignment by name would be an expression a field; and a single
--- command skips the statements for sets. docs/performance.md has the figures.
+-- Cost. PL/pgSQL prepares each expression again in each transaction, so the cost of a single
+-- command is the number of expressions that it meets: few and large ones, none that a branch does
+-- not need; composites by position, as an assignment by name would be an expression a field; and a
+-- single command skips the statements for sets. docs/performance.md has the figures.
 --
 -- Plans. Every statement uses an index whatever the statistics say: generic plans without
 -- sequential scans or sorts, so that neither a first call on empty tables nor a hot wallet's
@@ -229,7 +229,8 @@ begin
         v_command.detail := baseledger._compare_requests(
           baseledger._request_from_event(
             v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
-            v_earlier.expires_at - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+            v_earlier.expires_at
+              - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
             v_earlier.metadata, v_earlier.details
           ),
           baseledger._request_from_command(v_command)

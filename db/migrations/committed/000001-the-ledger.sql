@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:29d5291dc122a705b8b4c4ee7898aa23a103817e
+--! Hash: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -345,7 +345,7 @@ revoke all on function baseledger.tg_events__append_only from public;
 -- Private, as every table: no role but the owner can touch it. Ids and keys compare bytewise
 -- (collate "C"), the same on every server. No other table has a foreign key to this one: the only
 -- writer holds the wallet's row lock, and checking every event would cost more than writing it;
--- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them anew for each
+-- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them again for each
 -- statement, a tenth of a single command's time; _execute looks at what it is about to write
 -- instead.
 create table baseledger.wallets (
@@ -1374,10 +1374,10 @@ revoke all on function baseledger._exceeds_range from public;
 -- differ where the clock was ahead for a while: the wallet's time then goes on from there by
 -- microseconds, and the details of its events say by how many they are ahead (_event_clock).
 --
--- Cost. PL/pgSQL prepares each expression anew in each transaction, so the cost of a single command
--- is the number of expressions that it meets: few and large ones, none that a branch does not need;
--- composites by position, as an assignment by name would be an expression a field; and a single
--- command skips the statements for sets. docs/performance.md has the figures.
+-- Cost. PL/pgSQL prepares each expression again in each transaction, so the cost of a single
+-- command is the number of expressions that it meets: few and large ones, none that a branch does
+-- not need; composites by position, as an assignment by name would be an expression a field; and a
+-- single command skips the statements for sets. docs/performance.md has the figures.
 --
 -- Plans. Every statement uses an index whatever the statistics say: generic plans without
 -- sequential scans or sorts, so that neither a first call on empty tables nor a hot wallet's
@@ -1578,7 +1578,8 @@ begin
         v_command.detail := baseledger._compare_requests(
           baseledger._request_from_event(
             v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
-            v_earlier.expires_at - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+            v_earlier.expires_at
+              - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
             v_earlier.metadata, v_earlier.details
           ),
           baseledger._request_from_command(v_command)

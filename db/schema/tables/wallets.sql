@@ -3,7 +3,7 @@
 -- Private, as every table: no role but the owner can touch it. Ids and keys compare bytewise
 -- (collate "C"), the same on every server. No other table has a foreign key to this one: the only
 -- writer holds the wallet's row lock, and checking every event would cost more than writing it;
--- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them anew for each
+-- verify() finds what a foreign key would. No CHECKs: PostgreSQL prepares them again for each
 -- statement, a tenth of a single command's time; _execute looks at what it is about to write
 -- instead.
 create table baseledger.wallets (
