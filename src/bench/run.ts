@@ -2,6 +2,7 @@ import { cpus, release, totalmem, type } from "node:os";
 import { createRandom } from "../trace/index.ts";
 import type { Bench, BenchOptions, Part } from "./bench.ts";
 import { type DiskResult, measureDisk } from "./disk.ts";
+import { type Generator, startGenerator } from "./generator.ts";
 import { judge, type Outcome } from "./goals.ts";
 import { type GrowthResult, growthSteps, measureGrowth } from "./growth.ts";
 import { loadEvents, touchWallets } from "./load.ts";
@@ -56,7 +57,8 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   options.progress.start(countSteps(options));
   options.progress.begin("starting a PostgreSQL server and filling it");
   await using server = await startBenchServer();
-  const bench = await prepare(options, server);
+  await using generator = startGenerator();
+  const bench = await prepare(options, server, generator);
   options.progress.end("done");
   const parts = await runParts(bench);
   options.progress.begin("verifying everything that was written");
@@ -72,10 +74,14 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   };
 }
 
-async function prepare(options: BenchOptions, server: BenchServer): Promise<Bench> {
+async function prepare(
+  options: BenchOptions,
+  server: BenchServer,
+  generator: Generator,
+): Promise<Bench> {
   const nextCall = cycle(options.calls);
   const { wallets, quick, calls } = options;
-  const most = quick ? wallets : Math.max(wallets, options.zipfWallets);
+  const most = Math.max(wallets, options.zipfWallets);
   const byStatement = await server.createDatabase("bench_by_statement");
   const throughClient = await server.createDatabase("bench_through_client");
   const past = quick ? QUICK_PAST : PAST;
@@ -96,6 +102,7 @@ async function prepare(options: BenchOptions, server: BenchServer): Promise<Benc
   return {
     ...options,
     server,
+    generator,
     byStatement,
     throughClient,
     sized: async (events) => {
@@ -105,6 +112,7 @@ async function prepare(options: BenchOptions, server: BenchServer): Promise<Benc
     },
     nextCall,
     random: createRandom(SEED),
+    seed: SEED,
   };
 }
 

@@ -113,7 +113,7 @@ function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {
     rounds: options.rounds ?? (quick ? 2 : 3),
     seconds: options.seconds ?? (quick ? 0.4 : 1),
     wallets: options.wallets,
-    zipfWallets: MOST_ZIPF_WALLETS,
+    zipfWallets: quick ? options.wallets : MOST_ZIPF_WALLETS,
     reservations: options.reservations ?? (quick ? 10_000 : 100_000),
     sizes: largest > MILLION ? stepsTo(largest) : [largest / 10, largest],
     trace: options.trace ?? null,
