@@ -16,7 +16,6 @@ export const clients: readonly CallerWorkload[] = DISTRIBUTIONS.flatMap((wallets
       wallets,
       clients: callers,
       ...(callers === GOALS[wallets] && { isGoal: true }),
-      ...(wallets !== "zipf" && { line: wallets }),
       create: reserveAndSettle,
     }),
   ),

@@ -12,7 +12,7 @@ import { fillNaiveTables, touchNaiveTables } from "./statements.ts";
 import { measureSweeps, type SweepResult, sweepSteps } from "./sweep.ts";
 import { measureThroughput, throughputSteps, type WorkloadResult } from "./throughput.ts";
 import { countDiscrepancies, measureVerify, type VerifyResult } from "./verify.ts";
-import { cycle } from "./workload.ts";
+import { CLIENTS, cycle } from "./workload.ts";
 
 /** The result of a bench; empty where a part was not asked for. */
 export interface BenchResult {
@@ -21,6 +21,8 @@ export interface BenchResult {
   readonly rounds: number;
   readonly secondsEach: number;
   readonly machine: Machine;
+  /** What has sent the SQL: the bench's own, over the wire protocol. */
+  readonly generator: { readonly kind: "wire"; readonly connections: number };
   readonly goals: readonly Outcome[];
   readonly workloads: readonly WorkloadResult[];
   readonly sweeps: readonly SweepResult[];
@@ -69,6 +71,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     ...parts,
     goals: judge(parts),
     machine: await describeMachine(bench),
+    generator: { kind: "wire", connections: CLIENTS },
     discrepancies,
     seconds: (performance.now() - began) / 1000,
   };
@@ -118,7 +121,7 @@ async function prepare(
 
 async function runParts(
   bench: Bench,
-): Promise<Omit<BenchResult, "goals" | "machine" | "discrepancies" | "seconds">> {
+): Promise<Omit<BenchResult, "goals" | "machine" | "generator" | "discrepancies" | "seconds">> {
   const workloads = await measureThroughput(bench);
   const sweeps = asks(bench, "sweep") ? await measureSweeps(bench) : [];
   const mixed = asks(bench, "mixed") ? await measureMixed(bench) : [];

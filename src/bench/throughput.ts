@@ -16,8 +16,7 @@ import { wireWorkloads } from "./wire-workloads.ts";
 import type { Workload } from "./workload.ts";
 
 /** The result of a workload. */
-export interface WorkloadResult
-  extends Pick<Workload, "name" | "family" | "wallets" | "clients" | "line"> {
+export interface WorkloadResult extends Pick<Workload, "name" | "family" | "wallets" | "clients"> {
   /** Operations a second of the naive statement, right before and after. */
   readonly naive: Figure;
   /** Operations a second. */
@@ -81,20 +80,19 @@ export async function measureThroughput(bench: Bench): Promise<WorkloadResult[]>
   return all.map((workload) => summarize(workload, measured.get(workload) ?? []));
 }
 
-/** Workloads with the same baseline. */
-interface Group {
-  readonly baseline: Workload;
-  readonly workloads: readonly Workload[];
+/** Workloads with the same baseline; that of the first is used for all of them. */
+function groupsOf(
+  all: readonly Workload[],
+): { readonly baseline: Workload; readonly workloads: readonly Workload[] }[] {
+  const groups = Map.groupBy(all, (workload) => baselineOf(workload).name);
+  return [...groups.values()].flatMap((workloads) => {
+    const [first] = workloads;
+    return first ? [{ baseline: baselineOf(first), workloads }] : [];
+  });
 }
 
-function groupsOf(all: readonly Workload[]): Group[] {
-  const baselines = new Map<string, Workload>();
-  const groups = Map.groupBy(all, ({ family, wallets, clients: callers }) => {
-    const baseline = family === "client" ? naiveCallers(wallets, callers) : naive(wallets);
-    baselines.set(baseline.name, baselines.get(baseline.name) ?? baseline);
-    return baselines.get(baseline.name) ?? baseline;
-  });
-  return [...groups].map(([baseline, workloads]) => ({ baseline, workloads }));
+function baselineOf({ family, wallets, clients: callers }: Workload): Workload {
+  return family === "client" ? naiveCallers(wallets, callers) : naive(wallets);
 }
 
 async function step(
@@ -112,7 +110,7 @@ async function step(
 }
 
 function summarize(
-  { name, family, wallets, clients: at, line }: Workload,
+  { name, family, wallets, clients: at }: Workload,
   measured: readonly Measured[],
 ): WorkloadResult {
   const samples = measured.map(({ sample }) => sample);
@@ -123,7 +121,6 @@ function summarize(
     family,
     wallets,
     clients: at,
-    ...(line !== undefined && { line }),
     naive: figureOf(naiveRates),
     rate: figureOf(samples.map(({ rate }) => rate)),
     ratio: figureOf(samples.map(({ rate }, round) => rate / (naiveRates[round] ?? Number.NaN))),

@@ -1,4 +1,5 @@
-import { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { Client } from "pg";
 
 /*
@@ -36,6 +37,7 @@ export interface WireConnection {
 type Done = (error?: Error) => void;
 
 const HEADER = 5;
+const NOTHING = Buffer.alloc(0);
 const NULL_ROW = 1 + 4 + 2 + 4;
 const [COMMAND_COMPLETE, DATA_ROW, ERROR_RESPONSE, READY_FOR_QUERY] = [..."CDEZ"].map((type) =>
   type.charCodeAt(0),
@@ -43,8 +45,8 @@ const [COMMAND_COMPLETE, DATA_ROW, ERROR_RESPONSE, READY_FOR_QUERY] = [..."CDEZ"
 
 /** Connects to the server of a URL, with whatever authentication it asks for. */
 export async function connectWire(url: string): Promise<WireConnection> {
-  const socket = new Socket();
-  const client = new Client({ connectionString: url, stream: () => socket });
+  const stream = createStream();
+  const client = new Client({ connectionString: url, stream: () => stream });
   let done: Done | undefined;
   let lost: Error | undefined;
   client.on("error", (error) => {
@@ -52,14 +54,13 @@ export async function connectWire(url: string): Promise<WireConnection> {
     done?.(error);
   });
   await client.connect();
-  socket.removeAllListeners("data");
 
   const encoder = createEncoder();
   const names = new Map<Statement, string>();
   let expected: readonly Execution[] = [];
   let answered = 0;
   let failure: Error | undefined;
-  let rest: Buffer = Buffer.alloc(0);
+  let rest: Buffer = NOTHING;
 
   const read = (message: Buffer, type: number | undefined): void => {
     const statement = expected[answered]?.statement;
@@ -78,7 +79,7 @@ export async function connectWire(url: string): Promise<WireConnection> {
     }
   };
 
-  socket.on("data", (chunk: Buffer) => {
+  const socket = stream.takeOver((chunk) => {
     const data = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     let at = 0;
     while (at + HEADER <= data.length) {
@@ -87,7 +88,8 @@ export async function connectWire(url: string): Promise<WireConnection> {
       read(data.subarray(at, end), data[at]);
       at = end;
     }
-    rest = data.subarray(at);
+    // A copy: the chunk's memory is used again.
+    rest = at < data.length ? Buffer.from(data.subarray(at)) : NOTHING;
   });
 
   return {
@@ -113,6 +115,48 @@ export async function connectWire(url: string): Promise<WireConnection> {
       socket.destroy();
     },
   };
+}
+
+/**
+ * A socket that reads into one buffer, without the work of a stream; until it is taken over, it is
+ * a stream that pg opens the connection on.
+ */
+function createStream() {
+  let socket: Socket;
+  let read = (chunk: Buffer): void => {
+    stream.push(Buffer.from(chunk));
+  };
+  const onread = {
+    buffer: Buffer.allocUnsafe(1 << 16),
+    callback: (bytes: number, buffer: Uint8Array): boolean => {
+      read((buffer as Buffer).subarray(0, bytes));
+      return true;
+    },
+  };
+  const stream = Object.assign(
+    new Duplex({
+      read: () => undefined,
+      write: (chunk, _encoding, then) => socket.write(chunk, then),
+      destroy: (error, then) => {
+        socket.destroy();
+        then(error);
+      },
+    }),
+    {
+      setNoDelay: () => undefined,
+      connect: (port: number, host: string) => {
+        socket = connect({ port, host, noDelay: true, onread });
+        socket.on("connect", () => stream.emit("connect"));
+        socket.on("error", (error) => stream.destroy(error));
+        socket.on("close", () => stream.destroy());
+      },
+      takeOver: (reader: (chunk: Buffer) => void): Socket => {
+        read = reader;
+        return socket;
+      },
+    },
+  );
+  return stream;
 }
 
 /** Writes messages into one buffer, which is used again once the server has answered. */

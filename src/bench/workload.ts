@@ -13,8 +13,6 @@ interface Described {
   readonly clients: number;
   /** Whether a goal depends on it, so that a quick run measures it, too. */
   readonly isGoal?: true;
-  /** The line of docs/throughput.svg that it is a point of. */
-  readonly line?: string;
 }
 
 /** SQL that the load generator sends: a process of its own, which finds the workload by its name. */
