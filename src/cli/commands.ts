@@ -1,3 +1,14 @@
+/*
+ * The list of commands. main.ts makes a program of it: an entry is loaded only if a word of the
+ * command line is its name, so that help and each command start without the modules of the others.
+ *
+ * A command is a file of its own, named like it (`open` is in open-wallet.ts, `unfreeze` in
+ * freeze.ts); its function `…Command()` returns it with options and action, and the description is
+ * here. completion.ts loads all commands, for their options.
+ *
+ * Commands share database.ts (--url and connections), wallet-command.ts (those that change a wallet),
+ * receipt.ts, refusal.ts and failure.ts (how answers are printed), and views.ts (reads views).
+ */
 import { Command } from "commander";
 
 /** A command of `baseledger`, which is loaded when it is used. */

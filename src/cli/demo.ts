@@ -44,7 +44,7 @@ interface Options extends DatabaseOptions {
   readonly json?: true;
 }
 
-/** `baseledger demo`: what BaseLedger is for, in half a minute. */
+/** `baseledger demo`: what BaseLedger is for, in about 20 seconds. */
 export function demoCommand(): Command {
   const command = new Command("demo")
     .option("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")

@@ -160,7 +160,7 @@ function facts(
     ],
     ["released by TTL", describeExpired(simulation)],
     ...(late.calls > 0 ? [["  settled late", describeSum(late)] as const] : []),
-    ["beyond reservations", over.calls > 0 ? describeSum(over) : "none"],
+    ["overage", over.calls > 0 ? describeSum(over) : "none"],
     ["at the end", `${formatDollars(end.available)} available, ${formatDollars(end.spent)} spent`],
     ["enough would be", `${formatDollars(sufficient)}: with that credit nothing is refused`],
   ];

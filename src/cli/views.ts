@@ -178,7 +178,7 @@ export interface ReservationHistory {
   readonly settled: bigint;
   /** In how many parts. */
   readonly settlements: bigint;
-  /** What was settled beyond the hold. */
+  /** What was settled above the hold; all that was settled late. */
   readonly overage: bigint;
   readonly released: bigint;
   readonly refunded: bigint;

@@ -11,7 +11,7 @@ export interface BatchedCommand {
 
 /** Where a batch is sent, and what its sender reports. */
 export interface BatchOptions {
-  /** For the first try; without it, the batch waits for one. */
+  /** A slot for the first try, which `retry` releases; without it, the batch waits for one. */
   readonly slot?: Slot;
   /** Called when the batch is committed, before its answers are parsed. */
   readonly onCommit: () => void;
@@ -76,7 +76,6 @@ export function createBatcher(size: number, slots: Slots, sendBatch: SendBatch) 
       if (isAbandoned) queue.stuck = false;
       else queue.state = "idle";
       next(queue);
-      slot.release("served");
     }
     // The next batch passes one that is stuck. A second one that gets stuck is waited for: otherwise
     // one wallet could take all connections.

@@ -163,8 +163,6 @@ async function conclude(handle: Handle, outcome: PromiseSettledResult<unknown>):
   if (await handle.hasEnded()) return;
   if (outcome.status === "rejected") return handle.breakOff(outcome);
   if (handle.hasReported()) return handle.book(outcome);
-  // The books must never show less than was spent; too much can be refunded.
-  reservation.spend(reservation.amount, { reason: "unreported" });
-  await handle.book(outcome);
+  await handle.bookAll({ reason: "unreported" }, outcome);
   throw new NothingReportedError(reservation.id, reservation.amount, outcome.value);
 }

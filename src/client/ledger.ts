@@ -1,26 +1,24 @@
 /*
  * A map of this room. The way of a command from `ledger.reserve()` to SQL and back:
  *
- *   ledger.ts        createLedger: sends each method's calls in batches or alone
- *   commands.ts      which functions travel in batches, and their JSON
+ *   ledger.ts        createLedger: makes the methods; each sends its calls in batches or alone
+ *   funds-queue.ts   every reserve; with the option `wait`, it waits for funds that others hold
+ *   commands.ts      which methods travel in batches, and the JSON of their calls
  *   pending.ts       how many commands may wait for an answer, and for how long
  *   batch.ts         one batch a wallet at a time; what comes meanwhile waits for the next
+ *   slots.ts         shares the connections, so that a locked wallet does not delay the others
  *   send.ts          sends a batch, or a single call, and gives each command its answer
  *   retry.ts         sends until there is an answer; what becomes of a lost connection
+ *   connections.ts   the pool; replaces sessions that take no writes after a fail-over
  *   statement.ts     one try: its lock timeout, and what the driver reports about it
  *   ../generated     the SQL: `post` for a batch, else the function's own wrapper
  *
- * To add a batched command, let `post` take it in SQL, run `npm run generate`, and add its receipt in
- * receipts.ts. A new type of argument needs a writer in commands.ts; the compiler asks for it.
- *
- * Around it:
+ * (CONTRIBUTING.md lists what to change for a new batched command.) Beside the path:
  *
  *   methods.ts       the methods that are made of the generated wrappers, and their types
  *   receipts.ts      what the receipt of each command has
  *   keys.ts          new idempotency keys
- *   connections.ts   the pool, and what all requests share: sessions left after a fail-over, holders
- *   slots.ts         shares the connections, so that a locked wallet does not delay the others
- *   funds-queue.ts   the option `wait` of reserve, guard and hold: waits for funds that others hold
+ *   holders.ts       which sessions block a wallet, for the error of a command that waits for it
  *   guard.ts         `guard` and `hold`: their options, and how a callback ends its reservation
  *   reservation.ts   the handle that both give
  *   lease.ts         the heartbeats that keep it from expiring
@@ -33,7 +31,7 @@ import type { Receipt, ReserveArgs } from "../generated/index.ts";
 import { type BatchOperations, READS } from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
 import { createBatcher } from "./batch.ts";
-import { type BatchedOp, encode, isBatchedOp } from "./commands.ts";
+import { type BatchedMethod, encode, isBatched } from "./commands.ts";
 import { connect, createConnections } from "./connections.ts";
 import { createFundsQueue, type FundsQueue } from "./funds-queue.ts";
 import { guard, type HoldContext, type HoldOptions, hold } from "./guard.ts";
@@ -171,12 +169,12 @@ export function createLedger(
   const { sendBatch, sendAlone } = createSender(connections, pending, retryFor);
   const batcher = createBatcher(batchSize, connections.slots, sendBatch);
 
-  async function sendBatched<Op extends BatchedOp>(
-    op: Op,
-    args: BatchOperations[Op],
+  async function sendBatched<Name extends BatchedMethod>(
+    name: Name,
+    args: BatchOperations[Name],
     isFollowUp: boolean,
   ): Promise<Receipt> {
-    const text = encode(op, args);
+    const text = encode(name, args);
     try {
       const receipt = await pending.accept<Receipt>(args, isFollowUp, (command) =>
         batcher.add(args.walletId, { command, text }),
@@ -194,23 +192,23 @@ export function createLedger(
     maxPending,
   );
   const methods = createMethods(async (name, wrapper, args) =>
-    isBatchedOp(name)
+    isBatched(name)
       ? sendBatched(name, args as unknown as BatchOperations[typeof name], false)
       : sendAlone(name, wrapper, args),
   );
   const context: HoldContext = {
     reserve: async (args, wait) => queue.reserve(args, wait),
-    send: async (op, args) => sendBatched(op, args, true),
+    send: async (name, args) => sendBatched(name, args, true),
     keepOpen: pending.keepOpen,
   };
   const checkPrepared = createPreparedCheck();
   const end = closeOnce(pending, queue, close);
   return {
     ...methods,
+    // Replaces the method that was made of the wrapper, which knows no `wait`.
     reserve: async (args) => {
-      // What is not an object is refused as any other invalid argument.
-      if (typeof args !== "object" || args === null) return methods.reserve(args);
-      const { wait, ...request } = args;
+      // A copy, so that the ledger refuses what is no object, like any other invalid argument.
+      const { wait, ...request } = { ...args };
       const idempotencyKey = request.idempotencyKey ?? createKey();
       return queue.reserve({ ...request, idempotencyKey }, { wait });
     },

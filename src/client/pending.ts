@@ -12,12 +12,15 @@ import type { RequestState } from "./retry.ts";
 export interface Pending<T> extends CommandName {
   readonly resolve: (value: T) => void;
   readonly reject: (error: unknown) => void;
-  /** When time is up, by `performance.now()`. */
+  /**
+   * When time is up, by `performance.now()`. All commands of a client have equally long, so those
+   * that were accepted first, the first of a batch too, have the earliest deadlines.
+   */
   readonly deadline: number;
   /** The request that carries it; undefined before it was sent. */
   state: RequestState | undefined;
-  /** Whether the current try of that request has it. */
-  isBeingSent: boolean;
+  /** Whether the current try of that request leaves it out, as there was too little time left. */
+  isLeftOut: boolean;
   /** Called when time is up, after the caller got the error. */
   onExpire: (() => void) | undefined;
 }
@@ -52,7 +55,7 @@ export interface PendingCommands {
 
 /** Tracks at most `limit` commands, each for at most so many seconds. */
 export function trackPending(limit: number, seconds: number): PendingCommands {
-  // Each has the same time, so they expire in the order in which they were accepted.
+  // In the order of their deadlines; see there.
   const commands = new Set<Pending<never>>();
   const others = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
@@ -68,8 +71,8 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
     timer = undefined;
     for (const command of commands) {
       if (command.deadline > performance.now()) break;
-      const { state, isBeingSent } = command;
-      command.reject(timeoutError(command, seconds, state, isBeingSent));
+      const { state, isLeftOut } = command;
+      command.reject(timeoutError(command, seconds, state, isLeftOut));
       remove(command);
       command.onExpire?.();
     }
@@ -100,7 +103,7 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
         reject,
         deadline: performance.now() + seconds * 1000,
         state: undefined,
-        isBeingSent: true,
+        isLeftOut: false,
         onExpire: undefined,
       };
       commands.add(command as Pending<never>);
@@ -139,10 +142,10 @@ export function timeoutError(
   name: CommandName,
   seconds: number,
   state: RequestState | undefined,
-  isBeingSent = true,
+  isLeftOut = false,
 ): Error {
   const { mayBeDone, isSent, lastError, holders } = state ?? {};
-  return mayBeDone || (isBeingSent && isSent?.())
+  return mayBeDone || (!isLeftOut && isSent?.())
     ? new OutcomeUnknownError(name, seconds, lastError)
     : new UnavailableError(name, seconds, lastError, holders);
 }

@@ -22,12 +22,12 @@ export interface Moved extends Done {
   readonly amount: bigint;
 }
 
-/** Receipt of a command that books, returns or refunds what a reservation held. */
+/** Receipt of a command on a reservation, such as the one that a charge leaves to be refunded. */
 export interface Booked extends Moved {
   readonly reservationId: string;
 }
 
-/** Receipt of a command that holds funds until a deadline. */
+/** Receipt of a command that leaves a reservation open until a deadline. */
 export interface Held extends Booked {
   readonly expiresAt: Date;
 }

@@ -1,7 +1,7 @@
 import { AlreadyEndedError, NotSettledError } from "../errors/index.ts";
 import type { BatchOperations, Receipt } from "../generated/index.ts";
 import type { Metadata } from "../json/index.ts";
-import type { BatchedOp } from "./commands.ts";
+import type { BatchedMethod } from "./commands.ts";
 import { createKey } from "./keys.ts";
 import { type LeaseOptions, startLease } from "./lease.ts";
 import type { Booked, Held } from "./receipts.ts";
@@ -48,9 +48,9 @@ export interface Reservation extends AsyncDisposable {
 }
 
 /** Sends a command that extends or ends a reservation. */
-export type SendFollowUp = <Op extends BatchedOp>(
-  op: Op,
-  args: BatchOperations[Op],
+export type SendFollowUp = <Name extends BatchedMethod>(
+  name: Name,
+  args: BatchOperations[Name],
 ) => Promise<Receipt>;
 
 /** What guard and hold need beyond the public handle. */
@@ -62,6 +62,11 @@ export interface Handle {
   hasEnded(): Promise<boolean>;
   /** Settles what was spent, or fails with NotSettledError. */
   book(outcome?: PromiseSettledResult<unknown>): Promise<void>;
+  /**
+   * Settles all that it holds, when it is not known what was spent: the books must never show less
+   * than was spent, and too much can be refunded.
+   */
+  bookAll(reason: Metadata, outcome?: PromiseSettledResult<unknown>): Promise<void>;
   /** Ends it after a throw: settles what was reported, or else what `onThrow` says, or cancels. */
   breakOff(outcome?: PromiseRejectedResult): Promise<void>;
   /** Cancels. If that fails, the reservation expires. */
@@ -150,6 +155,11 @@ export function createHandle(options: HandleOptions): Handle {
     }
   }
 
+  async function bookAll(reason: Metadata, outcome?: PromiseSettledResult<unknown>): Promise<void> {
+    spend(reservation.amount, reason);
+    await book(outcome);
+  }
+
   async function release(metadata: Metadata): Promise<void> {
     await cancel(metadata).catch(() => undefined);
   }
@@ -168,9 +178,7 @@ export function createHandle(options: HandleOptions): Handle {
       if (amount > 0n) spend(amount, { ...reason, ...metadata });
     } catch (error) {
       if (await hasEnded()) throw error;
-      // The books must never show less than was spent; too much can be refunded.
-      spend(reservation.amount, reason);
-      await book(outcome);
+      await bookAll(reason, outcome);
       const errors = outcome ? [outcome.reason, error] : [error];
       const { amount, id } = reservation;
       throw new AggregateError(errors, `onThrow failed, so all of ${amount} was settled for ${id}`);
@@ -207,7 +215,15 @@ export function createHandle(options: HandleOptions): Handle {
     close,
     [Symbol.asyncDispose]: close,
   };
-  return { reservation, hasReported: () => hasReported, hasEnded, book, breakOff, release };
+  return {
+    reservation,
+    hasReported: () => hasReported,
+    hasEnded,
+    book,
+    bookAll,
+    breakOff,
+    release,
+  };
 }
 
 // Never the message: it may contain a secret, such as a key in the address of a provider.

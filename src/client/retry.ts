@@ -21,11 +21,11 @@ export interface Request<T> {
   readonly isRead: boolean;
   /** It may run long without waiting for a lock. */
   readonly slow: boolean;
-  /** The slot for the first try; otherwise it waits for one. */
+  /** A slot for the first try, if the caller has one; from now on it is released here only. */
   readonly slot?: Slot;
-  readonly send: (sql: Queryable, slot: Slot) => Promise<T>;
-  /** Called when the rows are there, before they are parsed. */
-  readonly onRows?: (slot: Slot) => void;
+  readonly send: (sql: Queryable) => Promise<T>;
+  /** Called when the rows are there, before they are parsed; the slot is free by then. */
+  readonly onRows?: () => void;
   /** How long the server may still wait for locks, in milliseconds; 0 when time is up. */
   readonly msLeft: () => number;
 }
@@ -55,7 +55,8 @@ const LONGEST_PAUSE_MS = 500;
  * What was sent on a connection that broke may still wait in the server. If the next try were
  * refused, which leaves the key free, the first could then be granted, though the caller got a
  * refusal. So the server process of the broken connection is ended before anything is sent again.
- * (Behind a pooler its number is unknown: there, a slow server may grant a command after a refusal.)
+ * (`queryable` reports no process, and a pooler reports a number that it has made up: there, a slow
+ * server may grant a command after a refusal.)
  */
 export function retry<T>(
   connections: Connections,
@@ -75,8 +76,6 @@ export function retry<T>(
     try {
       await prepareAttempt();
     } catch (error) {
-      firstSlot?.release("served");
-      firstSlot = undefined;
       connections.checkPrepared(error);
       kind = error instanceof LostBackendError ? "unsent" : classifyError(error);
       throw error;
@@ -92,6 +91,7 @@ export function retry<T>(
     return sendOnce(slot, Math.min(slot.lockTimeoutMs, ms));
   }
 
+  /** Repairs what an earlier try has found broken; before the first try it does nothing. */
   async function prepareAttempt(): Promise<void> {
     if (lostBackends.length > 0) lostBackends = await endBackends(connections.sql, lostBackends);
     if (lostBackends.length > 0) throw new LostBackendError();
@@ -103,7 +103,10 @@ export function retry<T>(
   }
 
   async function sendOnce(slot: Slot, lockTimeoutMs: number): Promise<T> {
-    const observed = observe(connections.sql, () => request.onRows?.(slot));
+    const observed = observe(connections.sql, () => {
+      slot.release("served");
+      request.onRows?.();
+    });
     current = observed;
     const bounds = {
       lockTimeoutMs,
@@ -113,7 +116,7 @@ export function retry<T>(
     };
     const stopWatching = connections.holders.watch(lockKey, observed, lockTimeoutMs);
     try {
-      const answer = await request.send(bound(observed.sql, bounds), slot);
+      const answer = await request.send(bound(observed.sql, bounds));
       connections.holders.forget(lockKey);
       return answer;
     } catch (error) {

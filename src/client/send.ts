@@ -35,9 +35,9 @@ export function createSender(
     let sent: readonly BatchedCommand[] = [];
 
     async function send(sql: Queryable): Promise<readonly Receipt[]> {
-      for (const { command } of sent) command.isBeingSent = false;
       sent = inTime();
-      for (const { command } of sent) command.isBeingSent = true;
+      for (const { command } of batch) command.isLeftOut = true;
+      for (const { command } of sent) command.isLeftOut = false;
       const commands = new EncodedJson(`[${sent.map(({ text }) => text).join(",")}]`);
       const receipts = await post(sql, { walletId, commands: commands as never });
       requireAnswers(sent, receipts);
@@ -50,11 +50,8 @@ export function createSender(
       slow: false,
       ...(slot && { slot }),
       send,
-      onRows: (used) => {
-        used.release("served");
-        onCommit();
-      },
-      // Each has the same time, so the first one has the least left.
+      onRows: onCommit,
+      // The first one has the least time left; see `Pending.deadline`.
       msLeft: () => msLeft(inTime()[0]?.command.deadline),
     });
     for (const { command } of batch) {
@@ -72,8 +69,11 @@ export function createSender(
       // Their callers get an error when time is up.
       if (state.gaveUp) return;
       if (batch.length > 1 && isDataError(error) && !state.mayBeDone) {
+        // One by one, as the error does not show which command it is about; in turn, as their order
+        // is kept. Each is then answered, or its time is up.
         const alone = { onCommit: () => undefined, onAbandon };
         for (const item of batch) await sendBatch(walletId, [item], alone);
+        return;
       }
       for (const { command } of wanted()) pending.fail(command, error);
     }

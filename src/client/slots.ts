@@ -2,7 +2,7 @@
 export interface Slot {
   /** How long the statement may wait for a lock, in milliseconds. */
   readonly lockTimeoutMs: number;
-  /** Gives the slot back; only the first call counts. */
+  /** Gives the slot back; only the first call counts. The slots of requests belong to `retry`. */
   release(outcome: "served" | "blocked"): void;
 }
 

@@ -51,7 +51,10 @@ export interface Observed {
   wasSent(): boolean;
   /** Whether it was sent, and nothing has come back yet. */
   isRunning(): boolean;
-  /** The server process that runs it, or ran it when it failed. */
+  /**
+   * The server process that runs it, or ran it when it failed, by the number that the driver got
+   * when it connected: a pooler makes one up.
+   */
   backend(): number | undefined;
   /** The error after which the driver has repeated it by itself. */
   repeatedFor(): unknown;
@@ -59,7 +62,7 @@ export interface Observed {
   cancel(): void;
 }
 
-/** What postgres.js reports about a query; other drivers report nothing. */
+/** What postgres.js reports about a query, and `fromPg` for a pool, too; `queryable` nothing. */
 interface Sent {
   readonly state?: { readonly pid?: number | null } | null;
   readonly retried?: unknown;

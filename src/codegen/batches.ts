@@ -79,8 +79,8 @@ export function printClientLists(scope: Scope, batch: string): string {
     doc(`The operations that a batch of ${link} takes, with the arguments of their wrappers.`),
     `export interface ${claim("BatchOperations", owner)} {\n${types.join("")}}\n\n`,
     doc(
-      `What a command of ${link} may have beside \`op\`: the argument, its field in JSON, and its ` +
-        "type in SQL.",
+      `How a command of ${link} is written in JSON: its \`op\`, and of each other field the ` +
+        "argument, the field's name, and its type in SQL.",
     ),
     `export const ${claim("BATCH_FIELDS", owner)} = {\n${operations.map(printFields(catalog)).join("")}} as const;\n`,
   ].join("");
@@ -98,8 +98,9 @@ function printFields(catalog: Catalog) {
     const fields = own.map((each) => {
       const field = fieldOf(each);
       const parts = [camelCase(field), field, typeOf(catalog, each.type).sql];
-      return `    [${parts.map(literal).join(", ")}],\n`;
+      return `      [${parts.map(literal).join(", ")}],\n`;
     });
-    return `  ${camelCase(fn.name)}: [\n${fields.join("")}  ],\n`;
+    const op = `    op: ${literal(fn.name)},\n`;
+    return `  ${camelCase(fn.name)}: {\n${op}    fields: [\n${fields.join("")}    ],\n  },\n`;
   };
 }

@@ -34,12 +34,23 @@ export function describeArgument(
   };
 }
 
-/** The functions that a JSON argument lists calls of, by the marker in its description. */
+/**
+ * The functions that a JSON argument lists calls of, by the marker in its description. In place of a
+ * function that takes such a list itself stand those of its list.
+ */
 export function listedOperations(
   catalog: Catalog,
   fn: FunctionInfo,
   argument: ArgumentInfo,
 ): readonly string[] {
+  return markedNames(catalog, fn, argument).flatMap((name) => {
+    const listed = catalog.functions.find((other) => other.name === name);
+    const names = listed?.arguments.flatMap((each) => markedNames(catalog, listed, each)) ?? [];
+    return names.length > 0 ? names : [name];
+  });
+}
+
+function markedNames(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): string[] {
   const [, names = ""] = /@commands\(([^)]*)\)/.exec(findDescription(catalog, fn, argument)) ?? [];
   return names.match(/\w+/g) ?? [];
 }

@@ -33,7 +33,8 @@ export interface GenerateOptions {
  *
  * A result is nullable unless the comment of its column, or of the function that returns a
  * scalar, has the marker `@notNull`. The marker `@commands(reserve, settle)` in the description of a
- * JSON argument makes it a list of calls of these functions: objects with `op` and their arguments.
+ * JSON argument makes it a list of calls of these functions: objects with `op` and their arguments. (A
+ * function that takes such a list stands for the functions of its list.)
  *
  * @throws Error for what has no wrapper: overloads, unnamed or out arguments, unknown types.
  */

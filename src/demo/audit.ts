@@ -57,8 +57,10 @@ function compare(sent: Counters, found: Counters): string[] {
     (name) => `${name}: the demo knows of ${expected[name]}, the ledger says ${found[name]}`,
   );
   if (found.spent > sent.credited + sent.overage) {
-    const beyond = found.spent - sent.credited;
-    problems.push(`spent ${beyond} more than it had, of which ${sent.overage} is booked overage`);
+    const overspent = found.spent - sent.credited;
+    problems.push(
+      `spent ${overspent} more than it had, of which ${sent.overage} is booked overage`,
+    );
   }
   return problems;
 }
@@ -119,11 +121,11 @@ function countEvent(
     counted.expiredByJob += 1;
   }
   if (event === "settled") {
-    const excess = (amount ?? 0n) - (hold ?? 0n);
-    counted.overage += excess > 0n ? excess : 0n;
-    // A reservation that holds nothing had expired.
+    const overage = (amount ?? 0n) - (hold ?? 0n);
+    counted.overage += overage > 0n ? overage : 0n;
+    // The demo settles a reservation once: if it is not open by then, it had expired.
     if (hold === undefined) counted.late += 1;
-    else if (excess > 0n) counted.over += 1;
+    else if (overage > 0n) counted.over += 1;
   }
 }
 

@@ -38,12 +38,13 @@ const ALL = {
    * two connect as one login.
    */
   expiredByJob: booked(countOrNull("  by the expiry job")),
-  over: booked(count("settled over")),
+  /** Settlements in time with an overage. */
+  over: booked(count("settled with overage")),
   late: booked(count("settled late")),
   credited: booked(dollars("credit")),
   spent: booked(dollars("spent")),
-  /** Spent beyond reservations: the excess of those settled over, and all of those settled late. */
-  overage: booked(dollars("  beyond reservations")),
+  /** Settled above the holds; a late settlement has no hold any more, so all of it counts. */
+  overage: booked(dollars("  overage")),
   reserved: booked(dollars("still reserved")),
   available: booked(dollars("available")),
   events: booked({ ...dollars(), format: formatNumber }),

@@ -1,3 +1,17 @@
+/*
+ * The demo: agents spend customers' funds while answers get lost and agents die, then an audit. The
+ * agents call the wrappers of the SQL functions and have a retry of their own, not the client, which
+ * would hide the faults that are shown.
+ *
+ *   run.ts          runDemo: opens the wallets, runs the agents and the worker, audits
+ *   plan.ts         draws beforehand what will happen in each call
+ *   agents.ts       makes the calls of the plan: reserve, wait, settle or cancel, or die
+ *   delivery.ts     sends a command: loses its answer and retries, or sends it twice at once
+ *   connections.ts  logins and pools, and connections that can be cut
+ *   counters.ts     every number of a run: how it is shown, summed and checked
+ *   audit.ts        compares the ledger with what the agents sent, and replays its journal
+ *   progress.ts     what a person sees during a run; report.ts after it
+ */
 export { type Connections, connectToForeign, connectToOwn } from "./connections.ts";
 export type { Credit } from "./plan.ts";
 export { createDemoProgress, type DemoProgress } from "./progress.ts";

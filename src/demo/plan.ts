@@ -106,7 +106,7 @@ function drawFate(
   random: Random,
 ): Pick<PlannedCall, "fate" | "hold" | "ttlSeconds" | "lateByMs"> {
   const fate = FATES[random.weighted(Object.values(SHARES))] as Fate;
-  // An agent that goes over has used a wrong tokenizer, and reserves three fifths of the cost.
+  // An agent with an overage has used a wrong tokenizer, and reserves three fifths of the cost.
   const hold = fate === "over" ? (cost * 3n) / 5n : worstCase;
   return {
     fate,

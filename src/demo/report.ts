@@ -99,7 +99,7 @@ function proved({ total, customers }: DemoResult): string[] {
     `verify: ${formatNumber(total.events)} events, hash chain intact, no discrepancy`,
     "every balance and every count is what the agents' own sums say",
     "no one spent more than they had, but for " +
-      `${formatDollars(overspent)} of the ${formatDollars(total.overage)} booked beyond reservations`,
+      `${formatDollars(overspent)} of the ${formatDollars(total.overage)} booked as overage`,
     "nothing is left reserved",
   ];
 }

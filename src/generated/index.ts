@@ -1078,41 +1078,56 @@ export interface BatchOperations {
 }
 
 /**
- * What a command of {@link post} may have beside `op`: the argument, its field in JSON, and its
- * type in SQL.
+ * How a command of {@link post} is written in JSON: its `op`, and of each other field the argument,
+ * the field's name, and its type in SQL.
  */
 export const BATCH_FIELDS = {
-  reserve: [
-    ["amount", "amount", "bigint"],
-    ["idempotencyKey", "idempotency_key", "text"],
-    ["ttl", "ttl", "interval"],
-    ["reservationId", "reservation_id", "text"],
-    ["atLeast", "at_least", "bigint"],
-    ["metadata", "metadata", "jsonb"],
-  ],
-  settle: [
-    ["reservationId", "reservation_id", "text"],
-    ["amount", "amount", "bigint"],
-    ["idempotencyKey", "idempotency_key", "text"],
-    ["final", "final", "boolean"],
-    ["metadata", "metadata", "jsonb"],
-  ],
-  cancel: [
-    ["reservationId", "reservation_id", "text"],
-    ["idempotencyKey", "idempotency_key", "text"],
-    ["metadata", "metadata", "jsonb"],
-  ],
-  extend: [
-    ["reservationId", "reservation_id", "text"],
-    ["ttl", "ttl", "interval"],
-    ["idempotencyKey", "idempotency_key", "text"],
-    ["amount", "amount", "bigint"],
-    ["metadata", "metadata", "jsonb"],
-  ],
-  charge: [
-    ["amount", "amount", "bigint"],
-    ["idempotencyKey", "idempotency_key", "text"],
-    ["reservationId", "reservation_id", "text"],
-    ["metadata", "metadata", "jsonb"],
-  ],
+  reserve: {
+    op: "reserve",
+    fields: [
+      ["amount", "amount", "bigint"],
+      ["idempotencyKey", "idempotency_key", "text"],
+      ["ttl", "ttl", "interval"],
+      ["reservationId", "reservation_id", "text"],
+      ["atLeast", "at_least", "bigint"],
+      ["metadata", "metadata", "jsonb"],
+    ],
+  },
+  settle: {
+    op: "settle",
+    fields: [
+      ["reservationId", "reservation_id", "text"],
+      ["amount", "amount", "bigint"],
+      ["idempotencyKey", "idempotency_key", "text"],
+      ["final", "final", "boolean"],
+      ["metadata", "metadata", "jsonb"],
+    ],
+  },
+  cancel: {
+    op: "cancel",
+    fields: [
+      ["reservationId", "reservation_id", "text"],
+      ["idempotencyKey", "idempotency_key", "text"],
+      ["metadata", "metadata", "jsonb"],
+    ],
+  },
+  extend: {
+    op: "extend",
+    fields: [
+      ["reservationId", "reservation_id", "text"],
+      ["ttl", "ttl", "interval"],
+      ["idempotencyKey", "idempotency_key", "text"],
+      ["amount", "amount", "bigint"],
+      ["metadata", "metadata", "jsonb"],
+    ],
+  },
+  charge: {
+    op: "charge",
+    fields: [
+      ["amount", "amount", "bigint"],
+      ["idempotencyKey", "idempotency_key", "text"],
+      ["reservationId", "reservation_id", "text"],
+      ["metadata", "metadata", "jsonb"],
+    ],
+  },
 } as const;

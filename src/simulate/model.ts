@@ -7,8 +7,8 @@ export type Funds = Omit<Accounts, "funding">;
 export interface Settlement {
   /** The deadline had passed: nothing was held any more, and all of it came out of available. */
   readonly late: boolean;
-  /** What was spent beyond the reservation, if it was still held. */
-  readonly over: bigint;
+  /** What was settled above the hold; 0 if it is late. */
+  readonly overage: bigint;
 }
 
 /**
@@ -66,7 +66,7 @@ export function createModel(credit: bigint): Model {
       if (hold === undefined && !late) return null;
       book("settled", amount, hold);
       holds.delete(id);
-      return { late, over: hold !== undefined && amount > hold ? amount - hold : 0n };
+      return { late, overage: hold !== undefined && amount > hold ? amount - hold : 0n };
     },
   };
 }

@@ -38,9 +38,9 @@ export interface Simulation {
   readonly peak: Sum & { readonly at: number };
   /** Released because the call lasted beyond the deadline. */
   readonly expired: Sum;
-  /** Settled after that, out of what was available. */
+  /** Settled after the deadline, out of what was available. */
   readonly late: Sum;
-  /** Beyond what was reserved. */
+  /** The overage of the settlements in time. */
   readonly over: Sum;
   readonly longestCallMs: number;
   readonly end: Funds;
@@ -157,7 +157,7 @@ function apply(
   }
   const settled = model.settle(id, cost);
   if (settled?.late) add(totals.late, cost);
-  if (settled && settled.over > 0n) add(totals.over, settled.over);
+  if (settled && settled.overage > 0n) add(totals.over, settled.overage);
   return settled !== null;
 }
 

@@ -423,7 +423,7 @@ describe("within the time that a command has", () => {
 
   test("the same goes for a single call", async () => {
     const url = network.through(urlOf(database, "operator"));
-    await using hasty = createLedger(url, { retryFor: 1 });
+    await using hasty = createLedger(url, { retryFor: 2 });
     await hasty.credit({ walletId, amount: 1n });
     network.hold("answers");
     const withdraw = { walletId, amount: 3n, idempotencyKey: "out" };

@@ -1,14 +1,14 @@
 import { setImmediate } from "node:timers/promises";
 import type postgres from "postgres";
-import { inject } from "vitest";
 import { createLedger, type Ledger, type LedgerOptions } from "../../src/client/ledger.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { loginOf, type TestLedger } from "../support/ledger.ts";
+import { templateServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 /** The address of a test's database, with the login of a role. */
 export function urlOf(ledger: TestLedger, role: Parameters<typeof loginOf>[0] = "agent"): string {
-  const url = new URL(`/${ledger.name}`, inject("serverUrl"));
+  const url = new URL(`/${ledger.name}`, templateServer().serverUrl);
   url.username = loginOf(role);
   url.password = "secret";
   return url.href;

@@ -169,6 +169,8 @@ describe("the text", () => {
       create function sample.send_one(p_id text, p_commands jsonb default null) returns void
         language sql as '';
       comment on function sample.send_one is E'p_commands: One. @commands(hold)';
+      create function sample.send_all(p_id text, p_commands jsonb) returns void language sql as '';
+      comment on function sample.send_all is E'p_commands: All. @commands(send_one, drop_it)';
     `);
     expect(text).toContain(
       'export type HoldCommand = {\n  readonly op: "hold";\n  readonly amount: bigint;\n' +
@@ -176,6 +178,7 @@ describe("the text", () => {
     );
     expect(text.match(/type HoldCommand/g)).toHaveLength(1);
     expect(text).toContain("export type SendCommand =\n  | HoldCommand\n  | DropItCommand;\n");
+    expect(text).toContain("export type SendAllCommand =\n  | HoldCommand\n  | DropItCommand;\n");
     expect(text).toContain("  /** Some. */\n  readonly commands: readonly SendCommand[];\n");
     expect(text).toContain(
       "  /** One. Default: null. */\n  readonly commands?: readonly SendOneCommand[] | null | undefined;\n",
@@ -207,9 +210,9 @@ describe("the text", () => {
         "export interface BatchOperations {\n  readonly holdSome: HoldSomeArgs;\n}\n",
       );
       expect(text).toContain(
-        "export const BATCH_FIELDS = {\n  holdSome: [\n" +
-          '    ["atLeast", "at_least", "bigint"],\n    ["ttl", "ttl", "interval"],\n  ],\n' +
-          "} as const;\n",
+        'export const BATCH_FIELDS = {\n  holdSome: {\n    op: "hold_some",\n    fields: [\n' +
+          '      ["atLeast", "at_least", "bigint"],\n      ["ttl", "ttl", "interval"],\n' +
+          "    ],\n  },\n} as const;\n",
       );
     });
 

@@ -249,7 +249,7 @@ describe("the plan", () => {
     expect(planCalls(trace, options, createRandom(2))).not.toEqual(plan);
   });
 
-  test("reserves the worst case, except for calls that go over", () => {
+  test("reserves the worst case, except for calls with an overage", () => {
     for (const { fate, hold, cost } of plan) {
       expect(hold >= cost).toBe(fate !== "over");
     }

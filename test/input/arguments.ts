@@ -1,5 +1,6 @@
 import type { Json } from "../../src/json/index.ts";
 import type { Arguments } from "../support/ledger.ts";
+import type { BatchOp } from "../support/operations.ts";
 
 export const MAX = 9223372036854775807n;
 export const MIN = -9223372036854775808n;
@@ -9,7 +10,7 @@ export const nested = (depth: number): Json =>
   JSON.parse(`${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`);
 
 /** Every command, with arguments for which it is granted. */
-export const granted: Record<string, Arguments> = {
+export const granted: Record<BatchOp, Arguments> & Record<string, Arguments> = {
   open_wallet: { wallet_id: "new", unit: "USD", scale: 9n, overdraft_limit: 5n, metadata: {} },
   credit: { wallet_id: "w", amount: 5n, idempotency_key: "k", metadata: {} },
   withdraw: { wallet_id: "w", amount: 5n, idempotency_key: "k", metadata: {} },

@@ -9,6 +9,7 @@ import {
   post,
   type Receipt,
 } from "../support/ledger.ts";
+import { POST_FUNDS_OPS } from "../support/operations.ts";
 import { granted, long, nested, withBadArguments } from "./arguments.ts";
 import { useLedger } from "./ledger.ts";
 
@@ -20,7 +21,6 @@ describe("through a batch", () => {
     amount: 1,
     idempotency_key: `good ${n}`,
   });
-  const ops = ["reserve", "settle", "cancel", "extend", "charge", "credit", "withdraw", "refund"];
 
   test.each([
     ["null", null],
@@ -64,7 +64,7 @@ describe("through a batch", () => {
   }
 
   const inBatch = withBadArguments.filter(([name, field]) => {
-    return ops.includes(name) && field !== "wallet_id";
+    return POST_FUNDS_OPS.includes(name) && field !== "wallet_id";
   });
   test.each(inBatch)("%s: %s", async (name, field, calls) => {
     for (const { wallet_id, ...args } of calls) {

@@ -4,6 +4,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createLedger as createClient, type Ledger } from "../../src/client/ledger.ts";
 import { InvalidArgumentError } from "../../src/errors/index.ts";
+import type { BatchOperations } from "../../src/generated/index.ts";
 import { urlOf } from "../client/support.ts";
 import { digest, failure } from "../support/ledger.ts";
 import { useLedger } from "./ledger.ts";
@@ -71,7 +72,8 @@ const names: Record<string, string> = {
 
 const key = { idempotencyKey: "k" };
 const open = { walletId: "w", reservationId: "open", ...key };
-const grants: Record<string, Record<string, unknown>> = {
+type Given = Record<string, unknown>;
+const grants: Record<keyof BatchOperations, Given> & Record<string, Given> = {
   openWallet: { walletId: "new", unit: "USD", scale: 9, overdraftLimit: 5n, metadata: {} },
   credit: { walletId: "w", amount: 5n, metadata: {}, ...key },
   withdraw: { walletId: "w", amount: 5n, metadata: {}, ...key },

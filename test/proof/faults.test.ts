@@ -1,7 +1,9 @@
 // The parts of proof/faults in a small size, and that they can fail; `npm run proof` runs them longer.
+
 import { randomInt } from "node:crypto";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { createNetwork } from "../client/network.ts";
+import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import { until } from "../support/until.ts";
 import { check } from "./faults/check.ts";
@@ -16,8 +18,7 @@ import type { Budget } from "./part.ts";
 
 const PATIENCE_MS = 180_000;
 
-const createDatabase = () =>
-  copyTemplate({ serverUrl: inject("serverUrl"), template: inject("template") });
+const createDatabase = () => copyTemplate(templateServer());
 
 function budget(runs: number): Budget {
   const until = performance.now() + PATIENCE_MS;

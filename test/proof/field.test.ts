@@ -1,10 +1,12 @@
 // The field in a small size, and that it can fail; `npm run proof -- --only field` runs it longer.
+
 import { randomInt } from "node:crypto";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Ledger } from "../../src/client/ledger.ts";
 import type { Reservation } from "../../src/client/reservation.ts";
 import { LedgerError } from "../../src/errors/index.ts";
 import { createRandom } from "../../src/trace/index.ts";
+import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import type { Entry } from "./faults/journal.ts";
 import { createGuards } from "./field/guards.ts";
@@ -28,8 +30,7 @@ test(`callers are answered through ${here.join(", ")}; skipped: ${skipped.join("
     runs: here.length,
     until: performance.now() + PATIENCE_MS,
     log: () => undefined,
-    createDatabase: () =>
-      copyTemplate({ serverUrl: inject("serverUrl"), template: inject("template") }),
+    createDatabase: () => copyTemplate(templateServer()),
   });
   expect(failure).toBeUndefined();
   expect(ran.rawErrors).toBe(0);

@@ -1,4 +1,20 @@
 // `npm run proof`: looks for mistakes, for as long as one likes.
+//
+//   model.ts, requests.ts  the model: the rules in TypeScript, from docs/architecture.md
+//   ledger.ts              a ledger of such wallets, called like the SQL functions
+//   invariants.ts          checks of the model itself
+//   prove.ts               runs the parts, which share the time; part.ts has their type
+//   report.ts              what is kept of a run; exit.ts and servers.ts: how it ends
+//
+// Each part is in a folder:
+//
+//   sequences/  exhaustive, model: the same commands in the database and in the model, compared
+//   faults/     histories, faults, disk full, restore: many clients, and what the journal has of them
+//   field/      field: callers of clients go on while servers fail over, poolers die, clocks jump
+//   fuzz/       fuzz: strange arguments for every function
+//
+// `npm test` runs them for some seconds (*.test.ts here). test/field/ is no part: each of its tests sets
+// up one situation (a standby, a wrong clock, JIT, Docker Compose) and expects fixed results.
 import { randomInt } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";

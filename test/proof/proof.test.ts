@@ -1,19 +1,22 @@
 // The proof in a small size; `npm run proof` runs it for as long as one likes.
-import { expect, inject, test } from "vitest";
+
+import { expect, test } from "vitest";
 import type { Json } from "../../src/json/index.ts";
+import { POST_FUNDS_OPS, POST_OPS } from "../support/operations.ts";
+import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import { findBroken } from "./invariants.ts";
 import { call, type Ledger } from "./ledger.ts";
 import { emptyWallet, execute } from "./model.ts";
 import type { Budget, Part } from "./part.ts";
-import { type Arguments, commandOf } from "./requests.ts";
+import { AGENT_OPS, type Arguments, commandOf, FUNDS_OPS } from "./requests.ts";
 import { compareStep } from "./sequences/compare.ts";
 import { exhaustivePart, modelPart } from "./sequences/index.ts";
 
 const SEED = 20_261_125;
 
 function run(part: Part, seconds: number) {
-  const server = { serverUrl: inject("serverUrl"), template: inject("template") };
+  const server = templateServer();
   const budget: Budget = {
     seed: SEED,
     runs: Number.POSITIVE_INFINITY,
@@ -23,6 +26,10 @@ function run(part: Part, seconds: number) {
   };
   return part.run(budget);
 }
+
+test("the model has the operations of batches that the database has", () => {
+  expect([AGENT_OPS, FUNDS_OPS]).toEqual([POST_OPS, POST_FUNDS_OPS]);
+});
 
 test("random sequences come out as the model says", { timeout: 300_000 }, async () => {
   const { failure, ran } = await run(modelPart, 20);

@@ -2,6 +2,7 @@
 // requests with the same idempotency key are compared. Part of the model: see model.ts.
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/json/index.ts";
+import type { BatchOp } from "../support/operations.ts";
 
 /** Microseconds since 1970. */
 export type Time = bigint;
@@ -14,20 +15,7 @@ const DEFAULT_TTL = 600n * SECOND;
 const LONGEST_TTL = 30n * 86_400n * SECOND;
 
 /** Commands, by their names in the field `op` of a batch and in the detail of LGIDK. */
-export type Op =
-  | "reserve"
-  | "settle"
-  | "cancel"
-  | "extend"
-  | "charge"
-  | "credit"
-  | "withdraw"
-  | "refund"
-  | "transfer_out"
-  | "transfer_in"
-  | "freeze"
-  | "unfreeze"
-  | "open";
+export type Op = BatchOp | "transfer_out" | "transfer_in" | "freeze" | "unfreeze" | "open";
 
 /** Why a command was refused. */
 export interface Refusal {
@@ -132,7 +120,6 @@ export function isName(name: string | null): boolean {
 }
 
 const KEYLESS: readonly Op[] = ["freeze", "unfreeze", "transfer_in", "open"];
-const NAMING: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge", "refund"];
 const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze", "open"];
 
 /**
@@ -144,7 +131,7 @@ export function findInvalid(command: Command): Refusal | undefined {
   if (key === null ? !KEYLESS.includes(op) : !isName(key)) return invalid("idempotency_key");
   // An existing reservation may be older than the rule for names.
   const fits = op === "reserve" || op === "charge" ? isName : isId;
-  if (id === null ? NAMING.includes(op) : !fits(id)) return invalid("reservation_id");
+  if (id === null ? takesReservation(op) : !fits(id)) return invalid("reservation_id");
   const smallest = op === "settle" ? 0n : 1n;
   if (amount === null ? !WITHOUT_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
   if (at_least !== null && (at_least < 1n || at_least > (amount ?? 0n))) return invalid("at_least");
@@ -177,7 +164,7 @@ function request(command: Command): Record<string, Json> {
   return { op, reservation_id, amount, at_least, ttl: seconds, final, to, reason, metadata };
 }
 
-const FIELDS: Readonly<Partial<Record<Op, readonly string[]>>> = {
+const FIELDS: Readonly<Record<BatchOp, readonly string[]>> = {
   reserve: ["amount", "reservation_id", "ttl", "at_least"],
   settle: ["amount", "reservation_id", "final"],
   cancel: ["reservation_id"],
@@ -187,6 +174,10 @@ const FIELDS: Readonly<Partial<Record<Op, readonly string[]>>> = {
   withdraw: ["amount"],
   refund: ["amount", "reservation_id"],
 };
+function takesReservation(op: Op): boolean {
+  return op in FIELDS && FIELDS[op as BatchOp].includes("reservation_id");
+}
+
 /** What `post` takes. */
 export const AGENT_OPS: readonly Op[] = ["reserve", "settle", "cancel", "extend", "charge"];
 /** What `post_funds` takes. */
@@ -206,7 +197,7 @@ function findMisread(given: Arguments, ops: readonly Op[]): Refusal | undefined 
   const { op } = given;
   if (typeof op !== "string") return invalid("op");
   if (!ops.includes(op as Op)) return { refused: "LGUNK", detail: { op } };
-  const allowed = ["op", "idempotency_key", "metadata", ...(FIELDS[op as Op] ?? [])];
+  const allowed = ["op", "idempotency_key", "metadata", ...FIELDS[op as BatchOp]];
   const unknown = Object.keys(given).filter((field) => !allowed.includes(field));
   if (unknown.length > 0) return invalid(unknown.sort()[0] ?? "");
   for (const field of ["amount", "at_least"]) {

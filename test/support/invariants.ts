@@ -26,7 +26,7 @@ interface Event extends Balances {
 
 type Require = (invariant: number, holds: boolean, why: string) => void;
 
-/** What the journal says of a reservation. */
+/** What the journal has about a reservation. */
 interface History {
   granted: bigint;
   /** Spent out of the hold. */
@@ -35,7 +35,7 @@ interface History {
   settled: bigint;
   refunded: bigint;
   deadline: bigint;
-  /** How it ended; `late` is an end that more may follow. */
+  /** How it ended; `late`: with a part that was settled late, after which more may be settled. */
   end?: "settled" | "cancelled" | "expired" | "late";
 }
 
@@ -57,7 +57,9 @@ export async function checkPast(ledger: TestLedger): Promise<void> {
       order by j.wallet_id, j.seq`;
   const { events } = await readEvents(ledger);
   const wallets = [...Map.groupBy(events, ({ wallet_id }) => wallet_id).values()];
-  expect(found.map(say)).toEqual(wallets.flatMap((each) => replay(each).past.map(say)));
+  expect(found.map(formatBalances)).toEqual(
+    wallets.flatMap((each) => replay(each).past.map(formatBalances)),
+  );
 }
 
 /** What does not hold by the replay below. */
@@ -76,7 +78,8 @@ async function replayAll(ledger: TestLedger): Promise<string[]> {
 
   return wallets.flatMap(({ wallet_id, ...row }) => {
     const { wrong, balances, open, histories, funding } = replay(eventsOf.get(wallet_id) ?? []);
-    if (say(row) !== say(balances)) wrong.push(`12: the row has ${say(row)}, not ${say(balances)}`);
+    if (formatBalances(row) !== formatBalances(balances))
+      wrong.push(`12: the row has ${formatBalances(row)}, not ${formatBalances(balances)}`);
     const rows = (storedOf.get(wallet_id) ?? []).map(({ text }) => text);
     const differing = [...rows, ...open].filter((r) => rows.includes(r) !== open.includes(r));
     for (const text of differing) {
@@ -147,14 +150,15 @@ function replay(events: readonly Event[]) {
     const fits = reservations.has(id) !== OPENING.has(event.event) || id === "";
     require(4, fits, "does not fit its history");
     if (id) reservations.set(id, history);
-    if (ENDING.has(event.event) && !event.details?.late) {
+    if (WHILE_OPEN.has(event.event) && !event.details?.late) {
       require(4, !history.end, "has ended before");
     }
     const moves = apply(event, history, require);
     now = addMoves(now, moves);
     const balances = { seq, ...now };
 
-    require(1, say(event) === say(balances), `has ${say(event)}, not ${say(balances)}`);
+    require(1, formatBalances(event) ===
+      formatBalances(balances), `has ${formatBalances(event)}, not ${formatBalances(balances)}`);
     const inAll = now.funding + event.available + event.reserved + event.spent;
     require(1, inAll === 0n, "is not balanced");
     const takes = moves.available < 0n && event.event !== "settled";
@@ -185,7 +189,8 @@ function replay(events: readonly Event[]) {
 }
 
 const OPENING = new Set(["reserved", "charged"]);
-const ENDING = new Set(["settled", "cancelled", "expired", "extended"]);
+/** Events of an open reservation; a late settlement follows its end. */
+const WHILE_OPEN = new Set(["settled", "cancelled", "expired", "extended"]);
 
 function newHistory({ amount, deadline }: Event): History {
   return {
@@ -249,6 +254,6 @@ function apply(event: Event, history: History, require: Require): Accounts {
   return moves;
 }
 
-function say({ seq, available, reserved, spent }: Balances): string {
+function formatBalances({ seq, available, reserved, spent }: Balances): string {
   return `seq ${seq}, available ${available}, reserved ${reserved}, spent ${spent}`;
 }

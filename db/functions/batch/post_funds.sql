@@ -28,7 +28,6 @@ comment on function baseledger.post_funds is
   'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
   'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
   'p_commands is no such array, and LGWNF.'
-  '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge, credit, '
-  'withdraw, refund)';
+  '\np_commands: At most 10,000. @commands(post, credit, withdraw, refund)';
 revoke all on function baseledger.post_funds from public;
 grant execute on function baseledger.post_funds to baseledger_operator;

@@ -23,7 +23,9 @@ as $$
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
-      and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
+      and p_op not in (
+        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
+      )
       or case when p_op in ('reserve', 'charge')
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:06b64ae580c0fc8e07164374848fe2db086cab2d
+--! Hash: sha1:b615c3c2896458166e5593a4c69f1eb87bbc0725
 --! Message: The ledger
 
 -- The ledger: types, tables, functions and views, each in a file of its own.
@@ -796,7 +796,9 @@ as $$
       or pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
-      and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
+      and p_op not in (
+        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
+      )
       or case when p_op in ('reserve', 'charge')
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
@@ -2875,8 +2877,7 @@ comment on function baseledger.post_funds is
   'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
   'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
   'p_commands is no such array, and LGWNF.'
-  '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge, credit, '
-  'withdraw, refund)';
+  '\np_commands: At most 10,000. @commands(post, credit, withdraw, refund)';
 revoke all on function baseledger.post_funds from public;
 grant execute on function baseledger.post_funds to baseledger_operator;
 --! EndIncluded functions/batch/post_funds.sql

@@ -2,6 +2,7 @@
 
 import type { Json } from "../../../src/json/index.ts";
 import type { Random } from "../../../src/trace/index.ts";
+import { type BatchOp, POST_FUNDS_OPS, POST_OPS } from "../../support/operations.ts";
 import type { Call } from "./history.ts";
 
 type Args = Record<string, Json>;
@@ -15,7 +16,7 @@ export interface Source {
 }
 
 /** How often each call comes, relative to the others. */
-const WEIGHTS: Readonly<Record<string, number>> = {
+const WEIGHTS: Readonly<Record<BatchOp, number> & Record<string, number>> = {
   reserve: 30,
   settle: 26,
   cancel: 6,
@@ -30,8 +31,12 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   post: 12,
   post_funds: 5,
 };
-const IN_POST = ["reserve", "reserve", "settle", "settle", "cancel", "extend", "charge"];
-const IN_POST_FUNDS = [...IN_POST, "credit", "withdraw", "refund"];
+
+/** In a batch, reservations and settlements come twice as often. */
+const inBatch = (ops: readonly string[]) =>
+  ops.flatMap((op) => (op === "reserve" || op === "settle" ? [op, op] : [op]));
+const IN_POST = inBatch(POST_OPS);
+const IN_POST_FUNDS = inBatch(POST_FUNDS_OPS);
 /** How many reservation ids are in use at the same time. */
 const IDS = 12;
 
@@ -46,7 +51,7 @@ export function createDraw({ random, wallets, name }: Source, names: readonly st
   const ttl = () => (random.chance(0.7) ? 1 : 600);
   const metadata = (): Args => (random.chance(0.1) ? { metadata: { by: name, n: calls } } : {});
 
-  const makers: Readonly<Record<string, () => Args>> = {
+  const makers: Readonly<Record<BatchOp, () => Args> & Record<string, () => Args>> = {
     reserve: () => ({
       amount: amount(),
       ttl: ttl(),

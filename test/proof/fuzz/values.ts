@@ -1,5 +1,6 @@
 // The values of parameters: by its name what a parameter is for, and by its type what is strange.
 import fc from "fast-check";
+import { POST_FUNDS_OPS } from "../../support/operations.ts";
 
 /** A value as text, or null; the server reads it as the parameter's type. */
 export type Value = string | null;
@@ -180,12 +181,14 @@ const amount = fc.oneof({ weight: 6, arbitrary: small }, { weight: 1, arbitrary:
 const ttl = fc.constantFrom("1 second", "5 minutes", "30 days");
 const metadata = fc.constantFrom("{}", '{"model":"small"}', '{"n":[1,2.50,null]}');
 
-/** The ops that a batch may name, and some that it may not. */
-const ops = ["reserve", "settle", "cancel", "extend", "charge", "credit", "withdraw", "refund"];
-
 const command = fc.record(
   {
-    op: fc.constantFrom(...ops, ...ops, "open", "transfer_out", "expire", ""),
+    // Mostly what a batch may name.
+    op: fc.constantFrom(
+      ...POST_FUNDS_OPS,
+      ...POST_FUNDS_OPS,
+      ...["open", "transfer_out", "expire", ""],
+    ),
     idempotency_key: fc.oneof({ weight: 8, arbitrary: key }, fc.jsonValue()),
     reservation_id: fc.oneof({ weight: 8, arbitrary: key }, fc.jsonValue()),
     amount: fc.oneof({ weight: 8, arbitrary: amount }, strangeInteger, fc.jsonValue()),

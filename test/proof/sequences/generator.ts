@@ -2,6 +2,7 @@
 // close to the balances, deadlines passed by an hour or missed by a microsecond.
 import fc from "fast-check";
 import type { Json } from "../../../src/json/index.ts";
+import type { BatchOp } from "../../support/operations.ts";
 import { type Arguments, MAX } from "../requests.ts";
 import type { Step } from "./compare.ts";
 
@@ -75,8 +76,8 @@ const OPS = {
   credit: fc.record({ ...common, amount }),
   withdraw: fc.record({ ...common, amount }),
   refund: fc.record({ ...common, amount, reservation_id: id }),
-};
-const WEIGHTS = {
+} satisfies Readonly<Record<BatchOp, unknown>>;
+const WEIGHTS: Readonly<Record<keyof typeof OPS, number>> = {
   reserve: 8,
   settle: 6,
   cancel: 2,
