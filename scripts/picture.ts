@@ -1,5 +1,5 @@
 // npm run picture -- bench.json > docs/throughput.svg
-// Draws the throughput of the ledger and of the naive statement by the number of callers, from the
+// Draws the throughput of the client and of the naive statement by the number of callers, from the
 // output of `baseledger bench --json`.
 import { readFileSync } from "node:fs";
 import { init } from "echarts";
@@ -13,24 +13,24 @@ if (file === undefined) {
 const { workloads, machine } = JSON.parse(readFileSync(file, "utf8")) as BenchResult;
 
 const SIZE = { width: 760, height: 420 };
-const STYLES: Readonly<Record<string, { color: string; type: "solid" | "dashed" }>> = {
-  "client, hot": { color: "#0b6e4f", type: "solid" },
-  "client, spread": { color: "#0b6e4f", type: "dashed" },
-  "naive, hot": { color: "#b5442b", type: "solid" },
-  "naive, spread": { color: "#b5442b", type: "dashed" },
-};
-const series = Object.entries(STYLES).map(([line, { color, type }]) => ({
-  name: line.replace("client", "BaseLedger"),
+const LINES = [
+  { name: "BaseLedger, hot", rate: "rate", wallets: "hot", color: "#0b6e4f", type: "solid" },
+  { name: "BaseLedger, spread", rate: "rate", wallets: "spread", color: "#0b6e4f", type: "dashed" },
+  { name: "naive, hot", rate: "naive", wallets: "hot", color: "#b5442b", type: "solid" },
+  { name: "naive, spread", rate: "naive", wallets: "spread", color: "#b5442b", type: "dashed" },
+] as const;
+const series = LINES.map(({ name, rate, wallets, color, type }) => ({
+  name,
   type: "line" as const,
   symbolSize: 7,
   lineStyle: { color, type, width: 2 },
   itemStyle: { color },
   data: workloads
-    .filter((workload) => workload.line === line)
-    .map(({ clients, rate }) => [clients, Math.round(rate.median)]),
+    .filter((workload) => workload.family === "client" && workload.wallets === wallets)
+    .map((workload) => [workload.clients, Math.round(workload[rate].median)]),
 }));
 if (series.some(({ data }) => data.length === 0)) {
-  process.stderr.write(`${file} has no results of the client and of the comparators\n`);
+  process.stderr.write(`${file} has no results of the client\n`);
   process.exit(1);
 }
 

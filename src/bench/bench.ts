@@ -1,4 +1,5 @@
 import type { Random } from "../trace/index.ts";
+import type { Generator } from "./generator.ts";
 import type { BenchProgress } from "./progress.ts";
 import type { BenchDatabase, BenchServer } from "./server.ts";
 import type { Call, Family, NextCall } from "./workload.ts";
@@ -43,6 +44,7 @@ export interface BenchOptions {
 /** What all parts work with. */
 export interface Bench extends BenchOptions {
   readonly server: BenchServer;
+  readonly generator: Generator;
   /** A database with wallets that have funds and a past. */
   readonly byStatement: BenchDatabase;
   /** The same for what goes through the client: its keys are longer, and so are its events. */
@@ -51,4 +53,6 @@ export interface Bench extends BenchOptions {
   readonly sized: (events: number) => Promise<BenchDatabase>;
   readonly nextCall: NextCall;
   readonly random: Random;
+  /** What `random` was made from, for the load generator. */
+  readonly seed: number;
 }

@@ -2,11 +2,11 @@ import { formatNumber } from "../terminal/index.ts";
 import { batches } from "./batches.ts";
 import type { Bench } from "./bench.ts";
 import { countEvents, touchWallets, vacuumAndCheckpoint } from "./load.ts";
-import { type Figure, figureOf, measure, type Operation, warmUp } from "./measure.ts";
+import { type Load, openLoad } from "./loads.ts";
+import { type Figure, figureOf } from "./measure.ts";
 import type { BenchDatabase } from "./server.ts";
 import { singles } from "./single-calls.ts";
-import { operationsOf } from "./throughput.ts";
-import type { Workload } from "./workload.ts";
+import type { WireWorkload } from "./workload.ts";
 
 /** How the rate of a workload depends on the size of the ledger. */
 export interface GrowthResult {
@@ -17,7 +17,7 @@ export interface GrowthResult {
   readonly cost: Figure;
 }
 
-const COMPARED: readonly Workload[] = [
+const COMPARED: readonly WireWorkload[] = [
   ...singles,
   ...batches.filter(({ name }) => name.startsWith("batches of 100, ") && !name.includes("within")),
 ];
@@ -55,22 +55,22 @@ export async function measureGrowth(bench: Bench): Promise<GrowthResult[]> {
 
 async function compare(
   bench: Bench,
-  workload: Workload,
+  workload: WireWorkload,
   ledgers: readonly Sized[],
 ): Promise<GrowthResult> {
   const { rounds, seconds, progress } = bench;
-  const operations = ledgers.map(({ database }) => operationsOf(bench, workload, () => database));
-  for (const clients of operations) await warmUp(clients);
+  const loads: Load[] = [];
+  for (const { database } of ledgers) loads.push(await openLoad(bench, workload, database));
   const rates = ledgers.map((): number[] => []);
-  const measureOne = async (clients: readonly Operation[], index: number, round: number) => {
+  const measureOne = async (load: Load, index: number, round: number) => {
     const events = formatNumber(ledgers[index]?.events ?? 0);
     progress.begin(`round ${round} of ${rounds}: ${workload.name}, ${events} events`);
-    const { rate } = await measure(clients, seconds);
+    const { rate } = await load.measure(seconds);
     rates[index]?.push(rate);
     progress.end(`${Math.round(rate)}/s`);
   };
   for (let round = 1; round <= rounds; round += 1) {
-    for (const [index, clients] of operations.entries()) await measureOne(clients, index, round);
+    for (const [index, load] of loads.entries()) await measureOne(load, index, round);
   }
   const [smallest = [], largest = []] = [rates[0], rates.at(-1)];
   return {

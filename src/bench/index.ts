@@ -13,8 +13,10 @@
  *   verify.ts        `verify`
  *   disk.ts          bytes an event
  *
- * These use load.ts (events in bulk), statements.ts (the SQL that workloads send), measure.ts
- * (rates and latencies) and server.ts; bench.ts and workload.ts have the types.
+ * SQL is sent by generator.ts: a process of its own (generator-process.ts), which speaks the wire
+ * protocol (wire.ts) and draws the parameters of its workloads (wire-workloads.ts). All use load.ts
+ * (events in bulk), loads.ts, statements.ts, measure.ts (rates, latencies), server-cpu.ts and
+ * server.ts; bench.ts and workload.ts have the types.
  */
 export { type BenchOptions, PARTS, type Part } from "./bench.ts";
 export { GOALS, type Outcome } from "./goals.ts";

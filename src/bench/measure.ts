@@ -9,19 +9,28 @@ export interface Latency {
 }
 
 /** What clients did at once. */
-export interface Sample {
+export interface Run {
+  readonly operations: number;
   /** Operations a second. */
   readonly rate: number;
   readonly latency: Latency;
+  /** Microseconds of CPU time that the program of the clients used, an operation. */
+  readonly clientCpu: number;
+}
+
+/** The same with what the server used; null where the system does not say. */
+export interface Sample extends Run {
+  readonly serverCpu: number | null;
 }
 
 /**
  * Lets clients repeat their operations for a while, each the next when the one before is answered.
  * What is under way at the end is waited for, and counted with the time that it took.
  */
-export async function measure(clients: readonly Operation[], seconds: number): Promise<Sample> {
+export async function measure(clients: readonly Operation[], seconds: number): Promise<Run> {
   const times: number[] = [];
   let operations = 0;
+  const cpu = process.cpuUsage();
   const start = performance.now();
   const end = start + seconds * 1000;
   const work = async (operate: Operation): Promise<void> => {
@@ -35,14 +44,38 @@ export async function measure(clients: readonly Operation[], seconds: number): P
     }
   };
   await Promise.all(clients.map(work));
-  const elapsed = (performance.now() - start) / 1000;
-  return { rate: operations / elapsed, latency: latencyOf(times) };
+  return summarizeRun({ operations, times, start, cpu });
 }
+
+/** Rate, latency and CPU time of a run that ends now, from its start by the clock and in CPU time. */
+export function summarizeRun({
+  operations,
+  times,
+  start,
+  cpu,
+}: {
+  readonly operations: number;
+  readonly times: readonly number[];
+  readonly start: number;
+  readonly cpu: NodeJS.CpuUsage;
+}): Run {
+  const elapsed = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    operations,
+    rate: operations / elapsed,
+    latency: latencyOf(times),
+    clientCpu: (user + system) / operations,
+  };
+}
+
+/** PostgreSQL plans a prepared statement for its values five times before it keeps one plan. */
+export const WARM_UPS = 6;
 
 /** Connects, plans and compiles before anything is measured: each client operates a few times. */
 export async function warmUp(clients: readonly Operation[]): Promise<void> {
-  // PostgreSQL plans a prepared statement for its values five times before it keeps one plan.
-  for (let time = 0; time < 6; time += 1) await Promise.all(clients.map((operate) => operate()));
+  for (let time = 0; time < WARM_UPS; time += 1)
+    await Promise.all(clients.map((operate) => operate()));
 }
 
 function latencyOf(times: readonly number[]): Latency {
@@ -73,13 +106,28 @@ export interface Latencies {
   readonly p99: Figure;
 }
 
+/** CPU time in microseconds an operation, of the server's processes and of the clients' program. */
+export interface Cpu {
+  readonly server: Figure | null;
+  readonly client: Figure;
+}
+
 /** Median and range of at least one value. */
 export function figureOf(values: readonly number[]): Figure {
   return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
 }
 
+/** The CPU time over repetitions. */
+export function cpuOf(samples: readonly Sample[]): Cpu {
+  const server = samples.flatMap(({ serverCpu }) => (serverCpu === null ? [] : [serverCpu]));
+  return {
+    server: server.length > 0 ? figureOf(server) : null,
+    client: figureOf(samples.map(({ clientCpu }) => clientCpu)),
+  };
+}
+
 /** The range of each percentile over repetitions. */
-export function latenciesOf(samples: readonly Sample[]): Latencies {
+export function latenciesOf(samples: readonly Run[]): Latencies {
   const of = (percentile: keyof Latencies) =>
     figureOf(samples.map(({ latency }) => latency[percentile]));
   return { p50: of("p50"), p95: of("p95"), p99: of("p99") };

@@ -1,18 +1,9 @@
 import { startWorker } from "../worker/index.ts";
 import type { Bench } from "./bench.ts";
-import {
-  type Figure,
-  figureOf,
-  type Latencies,
-  latenciesOf,
-  measure,
-  type Operation,
-  type Sample,
-  warmUp,
-} from "./measure.ts";
+import { type Load, openLoad } from "./loads.ts";
+import { type Figure, figureOf, type Latencies, latenciesOf, type Sample } from "./measure.ts";
 import { type BenchDatabase, connectAs } from "./server.ts";
-import { operationsOf } from "./throughput.ts";
-import type { Workload } from "./workload.ts";
+import type { CallerWorkload } from "./workload.ts";
 
 /** The result of callers beside others. */
 export interface MixedResult {
@@ -56,13 +47,12 @@ export function mixedSteps({ rounds }: Pick<Bench, "rounds">): number {
 
 /** Callers of the client, some of whom die, alone and beside the expiry job and an auditor. */
 export async function measureMixed(bench: Bench): Promise<MixedResult[]> {
-  const operations = operationsOf(bench, WORKLOAD);
-  await warmUp(operations);
+  const load = await openLoad(bench, WORKLOAD);
   const measured = BESIDES.map((): Measured[] => []);
   for (let round = 1; round <= bench.rounds; round += 1) {
     for (const [index, beside] of BESIDES.entries()) {
       bench.progress.begin(`round ${round} of ${bench.rounds}: callers beside ${beside.name}`);
-      const one = await measureBeside(bench, beside, operations);
+      const one = await measureBeside(bench, beside, load);
       measured[index]?.push(one);
       bench.progress.end(`${Math.round(one.sample.rate)}/s, ${one.swept} swept`);
     }
@@ -82,13 +72,13 @@ export async function measureMixed(bench: Bench): Promise<MixedResult[]> {
   });
 }
 
-const WORKLOAD: Workload = {
+const WORKLOAD: CallerWorkload = {
   name: "callers of whom some die",
   family: "client",
   wallets: "spread",
   clients: CALLERS,
-  create: ({ database: { ledger }, nextCall }, pick, client) => {
-    let turn = client;
+  create: ({ throughClient: { ledger }, nextCall }, pick, caller) => {
+    let turn = caller;
     return async () => {
       turn += 1;
       const { hold, cost } = nextCall();
@@ -106,7 +96,7 @@ const WORKLOAD: Workload = {
 async function measureBeside(
   { throughClient, seconds }: Bench,
   { sweeps, audits }: Beside,
-  operations: readonly Operation[],
+  load: Load,
 ): Promise<Measured> {
   let swept = 0;
   const worker = sweeps
@@ -121,7 +111,7 @@ async function measureBeside(
   const auditing = audits ? audit(throughClient, over.signal) : undefined;
   try {
     // Longer than elsewhere: it takes a while until the first reservations have expired.
-    const sample = await measure(operations, 2 * seconds);
+    const sample = await load.measure(2 * seconds);
     return { sample, swept };
   } finally {
     over.abort();

@@ -1,68 +1,82 @@
-import { CALLERS } from "./client.ts";
-import type { Operation } from "./measure.ts";
-import { CLIENTS, clientOf } from "./server.ts";
-import { spendManyNaively, spendNaively, spendUnderLock } from "./statements.ts";
-import type { Distribution, Ground, PickWallet, Workload } from "./workload.ts";
+import { SPEND, spendMany, UNDER_LOCK } from "./statements.ts";
+import {
+  CLIENTS,
+  type Distribution,
+  type NextCall,
+  type NextStep,
+  type PickWallet,
+  type TextCall,
+  type WireWorkload,
+} from "./workload.ts";
 
 const BATCH = 100;
 const DISTRIBUTIONS: readonly Distribution[] = ["spread", "hot"];
 
-/**
- * What people write today, in its simplest form. Callers share the connections, and the driver
- * sends a statement without waiting for the answer to the one before it: otherwise many callers
- * would only wait in this program.
- */
-export const comparators: readonly Workload[] = DISTRIBUTIONS.flatMap((wallets) => [
+/** The baseline of what the load generator sends: what people write today, in its simplest form. */
+export function naive(wallets: Distribution): WireWorkload {
+  return {
+    name: `naive, ${wallets}`,
+    family: "comparators",
+    wallets,
+    clients: CLIENTS,
+    create: (nextCall, pick) => () => ({
+      executions: [{ statement: SPEND, values: [pick(), nextCall().cost] }],
+      operations: 1,
+    }),
+  };
+}
+
+/** What else people write today. */
+export const comparators: readonly WireWorkload[] = DISTRIBUTIONS.flatMap((wallets) => [
   {
     name: `select for update, then update, ${wallets}`,
     family: "comparators",
     wallets,
     clients: CLIENTS,
-    create: (ground: Ground, pick: PickWallet, client: number) =>
-      spendOne(ground, pick, client, spendUnderLock),
+    create: spendUnderLock,
   },
   {
     name: `naive in batches of ${BATCH}, ${wallets}`,
     family: "comparators",
     wallets,
     clients: CLIENTS,
-    create: spendMany,
+    create: spendBatches,
   },
-  ...CALLERS.map(
-    (callers): Workload => ({
-      name: `naive, ${callers} ${callers === 1 ? "caller" : "callers"}, ${wallets}`,
-      family: "comparators",
-      wallets,
-      clients: callers,
-      line: `naive, ${wallets}`,
-      create: naive,
-    }),
-  ),
 ]);
 
-/** The operation of the baseline. */
-export function naive(ground: Ground, pick: PickWallet, client: number): Operation {
-  return spendOne(ground, pick, client, spendNaively);
-}
-
-function spendOne(
-  { database, nextCall }: Ground,
-  pick: PickWallet,
-  client: number,
-  spend: typeof spendNaively,
-): Operation {
-  const sql = clientOf(database, client);
-  return async () => {
-    await spend(sql, pick(), `${nextCall().cost}`);
-    return 1;
+/**
+ * Two round trips in one transaction: the begin is sent with the first of them, and the commit with
+ * the second. What the program decides in between takes no time here.
+ */
+function spendUnderLock(nextCall: NextCall<TextCall>, pick: PickWallet): NextStep {
+  let locked: string | undefined;
+  return () => {
+    if (locked !== undefined) {
+      const values = [locked, nextCall().cost];
+      locked = undefined;
+      return {
+        executions: [
+          { statement: UNDER_LOCK.spend, values },
+          { statement: UNDER_LOCK.commit, values: [] },
+        ],
+        operations: 1,
+      };
+    }
+    locked = pick();
+    return {
+      executions: [
+        { statement: UNDER_LOCK.begin, values: [] },
+        { statement: UNDER_LOCK.read, values: [locked] },
+      ],
+      operations: 0,
+    };
   };
 }
 
-function spendMany({ database, nextCall }: Ground, pick: PickWallet, client: number): Operation {
-  const sql = clientOf(database, client);
-  return async () => {
-    const amounts = Array.from({ length: BATCH }, () => `${nextCall().cost}`);
-    await spendManyNaively(sql, pick(), amounts);
-    return BATCH;
+function spendBatches(nextCall: NextCall<TextCall>, pick: PickWallet): NextStep {
+  const statement = spendMany(BATCH);
+  return () => {
+    const amounts = Array.from({ length: BATCH }, () => nextCall().cost);
+    return { executions: [{ statement, values: [pick(), amounts.join()] }], operations: BATCH };
   };
 }

@@ -9,7 +9,7 @@ import {
 import type { DiskResult } from "./disk.ts";
 import type { Outcome } from "./goals.ts";
 import type { GrowthResult } from "./growth.ts";
-import type { Figure } from "./measure.ts";
+import type { Cpu, Figure } from "./measure.ts";
 import type { MixedResult } from "./mixed.ts";
 import type { BenchResult } from "./run.ts";
 import type { SweepResult } from "./sweep.ts";
@@ -18,6 +18,7 @@ import type { WorkloadResult } from "./throughput.ts";
 /** Prints what was measured, and the goals last. */
 export function printBench(result: BenchResult): void {
   section("Operations a second, beside the naive statement", result.workloads.map(workloadRow));
+  section("CPU time of an operation, in microseconds", result.workloads.map(cpuRow));
   section("Sweep", result.sweeps.map(sweepRow));
   section("200 callers of the client, 5 % of whom die, beside others", result.mixed.map(mixedRow));
   section("Cost of a command by the events in the ledger", result.growth.map(growthRow));
@@ -55,6 +56,17 @@ function workloadRow({ name, naive, rate, ratio, latency }: WorkloadResult): Row
     "p50 ms": latency.p50.median.toFixed(1),
     p95: latency.p95.median.toFixed(1),
     p99: latency.p99.median.toFixed(1),
+  };
+}
+
+function cpuRow({ name, cpu, naiveCpu }: WorkloadResult): Row {
+  const server = ({ server: used }: Cpu) => (used ? formatNumber(used.median) : "–");
+  return {
+    workload: name,
+    server: server(cpu),
+    "naive's": server(naiveCpu),
+    client: formatNumber(cpu.client.median, 1),
+    "its naive's": formatNumber(naiveCpu.client.median, 1),
   };
 }
 
@@ -126,9 +138,12 @@ function summaryOf({
   trace,
   rounds,
   secondsEach,
+  generator,
+  workloads,
   discrepancies,
   seconds,
 }: BenchResult): SafeText {
+  const hasServerCpu = workloads.every(({ cpu }) => cpu.server !== null);
   const found =
     discrepancies === 0 ? "sound" : `NOT SOUND: ${formatNumber(discrepancies)} discrepancies`;
   return joined([
@@ -136,6 +151,8 @@ function summaryOf({
     `${rounds} rounds of ${secondsEach} s each; calls ${trace ? `of ${trace}` : "generated"}`,
     `${machine.processors} × ${machine.model}, ${machine.memoryGiB} GiB, ${machine.system}; ` +
       `PostgreSQL ${machine.postgres}, fsync on; Node ${machine.node}; client on the same machine`,
+    `SQL sent by a program of its own over the wire protocol, ${generator.connections} connections`,
+    ...(hasServerCpu ? [] : ["CPU time of the server: not shown, as this system has no /proc"]),
     `verify of everything that was written: ${found}; ${formatNumber(seconds)} s in all`,
   ]);
 }

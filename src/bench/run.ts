@@ -2,6 +2,7 @@ import { cpus, release, totalmem, type } from "node:os";
 import { createRandom } from "../trace/index.ts";
 import type { Bench, BenchOptions, Part } from "./bench.ts";
 import { type DiskResult, measureDisk } from "./disk.ts";
+import { type Generator, startGenerator } from "./generator.ts";
 import { judge, type Outcome } from "./goals.ts";
 import { type GrowthResult, growthSteps, measureGrowth } from "./growth.ts";
 import { loadEvents, touchWallets } from "./load.ts";
@@ -11,7 +12,7 @@ import { fillNaiveTables, touchNaiveTables } from "./statements.ts";
 import { measureSweeps, type SweepResult, sweepSteps } from "./sweep.ts";
 import { measureThroughput, throughputSteps, type WorkloadResult } from "./throughput.ts";
 import { countDiscrepancies, measureVerify, type VerifyResult } from "./verify.ts";
-import { cycle } from "./workload.ts";
+import { CLIENTS, cycle } from "./workload.ts";
 
 /** The result of a bench; empty where a part was not asked for. */
 export interface BenchResult {
@@ -20,6 +21,8 @@ export interface BenchResult {
   readonly rounds: number;
   readonly secondsEach: number;
   readonly machine: Machine;
+  /** What has sent the SQL: the bench's own, over the wire protocol. */
+  readonly generator: { readonly kind: "wire"; readonly connections: number };
   readonly goals: readonly Outcome[];
   readonly workloads: readonly WorkloadResult[];
   readonly sweeps: readonly SweepResult[];
@@ -56,7 +59,8 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   options.progress.start(countSteps(options));
   options.progress.begin("starting a PostgreSQL server and filling it");
   await using server = await startBenchServer();
-  const bench = await prepare(options, server);
+  await using generator = startGenerator();
+  const bench = await prepare(options, server, generator);
   options.progress.end("done");
   const parts = await runParts(bench);
   options.progress.begin("verifying everything that was written");
@@ -67,15 +71,20 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     ...parts,
     goals: judge(parts),
     machine: await describeMachine(bench),
+    generator: { kind: "wire", connections: CLIENTS },
     discrepancies,
     seconds: (performance.now() - began) / 1000,
   };
 }
 
-async function prepare(options: BenchOptions, server: BenchServer): Promise<Bench> {
+async function prepare(
+  options: BenchOptions,
+  server: BenchServer,
+  generator: Generator,
+): Promise<Bench> {
   const nextCall = cycle(options.calls);
   const { wallets, quick, calls } = options;
-  const most = quick ? wallets : Math.max(wallets, options.zipfWallets);
+  const most = Math.max(wallets, options.zipfWallets);
   const byStatement = await server.createDatabase("bench_by_statement");
   const throughClient = await server.createDatabase("bench_through_client");
   const past = quick ? QUICK_PAST : PAST;
@@ -96,6 +105,7 @@ async function prepare(options: BenchOptions, server: BenchServer): Promise<Benc
   return {
     ...options,
     server,
+    generator,
     byStatement,
     throughClient,
     sized: async (events) => {
@@ -105,12 +115,13 @@ async function prepare(options: BenchOptions, server: BenchServer): Promise<Benc
     },
     nextCall,
     random: createRandom(SEED),
+    seed: SEED,
   };
 }
 
 async function runParts(
   bench: Bench,
-): Promise<Omit<BenchResult, "goals" | "machine" | "discrepancies" | "seconds">> {
+): Promise<Omit<BenchResult, "goals" | "machine" | "generator" | "discrepancies" | "seconds">> {
   const workloads = await measureThroughput(bench);
   const sweeps = asks(bench, "sweep") ? await measureSweeps(bench) : [];
   const mixed = asks(bench, "mixed") ? await measureMixed(bench) : [];

@@ -3,10 +3,9 @@ import postgres from "postgres";
 import { createLedger, type Ledger } from "../client/index.ts";
 import { startPostgres } from "../embedded/index.ts";
 import { migrate } from "../migrate/index.ts";
+import { serverCpuSeconds } from "./server-cpu.ts";
 import { makeNaiveTables } from "./statements.ts";
-
-/** The clients that send statements one by one; each has a connection of its own. */
-export const CLIENTS = 8;
+import { CLIENTS } from "./workload.ts";
 
 /** A PostgreSQL server of the bench's own. */
 export interface BenchServer extends AsyncDisposable {
@@ -14,6 +13,8 @@ export interface BenchServer extends AsyncDisposable {
   createDatabase(name: string): Promise<BenchDatabase>;
   /** All that were made. */
   databases(): readonly BenchDatabase[];
+  /** Seconds of CPU time that it has used; null where the system does not say. */
+  cpuSeconds(): number | null;
 }
 
 /** A database of that server. */
@@ -75,6 +76,7 @@ export async function startBenchServer(): Promise<BenchServer> {
     return {
       [Symbol.asyncDispose]: dispose,
       databases: () => databases,
+      cpuSeconds: () => serverCpuSeconds(server.pid),
       createDatabase: async (name) => {
         await root.unsafe(`create database ${name} template ${TEMPLATE}`);
         // For the tables of graphile-worker, which the expiry job installs on its first start.

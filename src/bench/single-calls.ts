@@ -1,10 +1,16 @@
-import type { Operation } from "./measure.ts";
-import { CLIENTS, clientOf } from "./server.ts";
-import { reserveSingly, settleSingly } from "./statements.ts";
-import { type Ground, nextKey, type PickWallet, type Workload } from "./workload.ts";
+import { RESERVE, SETTLE } from "./statements.ts";
+import {
+  CLIENTS,
+  type NextCall,
+  type NextStep,
+  nextKey,
+  type PickWallet,
+  type TextCall,
+  type WireWorkload,
+} from "./workload.ts";
 
 /** A reservation by a call of its own, and then its settlement by another: two operations. */
-export const singles: readonly Workload[] = [
+export const singles: readonly WireWorkload[] = [
   {
     name: "single calls, spread",
     family: "single",
@@ -16,21 +22,20 @@ export const singles: readonly Workload[] = [
   { name: "single calls, hot", family: "single", wallets: "hot", clients: CLIENTS, create },
 ];
 
-function create({ database, nextCall }: Ground, pick: PickWallet, client: number): Operation {
-  const sql = clientOf(database, client);
+function create(nextCall: NextCall<TextCall>, pick: PickWallet): NextStep {
   let reserved:
-    | { readonly wallet: string; readonly key: string; readonly cost: bigint }
+    | { readonly wallet: string; readonly key: string; readonly cost: string }
     | undefined;
-  return async () => {
+  return () => {
     if (reserved) {
-      await settleSingly(sql, reserved.wallet, `${reserved.cost}`, reserved.key);
+      const { wallet, key, cost } = reserved;
       reserved = undefined;
-      return 1;
+      const values = [wallet, key, cost, `${key}-cost`];
+      return { executions: [{ statement: SETTLE, values }], operations: 1 };
     }
     const { hold, cost } = nextCall();
-    const [wallet, key] = [pick(), nextKey()];
-    await reserveSingly(sql, wallet, `${hold}`, key);
+    const [wallet, key] = [pick(), nextKey("wire")];
     reserved = { wallet, key, cost };
-    return 1;
+    return { executions: [{ statement: RESERVE, values: [wallet, hold, key] }], operations: 1 };
   };
 }

@@ -1,21 +1,73 @@
 import type postgres from "postgres";
+import type { Statement } from "./wire.ts";
 import { HOT, walletId } from "./workload.ts";
 
 /*
  * The statements that people write today, to measure against, and the ledger's functions as a
- * service in any language calls them.
- *
- * Every workload sends its statements in the same way, so that none has a lighter client than the
- * others: prepared, with text parameters, on a connection of its own, and without parsing its rows.
- * The client shares the processors with the server: the lighter it is, the more a ratio says about
- * the server's work, and the worse it is for us.
+ * service in any language calls them: prepared, with text parameters.
  */
-async function send(
-  sql: postgres.Sql | postgres.TransactionSql,
-  statement: string,
-  values: string[],
-): Promise<readonly unknown[] & { readonly count: number }> {
-  return sql.unsafe(statement, values, { prepare: true }).raw();
+
+/** Takes an amount if it is there, and logs that: no reservation, no idempotency, no audit. */
+export const SPEND: Statement = {
+  text: `with taken as (
+      update balances set balance = balance - $2::bigint
+        where id = $1 and balance >= $2::bigint
+        returning id
+    ) insert into balance_log (id, amount) select id, $2::bigint from taken`,
+  tag: "INSERT 0 1",
+};
+
+/** The same for so many amounts of a wallet at once: all of them, or none. */
+export function spendMany(count: number): Statement {
+  return {
+    text: `with asked as (
+        select amount from unnest(string_to_array($2, ',')::bigint[]) as amount
+      ), needed as (
+        select sum(amount)::bigint as total from asked
+      ), taken as (
+        update balances set balance = balance - total
+          from needed
+          where id = $1 and balance >= total
+          returning id
+      ) insert into balance_log (id, amount) select id, amount from taken, asked`,
+    tag: `INSERT 0 ${count}`,
+  };
+}
+
+/** The same by locking and reading first, so that the program can decide. */
+export const UNDER_LOCK = {
+  begin: { text: "begin", tag: "BEGIN" },
+  read: { text: "select balance from balances where id = $1 for update", tag: "SELECT 1" },
+  spend: {
+    text: `with taken as (
+        update balances set balance = balance - $2::bigint where id = $1 returning id
+      ) insert into balance_log (id, amount) select id, $2::bigint from taken`,
+    tag: "INSERT 0 1",
+  },
+  commit: { text: "commit", tag: "COMMIT" },
+} satisfies Record<string, Statement>;
+
+/** Reserves by a call of its own, for an hour; a refusal raises. */
+export const RESERVE: Statement = {
+  text: `select seq from baseledger.reserve(p_wallet_id => $1, p_amount => $2,
+    p_idempotency_key => $3, p_ttl => '1 hour')`,
+  tag: "SELECT 1",
+};
+
+/** Settles by a call of its own; a refusal raises. */
+export const SETTLE: Statement = {
+  text: `select seq from baseledger.settle(p_wallet_id => $1, p_reservation_id => $2,
+    p_amount => $3, p_idempotency_key => $4)`,
+  tag: "SELECT 1",
+};
+
+/** Posts a batch of so many commands, and reads of each receipt whether it is a refusal. */
+export function post(count: number): Statement {
+  return {
+    text: "select refused from baseledger.post(p_wallet_id => $1, p_commands => $2::text::jsonb)",
+    tag: `SELECT ${count}`,
+    nullRows: true,
+  };
 }
 
 /** What each wallet of the naive tables holds: more than a run can spend. */
@@ -44,80 +96,19 @@ export async function touchNaiveTables(sql: postgres.Sql): Promise<void> {
   await sql.unsafe("vacuum balances");
 }
 
-/** Takes an amount if it is there, and logs that: no reservation, no idempotency, no audit. */
+/** Sends one of the statements from this program, without parsing its rows. */
+async function send(
+  sql: postgres.Sql | postgres.TransactionSql,
+  statement: string,
+  values: string[],
+): Promise<readonly unknown[] & { readonly count: number }> {
+  return sql.unsafe(statement, values, { prepare: true }).raw();
+}
+
+/** Spends by the naive statement. */
 export async function spendNaively(sql: postgres.Sql, wallet: string, amount: string) {
-  const { count } = await send(
-    sql,
-    `with taken as (
-      update balances set balance = balance - $2::bigint
-        where id = $1 and balance >= $2::bigint
-        returning id
-    ) insert into balance_log (id, amount) select id, $2::bigint from taken`,
-    [wallet, amount],
-  );
+  const { count } = await send(sql, SPEND.text, [wallet, amount]);
   expectDone(count, 1);
-}
-
-/** The same for so many amounts of a wallet at once: all of them, or none. */
-export async function spendManyNaively(sql: postgres.Sql, wallet: string, amounts: string[]) {
-  const { count } = await send(
-    sql,
-    `with asked as (
-      select amount from unnest(string_to_array($2, ',')::bigint[]) as amount
-    ), needed as (
-      select sum(amount)::bigint as total from asked
-    ), taken as (
-      update balances set balance = balance - total
-        from needed
-        where id = $1 and balance >= total
-        returning id
-    ) insert into balance_log (id, amount) select id, amount from taken, asked`,
-    [wallet, amounts.join()],
-  );
-  expectDone(count, amounts.length);
-}
-
-/**
- * Locks and reads, decides in the program, then writes: two round trips in one transaction. The
- * begin is sent with the first of them and the commit with the second.
- */
-export async function spendUnderLock(sql: postgres.Sql, wallet: string, amount: string) {
-  const [, [balance]] = await Promise.all([
-    send(sql, "begin", []),
-    send(sql, "select balance from balances where id = $1 for update", [wallet]),
-  ]);
-  const isEnough = BigInt(String((balance as readonly unknown[])[0])) >= BigInt(amount);
-  const [{ count }] = await Promise.all([
-    send(
-      sql,
-      `with taken as (
-        update balances set balance = balance - $2::bigint where id = $1 returning id
-      ) insert into balance_log (id, amount) select id, $2::bigint from taken`,
-      [wallet, isEnough ? amount : "0"],
-    ),
-    send(sql, "commit", []),
-  ]);
-  expectDone(isEnough ? count : 0, 1);
-}
-
-/** Reserves by a call of its own, for an hour; a refusal raises. */
-export async function reserveSingly(sql: postgres.Sql, wallet: string, amount: string, id: string) {
-  await send(
-    sql,
-    `select seq from baseledger.reserve(p_wallet_id => $1, p_amount => $2,
-      p_idempotency_key => $3, p_ttl => '1 hour')`,
-    [wallet, amount, id],
-  );
-}
-
-/** Settles by a call of its own; a refusal raises. */
-export async function settleSingly(sql: postgres.Sql, wallet: string, amount: string, id: string) {
-  await send(
-    sql,
-    `select seq from baseledger.settle(p_wallet_id => $1, p_reservation_id => $2,
-      p_amount => $3, p_idempotency_key => $4)`,
-    [wallet, id, amount, `${id}-cost`],
-  );
 }
 
 /** A command of a batch. */
@@ -130,17 +121,14 @@ export interface BatchCommand {
   readonly ttl?: number;
 }
 
-/** Posts a batch, and reads of each receipt whether it is a refusal. */
+/** Posts a batch. */
 export async function postBatch(
   sql: postgres.Sql | postgres.TransactionSql,
   wallet: string,
   commands: readonly BatchCommand[],
 ) {
-  const receipts = (await send(
-    sql,
-    "select refused from baseledger.post(p_wallet_id => $1, p_commands => $2::text::jsonb)",
-    [wallet, JSON.stringify(commands)],
-  )) as readonly (readonly unknown[])[];
+  const values = [wallet, JSON.stringify(commands)];
+  const receipts = (await send(sql, post(commands.length).text, values)) as readonly [unknown][];
   const granted = receipts.filter(([refused]) => refused === null).length;
   expectDone(granted, commands.length);
 }

@@ -1,10 +1,10 @@
 import type { Bench } from "./bench.ts";
 import { load, vacuumAndCheckpoint } from "./load.ts";
-import { type Figure, figureOf, measure, warmUp } from "./measure.ts";
+import { openLoad } from "./loads.ts";
+import { type Figure, figureOf } from "./measure.ts";
 import { naive } from "./naive.ts";
-import { type BenchDatabase, CLIENTS, connectAs } from "./server.ts";
+import { type BenchDatabase, connectAs } from "./server.ts";
 import { sweepOnce } from "./statements.ts";
-import { operationsOf } from "./throughput.ts";
 
 /** The result of a sweep. */
 export interface SweepResult {
@@ -24,15 +24,15 @@ interface Layout {
   readonly each: number;
 }
 
-/** Ten a wallet, as the goal has it; then the best case, and the worst. */
+/** Ten a wallet; the worst case, with a goal of its own; and the best. */
 function layoutsOf({ reservations, quick }: Pick<Bench, "reservations" | "quick">): Layout[] {
-  const tenth = Math.ceil(reservations / 10);
-  const layouts = [
-    { name: "10 due in each wallet", wallets: tenth, each: 10 },
-    { name: "all due in one wallet", wallets: 1, each: reservations },
+  const goals = [
+    { name: "10 due in each wallet", wallets: Math.ceil(reservations / 10), each: 10 },
     { name: "1 due in each wallet", wallets: Math.ceil(reservations / 5), each: 1 },
   ];
-  return quick ? layouts.slice(0, 1) : layouts;
+  return quick
+    ? goals
+    : [...goals, { name: "all due in one wallet", wallets: 1, each: reservations }];
 }
 
 /** How many measurements the sweep takes. */
@@ -43,21 +43,14 @@ export function sweepSteps(bench: Pick<Bench, "reservations" | "quick" | "rounds
 /** Sweeps what is due, as the worker does but without pauses, until nothing is. */
 export async function measureSweeps(bench: Bench): Promise<SweepResult[]> {
   const database = await bench.server.createDatabase("bench_sweep");
-  const baseline = operationsOf(bench, {
-    name: "naive",
-    family: "comparators",
-    wallets: "spread",
-    clients: CLIENTS,
-    create: naive,
-  });
-  await warmUp(baseline);
+  const baseline = await openLoad(bench, naive("spread"));
   const layouts = layoutsOf(bench);
   const rates = layouts.map((): { readonly rate: number; readonly naive: number }[] => []);
   for (let round = 1; round <= bench.rounds; round += 1) {
     for (const [index, layout] of layouts.entries()) {
       bench.progress.begin(`round ${round} of ${bench.rounds}: sweep, ${layout.name}`);
       await makeDue(bench, database, layout, `${round}-${index}`);
-      const { rate: besides } = await measure(baseline, bench.seconds);
+      const { rate: besides } = await baseline.measure(bench.seconds);
       const rate = await sweep(database, layout.wallets * layout.each);
       rates[index]?.push({ rate, naive: besides });
       bench.progress.end(`${Math.round(rate)} reservations/s`);

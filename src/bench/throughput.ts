@@ -1,25 +1,22 @@
-import { batches } from "./batches.ts";
 import type { Bench } from "./bench.ts";
-import { clients } from "./client.ts";
+import { clients, naiveCallers } from "./client.ts";
+import { type Load, openLoad } from "./loads.ts";
 import {
+  type Cpu,
+  cpuOf,
   type Figure,
   figureOf,
   type Latencies,
   latenciesOf,
   mean,
-  measure,
-  type Operation,
   type Sample,
-  warmUp,
 } from "./measure.ts";
-import { comparators, naive } from "./naive.ts";
-import { CLIENTS } from "./server.ts";
-import { singles } from "./single-calls.ts";
-import { createPicker, type Distribution, type Family, type Workload } from "./workload.ts";
+import { naive } from "./naive.ts";
+import { wireWorkloads } from "./wire-workloads.ts";
+import type { Workload } from "./workload.ts";
 
 /** The result of a workload. */
-export interface WorkloadResult
-  extends Pick<Workload, "name" | "family" | "wallets" | "clients" | "line"> {
+export interface WorkloadResult extends Pick<Workload, "name" | "family" | "wallets" | "clients"> {
   /** Operations a second of the naive statement, right before and after. */
   readonly naive: Figure;
   /** Operations a second. */
@@ -27,13 +24,16 @@ export interface WorkloadResult
   /** The rate divided by that of the naive statement. */
   readonly ratio: Figure;
   readonly latency: Latencies;
+  readonly naiveLatency: Latencies;
+  readonly cpu: Cpu;
+  readonly naiveCpu: Cpu;
 }
 
-const WORKLOADS: readonly Workload[] = [...singles, ...batches, ...clients, ...comparators];
+const WORKLOADS: readonly Workload[] = [...wireWorkloads, ...clients];
 
-/** A measurement, and the rate of the naive statement around it. */
+/** A measurement, and those of its baseline right before and after. */
 interface Measured {
-  readonly naive: number;
+  readonly naive: readonly [Sample, Sample];
   readonly sample: Sample;
 }
 
@@ -51,29 +51,28 @@ export function throughputSteps(bench: Pick<Bench, "parts" | "quick" | "rounds">
 
 /**
  * Measures each workload between two measurements of the naive statement over the same wallets
- * (A B A C A …), in rounds: when the machine is slower for a minute, it is slower for both.
+ * (A B A C A …), in rounds: when the machine is slower for a minute, it is slower for both. The
+ * naive statement is sent in the same way: by the load generator, or by as many callers.
  */
 export async function measureThroughput(bench: Bench): Promise<WorkloadResult[]> {
   const all = workloadsOf(bench);
   const measured = new Map<Workload, Measured[]>(all.map((workload) => [workload, []]));
-  const groups = groupsOf(all).map(({ wallets, workloads }) => ({
-    baseline: operationsOf(bench, { ...BASELINE, wallets }),
-    workloads: workloads.map((workload) => ({
-      workload,
-      operations: operationsOf(bench, workload),
-    })),
-  }));
-  for (const { baseline, workloads } of groups) {
-    await warmUp(baseline);
-    for (const { operations } of workloads) await warmUp(operations);
+  const groups: {
+    readonly baseline: Load;
+    readonly workloads: readonly (readonly [Workload, Load])[];
+  }[] = [];
+  for (const { baseline, workloads } of groupsOf(all)) {
+    const loads: [Workload, Load][] = [];
+    for (const workload of workloads) loads.push([workload, await openLoad(bench, workload)]);
+    groups.push({ baseline: await openLoad(bench, baseline), workloads: loads });
   }
   for (let round = 1; round <= bench.rounds; round += 1) {
     for (const { baseline, workloads } of groups) {
-      let before = await step(bench, round, BASELINE.name, baseline);
-      for (const { workload, operations } of workloads) {
-        const sample = await step(bench, round, workload.name, operations, before);
-        const after = await step(bench, round, BASELINE.name, baseline);
-        measured.get(workload)?.push({ naive: mean([before.rate, after.rate]), sample });
+      let before = await step(bench, round, "naive", baseline);
+      for (const [workload, load] of workloads) {
+        const sample = await step(bench, round, workload.name, load, before);
+        const after = await step(bench, round, "naive", baseline);
+        measured.get(workload)?.push({ naive: [before, after], sample });
         before = after;
       }
     }
@@ -81,62 +80,53 @@ export async function measureThroughput(bench: Bench): Promise<WorkloadResult[]>
   return all.map((workload) => summarize(workload, measured.get(workload) ?? []));
 }
 
-const BASELINE: Workload = {
-  name: "naive",
-  family: "comparators",
-  wallets: "hot",
-  clients: CLIENTS,
-  create: naive,
-};
-
+/** Workloads with the same baseline; that of the first is used for all of them. */
 function groupsOf(
   all: readonly Workload[],
-): { readonly wallets: Distribution; readonly workloads: readonly Workload[] }[] {
-  const groups = Map.groupBy(all, ({ wallets }) => wallets);
-  return [...groups].map(([wallets, workloads]) => ({ wallets, workloads }));
+): { readonly baseline: Workload; readonly workloads: readonly Workload[] }[] {
+  const groups = Map.groupBy(all, (workload) => baselineOf(workload).name);
+  return [...groups.values()].flatMap((workloads) => {
+    const [first] = workloads;
+    return first ? [{ baseline: baselineOf(first), workloads }] : [];
+  });
 }
 
-/** The operations of a workload's clients, each with what it remembers. */
-export function operationsOf(bench: Bench, workload: Workload, of = databaseOf): Operation[] {
-  const { nextCall, random, wallets: spread, zipfWallets: zipf } = bench;
-  const ground = { database: of(bench, workload.family), nextCall };
-  const pick = createPicker(workload.wallets, { spread, zipf }, random);
-  return Array.from({ length: workload.clients }, (_, client) =>
-    workload.create(ground, pick, client),
-  );
-}
-
-function databaseOf({ byStatement, throughClient }: Bench, family: Family) {
-  return family === "client" ? throughClient : byStatement;
+function baselineOf({ family, wallets, clients: callers }: Workload): Workload {
+  return family === "client" ? naiveCallers(wallets, callers) : naive(wallets);
 }
 
 async function step(
   { progress, rounds, seconds }: Bench,
   round: number,
   name: string,
-  operations: readonly Operation[],
+  load: Load,
   baseline?: Sample,
 ): Promise<Sample> {
   progress.begin(`round ${round} of ${rounds}: ${name}`);
-  const sample = await measure(operations, seconds);
+  const sample = await load.measure(seconds);
   const ratio = baseline ? `, ${(sample.rate / baseline.rate).toFixed(2)} × naive` : "";
   progress.end(`${Math.round(sample.rate)}/s${ratio}`);
   return sample;
 }
 
 function summarize(
-  { name, family, wallets, clients: at, line }: Workload,
+  { name, family, wallets, clients: at }: Workload,
   measured: readonly Measured[],
 ): WorkloadResult {
+  const samples = measured.map(({ sample }) => sample);
+  const baselines = measured.flatMap(({ naive: around }) => around);
+  const naiveRates = measured.map(({ naive: around }) => mean(around.map(({ rate }) => rate)));
   return {
     name,
     family,
     wallets,
     clients: at,
-    ...(line !== undefined && { line }),
-    naive: figureOf(measured.map(({ naive: rate }) => rate)),
-    rate: figureOf(measured.map(({ sample }) => sample.rate)),
-    ratio: figureOf(measured.map(({ naive: rate, sample }) => sample.rate / rate)),
-    latency: latenciesOf(measured.map(({ sample }) => sample)),
+    naive: figureOf(naiveRates),
+    rate: figureOf(samples.map(({ rate }) => rate)),
+    ratio: figureOf(samples.map(({ rate }, round) => rate / (naiveRates[round] ?? Number.NaN))),
+    latency: latenciesOf(samples),
+    naiveLatency: latenciesOf(baselines),
+    cpu: cpuOf(samples),
+    naiveCpu: cpuOf(baselines),
   };
 }

@@ -1,28 +1,55 @@
 import { costOf, longestAnswer, type Price, type Random, type TracedCall } from "../trace/index.ts";
 import type { Operation } from "./measure.ts";
 import type { BenchDatabase } from "./server.ts";
+import type { Execution } from "./wire.ts";
 
 /** Something to measure beside the naive statement. */
-export interface Workload {
+export type Workload = WireWorkload | CallerWorkload;
+
+interface Described {
   readonly name: string;
-  readonly family: Family;
   readonly wallets: Distribution;
   /** How many clients run it at once. */
   readonly clients: number;
   /** Whether a goal depends on it, so that a quick run measures it, too. */
   readonly isGoal?: true;
-  /** The line of docs/throughput.svg that it is a point of. */
-  readonly line?: string;
-  /** Makes the operation of one of its clients, counted from 0. */
-  readonly create: (on: Ground, pick: PickWallet, client: number) => Operation;
+}
+
+/** SQL that the load generator sends: a process of its own, which finds the workload by its name. */
+export interface WireWorkload extends Described {
+  readonly family: "single" | "batch" | "comparators";
+  /** Makes what one of its clients sends. */
+  readonly create: (nextCall: NextCall<TextCall>, pick: PickWallet) => NextStep;
+}
+
+/** Callers within this program, each of whom awaits the answer to a call before the next. */
+export interface CallerWorkload extends Described {
+  readonly family: "client";
+  /** Makes the operation of one of its callers, counted from 0. */
+  readonly create: (ground: Ground, pick: PickWallet, caller: number) => Operation;
 }
 
 /** Workloads of one kind. */
-export type Family = "single" | "batch" | "client" | "comparators";
+export type Family = Workload["family"];
 
-/** What the operations of a workload run on. */
+/** How many clients the load generator has; each has a connection of its own. */
+export const CLIENTS = 8;
+
+/** Gives what a client sends next, in one round trip. */
+export type NextStep = () => Step;
+
+/** What a client sends at once. */
+export interface Step {
+  readonly executions: readonly Execution[];
+  /** How many operations it completes; 0 if the next step belongs to the same. */
+  readonly operations: number;
+}
+
+/** What callers work on. */
 export interface Ground {
-  readonly database: BenchDatabase;
+  /** The naive tables are in the first of them. */
+  readonly byStatement: BenchDatabase;
+  readonly throughClient: BenchDatabase;
   readonly nextCall: NextCall;
 }
 
@@ -32,8 +59,14 @@ export interface Call {
   readonly cost: bigint;
 }
 
+/** The same as text, ready to be sent. */
+export interface TextCall {
+  readonly hold: string;
+  readonly cost: string;
+}
+
 /** Gives the next call, in the order of arrival; after the last comes the first again. */
-export type NextCall = () => Call;
+export type NextCall<C = Call> = () => C;
 
 /** What the calls of a trace reserve and cost, in nano-dollars and in their order. */
 export function callsOf(trace: readonly TracedCall[], price: Price): Call[] {
@@ -46,7 +79,7 @@ export function callsOf(trace: readonly TracedCall[], price: Price): Call[] {
 }
 
 /** Repeats calls in their order. */
-export function cycle(calls: readonly Call[]): NextCall {
+export function cycle<C>(calls: readonly C[]): NextCall<C> {
   let next = 0;
   return () => {
     const call = calls[next];
@@ -58,10 +91,13 @@ export function cycle(calls: readonly Call[]): NextCall {
 
 let keys = 0;
 
-/** An idempotency key of the usual length that was not used before in this program. */
-export function nextKey(): string {
+/**
+ * An idempotency key of the usual length that was not used before in this program; programs that
+ * share a database have different names of 4 letters.
+ */
+export function nextKey(program: "call" | "wire" = "call"): string {
   keys += 1;
-  return `call-${keys}`;
+  return `${program}-${keys}`;
 }
 
 /** How commands are distributed over wallets. */

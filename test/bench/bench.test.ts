@@ -24,6 +24,13 @@ test("a quick bench holds every goal against what it has measured in a sound led
     expect(goal.measured?.median, goal.measure).toBeGreaterThan(0);
     expect(goal.met, goal.measure).toBe(isMet(goal));
   }
+  for (const { name, cpu, naiveCpu } of result.workloads) {
+    for (const { server, client } of [cpu, naiveCpu]) {
+      expect(client.median, name).toBeGreaterThan(0);
+      if (process.platform === "linux") expect(server?.median, name).toBeGreaterThan(0);
+      else expect(server, name).toBeNull();
+    }
+  }
   // It takes most of a minute, and longer where others work.
 }, 240_000);
 
