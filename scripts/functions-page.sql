@@ -83,6 +83,13 @@ select seq, event, reservation_id, amount, available, refused from baseledger.po
   {"op": "cancel", "idempotency_key": "call-1-cancel", "reservation_id": "call-1"}
 ]');
 
+-- ### post_many
+select wallet_id, seq, event, amount, available, refused from baseledger.post_many('[
+  {"op": "reserve", "wallet_id": "acme", "idempotency_key": "call-5", "amount": 100000000},
+  {"op": "charge", "wallet_id": "globex", "idempotency_key": "call-1", "amount": 2000000},
+  {"op": "charge", "wallet_id": "initech", "idempotency_key": "call-1", "amount": 2000000}
+]');
+
 -- ### post_funds
 select seq, event, amount, available, refused from baseledger.post_funds('acme', '[
   {"op": "credit", "idempotency_key": "invoice-19", "amount": "5000000000"},

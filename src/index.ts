@@ -30,6 +30,7 @@ export {
   toLedgerError,
   UnavailableError,
   UnknownCommandError,
+  WalletBusyError,
   WalletFrozenError,
   WalletNotFoundError,
 } from "./errors/index.ts";

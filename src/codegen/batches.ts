@@ -1,6 +1,6 @@
 // Batches: the calls that a JSON argument lists, and what a client has to know to send them.
 import type { ArgumentInfo, Catalog, FunctionInfo } from "./catalog.ts";
-import { listedOperations } from "./comments.ts";
+import { isList, listedBatches, listedOperations } from "./comments.ts";
 import { camelCase, doc, enclose, literal, pascalCase } from "./text.ts";
 import { fieldOf, printProperty, type Scope, typeOf } from "./types.ts";
 
@@ -10,8 +10,24 @@ const IN_JSON = new Set(["bool", "int2", "int4", "int8", "interval", "json", "js
 /** An operation of a batch: a function, and the arguments that a command gives it. */
 export interface Operation {
   readonly fn: FunctionInfo;
-  /** those that it does not share with the function that takes the batch */
+  /** those that it shares neither with the function that takes the batch, nor with every command */
   readonly arguments: readonly ArgumentInfo[];
+}
+
+/**
+ * The arguments that every command of a batch has beside those of its operation: of a batch whose
+ * commands are those of another one, what the other one takes once, such as the wallet.
+ */
+export function findCommonArguments(
+  catalog: Catalog,
+  batch: FunctionInfo,
+  argument: ArgumentInfo,
+): readonly ArgumentInfo[] {
+  const own = new Set(batch.arguments.map(({ name }) => name));
+  const common = listedBatches(catalog, batch, argument).flatMap((other) =>
+    other.arguments.filter((each) => !own.has(each.name) && !isList(catalog, other, each)),
+  );
+  return [...new Map(common.map((each) => [each.name, each])).values()];
 }
 
 /** The operations of the batches that an argument takes; none if it is no batch. */
@@ -20,7 +36,8 @@ export function findOperations(
   batch: FunctionInfo,
   argument: ArgumentInfo,
 ): readonly Operation[] {
-  const shared = new Set(batch.arguments.map(({ name }) => name));
+  const common = findCommonArguments(catalog, batch, argument);
+  const shared = new Set([...batch.arguments, ...common].map(({ name }) => name));
   return listedOperations(catalog, batch, argument).map((name) => {
     const fn = catalog.functions.find((other) => other.name === name);
     if (!fn) throw new Error(`@commands names ${name}, which is no public function`);
@@ -38,14 +55,22 @@ export function findOperations(
 export function printOperations(
   scope: Scope,
   batch: FunctionInfo,
+  argument: ArgumentInfo,
   operations: readonly Operation[],
 ): { readonly name: string; readonly text: string } {
   const parts = operations.map((operation) => printCommand(scope, operation));
   const name = scope.claim(`${pascalCase(batch.name)}Command`, `function ${batch.name}`);
   const union = parts.map((part) => `  | ${part.name}\n`).join("");
+  const common = findCommonArguments(scope.catalog, batch, argument).map((each) =>
+    printProperty(scope, batch, each, { name: (field) => field }),
+  );
   const head = doc(`A command of {@link ${camelCase(batch.name)}}.`);
   const texts = parts.map(({ text }) => text).join("");
-  return { name, text: `${texts}${head}export type ${name} =\n${union.trimEnd()};\n\n` };
+  const type =
+    common.length === 0
+      ? `\n${union.trimEnd()}`
+      : ` {\n${common.join("")}} & (\n${union.trimEnd()}\n)`;
+  return { name, text: `${texts}${head}export type ${name} =${type};\n\n` };
 }
 
 function printCommand(scope: Scope, { fn, arguments: own }: Operation) {

@@ -44,10 +44,30 @@ export function listedOperations(
   argument: ArgumentInfo,
 ): readonly string[] {
   return markedNames(catalog, fn, argument).flatMap((name) => {
-    const listed = catalog.functions.find((other) => other.name === name);
-    const names = listed?.arguments.flatMap((each) => markedNames(catalog, listed, each)) ?? [];
+    const names = namesInList(catalog, name);
     return names.length > 0 ? names : [name];
   });
+}
+
+/** Those of the marked functions that take such a list themselves. */
+export function listedBatches(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+): readonly FunctionInfo[] {
+  const names = markedNames(catalog, fn, argument);
+  const batches = names.filter((name) => namesInList(catalog, name).length > 0);
+  return catalog.functions.filter(({ name }) => batches.includes(name));
+}
+
+/** Whether the argument of a function is such a list. */
+export function isList(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): boolean {
+  return markedNames(catalog, fn, argument).length > 0;
+}
+
+function namesInList(catalog: Catalog, name: string): string[] {
+  const fn = catalog.functions.find((other) => other.name === name);
+  return fn?.arguments.flatMap((each) => markedNames(catalog, fn, each)) ?? [];
 }
 
 function markedNames(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): string[] {

@@ -59,7 +59,8 @@ function printArgument(
   const key = claimKey(camelCase(field), `argument ${argument.name}`);
   const { write } = useType(scope, argument.type);
   const operations = findOperations(scope.catalog, fn, argument);
-  const commands = operations.length > 0 ? printOperations(scope, fn, operations) : undefined;
+  const commands =
+    operations.length > 0 ? printOperations(scope, fn, argument, operations) : undefined;
   const type = commands && `readonly ${commands.name}[]`;
   const sql = `${quote(argument.name)} => ${placeholder(scope, argument.type)}`;
   const writer = argument.default === null ? write : `write.optional(${write})`;

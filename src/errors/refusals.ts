@@ -4,6 +4,7 @@ import { readDetail } from "./detail.ts";
 /** The SQLSTATEs of the ledger's refusals; db/ERRORS.md says how to handle each. */
 export const ERROR_CODES = [
   "LGARG",
+  "LGBSY",
   "LGEND",
   "LGEXP",
   "LGFRZ",
@@ -68,6 +69,12 @@ export class InvalidArgumentError extends LedgerError {
   declare readonly field: string;
   /** what it must be */
   declare readonly reason: string;
+}
+
+/** Another session keeps the wallet locked; only `postMany`, which never waits, refuses so. */
+export class WalletBusyError extends LedgerError {
+  declare readonly code: "LGBSY";
+  declare readonly walletId: string;
 }
 
 /** No wallet has this id. */
@@ -182,6 +189,7 @@ type LedgerErrorClass<C> = new (code: C, fields: LedgerErrorFields) => LedgerErr
 
 const CLASSES: { readonly [C in ErrorCode]: readonly [LedgerErrorClass<C>, title: string] } = {
   LGARG: [InvalidArgumentError, "invalid argument"],
+  LGBSY: [WalletBusyError, "wallet is busy"],
   LGEND: [ReservationEndedError, "reservation already ended"],
   LGEXP: [ReservationExpiredError, "reservation is past its deadline"],
   LGFRZ: [WalletFrozenError, "wallet is frozen"],
@@ -208,7 +216,7 @@ export function toLedgerError(error: unknown): unknown {
   return ledgerError(code, { message, detail, hint, cause: error });
 }
 
-/** Makes a {@link LedgerError} of a receipt in which `post` or `post_funds` refused a command. */
+/** Makes a {@link LedgerError} of a receipt in which `post`, `post_funds` or `post_many` refused a command. */
 export function refusalToError(receipt: {
   readonly refused: string | null;
   readonly detail: Json;

@@ -750,6 +750,43 @@ export async function postFunds(sql: Queryable, args: PostFundsArgs): Promise<Re
   return call.many(sql, receiptRow, query, given.values);
 }
 
+/** A command of {@link postMany}. */
+export type PostManyCommand = {
+  /** Id of the wallet. */
+  readonly wallet_id: string;
+} & (
+  | ReserveCommand
+  | SettleCommand
+  | CancelCommand
+  | ExtendCommand
+  | ChargeCommand
+);
+
+/** Arguments of {@link postMany}. */
+export interface PostManyArgs {
+  /** At most 10,000. */
+  readonly commands: readonly PostManyCommand[];
+}
+
+/**
+ * Carries out a batch of commands in several wallets. `commands` is a JSON array of at most 10,000
+ * objects, each with wallet_id, and else as for post. Those of one wallet are carried out in order;
+ * all that are granted commit together. Returns one row a command, in order: its receipt, or its
+ * refusal (the code in refused, the reason in detail), which stops no other. Waits for nobody:
+ * commands of a wallet that another session has locked, or in which more is due than one command
+ * expires, are refused with LGBSY, and nothing is done; send them again, here or with post, which
+ * waits. Those of a wallet that does not exist are refused with LGWNF, those of an unsound one with
+ * XX001. A retry of a command with the same key gets its first receipt. Raises LGARG if `commands`
+ * is no such array. Not for Citus: send a post to each wallet's node there.
+ */
+export async function postMany(sql: Queryable, args: PostManyArgs): Promise<Receipt[]> {
+  const given = call.list(
+    ['"p_commands" => $n::text::jsonb', write.json(args.commands, "commands")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."post_many"(${given.sql})`;
+  return call.many(sql, receiptRow, query, given.values);
+}
+
 /** Arguments of {@link refund}. */
 export interface RefundArgs {
   /** Id of the wallet. */

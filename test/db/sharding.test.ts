@@ -6,6 +6,7 @@ import { createLedger, expectRefusal, type TestLedger } from "../support/ledger.
 /** The functions of several wallets, or of none. */
 const OF_MANY_WALLETS = [
   "transfer",
+  "post_many",
   "expire_due",
   "next_due",
   "sweep_status",

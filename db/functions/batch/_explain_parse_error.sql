@@ -1,9 +1,11 @@
 -- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
--- those that its operation may have; null if this batch has no such operation.
+-- those that its operation may have; null if this batch has no such operation. With p_several, each
+-- names its wallet.
 create or replace function baseledger._explain_parse_error(
   p_command jsonb,
   p_op text,
-  p_fields text[]
+  p_fields text[],
+  p_several boolean
 )
 returns jsonb
 language plpgsql
@@ -19,10 +21,12 @@ begin
   else
     select k into v_field
       from jsonb_object_keys(p_command) as k
-      where k <> all (p_fields)
+      where k <> all (p_fields) and not (p_several and k = 'wallet_id')
       order by k
       limit 1;
     v_field := coalesce(v_field, case
+      when p_several and jsonb_typeof(p_command -> 'wallet_id') is distinct from 'string'
+        then 'wallet_id'
       when jsonb_typeof(p_command -> 'idempotency_key') not in ('string', 'null')
         then 'idempotency_key'
       when jsonb_typeof(p_command -> 'reservation_id') not in ('string', 'null')

@@ -11,7 +11,13 @@
 -- nothing was granted, nothing is written: not even expiries, which then count by deadline as
 -- before.
 --
--- Without commands it is the sweep of one wallet, and returns the expiries; p_limit bounds them.
+-- Several wallets. With p_wallet_ids in place of p_wallet_id, 1, 2 and 4 are done for all wallets
+-- at once, and 3 for each of them. Wallets are locked without waiting; the commands of one that was
+-- not locked have no receipt, nor those of one with a backlog (see below), for which post() takes
+-- the time. An unsound wallet refuses its own commands. The statements for one wallet stay apart,
+-- as on Citus each of them must name its wallet.
+--
+-- Without commands it is the sweep of these wallets, and returns the expiries; p_limit bounds them.
 --
 -- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
 -- backlog: still reserved on record, it counts as returned all the same. If a command names a
@@ -38,7 +44,8 @@ create or replace function baseledger._execute(
   p_wallet_id text,
   p_commands baseledger._command[],
   p_limit integer default null,
-  p_raises boolean default false
+  p_raises boolean default false,
+  p_wallet_ids text[] default null    -- of each command, equal ones together; or those to sweep
 )
 returns baseledger.receipt[]
 language plpgsql
@@ -51,7 +58,10 @@ as $$
 declare
   v_asked constant integer := cardinality(p_commands);
   v_total integer := v_asked;         -- the asked commands, then the expiries
-  v_wallet baseledger.wallets;        -- as it was before, but for frozen and next_deadline
+  v_locked baseledger._locked_wallet[];
+  v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
+  v_wallet_of text[];                 -- of several: that of each position in p_commands
+  v_wallet baseledger._locked_wallet; -- as it was before, but for frozen and next_deadline
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
   v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
@@ -59,6 +69,7 @@ declare
   v_due record;                       -- a chunk of what is due, see _find_due
   v_next_command integer;             -- of the two queues in p_commands: the asked commands
   v_next_due integer;                 -- and, after them, the expiries by deadline
+  v_first_due integer;                -- where those of the wallet begin
   v_expired integer := 0;
   v_since timestamptz;                -- when this call began, by the clock
   v_backlog boolean;                  -- more is due than was taken
@@ -66,9 +77,8 @@ declare
   v_rest bigint;                      -- what the backlog holds; null: no command needed to know
   v_note jsonb;                       -- goes into the details of each event: backlog, ahead_us
 
-  -- By key_at and hold_at of the commands: commands that share a key or a reservation share one
-  -- element, at the position of the first of them.
-  v_done bigint[];                    -- seq of the event that was written for the key
+  -- By position of the commands; those that share a reservation share its first element.
+  v_done bigint[];                    -- seq of the event that was written for the key, before
   v_holds baseledger._hold[];
 
   v_command baseledger._command;
@@ -82,397 +92,471 @@ declare
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_outdated text[];                  -- reservations whose stored row is out of date
   v_opened timestamptz;               -- first deadline of the reservations that are inserted
 begin
   -- 1. Lock.
-  select * into v_wallet from baseledger.wallets w
+  select array[row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline, false, 1, v_asked
+    )::baseledger._locked_wallet] into v_locked
+    from baseledger.wallets w
     where w.wallet_id = p_wallet_id
     for no key update;
   if not found then
-    perform baseledger._raise_wallet_not_found(p_wallet_id);
-  end if;
-  v_last := row(
-    v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
-    v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
-  )::baseledger.events;
-  v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
-
-  -- 2. Look up. Includes what comes due until the last command has happened.
-  if v_asked > 1
-    or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
-    or v_at > clock_timestamp() + baseledger._clock_slack()
-  then
-    v_note := baseledger._describe_ahead(v_at);
-    v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
-    v_look_due := v_asked <= 1
-      or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
-    select array_agg(p.done order by c.ordinality),
-        array_agg(row(
-          p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
-          null, null
-        )::baseledger._hold order by c.ordinality)
-      into v_done, v_holds
-      from unnest(p_commands) with ordinality as c
-      cross join lateral baseledger._look_up(
-        p_wallet_id,
-        case when c.key_at = c.ordinality then c.idempotency_key end,
-        case when c.hold_at = c.ordinality then c.reservation_id end,
-        c.op in ('reserve', 'charge')
-      ) as p;
-    if v_look_due then
-      v_since := v_at - v_ahead;
-      v_due := baseledger._find_due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
-      p_commands := p_commands || v_due.commands;
-      v_holds := v_holds || v_due.holds;
-      v_total := cardinality(p_commands);
-      v_next_command := 1;
-      v_next_due := v_asked + 1;
-      if v_due.more and v_asked > 0 then
-        v_bounded := true;
-        v_backlog := true;
-        v_note := coalesce(v_note, '{}') || '{"backlog": true}';
-      end if;
+    if p_wallet_ids is null then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
     end if;
-  elsif p_commands[1].op in ('reserve', 'charge') then
-    -- The kind as a constant, so that the planner leaves out what is not asked for.
-    select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
-        v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
-      from baseledger._look_up(
-        p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
-      ) as p;
-  else
-    select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
-        v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
-      from baseledger._look_up(
-        p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, false
-      ) as p;
+    v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
+    if v_asked > 0 then
+      v_wallet_of := p_wallet_ids;
+      select l.done, l.holds into v_done, v_holds
+        from baseledger._look_up_several(p_commands, v_wallet_of) as l;
+      v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
+    end if;
   end if;
 
-  -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
-  -- each turn takes the next expiry if its deadline is reached, else the next command, and sets v_i
-  -- to its position; the loop then has no end of its own. (A second variable for the position would
-  -- be one more expression for every command.)
-  for v_i in 1 .. case when v_look_due then 2147483647 else v_asked end loop
-    if v_look_due then
-      if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
-        v_i := v_next_due;
-        v_next_due := v_next_due + 1;
+  <<wallets>>
+  foreach v_wallet in array v_locked loop
+    v_last := row(
+      v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+      v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
+    )::baseledger.events;
+    v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
+
+    -- 2. Look up. Includes what comes due until the last command has happened.
+    if v_asked > 1
+      or p_wallet_ids is not null
+      or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
+      or v_at > clock_timestamp() + baseledger._clock_slack()
+    then
+      v_note := baseledger._describe_ahead(v_at);
+      v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
+      v_look_due := v_asked <= 1
+        or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
+      if p_wallet_ids is not null then
+        p_wallet_id := v_wallet.wallet_id;
       else
-        exit when v_next_command > v_asked;
-        v_i := v_next_command;
-        v_next_command := v_next_command + 1;
+        select array_agg(p.done order by c.ordinality),
+            array_agg(row(
+              p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored,
+              p.net, null, null, false
+            )::baseledger._hold order by c.ordinality)
+          into v_done, v_holds
+          from unnest(p_commands) with ordinality as c
+          cross join lateral baseledger._look_up(
+            p_wallet_id,
+            case when c.key_at is null then c.idempotency_key end,
+            case when c.hold_at is null then c.reservation_id end,
+            c.op in ('reserve', 'charge')
+          ) as p;
       end if;
+      if v_look_due then
+        v_since := v_at - v_ahead;
+        v_due := baseledger._find_due(
+          p_wallet_id, v_since, p_commands, v_wallet.first, v_wallet.until, 0,
+          p_limit - coalesce(cardinality(v_events), 0)
+        );
+        continue when p_wallet_ids is not null and v_asked > 0 and v_due.more;
+        v_first_due := v_total + 1;
+        p_commands := p_commands || v_due.commands;
+        v_holds := v_holds || v_due.holds;
+        v_total := cardinality(p_commands);
+        v_wallet_of := v_wallet_of || array_fill(p_wallet_id, array[v_total - v_first_due + 1]);
+        v_next_command := v_wallet.first;
+        v_next_due := v_first_due;
+        if v_due.more and v_asked > 0 then
+          v_bounded := true;
+          v_backlog := true;
+          v_note := coalesce(v_note, '{}') || '{"backlog": true}';
+        end if;
+      end if;
+    elsif p_commands[1].op in ('reserve', 'charge') then
+      -- The kind as a constant, so that the planner leaves out what is not asked for.
+      select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+          v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+        from baseledger._look_up(
+          p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
+        ) as p;
+    else
+      select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+          v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+        from baseledger._look_up(
+          p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, false
+        ) as p;
     end if;
-    v_command := p_commands[v_i];
-    if v_look_due or v_asked > 1 then
-      v_seq := v_done[v_command.key_at];
-      v_hold := v_holds[v_command.hold_at];
-      if v_backlog and v_i <= v_asked then
-        if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
-          -- The command names a reservation of the backlog, which expires first. The expiry takes
-          -- the place of the first one, which is done; the command has its turn again.
-          v_next_command := v_i;
-          v_i := v_asked + 1;
-          v_seq := null;
-          v_command := row(
-            'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
-            v_hold.expires_at, null, null, v_i, v_command.hold_at
-          )::baseledger._command;
-        elsif v_seq is null
-          and v_command.refused is null
-          and v_last.available
-            < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
-        then
-          v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
-            select coalesce(sum(e.amount), 0) from unnest(v_events) as e
-              where e.event = 'expired' and e.expires_at <= v_since
-          ));
-          if v_rest > 0
-            and v_last.available + v_rest >= coalesce(
-              v_command.at_least,
-              baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
-            )
-            and v_total < v_asked + 10 * baseledger._due_chunk_size()
-          then
-            -- Its funds are in the backlog: another chunk expires, then it has its turn again.
+
+    -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
+    -- each turn takes the next expiry if its deadline is reached, else the next command, and sets
+    -- v_i to its position; the loop then has no end of its own. (A second variable for the position
+    -- would be one more expression for every command.)
+    for v_i in v_wallet.first .. case when v_look_due then 2147483647 else v_wallet.until end loop
+      if v_look_due then
+        if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
+          v_i := v_next_due;
+          v_next_due := v_next_due + 1;
+        else
+          exit when v_next_command > v_wallet.until;
+          v_i := v_next_command;
+          v_next_command := v_next_command + 1;
+        end if;
+      end if;
+      v_command := p_commands[v_i];
+      if v_look_due or v_asked > 1 or p_wallet_ids is not null then
+        v_seq := v_done[coalesce(v_command.key_at, v_i)];
+        v_hold := v_holds[coalesce(v_command.hold_at, v_i)];
+        if v_backlog and v_i <= v_asked then
+          if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
+            -- The command names a reservation of the backlog, which expires first. The expiry takes
+            -- the place of the first one, which is done; the command has its turn again.
+            v_command := row(
+              'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
+              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
+            )::baseledger._command;
             v_next_command := v_i;
-            v_due := baseledger._find_due(
-              p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
-            );
-            p_commands := p_commands || v_due.commands;
-            v_holds := v_holds || v_due.holds;
-            v_total := cardinality(p_commands);
-            v_backlog := v_due.more;
-            v_note := case
-              when v_backlog then v_note
-              else nullif(v_note - 'backlog', '{}')
-            end;
-            continue;
+            v_i := v_first_due;
+            v_seq := null;
+          elsif v_seq is null
+            and v_command.refused is null
+            and v_last.available
+              < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+          then
+            v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
+              select coalesce(sum(e.amount), 0) from unnest(v_events) as e
+                where e.event = 'expired' and e.expires_at <= v_since
+            ));
+            if v_rest > 0
+              and v_last.available + v_rest >= coalesce(
+                v_command.at_least,
+                baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              )
+              and v_total < v_asked + 10 * baseledger._due_chunk_size()
+            then
+              -- Its funds are in the backlog: another chunk expires, then it has its turn again.
+              v_next_command := v_i;
+              v_due := baseledger._find_due(
+                p_wallet_id, v_at - v_ahead, p_commands, v_wallet.first, v_wallet.until, v_total,
+                null
+              );
+              p_commands := p_commands || v_due.commands;
+              v_holds := v_holds || v_due.holds;
+              v_total := cardinality(p_commands);
+              v_backlog := v_due.more;
+              v_note := case
+                when v_backlog then v_note
+                else nullif(v_note - 'backlog', '{}')
+              end;
+              continue;
+            end if;
           end if;
         end if;
       end if;
-    end if;
 
-    if v_seq is not null or v_hold.status = 'unknown' then
-      if v_hold.status = 'unknown' and v_command.reservation_id is not null then
-        v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
-      end if;
-      -- The key was used: the same command gets its first receipt, another one is refused.
-      if v_command.refused is null and v_seq is not null then
-        if v_seq > v_wallet.seq then
-          v_earlier := v_events[v_seq - v_wallet.seq];
-        else
+      if v_seq is not null or v_hold.status = 'unknown' or v_command.key_at is not null then
+        if v_hold.status = 'unknown' and v_command.reservation_id is not null then
+          v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
+        end if;
+        if v_seq is not null then
           select * into v_earlier from baseledger.events e
             where e.wallet_id = p_wallet_id and e.seq = v_seq;
+        elsif v_command.key_at is not null then
+          -- Perhaps by a command before it in this batch.
+          select * into v_earlier from unnest(v_events) as e
+            where e.wallet_id = p_wallet_id and e.idempotency_key = v_command.idempotency_key;
+          v_seq := v_earlier.seq;
         end if;
-        v_command.detail := baseledger._compare_requests(
-          baseledger._request_from_event(
-            v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
-            v_earlier.expires_at
-              - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
-            v_earlier.metadata, v_earlier.details
-          ),
-          baseledger._request_from_command(v_command)
-        );
-        if v_command.detail is null then
-          v_receipts[v_i] := row(
-            v_earlier.wallet_id, v_earlier.seq, v_earlier.event, v_earlier.reservation_id,
-            v_earlier.amount, v_earlier.available, v_earlier.reserved, v_earlier.spent,
-            v_earlier.expires_at, v_earlier.occurred_at, v_earlier.idempotency_key, true, null, null
-          )::baseledger.receipt;
-          continue;
+        -- The key was used: the same command gets its first receipt, another one is refused.
+        if v_command.refused is null and v_seq is not null then
+          v_command.detail := baseledger._compare_requests(
+            baseledger._request_from_event(
+              v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
+              v_earlier.expires_at
+                - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+              v_earlier.metadata, v_earlier.details
+            ),
+            baseledger._request_from_command(v_command)
+          );
+          if v_command.detail is null then
+            v_receipts[v_i] := row(
+              v_earlier.wallet_id, v_earlier.seq, v_earlier.event, v_earlier.reservation_id,
+              v_earlier.amount, v_earlier.available, v_earlier.reserved, v_earlier.spent,
+              v_earlier.expires_at, v_earlier.occurred_at, v_earlier.idempotency_key, true, null,
+              null
+            )::baseledger.receipt;
+            continue;
+          end if;
+          v_command.refused := 'LGIDK';
         end if;
-        v_command.refused := 'LGIDK';
       end if;
-    end if;
 
-    if v_command.refused is null then
-      case v_command.op
-        when 'reserve' then
-          v_amount := case
-            when v_command.at_least is null then v_command.amount
-            else least(v_command.amount, greatest(v_last.available, v_command.at_least))
-          end;
-          v_command.refused := case
-            when v_hold.status <> 'none' then 'LGRID'
-            when v_wallet.frozen then 'LGFRZ'
-            when v_last.available < v_amount then 'LGNSF'
-          end;
-          v_hold := row(
-            v_hold.reservation_id, 'open', v_amount, 0, v_amount,
-            coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null
-          )::baseledger._hold;
-          v_move := row(
-            'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
-            case when v_command.at_least is not null then jsonb_build_object(
-              'requested', v_command.amount, 'at_least', v_command.at_least
-            ) end
-          )::baseledger._move;
-
-        when 'settle' then
-          -- Late, its hold is back in available, and what was spent comes from there.
-          v_reserved := -case
-            when v_hold.status <> 'open' then 0
-            when v_command.final then v_hold.held
-            else least(v_command.amount, v_hold.held)
-          end;
-          v_available := -v_command.amount - v_reserved;
-          v_command.refused := case
-            when v_hold.status = 'none' then 'LGRNF'
-            when v_hold.status not in ('open', 'expired') then 'LGEND'
-            when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
-            when v_available < 0 and v_last.available + coalesce(v_rest, 0)
-              < -v_wallet.overdraft_limit - v_available
-              then 'LGOVD'
-            when v_available < 0 and v_last.available < -9223372036854775807 - v_available
-              or v_last.spent > 9223372036854775807 - v_command.amount
-              then 'LGOVF'
-          end;
-          if v_command.refused is null then
-            v_move := row(
-              'settled', v_command.amount, v_available, v_reserved, v_command.amount,
-              case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
-              case
-                when v_hold.status = 'open' and v_command.final then null
-                when v_hold.status = 'open' then '{"final": false}'
-                when v_command.final then '{"late": true}'
-                else '{"late": true, "final": false}'
-              end
-            )::baseledger._move;
-            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
+      if v_command.refused is null then
+        case v_command.op
+          when 'reserve' then
+            v_amount := case
+              when v_command.at_least is null then v_command.amount
+              else least(v_command.amount, greatest(v_last.available, v_command.at_least))
+            end;
+            v_command.refused := case
+              when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_amount then 'LGNSF'
+            end;
             v_hold := row(
-              v_hold.reservation_id,
-              case when v_command.final then 'settled' else v_hold.status end,
-              v_hold.amount, v_hold.settled + v_command.amount, v_hold.held + v_reserved,
-              v_hold.expires_at, false, v_hold.net + v_command.amount, v_last.seq + 1, v_at
-            )::baseledger._hold;
-          end if;
-
-        when 'expire' then
-          -- A command before it has settled, cancelled or extended it.
-          continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
-          v_expired := v_expired + 1;
-          v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
-          v_move := row(
-            'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
-          )::baseledger._move;
-          v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
-          v_hold := row(
-            v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, false,
-            v_hold.net, v_last.seq + 1, v_at
-          )::baseledger._hold;
-
-        when 'cancel' then
-          v_command.refused := case
-            when v_hold.status = 'expired' then 'LGEXP'
-            when v_hold.status = 'none' then 'LGRNF'
-            when v_hold.status <> 'open' then 'LGEND'
-          end;
-          if v_command.refused is null then
-            v_move := row(
-              'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
-            )::baseledger._move;
-            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
-            v_hold := row(
-              v_hold.reservation_id, 'cancelled', null, null, null, null, false, v_hold.net,
-              v_last.seq + 1, v_at
-            )::baseledger._hold;
-          end if;
-
-        when 'extend' then
-          v_reserved := coalesce(v_command.amount - v_hold.held, 0);
-          v_command.refused := case
-            when v_hold.status = 'expired' then 'LGEXP'
-            when v_hold.status = 'none' then 'LGRNF'
-            when v_hold.status <> 'open' then 'LGEND'
-            when v_reserved <= 0 then null
-            when v_wallet.frozen then 'LGFRZ'
-            when v_last.available < v_reserved then 'LGNSF'
-            when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
-          end;
-          if v_command.refused is null then
-            v_outdated := v_outdated || case when v_hold.stored then v_hold.reservation_id end;
-            v_hold := row(
-              v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
-              v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl, false,
-              v_hold.net, null, null
+              v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+              coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null, true
             )::baseledger._hold;
             v_move := row(
-              'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
-              case when v_command.amount is not null
-                then jsonb_build_object('hold', v_command.amount)
-              end
+              'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
+              case when v_command.at_least is not null then jsonb_build_object(
+                'requested', v_command.amount, 'at_least', v_command.at_least
+              ) end
             )::baseledger._move;
-          end if;
 
-        when 'charge' then
-          v_command.refused := case
-            when v_hold.status <> 'none' then 'LGRID'
-            when v_wallet.frozen then 'LGFRZ'
-            when v_last.available < v_command.amount then 'LGNSF'
-            when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
-          end;
-          v_move := row(
-            'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
-          )::baseledger._move;
-          v_hold := row(
-            v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
-            v_last.seq + 1, v_at
-          )::baseledger._hold;
+          when 'settle' then
+            -- Late, its hold is back in available, and what was spent comes from there.
+            v_reserved := -case
+              when v_hold.status <> 'open' then 0
+              when v_command.final then v_hold.held
+              else least(v_command.amount, v_hold.held)
+            end;
+            v_available := -v_command.amount - v_reserved;
+            v_command.refused := case
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status not in ('open', 'expired') then 'LGEND'
+              when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
+              when v_available < 0 and v_last.available + coalesce(v_rest, 0)
+                < -v_wallet.overdraft_limit - v_available
+                then 'LGOVD'
+              when v_available < 0 and v_last.available < -9223372036854775807 - v_available
+                or v_last.spent > 9223372036854775807 - v_command.amount
+                then 'LGOVF'
+            end;
+            if v_command.refused is null then
+              v_move := row(
+                'settled', v_command.amount, v_available, v_reserved, v_command.amount,
+                case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
+                case
+                  when v_hold.status = 'open' and v_command.final then null
+                  when v_hold.status = 'open' then '{"final": false}'
+                  when v_command.final then '{"late": true}'
+                  else '{"late": true, "final": false}'
+                end
+              )::baseledger._move;
+              v_hold := row(
+                v_hold.reservation_id,
+                case when v_command.final then 'settled' else v_hold.status end,
+                v_hold.amount, v_hold.settled + v_command.amount, v_hold.held + v_reserved,
+                v_hold.expires_at, v_hold.stored, v_hold.net + v_command.amount, v_last.seq + 1,
+                v_at, true
+              )::baseledger._hold;
+            end if;
 
-        when 'refund' then
-          if v_hold.status = 'none' then
-            v_command.refused := 'LGRNF';
-          elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
-            < v_command.amount
-          then
-            v_command.refused := 'LGRFD';
-          elsif baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
-            v_command.refused := 'LGOVF';
-          else
+          when 'expire' then
+            -- A command before it has settled, cancelled or extended it.
+            continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
+            v_expired := v_expired + 1;
+            v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
             v_move := row(
-              'refunded', v_command.amount, v_command.amount, 0, -v_command.amount,
-              case when v_hold.status = 'open' then v_hold.expires_at end, null
+              'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
             )::baseledger._move;
-            v_hold.net := v_hold.net - v_command.amount;
-          end if;
+            v_hold := row(
+              v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, v_hold.stored,
+              v_hold.net, v_last.seq + 1, v_at, true
+            )::baseledger._hold;
 
-        when 'withdraw', 'transfer_out' then
-          v_command.refused := case
-            when v_wallet.frozen then 'LGFRZ'
-            when v_last.available < v_command.amount then 'LGNSF'
-          end;
-          v_move := row(
-            case v_command.op when 'withdraw' then 'withdrawn'::baseledger.event_type
-              else 'transferred_out' end,
-            v_command.amount, -v_command.amount, 0, 0, null, v_command.details
-          )::baseledger._move;
+          when 'cancel' then
+            v_command.refused := case
+              when v_hold.status = 'expired' then 'LGEXP'
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status <> 'open' then 'LGEND'
+            end;
+            if v_command.refused is null then
+              v_move := row(
+                'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
+              )::baseledger._move;
+              v_hold := row(
+                v_hold.reservation_id, 'cancelled', null, null, null, null, v_hold.stored,
+                v_hold.net, v_last.seq + 1, v_at, true
+              )::baseledger._hold;
+            end if;
 
-        when 'credit', 'transfer_in' then
-          if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
-            v_command.refused := 'LGOVF';
-          end if;
-          v_move := row(
-            case v_command.op when 'credit' then 'credited'::baseledger.event_type
-              else 'transferred_in' end,
-            v_command.amount, v_command.amount, 0, 0, null, v_command.details
-          )::baseledger._move;
+          when 'extend' then
+            v_reserved := coalesce(v_command.amount - v_hold.held, 0);
+            v_command.refused := case
+              when v_hold.status = 'expired' then 'LGEXP'
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status <> 'open' then 'LGEND'
+              when v_reserved <= 0 then null
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_reserved then 'LGNSF'
+              when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
+            end;
+            if v_command.refused is null then
+              v_hold := row(
+                v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
+                v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl,
+                v_hold.stored, v_hold.net, null, null, true
+              )::baseledger._hold;
+              v_move := row(
+                'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
+                case when v_command.amount is not null
+                  then jsonb_build_object('hold', v_command.amount)
+                end
+              )::baseledger._move;
+            end if;
 
-        when 'freeze', 'unfreeze' then
-          v_wallet.frozen := v_command.op = 'freeze';
-          v_move := row(
-            case v_command.op when 'freeze' then 'frozen'::baseledger.event_type
-              else 'unfrozen' end,
-            null, 0, 0, 0, null, v_command.details
-          )::baseledger._move;
+          when 'charge' then
+            v_command.refused := case
+              when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_command.amount then 'LGNSF'
+              when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
+            end;
+            v_move := row(
+              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
+            )::baseledger._move;
+            v_hold := row(
+              v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+              v_last.seq + 1, v_at, true
+            )::baseledger._hold;
 
-        when 'open' then
-          v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
-      end case;
-    end if;
+          when 'refund' then
+            if v_hold.status = 'none' then
+              v_command.refused := 'LGRNF';
+            elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
+              < v_command.amount
+            then
+              v_command.refused := 'LGRFD';
+            elsif baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
+            then
+              v_command.refused := 'LGOVF';
+            else
+              v_move := row(
+                'refunded', v_command.amount, v_command.amount, 0, -v_command.amount,
+                case when v_hold.status = 'open' then v_hold.expires_at end, null
+              )::baseledger._move;
+              v_hold.net := v_hold.net - v_command.amount;
+            end if;
 
-    if v_command.refused is not null then
-      v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
-        v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
-        v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0), v_last.spent,
-        v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
-      ));
-      if p_raises then
-        perform baseledger._raise(v_command.refused, v_command.detail);
+          when 'withdraw', 'transfer_out' then
+            v_command.refused := case
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_command.amount then 'LGNSF'
+            end;
+            v_move := row(
+              case v_command.op when 'withdraw' then 'withdrawn'::baseledger.event_type
+                else 'transferred_out' end,
+              v_command.amount, -v_command.amount, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'credit', 'transfer_in' then
+            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+              v_command.refused := 'LGOVF';
+            end if;
+            v_move := row(
+              case v_command.op when 'credit' then 'credited'::baseledger.event_type
+                else 'transferred_in' end,
+              v_command.amount, v_command.amount, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'freeze', 'unfreeze' then
+            v_wallet.frozen := v_command.op = 'freeze';
+            v_move := row(
+              case v_command.op when 'freeze' then 'frozen'::baseledger.event_type
+                else 'unfrozen' end,
+              null, 0, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'open' then
+            v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
+        end case;
       end if;
+
+      if v_command.refused is not null then
+        v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
+          v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+          v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+        ));
+        if p_raises then
+          perform baseledger._raise(v_command.refused, v_command.detail);
+        end if;
+        v_receipts[v_i] := row(
+          p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
+          v_command.idempotency_key, false, v_command.refused, v_command.detail
+        )::baseledger.receipt;
+        continue;
+      end if;
+
+      -- The hash is made of the columns before it: see _encode_event.
+      v_last := row(
+        v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
+        v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
+        v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
+        session_user::text, v_command.metadata,
+        coalesce(v_move.details || v_note, v_note, v_move.details),
+        sha256(v_last.hash || baseledger._encode_event(
+          p_wallet_id, v_last.seq + 1, v_move.event, v_command.reservation_id, v_move.amount,
+          v_last.available + v_move.available, v_last.reserved + v_move.reserved,
+          v_last.spent + v_move.spent, v_move.expires_at, v_at, v_command.idempotency_key,
+          session_user::text, v_command.metadata,
+          coalesce(v_move.details || v_note, v_note, v_move.details)
+        ))
+      )::baseledger.events;
       v_receipts[v_i] := row(
-        p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
-        v_command.idempotency_key, false, v_command.refused, v_command.detail
+        p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+        v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+        v_last.idempotency_key, false, null, null
       )::baseledger.receipt;
-      continue;
-    end if;
+      exit wallets when v_total = 1 and p_wallet_ids is null;
+      v_events := v_events || v_last;
+      v_holds[coalesce(v_command.hold_at, v_i)] := v_hold;
+      v_at := v_at + interval '1 microsecond';
+    end loop;
+    continue when p_wallet_ids is null;
 
-    v_last := row(
-      v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
-      v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
-      v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
-      session_user::text, v_command.metadata,
-      coalesce(v_move.details || v_note, v_note, v_move.details), v_last.hash
-    )::baseledger.events;
-    v_last.hash := sha256(v_last.hash || baseledger._encode_event(
-      p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
-      v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
-      v_last.idempotency_key, v_last.actor, v_last.metadata, v_last.details
-    ));
-    v_receipts[v_i] := row(
-      p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
-      v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
-      v_last.idempotency_key, false, null, null
-    )::baseledger.receipt;
-    exit when v_total = 1;
-    v_events[v_last.seq - v_wallet.seq] := v_last;
-    v_done[v_command.key_at] := v_last.seq;
-    v_holds[v_command.hold_at] := v_hold;
-    v_at := v_at + interval '1 microsecond';
+    -- One of several wallets is decided.
+    if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired
+      or v_last.reserved < 0
+      or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available
+    then
+      -- Nothing was granted, or nothing may be: it is as if nobody had asked.
+      v_events := v_events[:cardinality(v_events) - (v_last.seq - v_wallet.seq)];
+      for v_i in v_wallet.first .. v_wallet.until loop
+        v_holds[v_i] := null;
+        if v_last.seq <> v_wallet.seq + v_expired then
+          v_receipts[v_i] := row(
+            p_wallet_id, null, null, p_commands[v_i].reservation_id, null, null, null, null, null,
+            null, p_commands[v_i].idempotency_key, false, 'XX001',
+            jsonb_build_object(
+              'available', v_last.available, 'reserved', v_last.reserved, 'spent', v_last.spent
+            )
+          )::baseledger.receipt;
+        end if;
+      end loop;
+      if v_look_due then
+        for v_i in v_first_due .. v_total loop
+          v_holds[v_i] := null;
+        end loop;
+      end if;
+    else
+      v_changed := v_changed || row(
+        p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
+        v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
+        v_wallet.next_deadline, v_look_due, v_wallet.first, v_wallet.until
+      )::baseledger._locked_wallet;
+    end if;
+    v_expired := 0;
   end loop;
 
   -- 4. Write.
+  if p_wallet_ids is not null then
+    if v_changed is not null then
+      insert into baseledger.events select * from unnest(v_events);
+      perform baseledger._write_several(v_changed, v_holds, v_wallet_of);
+    end if;
+    return case when v_asked > 0 then v_receipts[:v_asked] else coalesce(v_receipts, '{}') end;
+  end if;
   if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
     return v_receipts[:v_asked];
   end if;
@@ -491,11 +575,11 @@ begin
   -- a call under way fail with XX000, which clients retry.
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
-    if v_outdated is not null then
+    if v_hold.changed and v_hold.stored then
       delete from baseledger.reservations r
         where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
     end if;
-    if v_hold.status = 'open' and not v_hold.stored then
+    if v_hold.changed and v_hold.status = 'open' then
       insert into baseledger.reservations
         (wallet_id, reservation_id, amount, settled, held, expires_at)
         values (
@@ -506,17 +590,18 @@ begin
     end if;
   else
     insert into baseledger.events select * from unnest(v_events);
-    if v_outdated is not null then
-      delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.reservation_id = any(v_outdated);
-    end if;
+    delete from baseledger.reservations r
+      where r.wallet_id = p_wallet_id
+        and r.reservation_id = any(array(
+          select h.reservation_id from unnest(v_holds) as h where h.changed and h.stored
+        ));
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)
     select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
       from unnest(v_holds) as h
-      where h.status = 'open' and not h.stored;
+      where h.changed and h.status = 'open';
     v_opened := (
-      select min(h.expires_at) from unnest(v_holds) as h where h.status = 'open' and not h.stored
+      select min(h.expires_at) from unnest(v_holds) as h where h.changed and h.status = 'open'
     );
   end if;
   if v_look_due then

@@ -8,7 +8,8 @@ create or replace function baseledger._find_due(
   p_wallet_id text,
   p_now timestamptz,
   p_commands baseledger._command[],   -- the asked ones, then what was found before
-  p_asked integer,
+  p_first integer,                    -- positions of the wallet's among the asked ones
+  p_until integer,
   p_last integer,                     -- position of the last one found; 0 = none
   p_limit integer,                    -- null: a chunk
   out commands baseledger._command[],
@@ -27,19 +28,19 @@ declare
   c_after_id constant text := coalesce(p_commands[p_last].reservation_id, '');
   v_asked baseledger._command[];
 begin
-  if p_asked > 0 then
-    v_asked := p_commands[:p_asked];
+  if p_until >= p_first then
+    v_asked := p_commands[p_first:p_until];
   end if;
   select
       array_agg(row(
         'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
-        null, null, c_total + d.n, coalesce(a.hold_at, c_total + d.n)
+        null, null, null, a.hold_at
       )::baseledger._command order by d.n) filter (where d.n <= c_limit),
       -- A reservation that an asked command names is at that command's position already: here its
       -- status is null.
       array_agg(row(
         d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
-        d.expires_at, true, 0, null, null
+        d.expires_at, true, 0, null, null, false
       )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
       count(*) > c_limit
     into commands, holds, more
@@ -55,8 +56,8 @@ begin
     ) as d
     -- Those that the asked commands name share what is known of them.
     left join (
-      select c.reservation_id, min(c.hold_at) as hold_at
-        from unnest(v_asked) as c
+      select c.reservation_id, min(p_first - 1 + c.ordinality)::integer as hold_at
+        from unnest(v_asked) with ordinality as c
         where c.reservation_id is not null
         group by c.reservation_id
     ) as a on a.reservation_id = d.reservation_id;

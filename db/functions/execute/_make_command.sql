@@ -23,7 +23,7 @@ as $$
       p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
       p_metadata, p_details
     ) is not null then 'LGARG' end,
-    null, 1, 1
+    null, null, null
   )::baseledger._command
 $$;
 

@@ -16,6 +16,9 @@ begin
     when 'LGWNF' then
       v_message := format('wallet not found: %s', p_detail ->> 'wallet_id');
       v_hint := 'Open it with baseledger.open_wallet, or check the id.';
+    when 'LGBSY' then
+      v_message := format('wallet is busy: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Another session has locked it: send the command again, or with post, which waits.';
     when 'LGRNF' then
       v_message := format('reservation not found: %s', p_detail ->> 'reservation_id');
       v_hint := 'Check the id; reservation ids belong to their wallet.';

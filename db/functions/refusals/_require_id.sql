@@ -5,7 +5,7 @@ language plpgsql
 volatile
 as $$
 begin
-  if p_id is null or btrim(p_id, E' \t\r\n') = '' or length(p_id) > 255 then
+  if baseledger._is_impossible_id(p_id) then
     perform baseledger._raise('LGARG', baseledger._describe_argument(p_field));
   end if;
 end

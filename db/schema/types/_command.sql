@@ -3,8 +3,10 @@
 --                    wallet of a transfer, the terms of an opening
 --   due_at           of an expiry: the deadline that has passed
 --   refused, detail  set when the command could not be parsed, or has an invalid argument
---   key_at           position of the first command of the batch with the same idempotency key
---   hold_at          position of the first command of the batch with the same reservation
+--   key_at           position of the first command of the batch with the same idempotency key;
+--                    null if that is this one
+--   hold_at          position of the first command of the batch with the same reservation;
+--                    null if that is this one
 create type baseledger._command as (
   op text,
   idempotency_key text,

@@ -1,8 +1,9 @@
 -- The state of a reservation while baseledger._execute works on its wallet.
---   status  none (never opened) | open | expired | settled | cancelled, or unknown: not found by the
---           first look-up, to be found by _find_reservation when a command needs it
---   stored  true while the row in reservations is as it is here
---   net     settled less refunded by the commands executed so far
+--   status   none (never opened) | open | expired | settled | cancelled, or unknown: not found by the
+--            first look-up, to be found by _find_reservation when a command needs it
+--   stored   whether there is a row of it in reservations
+--   net      settled less refunded by the commands executed so far
+--   changed  by the commands executed so far
 create type baseledger._hold as (
   reservation_id text,
   status text,
@@ -13,5 +14,6 @@ create type baseledger._hold as (
   stored boolean,
   net bigint,
   ended_seq bigint,
-  ended_at timestamptz
+  ended_at timestamptz,
+  changed boolean
 );

@@ -1,0 +1,33 @@
+-- Parses the commands of a batch for several wallets: see _read_commands. Those of a wallet follow
+-- each other, in their order; wallet_of has the wallet of each, and position where it stood.
+create or replace function baseledger._parse_several(
+  p_commands jsonb,
+  out commands baseledger._command[],
+  out wallet_of text[],
+  out positions integer[]
+)
+language plpgsql
+stable
+as $$
+declare
+  v_shared boolean;
+begin
+  perform baseledger._check_commands(p_commands);
+  select array_agg(r.command order by r.wallet_id collate "C", r.place),
+      array_agg(r.wallet_id order by r.wallet_id collate "C", r.place),
+      array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
+      -- With the length of the wallet's name, so that no two pairs become one text.
+      count(distinct length(r.wallet_id) || r.wallet_id || r.idempotency_key)
+          < count(r.idempotency_key)
+        or count(distinct length(r.wallet_id) || r.wallet_id || r.reservation_id)
+          < count(r.reservation_id)
+    into commands, wallet_of, positions, v_shared
+    from baseledger._read_commands(p_commands, false, true) as r;
+  if v_shared then
+    commands := baseledger._link_commands(commands, wallet_of);
+  end if;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._parse_several from public;

@@ -1,0 +1,49 @@
+-- Writes what _execute has decided in several wallets, but for their events: reservations, and each
+-- wallet's row. p_wallet_of names the wallet of each hold.
+create or replace function baseledger._write_several(
+  p_wallets baseledger._locked_wallet[],
+  p_holds baseledger._hold[],
+  p_wallet_of text[]
+)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  delete from baseledger.reservations r
+    using (
+      select p_wallet_of[h.ordinality] as wallet_id, h.reservation_id
+        from unnest(p_holds) with ordinality as h
+        where h.changed and h.stored
+    ) as o
+    where r.wallet_id = o.wallet_id and r.reservation_id = o.reservation_id;
+  insert into baseledger.reservations
+    (wallet_id, reservation_id, amount, settled, held, expires_at)
+  select p_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+    from unnest(p_holds) with ordinality as h
+    where h.changed and h.status = 'open';
+  update baseledger.wallets w
+    set available = u.available,
+      reserved = u.reserved,
+      spent = u.spent,
+      seq = u.seq,
+      hash = u.hash,
+      last_event_at = u.last_event_at,
+      next_deadline = case
+        when u.swept then (
+          select r.expires_at from baseledger.reservations r
+            where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
+            order by r.expires_at
+            limit 1
+        )
+        else least(u.next_deadline, (
+          select min(h.expires_at) from unnest(p_holds[u.first:u.until]) as h
+            where h.changed and h.status = 'open'
+        ))
+      end
+    from unnest(p_wallets) as u
+    where w.wallet_id = u.wallet_id;
+end
+$$;
+
+revoke all on function baseledger._write_several from public;

@@ -1,0 +1,1458 @@
+--! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
+--! Hash: sha1:ddec1bf735f414a69c40bbf4934ed6e966a455b2
+--! Message: Many wallets in one call
+
+-- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
+-- clients retry.
+alter type baseledger._hold add attribute changed boolean;
+--! Included schema/types/_locked_wallet.sql
+-- A wallet that baseledger._execute has locked, or is about to write.
+--   swept         what is due in it was looked up: next_deadline is to be read again
+--   first, until  positions of its commands
+create type baseledger._locked_wallet as (
+  wallet_id text,
+  frozen boolean,
+  overdraft_limit bigint,
+  available bigint,
+  reserved bigint,
+  spent bigint,
+  seq bigint,
+  hash bytea,
+  last_event_at timestamptz,
+  next_deadline timestamptz,
+  swept boolean,
+  first integer,
+  until integer
+);
+--! EndIncluded schema/types/_locked_wallet.sql
+drop function baseledger._execute(text, baseledger._command[], integer, boolean);
+drop function baseledger._find_due(
+  text, timestamptz, baseledger._command[], integer, integer, integer
+);
+drop function baseledger._explain_parse_error(jsonb, text, text[]);
+--! Included functions/refusals/_is_impossible_id.sql
+-- Whether nothing can have this id: it is null, blank or over-long. A SQL function without settings,
+-- so that it is inlined.
+create or replace function baseledger._is_impossible_id(p_id text)
+returns boolean
+language sql
+immutable
+parallel safe
+as $$
+  select p_id is null
+    or pg_catalog.btrim(p_id, E' \t\r\n') = ''
+    or pg_catalog.length(p_id) > 255
+$$;
+
+revoke all on function baseledger._is_impossible_id from public;
+--! EndIncluded functions/refusals/_is_impossible_id.sql
+--! Included functions/refusals/_require_id.sql
+-- Refuses an id that is null, blank or over-long.
+create or replace function baseledger._require_id(p_field text, p_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  if baseledger._is_impossible_id(p_id) then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(p_field));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._require_id from public;
+--! EndIncluded functions/refusals/_require_id.sql
+--! Included functions/refusals/_raise.sql
+-- Raises a refusal: the SQLSTATE, a message for a person, the detail as JSON for a program, and
+-- what to do. The one place for messages and hints; db/ERRORS.md is the catalogue.
+create or replace function baseledger._raise(p_code text, p_detail jsonb)
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  v_message text;
+  v_hint text;
+begin
+  case p_code
+    when 'LGARG' then
+      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_hint := 'Correct the argument; sending the same again will be refused again.';
+    when 'LGWNF' then
+      v_message := format('wallet not found: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Open it with baseledger.open_wallet, or check the id.';
+    when 'LGBSY' then
+      v_message := format('wallet is busy: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Another session has locked it: send the command again, or with post, which waits.';
+    when 'LGRNF' then
+      v_message := format('reservation not found: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Check the id; reservation ids belong to their wallet.';
+    when 'LGRID' then
+      v_message := format('reservation id already taken: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Choose another p_reservation_id. To repeat a command, repeat its idempotency key.';
+    when 'LGNSF' then
+      v_message := format(
+        'insufficient funds: %s asked for, %s available, %s reserved',
+        p_detail ->> 'requested', p_detail ->> 'available', p_detail ->> 'reserved'
+      );
+      v_hint := case
+        when p_detail ->> 'shortfall' = '0'
+          then 'More reservations are past their deadline than one command expires. Send it as a '
+            'batch (post, post_funds), which keeps what each attempt has expired, or run the worker.'
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        else 'Credit the wallet, or ask for less.'
+      end;
+    when 'LGIDK' then
+      v_message := format(
+        'idempotency key reused with another %s: stored %s, given %s',
+        p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
+        coalesce(p_detail ->> 'given', 'none')
+      );
+      v_hint := 'One key names one command: repeat it unchanged, or use a new key.';
+    when 'LGEND' then
+      v_message := format(
+        'reservation %s already ended: %s', p_detail ->> 'reservation_id', p_detail ->> 'status'
+      );
+      v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
+    when 'LGEXP' then
+      v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve again.';
+    when 'LGRFD' then
+      v_message := format(
+        'refund of %s exceeds the %s that reservation %s has settled and not had refunded',
+        p_detail ->> 'requested', p_detail ->> 'refundable', p_detail ->> 'reservation_id'
+      );
+      v_hint := 'Refund at most what is refundable.';
+    when 'LGOVD' then
+      v_message := format(
+        'over the overdraft limit: available would be %s, the limit is %s',
+        p_detail ->> 'would_be', p_detail ->> 'overdraft_limit'
+      );
+      v_hint := 'Credit the wallet and settle again.';
+    when 'LGOVF' then
+      v_message := 'balance out of range';
+      v_hint := 'Balances are 64-bit counts of the smallest step: use a smaller scale or amount.';
+    when 'LGFRZ' then
+      v_message := format('wallet is frozen: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Settling, cancelling and crediting go on; unfreeze_wallet ends it.';
+    when 'LGIMM' then
+      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+    when 'LGUNK' then
+      v_message := format('unknown command: %s', p_detail ->> 'op');
+      v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';
+  end case;
+  raise exception using
+    errcode = p_code, message = v_message, detail = p_detail::text, hint = v_hint;
+end
+$$;
+
+revoke all on function baseledger._raise from public;
+--! EndIncluded functions/refusals/_raise.sql
+--! Included functions/access/_expected_rights.sql
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of the
+-- schema, except the owner, and roles to which the host grants a view or a public function. Each
+-- file grants what this list says; _find_rights_differences compares, and `baseledger migrate`
+-- repairs.
+create or replace function baseledger._expected_rights()
+returns setof baseledger._right
+language sql
+immutable
+as $$
+  select r.kind, n.name, r.grantee, r.privilege
+    from (
+      values
+        ('schema', 'USAGE', 'baseledger_agent', '{baseledger}'::text[]),
+        ('schema', 'USAGE', 'baseledger_operator', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
+        ('function', 'EXECUTE', 'baseledger_agent',
+          '{balance,cancel,charge,extend,post,post_many,reserve,settle}'),
+        ('function', 'EXECUTE', 'baseledger_operator',
+          '{balance,cancel,charge,extend,post,post_many,reserve,settle,
+            balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
+            unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_worker',
+          '{expire_due,next_due,sweep_status,wallets_ahead}'),
+        ('view', 'SELECT', 'baseledger_auditor',
+          '{journal,open_reservations,postings,reservation_history,wallet_balances}')
+    ) as r (kind, privilege, grantee, names)
+    cross join lateral pg_catalog.unnest(r.names) as n (name)
+$$;
+
+revoke all on function baseledger._expected_rights from public;
+--! EndIncluded functions/access/_expected_rights.sql
+--! Included functions/reservations/_find_reservation.sql
+-- Finds a reservation in the tables, open or ended; status none if there never was one. How it
+-- ended shows in its last event, refunds aside.
+create or replace function baseledger._find_reservation(p_wallet_id text, p_reservation_id text)
+returns baseledger._hold
+language plpgsql
+stable
+as $$
+declare
+  v_hold baseledger._hold;
+begin
+  select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at,
+      true, 0::bigint, null::bigint, null::timestamptz, false
+    into v_hold
+    from baseledger.reservations r
+    where r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id;
+  if found then
+    return v_hold;
+  end if;
+
+  select
+      p_reservation_id,
+      case
+        when e.event = 'expired' then 'expired'
+        -- A late part: more of what was spent may yet be booked.
+        when e.event = 'settled' and e.details @> '{"late": true, "final": false}' then 'expired'
+        when e.event = 'cancelled' then 'cancelled'
+        else 'settled'
+      end,
+      null::bigint, null::bigint, null::bigint,
+      e.deadline,
+      false, 0::bigint, e.seq, e.occurred_at, false
+    into v_hold
+    from (
+      -- A range of one value in the order of its index, for the planner's sake: see _execute.
+      select l.event, l.details, l.seq, l.occurred_at,
+          max(l.expires_at) filter (where l.event = 'expired') over () as deadline
+        from (
+          select * from baseledger.events o
+            where o.wallet_id = p_wallet_id
+              and o.reservation_id between p_reservation_id and p_reservation_id
+              and o.event <> 'refunded'
+            order by o.reservation_id
+            offset 0
+        ) as l
+    ) as e
+    order by e.seq desc
+    limit 1;
+  if not found then
+    v_hold := row(p_reservation_id, 'none', null, null, null, null, false, 0, null, null, false);
+  end if;
+  return v_hold;
+end
+$$;
+
+revoke all on function baseledger._find_reservation from public;
+--! EndIncluded functions/reservations/_find_reservation.sql
+--! Included functions/execute/_make_command.sql
+-- Makes a command for _execute from the arguments of a function, refused with LGARG if a value is
+-- not allowed. A SQL function without settings, so that it is inlined, and the planner evaluates
+-- what is constant in its caller.
+create or replace function baseledger._make_command(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_amount bigint default null,
+  p_at_least bigint default null,
+  p_ttl interval default null,
+  p_final boolean default null,
+  p_metadata jsonb default '{}',
+  p_details jsonb default null
+)
+returns baseledger._command
+language sql
+immutable
+as $$
+  select row(
+    p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl, p_final,
+    coalesce(p_metadata, '{}'), p_details, null,
+    case when baseledger._find_invalid_field(
+      p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
+      p_metadata, p_details
+    ) is not null then 'LGARG' end,
+    null, null, null
+  )::baseledger._command
+$$;
+
+revoke all on function baseledger._make_command from public;
+--! EndIncluded functions/execute/_make_command.sql
+--! Included functions/execute/_find_due.sql
+-- Finds what is due in a wallet, earliest first: the next chunk after what was found before, as
+-- expiry commands that follow the asked ones, with their reservations. Expiries have no key, so
+-- that they never clash with the callers' keys. `more` says whether something is left.
+--
+-- Each event takes its own instant, so what comes due during the call is included; it expires only
+-- if its instant is reached.
+create or replace function baseledger._find_due(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_commands baseledger._command[],   -- the asked ones, then what was found before
+  p_first integer,                    -- positions of the wallet's among the asked ones
+  p_until integer,
+  p_last integer,                     -- position of the last one found; 0 = none
+  p_limit integer,                    -- null: a chunk
+  out commands baseledger._command[],
+  out holds baseledger._hold[],
+  out more boolean
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  c_limit constant integer := coalesce(p_limit, baseledger._due_chunk_size());
+  c_total constant integer := cardinality(p_commands);
+  c_until constant timestamptz := p_now + (c_total + c_limit) * interval '1 microsecond';
+  c_after constant timestamptz := coalesce(p_commands[p_last].due_at, '-infinity');
+  c_after_id constant text := coalesce(p_commands[p_last].reservation_id, '');
+  v_asked baseledger._command[];
+begin
+  if p_until >= p_first then
+    v_asked := p_commands[p_first:p_until];
+  end if;
+  select
+      array_agg(row(
+        'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
+        null, null, null, a.hold_at
+      )::baseledger._command order by d.n) filter (where d.n <= c_limit),
+      -- A reservation that an asked command names is at that command's position already: here its
+      -- status is null.
+      array_agg(row(
+        d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
+        d.expires_at, true, 0, null, null, false
+      )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
+      count(*) > c_limit
+    into commands, holds, more
+    from (
+      select r.*, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+        from baseledger.reservations r
+        where r.wallet_id = p_wallet_id
+          and (r.expires_at, r.reservation_id) > (c_after, c_after_id)
+          and r.expires_at <= c_until
+          and r.expires_at < 'infinity'
+        order by r.expires_at, r.reservation_id
+        limit c_limit + 1
+    ) as d
+    -- Those that the asked commands name share what is known of them.
+    left join (
+      select c.reservation_id, min(p_first - 1 + c.ordinality)::integer as hold_at
+        from unnest(v_asked) with ordinality as c
+        where c.reservation_id is not null
+        group by c.reservation_id
+    ) as a on a.reservation_id = d.reservation_id;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._find_due from public;
+--! EndIncluded functions/execute/_find_due.sql
+--! Included functions/execute/_lock_several.sql
+-- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
+-- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each of so
+-- many commands, equal ones together; without commands, the wallets.
+create or replace function baseledger._lock_several(p_wallet_ids text[], p_commands integer)
+returns baseledger._locked_wallet[]
+language plpgsql
+volatile
+as $$
+declare
+  v_locked baseledger._locked_wallet[];
+begin
+  select array_agg(row(
+      l.wallet_id, l.frozen, l.overdraft_limit, l.available, l.reserved, l.spent, l.seq, l.hash,
+      l.last_event_at, l.next_deadline, false, coalesce(c.first, 1), coalesce(c.until, 0)
+    )::baseledger._locked_wallet)
+    into v_locked
+    from (
+      select * from baseledger.wallets w
+        where w.wallet_id = any(p_wallet_ids)
+        for no key update skip locked
+    ) as l
+    left join (
+      select u.id, min(u.place)::integer as first, max(u.place)::integer as until
+        from unnest(p_wallet_ids) with ordinality as u(id, place)
+        where p_commands > 0
+        group by u.id
+    ) as c on c.id = l.wallet_id;
+  return coalesce(v_locked, '{}');
+end
+$$;
+
+revoke all on function baseledger._lock_several from public;
+--! EndIncluded functions/execute/_lock_several.sql
+--! Included functions/execute/_look_up_several.sql
+-- Looks up the keys and the reservations of commands in several wallets, as _execute does for those
+-- of one; p_wallet_of names the wallet of each.
+create or replace function baseledger._look_up_several(
+  p_commands baseledger._command[],
+  p_wallet_of text[],
+  out done bigint[],
+  out holds baseledger._hold[]
+)
+language plpgsql
+stable
+as $$
+begin
+  select array_agg(p.done order by c.ordinality),
+      array_agg(row(
+        p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+        null, null, false
+      )::baseledger._hold order by c.ordinality)
+    into done, holds
+    from unnest(p_commands) with ordinality as c
+    cross join lateral baseledger._look_up(
+      p_wallet_of[c.ordinality],
+      case when c.key_at is null then c.idempotency_key end,
+      case when c.hold_at is null then c.reservation_id end,
+      c.op in ('reserve', 'charge')
+    ) as p;
+end
+$$;
+
+revoke all on function baseledger._look_up_several from public;
+--! EndIncluded functions/execute/_look_up_several.sql
+--! Included functions/execute/_write_several.sql
+-- Writes what _execute has decided in several wallets, but for their events: reservations, and each
+-- wallet's row. p_wallet_of names the wallet of each hold.
+create or replace function baseledger._write_several(
+  p_wallets baseledger._locked_wallet[],
+  p_holds baseledger._hold[],
+  p_wallet_of text[]
+)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  delete from baseledger.reservations r
+    using (
+      select p_wallet_of[h.ordinality] as wallet_id, h.reservation_id
+        from unnest(p_holds) with ordinality as h
+        where h.changed and h.stored
+    ) as o
+    where r.wallet_id = o.wallet_id and r.reservation_id = o.reservation_id;
+  insert into baseledger.reservations
+    (wallet_id, reservation_id, amount, settled, held, expires_at)
+  select p_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+    from unnest(p_holds) with ordinality as h
+    where h.changed and h.status = 'open';
+  update baseledger.wallets w
+    set available = u.available,
+      reserved = u.reserved,
+      spent = u.spent,
+      seq = u.seq,
+      hash = u.hash,
+      last_event_at = u.last_event_at,
+      next_deadline = case
+        when u.swept then (
+          select r.expires_at from baseledger.reservations r
+            where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
+            order by r.expires_at
+            limit 1
+        )
+        else least(u.next_deadline, (
+          select min(h.expires_at) from unnest(p_holds[u.first:u.until]) as h
+            where h.changed and h.status = 'open'
+        ))
+      end
+    from unnest(p_wallets) as u
+    where w.wallet_id = u.wallet_id;
+end
+$$;
+
+revoke all on function baseledger._write_several from public;
+--! EndIncluded functions/execute/_write_several.sql
+--! Included functions/execute/_execute.sql
+-- The engine: the one place where money moves. Executes commands in one wallet, in order:
+--
+--   1. lock the wallet's row, before anything is read: the row is the wallet's lock;
+--   2. look up, as sets, what the commands refer to: earlier uses of their keys, their
+--      reservations, and the reservations that are due;
+--   3. decide each command in memory, due reservations first, each at its own instant;
+--   4. write, as sets: events, reservations, and the wallet's row once.
+--
+-- Returns one receipt a command, in order. A refusal is a receipt with `refused` set, or is raised
+-- if p_raises. A command that was executed before gets its first receipt with replayed = true. If
+-- nothing was granted, nothing is written: not even expiries, which then count by deadline as
+-- before.
+--
+-- Several wallets. With p_wallet_ids in place of p_wallet_id, 1, 2 and 4 are done for all wallets
+-- at once, and 3 for each of them. Wallets are locked without waiting; the commands of one that was
+-- not locked have no receipt, nor those of one with a backlog (see below), for which post() takes
+-- the time. An unsound wallet refuses its own commands. The statements for one wallet stay apart,
+-- as on Citus each of them must name its wallet.
+--
+-- Without commands it is the sweep of these wallets, and returns the expiries; p_limit bounds them.
+--
+-- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
+-- backlog: still reserved on record, it counts as returned all the same. If a command names a
+-- reservation of the backlog, that one expires before the command. If a command needs the funds of
+-- the backlog, more chunks expire, up to 10. If that is not enough, a settlement is booked against
+-- the funds that the backlog will return, and any other command is refused; a batch then writes the
+-- expiries even if nothing was granted, so that every retry makes progress. Events that leave a
+-- backlog behind say so in their details (balance_at needs that).
+--
+-- Two clocks. Events are ordered by their own time, deadlines count by the server's clock. The two
+-- differ where the clock was ahead for a while: the wallet's time then goes on from there by
+-- microseconds, and the details of its events say by how many they are ahead (_event_clock).
+--
+-- Cost. PL/pgSQL prepares each expression again in each transaction, so the cost of a single
+-- command is the number of expressions that it meets: few and large ones, none that a branch does
+-- not need; composites by position, as an assignment by name would be an expression a field; and a
+-- single command skips the statements for sets. docs/performance.md has the figures.
+--
+-- Plans. Every statement uses an index whatever the statistics say: generic plans without
+-- sequential scans or sorts, so that neither a first call on empty tables nor a hot wallet's
+-- history spoils them. Without JIT: a plan with an unavoidable sort costs 1e10 when sorts are off,
+-- and any server would compile it, at some 100 ms a call.
+create or replace function baseledger._execute(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  p_limit integer default null,
+  p_raises boolean default false,
+  p_wallet_ids text[] default null    -- of each command, equal ones together; or those to sweep
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_asked constant integer := cardinality(p_commands);
+  v_total integer := v_asked;         -- the asked commands, then the expiries
+  v_locked baseledger._locked_wallet[];
+  v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
+  v_wallet_of text[];                 -- of several: that of each position in p_commands
+  v_wallet baseledger._locked_wallet; -- as it was before, but for frozen and next_deadline
+  v_last baseledger.events;           -- the last event: its balances are the wallet's
+  v_at timestamptz;                   -- when the next event happens
+  v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
+  v_look_due boolean;                 -- something may be due: expiries are merged in
+  v_due record;                       -- a chunk of what is due, see _find_due
+  v_next_command integer;             -- of the two queues in p_commands: the asked commands
+  v_next_due integer;                 -- and, after them, the expiries by deadline
+  v_first_due integer;                -- where those of the wallet begin
+  v_expired integer := 0;
+  v_since timestamptz;                -- when this call began, by the clock
+  v_backlog boolean;                  -- more is due than was taken
+  v_bounded boolean;                  -- that was so at first
+  v_rest bigint;                      -- what the backlog holds; null: no command needed to know
+  v_note jsonb;                       -- goes into the details of each event: backlog, ahead_us
+
+  -- By position of the commands; those that share a reservation share its first element.
+  v_done bigint[];                    -- seq of the event that was written for the key, before
+  v_holds baseledger._hold[];
+
+  v_command baseledger._command;
+  v_seq bigint;                       -- of the event that was written for its key
+  v_hold baseledger._hold;            -- its reservation
+  v_move baseledger._move;
+  v_amount bigint;                    -- of a reservation: what is granted
+  v_available bigint;                 -- by how much a settlement would change available
+  v_reserved bigint;                  -- by how much a settlement or extension would change reserved
+  v_earlier baseledger.events;
+
+  v_events baseledger.events[];
+  v_receipts baseledger.receipt[];
+  v_opened timestamptz;               -- first deadline of the reservations that are inserted
+begin
+  -- 1. Lock.
+  select array[row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline, false, 1, v_asked
+    )::baseledger._locked_wallet] into v_locked
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+    for no key update;
+  if not found then
+    if p_wallet_ids is null then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+    v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
+    if v_asked > 0 then
+      v_wallet_of := p_wallet_ids;
+      select l.done, l.holds into v_done, v_holds
+        from baseledger._look_up_several(p_commands, v_wallet_of) as l;
+      v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
+    end if;
+  end if;
+
+  <<wallets>>
+  foreach v_wallet in array v_locked loop
+    v_last := row(
+      v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+      v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
+    )::baseledger.events;
+    v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
+
+    -- 2. Look up. Includes what comes due until the last command has happened.
+    if v_asked > 1
+      or p_wallet_ids is not null
+      or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
+      or v_at > clock_timestamp() + baseledger._clock_slack()
+    then
+      v_note := baseledger._describe_ahead(v_at);
+      v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
+      v_look_due := v_asked <= 1
+        or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
+      if p_wallet_ids is not null then
+        p_wallet_id := v_wallet.wallet_id;
+      else
+        select array_agg(p.done order by c.ordinality),
+            array_agg(row(
+              p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored,
+              p.net, null, null, false
+            )::baseledger._hold order by c.ordinality)
+          into v_done, v_holds
+          from unnest(p_commands) with ordinality as c
+          cross join lateral baseledger._look_up(
+            p_wallet_id,
+            case when c.key_at is null then c.idempotency_key end,
+            case when c.hold_at is null then c.reservation_id end,
+            c.op in ('reserve', 'charge')
+          ) as p;
+      end if;
+      if v_look_due then
+        v_since := v_at - v_ahead;
+        v_due := baseledger._find_due(
+          p_wallet_id, v_since, p_commands, v_wallet.first, v_wallet.until, 0,
+          p_limit - coalesce(cardinality(v_events), 0)
+        );
+        continue when p_wallet_ids is not null and v_asked > 0 and v_due.more;
+        v_first_due := v_total + 1;
+        p_commands := p_commands || v_due.commands;
+        v_holds := v_holds || v_due.holds;
+        v_total := cardinality(p_commands);
+        v_wallet_of := v_wallet_of || array_fill(p_wallet_id, array[v_total - v_first_due + 1]);
+        v_next_command := v_wallet.first;
+        v_next_due := v_first_due;
+        if v_due.more and v_asked > 0 then
+          v_bounded := true;
+          v_backlog := true;
+          v_note := coalesce(v_note, '{}') || '{"backlog": true}';
+        end if;
+      end if;
+    elsif p_commands[1].op in ('reserve', 'charge') then
+      -- The kind as a constant, so that the planner leaves out what is not asked for.
+      select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+          v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+        from baseledger._look_up(
+          p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
+        ) as p;
+    else
+      select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+          v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+        from baseledger._look_up(
+          p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, false
+        ) as p;
+    end if;
+
+    -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
+    -- each turn takes the next expiry if its deadline is reached, else the next command, and sets
+    -- v_i to its position; the loop then has no end of its own. (A second variable for the position
+    -- would be one more expression for every command.)
+    for v_i in v_wallet.first .. case when v_look_due then 2147483647 else v_wallet.until end loop
+      if v_look_due then
+        if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
+          v_i := v_next_due;
+          v_next_due := v_next_due + 1;
+        else
+          exit when v_next_command > v_wallet.until;
+          v_i := v_next_command;
+          v_next_command := v_next_command + 1;
+        end if;
+      end if;
+      v_command := p_commands[v_i];
+      if v_look_due or v_asked > 1 or p_wallet_ids is not null then
+        v_seq := v_done[coalesce(v_command.key_at, v_i)];
+        v_hold := v_holds[coalesce(v_command.hold_at, v_i)];
+        if v_backlog and v_i <= v_asked then
+          if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
+            -- The command names a reservation of the backlog, which expires first. The expiry takes
+            -- the place of the first one, which is done; the command has its turn again.
+            v_command := row(
+              'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
+              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
+            )::baseledger._command;
+            v_next_command := v_i;
+            v_i := v_first_due;
+            v_seq := null;
+          elsif v_seq is null
+            and v_command.refused is null
+            and v_last.available
+              < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+          then
+            v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
+              select coalesce(sum(e.amount), 0) from unnest(v_events) as e
+                where e.event = 'expired' and e.expires_at <= v_since
+            ));
+            if v_rest > 0
+              and v_last.available + v_rest >= coalesce(
+                v_command.at_least,
+                baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              )
+              and v_total < v_asked + 10 * baseledger._due_chunk_size()
+            then
+              -- Its funds are in the backlog: another chunk expires, then it has its turn again.
+              v_next_command := v_i;
+              v_due := baseledger._find_due(
+                p_wallet_id, v_at - v_ahead, p_commands, v_wallet.first, v_wallet.until, v_total,
+                null
+              );
+              p_commands := p_commands || v_due.commands;
+              v_holds := v_holds || v_due.holds;
+              v_total := cardinality(p_commands);
+              v_backlog := v_due.more;
+              v_note := case
+                when v_backlog then v_note
+                else nullif(v_note - 'backlog', '{}')
+              end;
+              continue;
+            end if;
+          end if;
+        end if;
+      end if;
+
+      if v_seq is not null or v_hold.status = 'unknown' or v_command.key_at is not null then
+        if v_hold.status = 'unknown' and v_command.reservation_id is not null then
+          v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
+        end if;
+        if v_seq is not null then
+          select * into v_earlier from baseledger.events e
+            where e.wallet_id = p_wallet_id and e.seq = v_seq;
+        elsif v_command.key_at is not null then
+          -- Perhaps by a command before it in this batch.
+          select * into v_earlier from unnest(v_events) as e
+            where e.wallet_id = p_wallet_id and e.idempotency_key = v_command.idempotency_key;
+          v_seq := v_earlier.seq;
+        end if;
+        -- The key was used: the same command gets its first receipt, another one is refused.
+        if v_command.refused is null and v_seq is not null then
+          v_command.detail := baseledger._compare_requests(
+            baseledger._request_from_event(
+              v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
+              v_earlier.expires_at
+                - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+              v_earlier.metadata, v_earlier.details
+            ),
+            baseledger._request_from_command(v_command)
+          );
+          if v_command.detail is null then
+            v_receipts[v_i] := row(
+              v_earlier.wallet_id, v_earlier.seq, v_earlier.event, v_earlier.reservation_id,
+              v_earlier.amount, v_earlier.available, v_earlier.reserved, v_earlier.spent,
+              v_earlier.expires_at, v_earlier.occurred_at, v_earlier.idempotency_key, true, null,
+              null
+            )::baseledger.receipt;
+            continue;
+          end if;
+          v_command.refused := 'LGIDK';
+        end if;
+      end if;
+
+      if v_command.refused is null then
+        case v_command.op
+          when 'reserve' then
+            v_amount := case
+              when v_command.at_least is null then v_command.amount
+              else least(v_command.amount, greatest(v_last.available, v_command.at_least))
+            end;
+            v_command.refused := case
+              when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_amount then 'LGNSF'
+            end;
+            v_hold := row(
+              v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+              coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null, true
+            )::baseledger._hold;
+            v_move := row(
+              'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
+              case when v_command.at_least is not null then jsonb_build_object(
+                'requested', v_command.amount, 'at_least', v_command.at_least
+              ) end
+            )::baseledger._move;
+
+          when 'settle' then
+            -- Late, its hold is back in available, and what was spent comes from there.
+            v_reserved := -case
+              when v_hold.status <> 'open' then 0
+              when v_command.final then v_hold.held
+              else least(v_command.amount, v_hold.held)
+            end;
+            v_available := -v_command.amount - v_reserved;
+            v_command.refused := case
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status not in ('open', 'expired') then 'LGEND'
+              when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
+              when v_available < 0 and v_last.available + coalesce(v_rest, 0)
+                < -v_wallet.overdraft_limit - v_available
+                then 'LGOVD'
+              when v_available < 0 and v_last.available < -9223372036854775807 - v_available
+                or v_last.spent > 9223372036854775807 - v_command.amount
+                then 'LGOVF'
+            end;
+            if v_command.refused is null then
+              v_move := row(
+                'settled', v_command.amount, v_available, v_reserved, v_command.amount,
+                case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
+                case
+                  when v_hold.status = 'open' and v_command.final then null
+                  when v_hold.status = 'open' then '{"final": false}'
+                  when v_command.final then '{"late": true}'
+                  else '{"late": true, "final": false}'
+                end
+              )::baseledger._move;
+              v_hold := row(
+                v_hold.reservation_id,
+                case when v_command.final then 'settled' else v_hold.status end,
+                v_hold.amount, v_hold.settled + v_command.amount, v_hold.held + v_reserved,
+                v_hold.expires_at, v_hold.stored, v_hold.net + v_command.amount, v_last.seq + 1,
+                v_at, true
+              )::baseledger._hold;
+            end if;
+
+          when 'expire' then
+            -- A command before it has settled, cancelled or extended it.
+            continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
+            v_expired := v_expired + 1;
+            v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
+            v_move := row(
+              'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
+            )::baseledger._move;
+            v_hold := row(
+              v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, v_hold.stored,
+              v_hold.net, v_last.seq + 1, v_at, true
+            )::baseledger._hold;
+
+          when 'cancel' then
+            v_command.refused := case
+              when v_hold.status = 'expired' then 'LGEXP'
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status <> 'open' then 'LGEND'
+            end;
+            if v_command.refused is null then
+              v_move := row(
+                'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
+              )::baseledger._move;
+              v_hold := row(
+                v_hold.reservation_id, 'cancelled', null, null, null, null, v_hold.stored,
+                v_hold.net, v_last.seq + 1, v_at, true
+              )::baseledger._hold;
+            end if;
+
+          when 'extend' then
+            v_reserved := coalesce(v_command.amount - v_hold.held, 0);
+            v_command.refused := case
+              when v_hold.status = 'expired' then 'LGEXP'
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status <> 'open' then 'LGEND'
+              when v_reserved <= 0 then null
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_reserved then 'LGNSF'
+              when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
+            end;
+            if v_command.refused is null then
+              v_hold := row(
+                v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
+                v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl,
+                v_hold.stored, v_hold.net, null, null, true
+              )::baseledger._hold;
+              v_move := row(
+                'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
+                case when v_command.amount is not null
+                  then jsonb_build_object('hold', v_command.amount)
+                end
+              )::baseledger._move;
+            end if;
+
+          when 'charge' then
+            v_command.refused := case
+              when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_command.amount then 'LGNSF'
+              when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
+            end;
+            v_move := row(
+              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
+            )::baseledger._move;
+            v_hold := row(
+              v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+              v_last.seq + 1, v_at, true
+            )::baseledger._hold;
+
+          when 'refund' then
+            if v_hold.status = 'none' then
+              v_command.refused := 'LGRNF';
+            elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
+              < v_command.amount
+            then
+              v_command.refused := 'LGRFD';
+            elsif baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
+            then
+              v_command.refused := 'LGOVF';
+            else
+              v_move := row(
+                'refunded', v_command.amount, v_command.amount, 0, -v_command.amount,
+                case when v_hold.status = 'open' then v_hold.expires_at end, null
+              )::baseledger._move;
+              v_hold.net := v_hold.net - v_command.amount;
+            end if;
+
+          when 'withdraw', 'transfer_out' then
+            v_command.refused := case
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_command.amount then 'LGNSF'
+            end;
+            v_move := row(
+              case v_command.op when 'withdraw' then 'withdrawn'::baseledger.event_type
+                else 'transferred_out' end,
+              v_command.amount, -v_command.amount, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'credit', 'transfer_in' then
+            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+              v_command.refused := 'LGOVF';
+            end if;
+            v_move := row(
+              case v_command.op when 'credit' then 'credited'::baseledger.event_type
+                else 'transferred_in' end,
+              v_command.amount, v_command.amount, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'freeze', 'unfreeze' then
+            v_wallet.frozen := v_command.op = 'freeze';
+            v_move := row(
+              case v_command.op when 'freeze' then 'frozen'::baseledger.event_type
+                else 'unfrozen' end,
+              null, 0, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'open' then
+            v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
+        end case;
+      end if;
+
+      if v_command.refused is not null then
+        v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
+          v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+          v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+        ));
+        if p_raises then
+          perform baseledger._raise(v_command.refused, v_command.detail);
+        end if;
+        v_receipts[v_i] := row(
+          p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
+          v_command.idempotency_key, false, v_command.refused, v_command.detail
+        )::baseledger.receipt;
+        continue;
+      end if;
+
+      -- The hash is made of the columns before it: see _encode_event.
+      v_last := row(
+        v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
+        v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
+        v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
+        session_user::text, v_command.metadata,
+        coalesce(v_move.details || v_note, v_note, v_move.details),
+        sha256(v_last.hash || baseledger._encode_event(
+          p_wallet_id, v_last.seq + 1, v_move.event, v_command.reservation_id, v_move.amount,
+          v_last.available + v_move.available, v_last.reserved + v_move.reserved,
+          v_last.spent + v_move.spent, v_move.expires_at, v_at, v_command.idempotency_key,
+          session_user::text, v_command.metadata,
+          coalesce(v_move.details || v_note, v_note, v_move.details)
+        ))
+      )::baseledger.events;
+      v_receipts[v_i] := row(
+        p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+        v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+        v_last.idempotency_key, false, null, null
+      )::baseledger.receipt;
+      exit wallets when v_total = 1 and p_wallet_ids is null;
+      v_events := v_events || v_last;
+      v_holds[coalesce(v_command.hold_at, v_i)] := v_hold;
+      v_at := v_at + interval '1 microsecond';
+    end loop;
+    continue when p_wallet_ids is null;
+
+    -- One of several wallets is decided.
+    if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired
+      or v_last.reserved < 0
+      or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available
+    then
+      -- Nothing was granted, or nothing may be: it is as if nobody had asked.
+      v_events := v_events[:cardinality(v_events) - (v_last.seq - v_wallet.seq)];
+      for v_i in v_wallet.first .. v_wallet.until loop
+        v_holds[v_i] := null;
+        if v_last.seq <> v_wallet.seq + v_expired then
+          v_receipts[v_i] := row(
+            p_wallet_id, null, null, p_commands[v_i].reservation_id, null, null, null, null, null,
+            null, p_commands[v_i].idempotency_key, false, 'XX001',
+            jsonb_build_object(
+              'available', v_last.available, 'reserved', v_last.reserved, 'spent', v_last.spent
+            )
+          )::baseledger.receipt;
+        end if;
+      end loop;
+      if v_look_due then
+        for v_i in v_first_due .. v_total loop
+          v_holds[v_i] := null;
+        end loop;
+      end if;
+    else
+      v_changed := v_changed || row(
+        p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
+        v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
+        v_wallet.next_deadline, v_look_due, v_wallet.first, v_wallet.until
+      )::baseledger._locked_wallet;
+    end if;
+    v_expired := 0;
+  end loop;
+
+  -- 4. Write.
+  if p_wallet_ids is not null then
+    if v_changed is not null then
+      insert into baseledger.events select * from unnest(v_events);
+      perform baseledger._write_several(v_changed, v_holds, v_wallet_of);
+    end if;
+    return case when v_asked > 0 then v_receipts[:v_asked] else coalesce(v_receipts, '{}') end;
+  end if;
+  if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
+    return v_receipts[:v_asked];
+  end if;
+  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+    -- Available may be below the limit on record by what the backlog will return, or was so before.
+    if v_last.reserved < 0 or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+        and v_last.available < v_wallet.available
+    then
+      perform baseledger._raise_corrupted(
+        p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+      );
+    end if;
+  end if;
+  -- By position, as an expression a column would be too dear. A migration that adds a column makes
+  -- a call under way fail with XX000, which clients retry.
+  if v_total = 1 then
+    insert into baseledger.events values (v_last.*);
+    if v_hold.changed and v_hold.stored then
+      delete from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
+    end if;
+    if v_hold.changed and v_hold.status = 'open' then
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+        values (
+          p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+          v_hold.expires_at
+        );
+      v_opened := v_hold.expires_at;
+    end if;
+  else
+    insert into baseledger.events select * from unnest(v_events);
+    delete from baseledger.reservations r
+      where r.wallet_id = p_wallet_id
+        and r.reservation_id = any(array(
+          select h.reservation_id from unnest(v_holds) as h where h.changed and h.stored
+        ));
+    insert into baseledger.reservations
+      (wallet_id, reservation_id, amount, settled, held, expires_at)
+    select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+      from unnest(v_holds) as h
+      where h.changed and h.status = 'open';
+    v_opened := (
+      select min(h.expires_at) from unnest(v_holds) as h where h.changed and h.status = 'open'
+    );
+  end if;
+  if v_look_due then
+    v_wallet.next_deadline := (
+      select r.expires_at from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+        order by r.expires_at
+        limit 1
+    );
+  end if;
+  update baseledger.wallets w
+    set available = v_last.available,
+      reserved = v_last.reserved,
+      spent = v_last.spent,
+      seq = v_last.seq,
+      hash = v_last.hash,
+      frozen = v_wallet.frozen,
+      last_event_at = v_last.occurred_at,
+      next_deadline = least(v_wallet.next_deadline, v_opened)
+    where w.wallet_id = p_wallet_id;
+
+  if v_asked > 0 and v_total > v_asked then
+    return v_receipts[:v_asked];
+  end if;
+  return coalesce(v_receipts, '{}');
+end
+$$;
+
+revoke all on function baseledger._execute from public;
+--! EndIncluded functions/execute/_execute.sql
+--! Included functions/batch/_explain_parse_error.sql
+-- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
+-- those that its operation may have; null if this batch has no such operation. With p_several, each
+-- names its wallet.
+create or replace function baseledger._explain_parse_error(
+  p_command jsonb,
+  p_op text,
+  p_fields text[],
+  p_several boolean
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_field text;
+begin
+  if jsonb_typeof(p_command -> 'op') is distinct from 'string' then
+    v_field := 'op';
+  elsif p_fields is null then
+    return jsonb_build_object('code', 'LGUNK', 'detail', jsonb_build_object('op', p_op));
+  else
+    select k into v_field
+      from jsonb_object_keys(p_command) as k
+      where k <> all (p_fields) and not (p_several and k = 'wallet_id')
+      order by k
+      limit 1;
+    v_field := coalesce(v_field, case
+      when p_several and jsonb_typeof(p_command -> 'wallet_id') is distinct from 'string'
+        then 'wallet_id'
+      when jsonb_typeof(p_command -> 'idempotency_key') not in ('string', 'null')
+        then 'idempotency_key'
+      when jsonb_typeof(p_command -> 'reservation_id') not in ('string', 'null')
+        then 'reservation_id'
+      when p_command -> 'amount' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'amount') is null
+        then 'amount'
+      when p_command -> 'at_least' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'at_least') is null
+        then 'at_least'
+      when p_command -> 'ttl' <> 'null' and baseledger._parse_ttl(p_command -> 'ttl') is null
+        then 'ttl'
+      else 'final'
+    end);
+  end if;
+  return jsonb_build_object('code', 'LGARG', 'detail', baseledger._describe_argument(v_field));
+end
+$$;
+
+revoke all on function baseledger._explain_parse_error from public;
+--! EndIncluded functions/batch/_explain_parse_error.sql
+--! Included functions/batch/_read_commands.sql
+-- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a value
+-- of the wrong type or one that is not allowed refuses that command alone. A field that is null
+-- counts as absent. With p_several, each names its wallet.
+--
+-- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
+-- and _parse_ttl, which cost more. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._read_commands(
+  p_commands jsonb,
+  p_for_operators boolean,
+  p_several boolean
+)
+returns table (
+  place bigint,
+  wallet_id text,
+  idempotency_key text,
+  reservation_id text,
+  command baseledger._command
+)
+language sql
+stable
+as $$
+  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
+      r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
+      null, null,
+      case
+        when r.problem is not null then r.problem ->> 'code'
+        when baseledger._find_invalid_field(
+          r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata, null
+        ) is not null then 'LGARG'
+      end,
+      r.problem -> 'detail', null, null
+    )::baseledger._command
+    from (
+      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least,
+          coalesce(
+            v.reservation_id,
+            case when v.op in ('reserve', 'charge') then v.idempotency_key end
+          ) as reservation_id,
+          case when v.op = 'reserve' then baseledger._default_ttl(v.ttl) else v.ttl end as ttl,
+          v.final is distinct from 'false' as final,
+          coalesce(v.metadata, '{}') as metadata,
+          case when v.fields is null
+            or v.command - v.fields <> case
+              when p_several then jsonb_build_object('wallet_id', v.wallet_id)
+              else '{}'
+            end
+            or p_several and v.wallet_id is null
+            or jsonb_typeof(v.command -> 'idempotency_key') not in ('string', 'null')
+            or jsonb_typeof(v.command -> 'reservation_id') not in ('string', 'null')
+            or v.amount is null and v.given_amount is not null
+            or v.at_least is null and v.given_at_least is not null
+            or v.ttl is null and v.given_ttl is not null
+            or v.final is not null and jsonb_typeof(v.command -> 'final') <> 'boolean'
+          then baseledger._explain_parse_error(v.command, v.op, v.fields, p_several)
+          end as problem
+        from (
+          select e.command, e.place, e.op, o.fields, e.idempotency_key, e.reservation_id,
+              e.final, e.metadata, e.wallet_id,
+              e.amount as given_amount,
+              case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
+                  then e.amount::bigint
+                when e.amount is not null
+                  then baseledger._parse_bigint(e.command -> 'amount')
+              end as amount,
+              e.at_least as given_at_least,
+              case when e.at_least is not null
+                then baseledger._parse_bigint(e.command -> 'at_least')
+              end as at_least,
+              e.ttl as given_ttl,
+              case when ltrim(e.ttl, '0123456789') = '' and length(e.ttl) between 1 and 8
+                  then make_interval(secs => e.ttl::integer)
+                when e.ttl is not null then baseledger._parse_ttl(e.command -> 'ttl')
+              end as ttl
+            from rows from (
+              jsonb_array_elements(p_commands),
+              jsonb_to_recordset(p_commands) as (
+                op text, wallet_id text, idempotency_key text, reservation_id text, amount text,
+                at_least text, ttl text, final text, metadata jsonb
+              )
+            ) with ordinality as e(
+              command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
+              final, metadata, place
+            )
+            left join baseledger._batch_operations() as o
+              on o.operation = e.op and (p_for_operators or not o.for_operators)
+            -- each value is computed once, however often it is named
+            offset 0
+        ) as v
+        offset 0
+    ) as r
+$$;
+
+revoke all on function baseledger._read_commands from public;
+--! EndIncluded functions/batch/_read_commands.sql
+--! Included functions/batch/_check_commands.sql
+-- Refuses a call whose commands are no array of at most 10,000 objects.
+create or replace function baseledger._check_commands(p_commands jsonb)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if jsonb_typeof(p_commands) is distinct from 'array'
+    or jsonb_array_length(p_commands) > 10000
+    or p_commands @? 'strict $[*] ? (@.type() != "object")'
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('commands'));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._check_commands from public;
+--! EndIncluded functions/batch/_check_commands.sql
+--! Included functions/batch/_link_commands.sql
+-- Links the commands of a batch that share a key or a reservation: sets key_at and hold_at. Names
+-- belong to their wallet: p_wallet_of has that of each command; null if it is one for all.
+create or replace function baseledger._link_commands(
+  p_commands baseledger._command[],
+  p_wallet_of text[]
+)
+returns baseledger._command[]
+language sql
+stable
+as $$
+  select array_agg(row(
+      l.op, l.idempotency_key, l.reservation_id, l.amount, l.at_least, l.ttl, l.final, l.metadata,
+      l.details, l.due_at, l.refused, l.detail, nullif(l.first_of_key, l.place),
+      nullif(l.first_of_hold, l.place)
+    )::baseledger._command order by l.place)
+    from (
+      select c.*,
+          -- Names that are null are equal here, but nobody looks them up.
+          min(c.place) over (partition by c.wallet_id, c.idempotency_key collate "C")
+            as first_of_key,
+          min(c.place) over (partition by c.wallet_id, c.reservation_id collate "C")
+            as first_of_hold
+        from (
+          select u.*, p_wallet_of[u.ordinality] collate "C" as wallet_id,
+              u.ordinality::integer as place
+            from unnest(p_commands) with ordinality as u
+        ) as c
+    ) as l
+$$;
+
+revoke all on function baseledger._link_commands from public;
+--! EndIncluded functions/batch/_link_commands.sql
+--! Included functions/batch/_parse_commands.sql
+-- Parses the commands of a batch for one wallet: see _read_commands.
+create or replace function baseledger._parse_commands(p_commands jsonb, p_for_operators boolean)
+returns baseledger._command[]
+language plpgsql
+stable
+as $$
+declare
+  v_commands baseledger._command[];
+  v_shared boolean;
+begin
+  perform baseledger._check_commands(p_commands);
+  select array_agg(r.command order by r.place),
+      count(distinct r.idempotency_key) < count(r.idempotency_key)
+        or count(distinct r.reservation_id) < count(r.reservation_id)
+    into v_commands, v_shared
+    from baseledger._read_commands(p_commands, p_for_operators, false) as r;
+  return case
+    when v_shared then baseledger._link_commands(v_commands, null)
+    else coalesce(v_commands, '{}')
+  end;
+end
+$$;
+
+revoke all on function baseledger._parse_commands from public;
+--! EndIncluded functions/batch/_parse_commands.sql
+--! Included functions/batch/_parse_several.sql
+-- Parses the commands of a batch for several wallets: see _read_commands. Those of a wallet follow
+-- each other, in their order; wallet_of has the wallet of each, and position where it stood.
+create or replace function baseledger._parse_several(
+  p_commands jsonb,
+  out commands baseledger._command[],
+  out wallet_of text[],
+  out positions integer[]
+)
+language plpgsql
+stable
+as $$
+declare
+  v_shared boolean;
+begin
+  perform baseledger._check_commands(p_commands);
+  select array_agg(r.command order by r.wallet_id collate "C", r.place),
+      array_agg(r.wallet_id order by r.wallet_id collate "C", r.place),
+      array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
+      -- With the length of the wallet's name, so that no two pairs become one text.
+      count(distinct length(r.wallet_id) || r.wallet_id || r.idempotency_key)
+          < count(r.idempotency_key)
+        or count(distinct length(r.wallet_id) || r.wallet_id || r.reservation_id)
+          < count(r.reservation_id)
+    into commands, wallet_of, positions, v_shared
+    from baseledger._read_commands(p_commands, false, true) as r;
+  if v_shared then
+    commands := baseledger._link_commands(commands, wallet_of);
+  end if;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._parse_several from public;
+--! EndIncluded functions/batch/_parse_several.sql
+--! Included functions/batch/_refuse_unlocked.sql
+-- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself is
+-- refused already, there is no such wallet, or somebody else has it.
+create or replace function baseledger._refuse_unlocked(
+  p_receipts baseledger.receipt[],
+  p_commands baseledger._command[],
+  p_wallet_of text[]
+)
+returns baseledger.receipt[]
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select array_agg(
+        case
+          when p_receipts[c.ordinality].wallet_id is not null then p_receipts[c.ordinality]
+          else row(
+            coalesce(c.wallet_id, ''), null, null, c.reservation_id, null, null, null, null, null,
+            null, c.idempotency_key, false, r.code,
+            case
+              when c.refused is not null and c.detail is not null then c.detail
+              when c.refused is not null then baseledger._describe_argument(
+                baseledger._find_invalid_field(
+                  c.op, c.idempotency_key, c.reservation_id, c.amount, c.at_least, c.ttl,
+                  c.metadata, c.details
+                )
+              )
+              when r.code = 'LGARG' then baseledger._describe_argument('wallet_id')
+              else jsonb_build_object('wallet_id', c.wallet_id)
+            end
+          )::baseledger.receipt
+        end
+        order by c.ordinality
+      )
+      from (
+        select u.*, p_wallet_of[u.ordinality] as wallet_id
+          from unnest(p_commands) with ordinality as u
+      ) as c
+      cross join lateral (
+        select case
+          when c.refused is not null then c.refused
+          when baseledger._is_impossible_id(c.wallet_id) then 'LGARG'
+          when exists (select from baseledger.wallets w where w.wallet_id = c.wallet_id)
+            then 'LGBSY'
+          else 'LGWNF'
+        end as code
+      ) as r
+  );
+end
+$$;
+
+revoke all on function baseledger._refuse_unlocked from public;
+--! EndIncluded functions/batch/_refuse_unlocked.sql
+--! Included functions/batch/post_many.sql
+-- A batch for several wallets. Locks those that nobody else has locked, and writes each row once.
+create or replace function baseledger.post_many(p_commands jsonb)
+returns setof baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_parsed record;
+  v_receipts baseledger.receipt[];
+begin
+  v_parsed := baseledger._parse_several(p_commands);
+  if v_parsed.commands = '{}' then
+    return;
+  end if;
+  v_receipts := baseledger._execute(
+    null, v_parsed.commands, p_wallet_ids => v_parsed.wallet_of
+  );
+  if array_position(v_receipts, null) is not null then
+    v_receipts := baseledger._refuse_unlocked(
+      v_receipts, v_parsed.commands, v_parsed.wallet_of
+    );
+  end if;
+  return query
+    select r.wallet_id, r.seq, r.event, r.reservation_id, r.amount, r.available, r.reserved,
+        r.spent, r.expires_at, r.occurred_at, r.idempotency_key, r.replayed, r.refused, r.detail
+      from unnest(v_receipts) with ordinality as r
+      order by v_parsed.positions[r.ordinality];
+end
+$$;
+
+comment on function baseledger.post_many is
+  e'Carries out a batch of commands in several wallets. p_commands is a JSON array of at most '
+  '10,000 objects, each with wallet_id, and else as for post. Those of one wallet are carried out '
+  'in order; all that are granted commit together. Returns one row a command, in order: its '
+  'receipt, or its refusal (the code in refused, the reason in detail), which stops no other. Waits '
+  'for nobody: commands of a wallet that another session has locked, or in which more is due than '
+  'one command expires, are refused with LGBSY, and nothing is done; send them again, here or with '
+  'post, which waits. Those of a wallet that does not exist are refused with LGWNF, those of an '
+  'unsound one with XX001. A retry of a command with the same key gets its first receipt. Raises '
+  'LGARG if p_commands is no such array. Not for Citus: send a post to each wallet''s node there.'
+  '\np_commands: At most 10,000. @commands(post)';
+revoke all on function baseledger.post_many from public;
+grant execute on function baseledger.post_many to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/batch/post_many.sql

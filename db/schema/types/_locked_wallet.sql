@@ -1,0 +1,18 @@
+-- A wallet that baseledger._execute has locked, or is about to write.
+--   swept         what is due in it was looked up: next_deadline is to be read again
+--   first, until  positions of its commands
+create type baseledger._locked_wallet as (
+  wallet_id text,
+  frozen boolean,
+  overdraft_limit bigint,
+  available bigint,
+  reserved bigint,
+  spent bigint,
+  seq bigint,
+  hash bytea,
+  last_event_at timestamptz,
+  next_deadline timestamptz,
+  swept boolean,
+  first integer,
+  until integer
+);
