@@ -173,6 +173,18 @@ const calls: [Role, string][] = [
     {"op": "nothing"}, {"op": "cancel", "amount": 1}, {"op": "charge", "amount": true}]')`,
   ],
   [
+    "agent",
+    `baseledger.post_many('[
+    {"wallet_id": "$", "op": "reserve", "amount": "5", "ttl": "PT1M", "idempotency_key": "m1"},
+    {"wallet_id": "$ new", "op": "charge", "amount": 2, "idempotency_key": "m1"},
+    {"wallet_id": "$", "op": "settle", "amount": 5, "reservation_id": "m1", "idempotency_key": "m2"},
+    {"wallet_id": "$", "op": "reserve", "amount": 5, "ttl": 60, "idempotency_key": "m1"},
+    {"wallet_id": "$ new", "op": "reserve", "amount": 1e12, "idempotency_key": "m3"},
+    {"wallet_id": "$ none", "op": "charge", "amount": 1, "idempotency_key": "m4"},
+    {"wallet_id": 5, "op": "nothing"}, {"wallet_id": "$", "op": "cancel", "amount": 1},
+    {"op": "charge", "amount": true}]')`,
+  ],
+  [
     "operator",
     `baseledger.post_funds('$', '[
     {"op": "credit", "amount": "5", "idempotency_key": "f1"},
