@@ -302,7 +302,7 @@ begin
             end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_amount, 0, v_amount,
-              coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null, true
+              coalesce(v_at - v_ahead, v_at) + v_command.ttl, null, v_hold.net, null, null, true
             )::baseledger._hold;
             v_move := row(
               'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
@@ -415,7 +415,7 @@ begin
               'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
             )::baseledger._move;
             v_hold := row(
-              v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+              v_hold.reservation_id, 'settled', null, null, null, null, null, v_command.amount,
               v_last.seq + 1, v_at, true
             )::baseledger._hold;
 
@@ -575,9 +575,9 @@ begin
   -- a call under way fail with XX000, which clients retry.
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
-    if v_hold.changed and v_hold.stored then
+    if v_hold.changed and v_hold.stored is not null then
       delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
+        where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
     end if;
     if v_hold.changed and v_hold.status = 'open' then
       insert into baseledger.reservations
@@ -592,9 +592,7 @@ begin
     insert into baseledger.events select * from unnest(v_events);
     delete from baseledger.reservations r
       where r.wallet_id = p_wallet_id
-        and r.reservation_id = any(array(
-          select h.reservation_id from unnest(v_holds) as h where h.changed and h.stored
-        ));
+        and r.ctid = any(array(select h.stored from unnest(v_holds) as h where h.changed));
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)
     select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at

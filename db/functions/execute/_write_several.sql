@@ -9,19 +9,17 @@ returns void
 language plpgsql
 volatile
 as $$
+declare
+  v_deadlines timestamptz[];
 begin
   delete from baseledger.reservations r
-    using (
-      select p_wallet_of[h.ordinality] as wallet_id, h.reservation_id
-        from unnest(p_holds) with ordinality as h
-        where h.changed and h.stored
-    ) as o
-    where r.wallet_id = o.wallet_id and r.reservation_id = o.reservation_id;
+    where r.ctid = any(array(select h.stored from unnest(p_holds) as h where h.changed));
   insert into baseledger.reservations
     (wallet_id, reservation_id, amount, settled, held, expires_at)
   select p_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
     from unnest(p_holds) with ordinality as h
     where h.changed and h.status = 'open';
+  v_deadlines := baseledger._first_deadlines(p_wallets, p_holds, p_wallet_of);
   update baseledger.wallets w
     set available = u.available,
       reserved = u.reserved,
@@ -36,12 +34,9 @@ begin
             order by r.expires_at
             limit 1
         )
-        else least(u.next_deadline, (
-          select min(h.expires_at) from unnest(p_holds[u.first:u.until]) as h
-            where h.changed and h.status = 'open'
-        ))
+        else least(u.next_deadline, v_deadlines[u.ordinality])
       end
-    from unnest(p_wallets) as u
+    from unnest(p_wallets) with ordinality as u
     where w.wallet_id = u.wallet_id;
 end
 $$;
