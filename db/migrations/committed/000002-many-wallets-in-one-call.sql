@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:6e49354035744f4fe378610f687a1e2ffe78e4c2
+--! Hash: sha1:64ff4474b0b5159c76b51a776f3b949837c165c4
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -447,114 +447,31 @@ $$;
 
 revoke all on function baseledger._lock_several from public;
 --! EndIncluded functions/execute/_lock_several.sql
---! Included functions/execute/_look_up_several.sql
--- Looks up the keys and the reservations of commands in several wallets, as _execute does for those
--- of one; p_wallet_of names the wallet of each.
-create or replace function baseledger._look_up_several(
-  p_commands baseledger._command[],
-  p_wallet_of text[],
-  out done bigint[],
-  out holds baseledger._hold[]
-)
-language plpgsql
-stable
-as $$
-begin
-  select array_agg(p.done order by c.ordinality),
-      array_agg(row(
-        p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
-        null, null, false
-      )::baseledger._hold order by c.ordinality)
-    into done, holds
-    from unnest(p_commands) with ordinality as c
-    cross join lateral baseledger._look_up(
-      p_wallet_of[c.ordinality],
-      case when c.key_at is null then c.idempotency_key end,
-      case when c.hold_at is null then c.reservation_id end,
-      c.op in ('reserve', 'charge')
-    ) as p;
-end
-$$;
-
-revoke all on function baseledger._look_up_several from public;
---! EndIncluded functions/execute/_look_up_several.sql
---! Included functions/execute/_first_deadlines.sql
--- The first deadline of what was opened or extended in each of several wallets, in their order; null
--- where nothing was. p_wallet_of names the wallet of each hold.
+--! Included functions/execute/_delete_reservations.sql
+-- Deletes rows of reservations where they are: in one wallet, or in several if p_wallet_id is null.
 --
--- No nested loops: the planner takes every array for a short one.
-create or replace function baseledger._first_deadlines(
-  p_wallets baseledger._locked_wallet[],
-  p_holds baseledger._hold[],
-  p_wallet_of text[]
-)
-returns timestamptz[]
-language plpgsql
-stable
-set enable_nestloop = off
-as $$
-begin
-  return (
-    select array_agg(o.first order by u.ordinality)
-      from unnest(p_wallets) with ordinality as u
-      left join (
-        select p_wallet_of[h.ordinality] as wallet_id, min(h.expires_at) as first
-          from unnest(p_holds) with ordinality as h
-          where h.changed and h.status = 'open'
-          group by 1
-      ) as o on o.wallet_id = u.wallet_id
-  );
-end
-$$;
-
-revoke all on function baseledger._first_deadlines from public;
---! EndIncluded functions/execute/_first_deadlines.sql
---! Included functions/execute/_write_several.sql
--- Writes what _execute has decided in several wallets, but for their events: reservations, and each
--- wallet's row. p_wallet_of names the wallet of each hold.
-create or replace function baseledger._write_several(
-  p_wallets baseledger._locked_wallet[],
-  p_holds baseledger._hold[],
-  p_wallet_of text[]
-)
+-- All but the way by the rows' places is off: the planner takes every array for a short one, and on
+-- a small table would walk over all rows instead, also when it has grown since.
+create or replace function baseledger._delete_reservations(p_wallet_id text, p_rows tid[])
 returns void
 language plpgsql
 volatile
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
 as $$
-declare
-  v_deadlines timestamptz[];
 begin
-  delete from baseledger.reservations r
-    where r.ctid = any(array(select h.stored from unnest(p_holds) as h where h.changed));
-  insert into baseledger.reservations
-    (wallet_id, reservation_id, amount, settled, held, expires_at)
-  select p_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
-    from unnest(p_holds) with ordinality as h
-    where h.changed and h.status = 'open';
-  v_deadlines := baseledger._first_deadlines(p_wallets, p_holds, p_wallet_of);
-  update baseledger.wallets w
-    set available = u.available,
-      reserved = u.reserved,
-      spent = u.spent,
-      seq = u.seq,
-      hash = u.hash,
-      last_event_at = u.last_event_at,
-      next_deadline = case
-        when u.swept then (
-          select r.expires_at from baseledger.reservations r
-            where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
-            order by r.expires_at
-            limit 1
-        )
-        else least(u.next_deadline, v_deadlines[u.ordinality])
-      end
-    from unnest(p_wallets) with ordinality as u
-    where w.wallet_id = u.wallet_id;
+  if p_wallet_id is null then
+    delete from baseledger.reservations r where r.ctid = any(p_rows);
+  else
+    delete from baseledger.reservations r
+      where r.wallet_id = p_wallet_id and r.ctid = any(p_rows);
+  end if;
 end
 $$;
 
-revoke all on function baseledger._write_several from public;
---! EndIncluded functions/execute/_write_several.sql
+revoke all on function baseledger._delete_reservations from public;
+--! EndIncluded functions/execute/_delete_reservations.sql
 --! Included functions/execute/_execute.sql
 -- The engine: the one place where money moves. Executes commands in one wallet, in order:
 --
@@ -650,7 +567,8 @@ declare
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_opened timestamptz;               -- first deadline of the reservations that are inserted
+  v_opened timestamptz;               -- first deadline of what was opened or extended
+  v_stale tid[];                      -- rows of reservations that are out of date
 begin
   -- 1. Lock.
   select array[row(
@@ -667,8 +585,19 @@ begin
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
     if v_asked > 0 then
       v_wallet_of := p_wallet_ids;
-      select l.done, l.holds into v_done, v_holds
-        from baseledger._look_up_several(p_commands, v_wallet_of) as l;
+      select array_agg(p.done order by c.ordinality),
+          array_agg(row(
+            p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+            null, null, false
+          )::baseledger._hold order by c.ordinality)
+        into v_done, v_holds
+        from unnest(p_commands) with ordinality as c
+        cross join lateral baseledger._look_up(
+          v_wallet_of[c.ordinality],
+          case when c.key_at is null then c.idempotency_key end,
+          case when c.hold_at is null then c.reservation_id end,
+          c.op in ('reserve', 'charge')
+        ) as p;
       v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
     end if;
   end if;
@@ -862,6 +791,10 @@ begin
               v_hold.reservation_id, 'open', v_amount, 0, v_amount,
               coalesce(v_at - v_ahead, v_at) + v_command.ttl, null, v_hold.net, null, null, true
             )::baseledger._hold;
+            v_opened := case
+              when v_command.refused is null then least(v_opened, v_hold.expires_at)
+              else v_opened
+            end;
             v_move := row(
               'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
               case when v_command.at_least is not null then jsonb_build_object(
@@ -954,6 +887,7 @@ begin
                 v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl,
                 v_hold.stored, v_hold.net, null, null, true
               )::baseledger._hold;
+              v_opened := least(v_opened, v_hold.expires_at);
               v_move := row(
                 'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
                 case when v_command.amount is not null
@@ -1104,17 +1038,44 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        v_wallet.next_deadline, v_look_due, v_wallet.first, v_wallet.until
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null
       )::baseledger._locked_wallet;
     end if;
     v_expired := 0;
+    v_opened := null;
   end loop;
 
   -- 4. Write.
   if p_wallet_ids is not null then
     if v_changed is not null then
       insert into baseledger.events select * from unnest(v_events);
-      perform baseledger._write_several(v_changed, v_holds, v_wallet_of);
+      v_stale := array(
+        select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+      );
+      perform baseledger._delete_reservations(null, v_stale) where v_stale <> '{}';
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+      select v_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+        from unnest(v_holds) with ordinality as h
+        where h.changed and h.status = 'open';
+      update baseledger.wallets w
+        set available = u.available,
+          reserved = u.reserved,
+          spent = u.spent,
+          seq = u.seq,
+          hash = u.hash,
+          last_event_at = u.last_event_at,
+          next_deadline = case
+            when u.swept then (
+              select r.expires_at from baseledger.reservations r
+                where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
+                order by r.expires_at
+                limit 1
+            )
+            else u.next_deadline
+          end
+        from unnest(v_changed) as u
+        where w.wallet_id = u.wallet_id;
     end if;
     return case when v_asked > 0 then v_receipts[:v_asked] else coalesce(v_receipts, '{}') end;
   end if;
@@ -1147,21 +1108,18 @@ begin
           p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
           v_hold.expires_at
         );
-      v_opened := v_hold.expires_at;
     end if;
   else
     insert into baseledger.events select * from unnest(v_events);
-    delete from baseledger.reservations r
-      where r.wallet_id = p_wallet_id
-        and r.ctid = any(array(select h.stored from unnest(v_holds) as h where h.changed));
+    v_stale := array(
+      select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+    );
+    perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)
     select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
       from unnest(v_holds) as h
       where h.changed and h.status = 'open';
-    v_opened := (
-      select min(h.expires_at) from unnest(v_holds) as h where h.changed and h.status = 'open'
-    );
   end if;
   if v_look_due then
     v_wallet.next_deadline := (
