@@ -115,7 +115,8 @@ async function openHostile(role: Role): Promise<Session> {
     await sql.unsafe(`create domain pg_temp.${type} as pg_catalog.${type}
       check (public.trap_value())`);
   }
-  for (const type of ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"]) {
+  const composites = ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"];
+  for (const type of [...composites, "_locked_wallet", "_move"]) {
     await sql.unsafe(`create type pg_temp.${type} as (x pg_catalog.int4)`);
   }
   await sql.unsafe("set search_path = pg_temp, public, pg_catalog");
