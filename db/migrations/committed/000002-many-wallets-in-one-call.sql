@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:64ff4474b0b5159c76b51a776f3b949837c165c4
+--! Hash: sha1:c13150045f3497ee534377511bac690e387bb946
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -968,8 +968,9 @@ begin
           v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
           v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
           v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
-          case when p_wallet_ids is null then v_holds
-            else v_holds[v_wallet.first:v_wallet.until]
+          case
+            when p_wallet_ids is null then v_holds
+            when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
           end
         ));
         if p_raises then
