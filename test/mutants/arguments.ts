@@ -90,8 +90,8 @@ export const argumentsOf: readonly Rule[] = [
       },
       {
         about: "a wallet id may be blank",
-        of: "_require_id",
-        search: String.raw`or btrim(p_id, E' \t\r\n') = ''`,
+        of: "_is_impossible_id",
+        search: String.raw`or pg_catalog.btrim(p_id, E' \t\r\n') = ''`,
         replace: "",
       },
     ],

@@ -77,8 +77,8 @@ export const execute: readonly Rule[] = [
       {
         about: "the next deadline is that of the newest reservation",
         of: "_execute",
-        search: "least(v_wallet.next_deadline, v_opened)",
-        replace: "coalesce(v_opened, v_wallet.next_deadline)",
+        search: "next_deadline = least(v_wallet.next_deadline, v_opened)",
+        replace: "next_deadline = coalesce(v_opened, v_wallet.next_deadline)",
       },
       {
         about: "what has just come due is not found",
@@ -162,8 +162,8 @@ export const execute: readonly Rule[] = [
       {
         about: "a key that comes twice in a batch is executed twice",
         of: "_execute",
-        search: "v_done[v_command.key_at] := v_last.seq;",
-        replace: "",
+        search: "and e.idempotency_key = v_command.idempotency_key",
+        replace: "and false",
       },
     ],
   },
@@ -186,8 +186,8 @@ export const execute: readonly Rule[] = [
       {
         about: "a refusal writes the expiries it has met",
         of: "_execute",
-        search: "= v_wallet.seq + v_expired",
-        replace: "= v_wallet.seq",
+        search: "= v_wallet.seq + v_expired and v_bounded",
+        replace: "= v_wallet.seq and v_bounded",
       },
       {
         about: "a batch stops at a refused command",
@@ -381,8 +381,8 @@ export const execute: readonly Rule[] = [
       {
         about: "a charge that is refused is added to what its id had",
         of: "_execute",
-        search: "false, v_command.amount,",
-        replace: "false, v_hold.net + v_command.amount,",
+        search: "null, v_command.amount,",
+        replace: "null, v_hold.net + v_command.amount,",
         tests: ["charge.sql"],
       },
       {
@@ -460,6 +460,7 @@ export const execute: readonly Rule[] = [
       {
         about: "the actor is the owner of the function",
         of: "_execute",
+        after: "v_move.event, p_wallet_id,",
         search: "session_user",
         replace: "current_user",
       },
@@ -473,8 +474,8 @@ export const execute: readonly Rule[] = [
       {
         about: "a batch leaves ended reservations in the table",
         of: "_execute",
-        search: "r.reservation_id = any(v_outdated)",
-        replace: "false",
+        search: "_delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}'",
+        replace: "_delete_reservations(p_wallet_id, v_stale) where false",
       },
     ],
   },

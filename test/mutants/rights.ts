@@ -56,7 +56,7 @@ export const rights: readonly Rule[] = [
       },
       {
         about: "a batch of an agent may credit",
-        of: "_parse_commands",
+        of: "_read_commands",
         search: "and (p_for_operators or not o.for_operators)",
         replace: "",
         tests: ["post.sql", ...privileges],
