@@ -1,7 +1,7 @@
 -- post_many: a batch of commands for several wallets. What busy wallets get is in
 -- test/concurrency/many-wallets.test.ts.
 begin;
-select plan(112);
+select plan(113);
 
 do $$
 begin
@@ -646,6 +646,39 @@ select is(
     'below its limit #4 cancelled 10: 10/0/0'],
   'repaired wallets carry out the same commands'
 );
+
+-- A wallet that was below its limit before is not unsound, if no command takes it further down.
+reset role;
+do $$
+begin
+  perform tap.wallet('was below', 10);
+  perform baseledger.reserve('was below', 5, 'r', '1 hour');
+  perform baseledger.reserve('was below', 5, 's', '1 hour');
+  perform baseledger.settle('was below', 'r', 25, 'end');
+  update baseledger.wallets set overdraft_limit = 0 where wallet_id = 'was below';
+end
+$$;
+set local role baseledger_agent;
+select is(
+  tap.posted_many('[
+    {"wallet_id": "was below", "op": "extend", "reservation_id": "s", "ttl": 3600,
+      "idempotency_key": "1"},
+    {"wallet_id": "sound 2", "op": "charge", "amount": 1, "idempotency_key": "3"},
+    {"wallet_id": "was below", "op": "settle", "reservation_id": "s", "amount": 6,
+      "idempotency_key": "2"},
+    {"wallet_id": "was below", "op": "settle", "reservation_id": "s", "amount": 5,
+      "idempotency_key": "3"}
+  ]'),
+  array['was below #6 extended 0: -20/5/25', 'sound 2 #5 charged 1: 94/0/6', 'was below LGOVD',
+    'was below #7 settled 5: -20/0/30'],
+  'a wallet that was below its limit before goes on'
+);
+reset role;
+do $$
+begin
+  update baseledger.wallets set overdraft_limit = null where wallet_id = 'was below';
+end
+$$;
 
 -- Deadlines -------------------------------------------------------------------------------------
 
