@@ -85,7 +85,8 @@ export const argumentsOf: readonly Rule[] = [
       {
         about: "ids of reservations may have any length",
         of: "_find_invalid_field",
-        search: "or pg_catalog.length(p_reservation_id) > 255",
+        search:
+          "or pg_catalog.octet_length(p_reservation_id) > 255 and pg_catalog.length(p_reservation_id) > 255",
         replace: "",
       },
       {

@@ -37,8 +37,7 @@ export const batch: readonly Rule[] = [
       {
         about: "a misspelt field is ignored",
         of: "_read_commands",
-        search:
-          "or v.command - v.fields <> case when p_several then jsonb_build_object('wallet_id', v.wallet_id) else '{}' end",
+        search: "or v.command - v.fields <> '{}'",
         replace: "",
       },
       {

@@ -180,12 +180,14 @@ export const many: readonly Rule[] = [
       {
         about: "a batch writes less spent than nothing",
         of: "_execute",
-        search: "or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit and",
-        replace: "or v_last.available < -v_wallet.overdraft_limit and",
+        after: "-- One of several wallets is decided.",
+        search: "or v_last.spent < 0",
+        replace: "",
       },
       {
         about: "a batch writes a wallet that is below its limit",
         of: "_execute",
+        after: "-- One of several wallets is decided.",
         search:
           "or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available",
         replace: "",
@@ -193,8 +195,9 @@ export const many: readonly Rule[] = [
       {
         about: "a batch refuses a wallet that was below its limit before",
         of: "_execute",
-        search: "< -v_wallet.overdraft_limit and v_last.available < v_wallet.available",
-        replace: "< -v_wallet.overdraft_limit",
+        after: "-- One of several wallets is decided.",
+        search: "and v_last.available < v_wallet.available",
+        replace: "",
       },
       {
         about: "an unsound wallet says that its commands were executed",
@@ -205,8 +208,8 @@ export const many: readonly Rule[] = [
       {
         about: "a wallet that is ahead of the clock says so of the others",
         of: "_execute",
-        search: "v_note := baseledger._describe_ahead(v_at);",
-        replace: "v_note := coalesce(v_note, baseledger._describe_ahead(v_at));",
+        search: "then baseledger._describe_ahead(v_at) end;",
+        replace: "then baseledger._describe_ahead(v_at) else v_note end;",
       },
     ],
   },
@@ -266,20 +269,14 @@ export const many: readonly Rule[] = [
       {
         about: "a number may name a wallet",
         of: "_read_commands",
-        search: "then jsonb_build_object('wallet_id', v.wallet_id)",
-        replace: "then jsonb_build_object('wallet_id', v.command -> 'wallet_id')",
-      },
-      {
-        about: "a command needs no wallet",
-        of: "_read_commands",
-        search: "or p_several and v.wallet_id is null",
+        search: "or p_several and jsonb_typeof(v.command -> 'wallet_id') is distinct from 'string'",
         replace: "",
       },
       {
         about: "a wallet's name in a batch of one is ignored",
         of: "_read_commands",
-        search: "case when p_several then jsonb_build_object",
-        replace: "case when v.wallet_id is not null then jsonb_build_object",
+        search: "case when p_several then b.fields",
+        replace: "case when true then b.fields",
       },
       {
         about: "post_many takes the commands of operators",

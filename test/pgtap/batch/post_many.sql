@@ -1,7 +1,7 @@
 -- post_many: a batch of commands for several wallets. What busy wallets get is in
 -- test/concurrency/many-wallets.test.ts.
 begin;
-select plan(113);
+select plan(116);
 
 do $$
 begin
@@ -612,6 +612,15 @@ select is(
   ]::jsonb[],
   'the refusal says what its balances would be'
 );
+select throws_ok($$select baseledger.charge('spent below 0', 1, 'single')$$, 'XX001', null,
+  'a single command of an unsound wallet raises');
+select throws_ok(
+  $$select baseledger.post('holds too much', '[
+    {"op": "charge", "amount": 1, "idempotency_key": "batch"},
+    {"op": "cancel", "reservation_id": "r", "idempotency_key": "batch too"}
+  ]')$$,
+  'XX001', null, 'a batch of it raises'
+);
 reset role;
 select results_eq(
   $$select w.wallet_id, w::text as row, (select array_agg(o::text order by o.reservation_id)
@@ -622,7 +631,7 @@ select results_eq(
 );
 select is_empty(
   $$select from baseledger.events where wallet_id ~ 'too much|below'
-    and idempotency_key in ('1', '2', '3')$$,
+    and idempotency_key in ('1', '2', '3', 'single', 'batch')$$,
   'an unsound wallet has no new events'
 );
 select is_empty($$select * from baseledger.verify('sound 1')
@@ -666,13 +675,15 @@ select is(
     {"wallet_id": "sound 2", "op": "charge", "amount": 1, "idempotency_key": "3"},
     {"wallet_id": "was below", "op": "settle", "reservation_id": "s", "amount": 6,
       "idempotency_key": "2"},
-    {"wallet_id": "was below", "op": "settle", "reservation_id": "s", "amount": 5,
-      "idempotency_key": "3"}
+    {"wallet_id": "was below", "op": "settle", "reservation_id": "s", "amount": 1,
+      "final": false, "idempotency_key": "3"}
   ]'),
   array['was below #6 extended 0: -20/5/25', 'sound 2 #5 charged 1: 94/0/6', 'was below LGOVD',
-    'was below #7 settled 5: -20/0/30'],
+    'was below #7 settled 1: -20/4/26'],
   'a wallet that was below its limit before goes on'
 );
+select is(tap.brief(baseledger.settle('was below', 's', 4, '4')), '#8 settled 4: -20/0/30',
+  'also with single commands');
 reset role;
 do $$
 begin
