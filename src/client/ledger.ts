@@ -29,7 +29,7 @@
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { Receipt, ReserveArgs } from "../generated/index.ts";
 import { type BatchOperations, READS } from "../generated/index.ts";
-import type { Queryable } from "../wire/index.ts";
+import { type Queryable, write } from "../wire/index.ts";
 import { createBatcher } from "./batch.ts";
 import { type BatchedMethod, encode, isBatched } from "./commands.ts";
 import { connect, createConnections } from "./connections.ts";
@@ -166,14 +166,16 @@ export function createLedger(
   const size = options.connections ?? found ?? DEFAULTS.connections;
   const pending = trackPending(maxPending, retryFor);
   const connections = createConnections({ sql, size, prepare, readOnly });
-  const { sendBatch, sendAlone } = createSender(connections, pending, retryFor);
-  const batcher = createBatcher(batchSize, connections.slots, sendBatch);
+  const { batches, sendAlone } = createSender(connections, pending, retryFor);
+  const batcher = createBatcher(batchSize, connections.slots, batches);
 
   async function sendBatched<Name extends BatchedMethod>(
     name: Name,
     args: BatchOperations[Name],
     isFollowUp: boolean,
   ): Promise<Receipt> {
+    // Here, so that it spoils no batch of several wallets.
+    write.text(args.walletId, "wallet_id");
     const text = encode(name, args);
     try {
       const receipt = await pending.accept<Receipt>(args, isFollowUp, (command) =>
