@@ -234,6 +234,24 @@ describe("a wallet that another session has locked", () => {
     expect(receipts.map(({ seq }) => seq)).toEqual(numbers(11).map((i) => BigInt(i + 3)));
   });
 
+  test("keeps the order of commands that come while its batch is under way", async () => {
+    const [locked = "", free = ""] = await newWallets(2);
+    const { sql, letGo: deliver, kept } = gate(isSeveral);
+    await using ledger = createLedger(sql);
+    const letGo = await holdLock(database, locked);
+    const amounts = [1n, 2n, 3n, 4n];
+    const send = (amount: bigint) => ledger.charge({ walletId: locked, amount });
+    const first = [charge(ledger, free), ...amounts.slice(0, 2).map(send)];
+    await until("the batch is under way", () => kept() === 1);
+    const others = amounts.slice(2).map(send);
+    deliver();
+    await first[0];
+    await letGo();
+    const receipts = await Promise.all([...first.slice(1), ...others]);
+    expect(receipts.map(({ amount }) => amount)).toEqual(amounts);
+    expect(receipts.map(({ seq }) => seq)).toEqual([3n, 4n, 5n, 6n]);
+  });
+
   test("is asked for in a batch of several again, once it is free", async () => {
     const [locked = "", ...free] = await newWallets(3);
     const pool = countPosts(database.connect("agent", 4));
