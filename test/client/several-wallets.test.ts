@@ -49,7 +49,7 @@ async function outcomes(calls: readonly Promise<{ readonly event: string }>[]) {
   return settled.map((each) => (each.status === "fulfilled" ? each.value.event : each.reason.code));
 }
 
-/** A pool that counts batches, and keeps the answers to some of them until they are let go. */
+/** A pool that counts batches, and does not send some of them until they are let go. */
 function gate(isKept: (query: string) => boolean) {
   const counted = countPosts(database.connect("agent", 10));
   const open = Promise.withResolvers<void>();
@@ -211,27 +211,29 @@ describe("what fails, fails alone:", () => {
 
 describe("a wallet that another session has locked", () => {
   test("delays no other, and has its commands carried out in their order", async () => {
-    const [locked = "", ...free] = await newWallets(8);
-    const pool = countPosts(database.connect("agent", 4));
+    const [locked = "", another = "", ...free] = await newWallets(8);
+    const pool = countPosts(database.connect("agent", 6));
     await using ledger = createLedger(pool.sql);
-    const letGo = await holdLock(database, locked);
+    const locks = await Promise.all([locked, another].map((id) => holdLock(database, id)));
     const waiting = numbers(10).map((i) =>
       ledger.charge({ walletId: locked, amount: BigInt(i + 1) }),
     );
+    const other = charge(ledger, another);
     await Promise.all(free.map((walletId) => charge(ledger, walletId)));
-    // Its commands are with the server by now, one statement; more come behind them.
-    await untilWaits(1);
+    // One statement a wallet waits for its lock; more commands come behind it.
+    await untilBlocked(database, 2);
     waiting.push(ledger.charge({ walletId: locked, amount: 11n }));
-    const posts = pool.posts;
+    const { posts } = pool;
     for (const _ of numbers(3)) {
       await Promise.all(free.map((walletId) => charge(ledger, walletId)));
     }
     expect(pool.posts).toBe(posts);
     expect(await Promise.all(waiting.map(isSettled))).toEqual(waiting.map(() => false));
-    await letGo();
+    await Promise.all(locks.map((letGo) => letGo()));
     const receipts = await Promise.all(waiting);
     expect(receipts.map(({ amount }) => amount)).toEqual(numbers(11).map((i) => BigInt(i + 1)));
     expect(receipts.map(({ seq }) => seq)).toEqual(numbers(11).map((i) => BigInt(i + 3)));
+    expect(await other).toMatchObject({ seq: 3n });
   });
 
   test("keeps the order of commands that come while its batch is under way", async () => {
@@ -252,26 +254,25 @@ describe("a wallet that another session has locked", () => {
     expect(receipts.map(({ seq }) => seq)).toEqual([3n, 4n, 5n, 6n]);
   });
 
-  test("is asked for in a batch of several again, once it is free", async () => {
+  test("is in batches of several again as soon as it is free", async () => {
     const [locked = "", ...free] = await newWallets(3);
-    const pool = countPosts(database.connect("agent", 4));
-    await using ledger = createLedger(pool.sql);
+    let isKeeping = false;
+    const { sql, counted, letGo: deliver, kept } = gate((query) => isKeeping && isSeveral(query));
+    await using ledger = createLedger(sql);
     const letGo = await holdLock(database, locked);
-    const first = [locked, ...free].map((walletId) => charge(ledger, walletId));
-    await untilWaits(1);
+    const calls = [locked, ...free].map((walletId) => charge(ledger, walletId));
+    await Promise.all(calls.slice(1));
+    await untilBlocked(database, 1);
+    isKeeping = true;
+    calls.push(...free.map((walletId) => charge(ledger, walletId)));
+    await until("the others are under way", () => kept() === 1);
+    calls.push(charge(ledger, locked));
     await letGo();
-    await Promise.all(first);
-    expect(pool).toMatchObject({ posts: 1, several: 1 });
-    await Promise.all([locked, ...free].map((walletId) => charge(ledger, walletId)));
-    expect(pool).toMatchObject({ posts: 1, several: 2 });
+    await until("it is under way, too", () => kept() === 2);
+    deliver();
+    await Promise.all(calls);
+    expect(counted.posts).toBe(1);
   });
-
-  function untilWaits(count: number) {
-    return until(`${count} commands wait for the wallet`, async () => {
-      const blocked = await untilBlocked(database, count);
-      return blocked.length === count;
-    });
-  }
 });
 
 test("a wallet whose backlog takes more than one command is served, too", async () => {
