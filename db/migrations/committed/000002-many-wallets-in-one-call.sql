@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:327c72c1596b96d40f8926878111688746a85384
+--! Hash: sha1:e3891edc6f80b7cf2d55e4610afc5804e6f6a5ba
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -153,6 +153,68 @@ $$;
 
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
+--! Included functions/refusals/_find_invalid_field.sql
+-- The first invalid field of a command, or null: the one place for the limits of arguments. A new
+-- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
+-- than that rule. A SQL function without settings, so that it is inlined into _execute's callers.
+create or replace function baseledger._find_invalid_field(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text,
+  p_amount bigint,
+  p_at_least bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_idempotency_key is null
+        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
+      or baseledger._is_ambiguous_name(p_idempotency_key)
+      or pg_catalog.octet_length(p_idempotency_key) > 255
+        and pg_catalog.length(p_idempotency_key) > 255
+      then 'idempotency_key'
+    when p_reservation_id is null
+      and p_op not in (
+        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
+      )
+      or case when p_op in ('reserve', 'charge')
+        then baseledger._is_ambiguous_name(p_reservation_id)
+        else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      end
+      or pg_catalog.octet_length(p_reservation_id) > 255
+        and pg_catalog.length(p_reservation_id) > 255
+      then 'reservation_id'
+    when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
+      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
+      then 'amount'
+    when p_at_least < 1 or p_at_least > p_amount
+      then 'at_least'
+    when p_op in ('reserve', 'extend') and (
+      p_ttl is null
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
+    )
+      then 'ttl'
+    when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
+      or pg_catalog.octet_length(p_metadata::text) > 16384
+      then 'metadata'
+    when p_op in ('freeze', 'unfreeze') and (
+      p_details ->> 'reason' is null
+      or pg_catalog.btrim(p_details ->> 'reason', E' \t\r\n') = ''
+      or pg_catalog.length(p_details ->> 'reason') > 1000
+    )
+      then 'reason'
+  end
+$$;
+
+revoke all on function baseledger._find_invalid_field from public;
+--! EndIncluded functions/refusals/_find_invalid_field.sql
 --! Included functions/access/_expected_rights.sql
 -- What each role may do: the one list of all rights. Nobody has any other right on an object of the
 -- schema, except the owner, and roles to which the host grants a view or a public function. Each
@@ -412,11 +474,11 @@ revoke all on function baseledger._look_up from public;
 --! EndIncluded functions/execute/_look_up.sql
 --! Included functions/execute/_lock_several.sql
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
--- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each of so
--- many commands, equal ones together; without commands, the wallets.
+-- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each command,
+-- equal ones together; without commands, the wallets in the order in which to sweep them.
 --
 -- No nested loops: the planner takes every array for a short one.
-create or replace function baseledger._lock_several(p_wallet_ids text[], p_commands integer)
+create or replace function baseledger._lock_several(p_wallet_ids text[], p_asks boolean)
 returns baseledger._locked_wallet[]
 language plpgsql
 volatile
@@ -427,18 +489,18 @@ declare
 begin
   select array_agg(row(
       l.wallet_id, l.frozen, l.overdraft_limit, l.available, l.reserved, l.spent, l.seq, l.hash,
-      l.last_event_at, l.next_deadline, false, coalesce(c.first, 1), coalesce(c.until, 0)
-    )::baseledger._locked_wallet)
+      l.last_event_at, l.next_deadline, false,
+      case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end
+    )::baseledger._locked_wallet order by c.first)
     into v_locked
     from (
       select * from baseledger.wallets w
         where w.wallet_id = any(p_wallet_ids)
         for no key update skip locked
     ) as l
-    left join (
+    join (
       select u.id, min(u.place)::integer as first, max(u.place)::integer as until
         from unnest(p_wallet_ids) with ordinality as u(id, place)
-        where p_commands > 0
         group by u.id
     ) as c on c.id = l.wallet_id;
   return coalesce(v_locked, '{}');
@@ -532,6 +594,7 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
+  v_actor constant text := session_user;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -582,7 +645,7 @@ begin
     if p_wallet_ids is null then
       perform baseledger._raise_wallet_not_found(p_wallet_id);
     end if;
-    v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
+    v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
       v_wallet_of := p_wallet_ids;
       select array_agg(p.done order by c.ordinality),
@@ -616,7 +679,10 @@ begin
       or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
       or v_at > clock_timestamp() + baseledger._clock_slack()
     then
-      v_note := baseledger._describe_ahead(v_at);
+      v_note := case
+        when v_at > clock_timestamp() + baseledger._clock_slack()
+          then baseledger._describe_ahead(v_at)
+      end;
       v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
       v_look_due := v_asked <= 1
         or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
@@ -984,13 +1050,13 @@ begin
         v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
         v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
         v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
-        session_user::text, v_command.metadata,
+        v_actor, v_command.metadata,
         coalesce(v_move.details || v_note, v_note, v_move.details),
         sha256(v_last.hash || baseledger._encode_event(
           p_wallet_id, v_last.seq + 1, v_move.event, v_command.reservation_id, v_move.amount,
           v_last.available + v_move.available, v_last.reserved + v_move.reserved,
           v_last.spent + v_move.spent, v_move.expires_at, v_at, v_command.idempotency_key,
-          session_user::text, v_command.metadata,
+          v_actor, v_command.metadata,
           coalesce(v_move.details || v_note, v_note, v_move.details)
         ))
       )::baseledger.events;
@@ -999,7 +1065,52 @@ begin
         v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
         v_last.idempotency_key, false, null, null
       )::baseledger.receipt;
-      exit wallets when v_total = 1 and p_wallet_ids is null;
+      if v_total = 1 and p_wallet_ids is null then
+        -- 4. Write a single event.
+        if v_last.reserved < 0
+          or v_last.spent < 0
+          or v_last.available < -v_wallet.overdraft_limit
+            and v_last.available < v_wallet.available
+        then
+          perform baseledger._raise_corrupted(
+            p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+          );
+        end if;
+        -- By position, as an expression a column would be too dear. A migration that adds a column
+        -- makes a call under way fail with XX000, which clients retry.
+        insert into baseledger.events values (v_last.*);
+        if v_hold.changed and v_hold.stored is not null then
+          delete from baseledger.reservations r
+            where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
+        end if;
+        if v_hold.changed and v_hold.status = 'open' then
+          insert into baseledger.reservations
+            (wallet_id, reservation_id, amount, settled, held, expires_at)
+            values (
+              p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+              v_hold.expires_at
+            );
+        end if;
+        if v_look_due then
+          v_wallet.next_deadline := (
+            select r.expires_at from baseledger.reservations r
+              where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+              order by r.expires_at
+              limit 1
+          );
+        end if;
+        update baseledger.wallets w
+          set available = v_last.available,
+            reserved = v_last.reserved,
+            spent = v_last.spent,
+            seq = v_last.seq,
+            hash = v_last.hash,
+            frozen = v_wallet.frozen,
+            last_event_at = v_last.occurred_at,
+            next_deadline = least(v_wallet.next_deadline, v_opened)
+          where w.wallet_id = p_wallet_id;
+        return v_receipts;
+      end if;
       v_events := v_events || v_last;
       v_holds[coalesce(v_command.hold_at, v_i)] := v_hold;
       v_at := v_at + interval '1 microsecond';
@@ -1013,6 +1124,11 @@ begin
       or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available
     then
       -- Nothing was granted, or nothing may be: it is as if nobody had asked.
+      if v_asked = 0 then
+        perform baseledger._raise_corrupted(
+          p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+        );
+      end if;
       v_events := v_events[:cardinality(v_events) - (v_last.seq - v_wallet.seq)];
       for v_i in v_wallet.first .. v_wallet.until loop
         v_holds[v_i] := null;
@@ -1090,34 +1206,16 @@ begin
       );
     end if;
   end if;
-  -- By position, as an expression a column would be too dear. A migration that adds a column makes
-  -- a call under way fail with XX000, which clients retry.
-  if v_total = 1 then
-    insert into baseledger.events values (v_last.*);
-    if v_hold.changed and v_hold.stored is not null then
-      delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
-    end if;
-    if v_hold.changed and v_hold.status = 'open' then
-      insert into baseledger.reservations
-        (wallet_id, reservation_id, amount, settled, held, expires_at)
-        values (
-          p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
-          v_hold.expires_at
-        );
-    end if;
-  else
-    insert into baseledger.events select * from unnest(v_events);
-    v_stale := array(
-      select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
-    );
-    perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
-    insert into baseledger.reservations
-      (wallet_id, reservation_id, amount, settled, held, expires_at)
-    select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
-      from unnest(v_holds) as h
-      where h.changed and h.status = 'open';
-  end if;
+  insert into baseledger.events select * from unnest(v_events);
+  v_stale := array(
+    select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+  );
+  perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
+  insert into baseledger.reservations
+    (wallet_id, reservation_id, amount, settled, held, expires_at)
+  select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+    from unnest(v_holds) as h
+    where h.changed and h.status = 'open';
   if v_look_due then
     v_wallet.next_deadline := (
       select r.expires_at from baseledger.reservations r
@@ -1146,6 +1244,46 @@ $$;
 
 revoke all on function baseledger._execute from public;
 --! EndIncluded functions/execute/_execute.sql
+--! Included functions/sweep/_sweep_wallets.sql
+-- Sweeps wallets in their order until p_limit reservations have expired. Returns how many, and which
+-- wallets another session had locked. Locks no more wallets at once than may expire something, so
+-- that other sweepers find the rest.
+create or replace function baseledger._sweep_wallets(
+  p_wallet_ids text[],
+  p_limit integer,
+  out p_expired integer,
+  out p_locked text[]
+)
+language plpgsql
+volatile
+as $$
+declare
+  v_next integer := 1;
+  v_ids text[];
+  v_free text[];
+begin
+  p_expired := 0;
+  p_locked := '{}';
+  while p_expired < p_limit and v_next <= cardinality(p_wallet_ids) loop
+    v_ids := p_wallet_ids[v_next:v_next + p_limit - p_expired - 1];
+    v_next := v_next + cardinality(v_ids);
+    v_free := array(
+      select w.wallet_id from baseledger.wallets w
+        where w.wallet_id = any(v_ids)
+        for no key update skip locked
+    );
+    p_locked := p_locked || array(select i from unnest(v_ids) as i where i <> all(v_free));
+    -- In the order of the argument, whose first are due first.
+    v_free := array(select i from unnest(v_ids) as i where i = any(v_free));
+    p_expired := p_expired + cardinality(
+      baseledger._execute(null, '{}', p_limit - p_expired, p_wallet_ids => v_free)
+    );
+  end loop;
+end
+$$;
+
+revoke all on function baseledger._sweep_wallets from public;
+--! EndIncluded functions/sweep/_sweep_wallets.sql
 --! Included functions/batch/_explain_parse_error.sql
 -- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
 -- those that its operation may have; null if this batch has no such operation. With p_several, each
@@ -1170,7 +1308,7 @@ begin
   else
     select k into v_field
       from jsonb_object_keys(p_command) as k
-      where k <> all (p_fields) and not (p_several and k = 'wallet_id')
+      where k <> all (p_fields)
       order by k
       limit 1;
     v_field := coalesce(v_field, case
@@ -1240,11 +1378,8 @@ as $$
           v.final is distinct from 'false' as final,
           coalesce(v.metadata, '{}') as metadata,
           case when v.fields is null
-            or v.command - v.fields <> case
-              when p_several then jsonb_build_object('wallet_id', v.wallet_id)
-              else '{}'
-            end
-            or p_several and v.wallet_id is null
+            or v.command - v.fields <> '{}'
+            or p_several and jsonb_typeof(v.command -> 'wallet_id') is distinct from 'string'
             or jsonb_typeof(v.command -> 'idempotency_key') not in ('string', 'null')
             or jsonb_typeof(v.command -> 'reservation_id') not in ('string', 'null')
             or v.amount is null and v.given_amount is not null
@@ -1281,8 +1416,13 @@ as $$
               command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
               final, metadata, place
             )
-            left join baseledger._batch_operations() as o
-              on o.operation = e.op and (p_for_operators or not o.for_operators)
+            left join (
+              select b.operation,
+                  case when p_several then b.fields || 'wallet_id'::text else b.fields end as fields
+                from baseledger._batch_operations() as b
+                where p_for_operators or not b.for_operators
+                offset 0
+            ) as o on o.operation = e.op
             -- each value is computed once, however often it is named
             offset 0
         ) as v
@@ -1357,8 +1497,8 @@ declare
 begin
   perform baseledger._check_commands(p_commands);
   select array_agg(r.command order by r.place),
-      count(distinct r.idempotency_key) < count(r.idempotency_key)
-        or count(distinct r.reservation_id) < count(r.reservation_id)
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
     into v_commands, v_shared
     from baseledger._read_commands(p_commands, p_for_operators, false) as r;
   return case
@@ -1389,11 +1529,9 @@ begin
   select array_agg(r.command order by r.wallet_id collate "C", r.place),
       array_agg(r.wallet_id order by r.wallet_id collate "C", r.place),
       array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
-      -- With the length of the wallet's name, so that no two pairs become one text.
-      count(distinct length(r.wallet_id) || r.wallet_id || r.idempotency_key)
-          < count(r.idempotency_key)
-        or count(distinct length(r.wallet_id) || r.wallet_id || r.reservation_id)
-          < count(r.reservation_id)
+      -- Whatever the wallets: keys are seldom the same in two of them.
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
     into commands, wallet_of, positions, v_shared
     from baseledger._read_commands(p_commands, false, true) as r;
   if v_shared then
