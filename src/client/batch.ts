@@ -60,7 +60,7 @@ const MOST_CHARACTERS = 1_000_000;
 // other wallets of a batch.
 const HOT = 16;
 // The callers of a hot wallet are served in two groups: one is with the server while this program
-// reads the answers of the other. Below this number a second commit costs more than it gains.
+// reads the answers of the other. Fewer are not divided, as each batch has a commit of its own.
 const SMALLEST_GROUP = 50;
 // The same for many wallets: while so many batches are under way, others are sent only when full.
 const LANES = 3;
