@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:e3891edc6f80b7cf2d55e4610afc5804e6f6a5ba
+--! Hash: sha1:b3e283aeecfd8a88d94fedb32c87f0cfacb1039b
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -1033,7 +1033,11 @@ begin
         v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
           v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
           v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
+          case
+            when p_wallet_ids is null then v_holds
+            when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
+          end
         ));
         if p_raises then
           perform baseledger._raise(v_command.refused, v_command.detail);
