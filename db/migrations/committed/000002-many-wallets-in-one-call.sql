@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:b3e283aeecfd8a88d94fedb32c87f0cfacb1039b
+--! Hash: sha1:556219b2f253ff3ebaed68a291170f49061b4c09
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -1036,7 +1036,9 @@ begin
           v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
           case
             when p_wallet_ids is null then v_holds
+            -- Those of the wallet: others may have the same names.
             when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
+              || case when v_look_due then v_holds[v_first_due:] end
           end
         ));
         if p_raises then
