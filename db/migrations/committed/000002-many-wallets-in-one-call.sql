@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:ddec1bf735f414a69c40bbf4934ed6e966a455b2
+--! Hash: sha1:acb5d8c7607579a3a11ed7f8fadbbbf6394d4351
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -938,7 +938,13 @@ begin
         v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
           v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
           v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold, v_holds
+          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
+          -- Of several, those of the wallet: others may have the same names.
+          case
+            when p_wallet_ids is null then v_holds
+            when v_look_due then v_holds[v_wallet.first:v_wallet.until] || v_holds[v_first_due:]
+            else v_holds[v_wallet.first:v_wallet.until]
+          end
         ));
         if p_raises then
           perform baseledger._raise(v_command.refused, v_command.detail);
