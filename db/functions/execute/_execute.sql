@@ -92,7 +92,8 @@ declare
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_opened timestamptz;               -- first deadline of the reservations that are inserted
+  v_opened timestamptz;               -- first deadline of what was opened or extended
+  v_stale tid[];                      -- rows of reservations that are out of date
 begin
   -- 1. Lock.
   select array[row(
@@ -109,8 +110,19 @@ begin
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
     if v_asked > 0 then
       v_wallet_of := p_wallet_ids;
-      select l.done, l.holds into v_done, v_holds
-        from baseledger._look_up_several(p_commands, v_wallet_of) as l;
+      select array_agg(p.done order by c.ordinality),
+          array_agg(row(
+            p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+            null, null, false
+          )::baseledger._hold order by c.ordinality)
+        into v_done, v_holds
+        from unnest(p_commands) with ordinality as c
+        cross join lateral baseledger._look_up(
+          v_wallet_of[c.ordinality],
+          case when c.key_at is null then c.idempotency_key end,
+          case when c.hold_at is null then c.reservation_id end,
+          c.op in ('reserve', 'charge')
+        ) as p;
       v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
     end if;
   end if;
@@ -302,8 +314,12 @@ begin
             end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_amount, 0, v_amount,
-              coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null, true
+              coalesce(v_at - v_ahead, v_at) + v_command.ttl, null, v_hold.net, null, null, true
             )::baseledger._hold;
+            v_opened := case
+              when v_command.refused is null then least(v_opened, v_hold.expires_at)
+              else v_opened
+            end;
             v_move := row(
               'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
               case when v_command.at_least is not null then jsonb_build_object(
@@ -396,6 +412,7 @@ begin
                 v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl,
                 v_hold.stored, v_hold.net, null, null, true
               )::baseledger._hold;
+              v_opened := least(v_opened, v_hold.expires_at);
               v_move := row(
                 'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
                 case when v_command.amount is not null
@@ -415,7 +432,7 @@ begin
               'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
             )::baseledger._move;
             v_hold := row(
-              v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+              v_hold.reservation_id, 'settled', null, null, null, null, null, v_command.amount,
               v_last.seq + 1, v_at, true
             )::baseledger._hold;
 
@@ -549,17 +566,44 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        v_wallet.next_deadline, v_look_due, v_wallet.first, v_wallet.until
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null
       )::baseledger._locked_wallet;
     end if;
     v_expired := 0;
+    v_opened := null;
   end loop;
 
   -- 4. Write.
   if p_wallet_ids is not null then
     if v_changed is not null then
       insert into baseledger.events select * from unnest(v_events);
-      perform baseledger._write_several(v_changed, v_holds, v_wallet_of);
+      v_stale := array(
+        select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+      );
+      perform baseledger._delete_reservations(null, v_stale) where v_stale <> '{}';
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+      select v_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+        from unnest(v_holds) with ordinality as h
+        where h.changed and h.status = 'open';
+      update baseledger.wallets w
+        set available = u.available,
+          reserved = u.reserved,
+          spent = u.spent,
+          seq = u.seq,
+          hash = u.hash,
+          last_event_at = u.last_event_at,
+          next_deadline = case
+            when u.swept then (
+              select r.expires_at from baseledger.reservations r
+                where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
+                order by r.expires_at
+                limit 1
+            )
+            else u.next_deadline
+          end
+        from unnest(v_changed) as u
+        where w.wallet_id = u.wallet_id;
     end if;
     return case when v_asked > 0 then v_receipts[:v_asked] else coalesce(v_receipts, '{}') end;
   end if;
@@ -581,9 +625,9 @@ begin
   -- a call under way fail with XX000, which clients retry.
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
-    if v_hold.changed and v_hold.stored then
+    if v_hold.changed and v_hold.stored is not null then
       delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
+        where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
     end if;
     if v_hold.changed and v_hold.status = 'open' then
       insert into baseledger.reservations
@@ -592,23 +636,18 @@ begin
           p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
           v_hold.expires_at
         );
-      v_opened := v_hold.expires_at;
     end if;
   else
     insert into baseledger.events select * from unnest(v_events);
-    delete from baseledger.reservations r
-      where r.wallet_id = p_wallet_id
-        and r.reservation_id = any(array(
-          select h.reservation_id from unnest(v_holds) as h where h.changed and h.stored
-        ));
+    v_stale := array(
+      select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+    );
+    perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)
     select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
       from unnest(v_holds) as h
       where h.changed and h.status = 'open';
-    v_opened := (
-      select min(h.expires_at) from unnest(v_holds) as h where h.changed and h.status = 'open'
-    );
   end if;
   if v_look_due then
     v_wallet.next_deadline := (

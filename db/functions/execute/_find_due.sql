@@ -40,12 +40,12 @@ begin
       -- status is null.
       array_agg(row(
         d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
-        d.expires_at, true, 0, null, null, false
+        d.expires_at, d.stored, 0, null, null, false
       )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
       count(*) > c_limit
     into commands, holds, more
     from (
-      select r.*, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+      select r.*, r.ctid as stored, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
         from baseledger.reservations r
         where r.wallet_id = p_wallet_id
           and (r.expires_at, r.reservation_id) > (c_after, c_after_id)

@@ -1,10 +1,13 @@
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
 -- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each of so
 -- many commands, equal ones together; without commands, the wallets.
+--
+-- No nested loops: the planner takes every array for a short one.
 create or replace function baseledger._lock_several(p_wallet_ids text[], p_commands integer)
 returns baseledger._locked_wallet[]
 language plpgsql
 volatile
+set enable_nestloop = off
 as $$
 declare
   v_locked baseledger._locked_wallet[];

@@ -20,7 +20,7 @@ returns table (
   settled bigint,
   held bigint,
   expires_at timestamptz,
-  stored boolean,
+  stored tid,
   net bigint
 )
 language sql
@@ -46,10 +46,10 @@ as $$
         ) is not null then 'unknown'
         else 'none'
       end,
-      o.amount, o.settled, o.held, o.expires_at, o.held is not null, 0::bigint
+      o.amount, o.settled, o.held, o.expires_at, o.ctid, 0::bigint
     from (values (p_reservation_id)) as asked(id)
     left join lateral (
-      select r.amount, r.settled, r.held, r.expires_at from baseledger.reservations r
+      select r.amount, r.settled, r.held, r.expires_at, r.ctid from baseledger.reservations r
         where r.wallet_id = p_wallet_id
           and r.reservation_id between asked.id and asked.id
           and not p_opens

@@ -9,7 +9,7 @@ declare
   v_hold baseledger._hold;
 begin
   select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at,
-      true, 0::bigint, null::bigint, null::timestamptz, false
+      r.ctid, 0::bigint, null::bigint, null::timestamptz, false
     into v_hold
     from baseledger.reservations r
     where r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id;
@@ -28,7 +28,7 @@ begin
       end,
       null::bigint, null::bigint, null::bigint,
       e.deadline,
-      false, 0::bigint, e.seq, e.occurred_at, false
+      null::tid, 0::bigint, e.seq, e.occurred_at, false
     into v_hold
     from (
       -- A range of one value in the order of its index, for the planner's sake: see _execute.
@@ -46,7 +46,7 @@ begin
     order by e.seq desc
     limit 1;
   if not found then
-    v_hold := row(p_reservation_id, 'none', null, null, null, null, false, 0, null, null, false);
+    v_hold := row(p_reservation_id, 'none', null, null, null, null, null, 0, null, null, false);
   end if;
   return v_hold;
 end

@@ -1,10 +1,12 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:acb5d8c7607579a3a11ed7f8fadbbbf6394d4351
+--! Hash: sha1:b8754e064cc4314228ab07eb1b34c2468c341267
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
 -- clients retry.
-alter type baseledger._hold add attribute changed boolean;
+alter type baseledger._hold
+  alter attribute stored type tid,
+  add attribute changed boolean;
 --! Included schema/types/_locked_wallet.sql
 -- A wallet that baseledger._execute has locked, or is about to write.
 --   swept         what is due in it was looked up: next_deadline is to be read again
@@ -25,6 +27,7 @@ create type baseledger._locked_wallet as (
   until integer
 );
 --! EndIncluded schema/types/_locked_wallet.sql
+drop function baseledger._look_up(text, text, text, boolean);
 drop function baseledger._execute(text, baseledger._command[], integer, boolean);
 drop function baseledger._find_due(
   text, timestamptz, baseledger._command[], integer, integer, integer
@@ -197,7 +200,7 @@ declare
   v_hold baseledger._hold;
 begin
   select r.reservation_id, 'open', r.amount, r.settled, r.held, r.expires_at,
-      true, 0::bigint, null::bigint, null::timestamptz, false
+      r.ctid, 0::bigint, null::bigint, null::timestamptz, false
     into v_hold
     from baseledger.reservations r
     where r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id;
@@ -216,7 +219,7 @@ begin
       end,
       null::bigint, null::bigint, null::bigint,
       e.deadline,
-      false, 0::bigint, e.seq, e.occurred_at, false
+      null::tid, 0::bigint, e.seq, e.occurred_at, false
     into v_hold
     from (
       -- A range of one value in the order of its index, for the planner's sake: see _execute.
@@ -234,7 +237,7 @@ begin
     order by e.seq desc
     limit 1;
   if not found then
-    v_hold := row(p_reservation_id, 'none', null, null, null, null, false, 0, null, null, false);
+    v_hold := row(p_reservation_id, 'none', null, null, null, null, null, 0, null, null, false);
   end if;
   return v_hold;
 end
@@ -317,12 +320,12 @@ begin
       -- status is null.
       array_agg(row(
         d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
-        d.expires_at, true, 0, null, null, false
+        d.expires_at, d.stored, 0, null, null, false
       )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
       count(*) > c_limit
     into commands, holds, more
     from (
-      select r.*, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+      select r.*, r.ctid as stored, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
         from baseledger.reservations r
         where r.wallet_id = p_wallet_id
           and (r.expires_at, r.reservation_id) > (c_after, c_after_id)
@@ -344,14 +347,80 @@ $$;
 
 revoke all on function baseledger._find_due from public;
 --! EndIncluded functions/execute/_find_due.sql
+--! Included functions/execute/_look_up.sql
+-- Looks up a command's key and its reservation: the event that was written for the key, and the
+-- reservation as far as one look-up shows it. A reservation that is to be opened is looked for in
+-- the journal, any other among the open ones; one that is not there gets the status unknown,
+-- until a command needs it and _find_reservation looks for it.
+--
+-- Each look-up asks for a range of one value in the order of its index; as _execute has sorts off,
+-- no statistics can make the planner walk a wallet's history through another index instead. A SQL
+-- function without settings, so that it is inlined into _execute.
+create or replace function baseledger._look_up(
+  p_wallet_id text,
+  p_idempotency_key text,
+  p_reservation_id text,
+  p_opens boolean
+)
+returns table (
+  done bigint,
+  reservation_id text,
+  status text,
+  amount bigint,
+  settled bigint,
+  held bigint,
+  expires_at timestamptz,
+  stored tid,
+  net bigint
+)
+language sql
+stable
+as $$
+  select
+      (
+        select e.seq from baseledger.events e
+          where e.wallet_id = p_wallet_id
+            and e.idempotency_key between p_idempotency_key and p_idempotency_key
+          order by e.idempotency_key
+          limit 1
+      ),
+      p_reservation_id,
+      case
+        when o.held is not null then 'open'
+        when not p_opens or (
+          select e.seq from baseledger.events e
+            where e.wallet_id = p_wallet_id
+              and e.reservation_id between p_reservation_id and p_reservation_id
+            order by e.reservation_id
+            limit 1
+        ) is not null then 'unknown'
+        else 'none'
+      end,
+      o.amount, o.settled, o.held, o.expires_at, o.ctid, 0::bigint
+    from (values (p_reservation_id)) as asked(id)
+    left join lateral (
+      select r.amount, r.settled, r.held, r.expires_at, r.ctid from baseledger.reservations r
+        where r.wallet_id = p_wallet_id
+          and r.reservation_id between asked.id and asked.id
+          and not p_opens
+        order by r.reservation_id
+        limit 1
+    ) as o on true
+$$;
+
+revoke all on function baseledger._look_up from public;
+--! EndIncluded functions/execute/_look_up.sql
 --! Included functions/execute/_lock_several.sql
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
 -- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each of so
 -- many commands, equal ones together; without commands, the wallets.
+--
+-- No nested loops: the planner takes every array for a short one.
 create or replace function baseledger._lock_several(p_wallet_ids text[], p_commands integer)
 returns baseledger._locked_wallet[]
 language plpgsql
 volatile
+set enable_nestloop = off
 as $$
 declare
   v_locked baseledger._locked_wallet[];
@@ -378,88 +447,31 @@ $$;
 
 revoke all on function baseledger._lock_several from public;
 --! EndIncluded functions/execute/_lock_several.sql
---! Included functions/execute/_look_up_several.sql
--- Looks up the keys and the reservations of commands in several wallets, as _execute does for those
--- of one; p_wallet_of names the wallet of each.
-create or replace function baseledger._look_up_several(
-  p_commands baseledger._command[],
-  p_wallet_of text[],
-  out done bigint[],
-  out holds baseledger._hold[]
-)
-language plpgsql
-stable
-as $$
-begin
-  select array_agg(p.done order by c.ordinality),
-      array_agg(row(
-        p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
-        null, null, false
-      )::baseledger._hold order by c.ordinality)
-    into done, holds
-    from unnest(p_commands) with ordinality as c
-    cross join lateral baseledger._look_up(
-      p_wallet_of[c.ordinality],
-      case when c.key_at is null then c.idempotency_key end,
-      case when c.hold_at is null then c.reservation_id end,
-      c.op in ('reserve', 'charge')
-    ) as p;
-end
-$$;
-
-revoke all on function baseledger._look_up_several from public;
---! EndIncluded functions/execute/_look_up_several.sql
---! Included functions/execute/_write_several.sql
--- Writes what _execute has decided in several wallets, but for their events: reservations, and each
--- wallet's row. p_wallet_of names the wallet of each hold.
-create or replace function baseledger._write_several(
-  p_wallets baseledger._locked_wallet[],
-  p_holds baseledger._hold[],
-  p_wallet_of text[]
-)
+--! Included functions/execute/_delete_reservations.sql
+-- Deletes rows of reservations where they are: in one wallet, or in several if p_wallet_id is null.
+--
+-- All but the way by the rows' places is off: the planner takes every array for a short one, and on
+-- a small table would walk over all rows instead, also when it has grown since.
+create or replace function baseledger._delete_reservations(p_wallet_id text, p_rows tid[])
 returns void
 language plpgsql
 volatile
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
 as $$
 begin
-  delete from baseledger.reservations r
-    using (
-      select p_wallet_of[h.ordinality] as wallet_id, h.reservation_id
-        from unnest(p_holds) with ordinality as h
-        where h.changed and h.stored
-    ) as o
-    where r.wallet_id = o.wallet_id and r.reservation_id = o.reservation_id;
-  insert into baseledger.reservations
-    (wallet_id, reservation_id, amount, settled, held, expires_at)
-  select p_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
-    from unnest(p_holds) with ordinality as h
-    where h.changed and h.status = 'open';
-  update baseledger.wallets w
-    set available = u.available,
-      reserved = u.reserved,
-      spent = u.spent,
-      seq = u.seq,
-      hash = u.hash,
-      last_event_at = u.last_event_at,
-      next_deadline = case
-        when u.swept then (
-          select r.expires_at from baseledger.reservations r
-            where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
-            order by r.expires_at
-            limit 1
-        )
-        else least(u.next_deadline, (
-          select min(h.expires_at) from unnest(p_holds[u.first:u.until]) as h
-            where h.changed and h.status = 'open'
-        ))
-      end
-    from unnest(p_wallets) as u
-    where w.wallet_id = u.wallet_id;
+  if p_wallet_id is null then
+    delete from baseledger.reservations r where r.ctid = any(p_rows);
+  else
+    delete from baseledger.reservations r
+      where r.wallet_id = p_wallet_id and r.ctid = any(p_rows);
+  end if;
 end
 $$;
 
-revoke all on function baseledger._write_several from public;
---! EndIncluded functions/execute/_write_several.sql
+revoke all on function baseledger._delete_reservations from public;
+--! EndIncluded functions/execute/_delete_reservations.sql
 --! Included functions/execute/_execute.sql
 -- The engine: the one place where money moves. Executes commands in one wallet, in order:
 --
@@ -555,7 +567,8 @@ declare
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
-  v_opened timestamptz;               -- first deadline of the reservations that are inserted
+  v_opened timestamptz;               -- first deadline of what was opened or extended
+  v_stale tid[];                      -- rows of reservations that are out of date
 begin
   -- 1. Lock.
   select array[row(
@@ -572,8 +585,19 @@ begin
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
     if v_asked > 0 then
       v_wallet_of := p_wallet_ids;
-      select l.done, l.holds into v_done, v_holds
-        from baseledger._look_up_several(p_commands, v_wallet_of) as l;
+      select array_agg(p.done order by c.ordinality),
+          array_agg(row(
+            p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+            null, null, false
+          )::baseledger._hold order by c.ordinality)
+        into v_done, v_holds
+        from unnest(p_commands) with ordinality as c
+        cross join lateral baseledger._look_up(
+          v_wallet_of[c.ordinality],
+          case when c.key_at is null then c.idempotency_key end,
+          case when c.hold_at is null then c.reservation_id end,
+          c.op in ('reserve', 'charge')
+        ) as p;
       v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
     end if;
   end if;
@@ -765,8 +789,12 @@ begin
             end;
             v_hold := row(
               v_hold.reservation_id, 'open', v_amount, 0, v_amount,
-              coalesce(v_at - v_ahead, v_at) + v_command.ttl, false, v_hold.net, null, null, true
+              coalesce(v_at - v_ahead, v_at) + v_command.ttl, null, v_hold.net, null, null, true
             )::baseledger._hold;
+            v_opened := case
+              when v_command.refused is null then least(v_opened, v_hold.expires_at)
+              else v_opened
+            end;
             v_move := row(
               'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
               case when v_command.at_least is not null then jsonb_build_object(
@@ -859,6 +887,7 @@ begin
                 v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl,
                 v_hold.stored, v_hold.net, null, null, true
               )::baseledger._hold;
+              v_opened := least(v_opened, v_hold.expires_at);
               v_move := row(
                 'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
                 case when v_command.amount is not null
@@ -878,7 +907,7 @@ begin
               'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
             )::baseledger._move;
             v_hold := row(
-              v_hold.reservation_id, 'settled', null, null, null, null, false, v_command.amount,
+              v_hold.reservation_id, 'settled', null, null, null, null, null, v_command.amount,
               v_last.seq + 1, v_at, true
             )::baseledger._hold;
 
@@ -1012,17 +1041,44 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        v_wallet.next_deadline, v_look_due, v_wallet.first, v_wallet.until
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null
       )::baseledger._locked_wallet;
     end if;
     v_expired := 0;
+    v_opened := null;
   end loop;
 
   -- 4. Write.
   if p_wallet_ids is not null then
     if v_changed is not null then
       insert into baseledger.events select * from unnest(v_events);
-      perform baseledger._write_several(v_changed, v_holds, v_wallet_of);
+      v_stale := array(
+        select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+      );
+      perform baseledger._delete_reservations(null, v_stale) where v_stale <> '{}';
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+      select v_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+        from unnest(v_holds) with ordinality as h
+        where h.changed and h.status = 'open';
+      update baseledger.wallets w
+        set available = u.available,
+          reserved = u.reserved,
+          spent = u.spent,
+          seq = u.seq,
+          hash = u.hash,
+          last_event_at = u.last_event_at,
+          next_deadline = case
+            when u.swept then (
+              select r.expires_at from baseledger.reservations r
+                where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
+                order by r.expires_at
+                limit 1
+            )
+            else u.next_deadline
+          end
+        from unnest(v_changed) as u
+        where w.wallet_id = u.wallet_id;
     end if;
     return case when v_asked > 0 then v_receipts[:v_asked] else coalesce(v_receipts, '{}') end;
   end if;
@@ -1044,9 +1100,9 @@ begin
   -- a call under way fail with XX000, which clients retry.
   if v_total = 1 then
     insert into baseledger.events values (v_last.*);
-    if v_hold.changed and v_hold.stored then
+    if v_hold.changed and v_hold.stored is not null then
       delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.reservation_id = v_hold.reservation_id;
+        where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
     end if;
     if v_hold.changed and v_hold.status = 'open' then
       insert into baseledger.reservations
@@ -1055,23 +1111,18 @@ begin
           p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
           v_hold.expires_at
         );
-      v_opened := v_hold.expires_at;
     end if;
   else
     insert into baseledger.events select * from unnest(v_events);
-    delete from baseledger.reservations r
-      where r.wallet_id = p_wallet_id
-        and r.reservation_id = any(array(
-          select h.reservation_id from unnest(v_holds) as h where h.changed and h.stored
-        ));
+    v_stale := array(
+      select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+    );
+    perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
     insert into baseledger.reservations
       (wallet_id, reservation_id, amount, settled, held, expires_at)
     select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
       from unnest(v_holds) as h
       where h.changed and h.status = 'open';
-    v_opened := (
-      select min(h.expires_at) from unnest(v_holds) as h where h.changed and h.status = 'open'
-    );
   end if;
   if v_look_due then
     v_wallet.next_deadline := (
