@@ -46,10 +46,11 @@ const listed = fc.record({
 
 /** What wallets hold before the commands: the same names in several of them. */
 const HOLDS: readonly Made[] = [
-  { wallet_id: "a", reservation_id: "r1", amount: 5, ttl: 60 },
+  { wallet_id: "a", reservation_id: "r1", amount: 8, ttl: 60 },
   { wallet_id: "a", reservation_id: "r2", amount: 2, ttl: 600 },
-  { wallet_id: "b", reservation_id: "r1", amount: 10, ttl: 3600 },
-  { wallet_id: "b", reservation_id: "r3", amount: 1, ttl: 60 },
+  { wallet_id: "b", reservation_id: "r1", amount: 15, ttl: 3600 },
+  { wallet_id: "b", reservation_id: "r3", amount: 5, ttl: 60 },
+  { wallet_id: "c", reservation_id: "r1", amount: 5, ttl: 600 },
   { wallet_id: "c", reservation_id: "r2", amount: 5, ttl: 60 },
 ];
 const holds = fc.subarray([...HOLDS]).map((made): Step => {
