@@ -1,4 +1,4 @@
-import { post } from "./statements.ts";
+import { post, postMany } from "./statements.ts";
 import {
   CLIENTS,
   type Distribution,
@@ -19,7 +19,7 @@ const DISTRIBUTIONS: readonly Distribution[] = ["spread", "hot"];
  * settles what earlier ones have reserved, and each reservation is stored in between. Settling
  * within the batch saves that; it is measured once.
  */
-export const batches: readonly WireWorkload[] = DISTRIBUTIONS.flatMap((wallets) => [
+const ofOneWallet: readonly WireWorkload[] = DISTRIBUTIONS.flatMap((wallets) => [
   ...SIZES.map(
     (size): WireWorkload => ({
       name: `batches of ${size}, ${wallets}`,
@@ -38,6 +38,22 @@ export const batches: readonly WireWorkload[] = DISTRIBUTIONS.flatMap((wallets) 
     create: postPairs(GOAL_SIZE),
   },
 ]);
+
+/**
+ * The same in as many wallets, by `post_many`. Each client has wallets of its own, as a program sends
+ * no wallet's commands in two batches at once: what others have locked would be refused.
+ */
+const ofManyWallets: WireWorkload = {
+  name: `batches of ${GOAL_SIZE} in as many wallets, spread`,
+  family: "batch",
+  wallets: "spread",
+  clients: CLIENTS,
+  isGoal: true,
+  create: postManyInTurn(GOAL_SIZE),
+};
+
+/** Batches of each kind. */
+export const batches: readonly WireWorkload[] = [...ofOneWallet, ofManyWallets];
 
 /** A call with a key. */
 interface Keyed extends TextCall {
@@ -71,6 +87,43 @@ function postPairs(size: number): WireWorkload["create"] {
         calls.flatMap((call) => [reservation(call), settlement(call)]),
       );
     };
+}
+
+function postManyInTurn(size: number): WireWorkload["create"] {
+  const statement = postMany(size);
+  let clients = 0;
+  return (nextCall, pick) => {
+    const client = clients % CLIENTS;
+    clients += 1;
+    let open: readonly (readonly [wallet: string, call: Keyed])[] | undefined;
+    return () => {
+      const [calls, command] = open
+        ? ([open, settlement] as const)
+        : ([zip(pickSome(pick, size, client), take(nextCall, size)), reservation] as const);
+      open = open ? undefined : calls;
+      const commands = calls.map(([wallet, call]) => inWallet(wallet, command(call)));
+      const values = [`[${commands.join()}]`];
+      return { executions: [{ statement, values }], operations: size };
+    };
+  };
+}
+
+/** Picks different wallets out of those of a client. */
+function pickSome(pick: PickWallet, count: number, client: number): string[] {
+  const picked = new Set<string>();
+  while (picked.size < count) {
+    const wallet = pick();
+    if (Number(wallet.slice(wallet.lastIndexOf("-") + 1)) % CLIENTS === client) picked.add(wallet);
+  }
+  return [...picked];
+}
+
+function zip<A, B>(left: readonly A[], right: readonly B[]): (readonly [A, B])[] {
+  return left.map((value, i) => [value, right[i] as B] as const);
+}
+
+function inWallet(wallet: string, command: string): string {
+  return `{"wallet_id":"${wallet}",${command.slice(1)}`;
 }
 
 function poster(size: number) {

@@ -8,6 +8,7 @@ import type { VerifyResult } from "./verify.ts";
 /** What a goal is measured by; `figuresOf` picks each from the results. */
 export type Measure =
   | "singles"
+  | "manyWallets"
   | "batches"
   | "hotBatches"
   | "callers"
@@ -40,6 +41,12 @@ export const GOALS: readonly Goal[] = [
     measure: "single reserve and settle calls, many wallets",
     unit: "× naive",
     bound: { atLeast: 0.5 },
+  },
+  {
+    id: "manyWallets",
+    measure: "batches of 100 in as many wallets through post_many",
+    unit: "× naive",
+    bound: { atLeast: 3 },
   },
   {
     id: "batches",
@@ -141,6 +148,7 @@ function figuresOf(results: Results): Record<Measure, Figure | undefined> {
   const bytes = disk.find(({ keys }) => keys === "short")?.bytesAnEvent;
   return {
     singles: workload("single calls, spread")?.ratio,
+    manyWallets: workload("batches of 100 in as many wallets, spread")?.ratio,
     batches: workload("batches of 100, spread")?.ratio,
     hotBatches: workload("batches of 100, hot")?.ratio,
     callers: workload("client, 200 callers, spread")?.ratio,

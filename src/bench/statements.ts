@@ -70,6 +70,15 @@ export function post(count: number): Statement {
   };
 }
 
+/** The same in several wallets. */
+export function postMany(count: number): Statement {
+  return {
+    text: "select refused from baseledger.post_many(p_commands => $1::text::jsonb)",
+    tag: `SELECT ${count}`,
+    nullRows: true,
+  };
+}
+
 /** What each wallet of the naive tables holds: more than a run can spend. */
 const BALANCE = "1000000000000000";
 

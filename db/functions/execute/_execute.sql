@@ -57,6 +57,7 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
+  v_actor constant text := session_user;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -107,7 +108,7 @@ begin
     if p_wallet_ids is null then
       perform baseledger._raise_wallet_not_found(p_wallet_id);
     end if;
-    v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
+    v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
       v_wallet_of := p_wallet_ids;
       select array_agg(p.done order by c.ordinality),
@@ -141,7 +142,10 @@ begin
       or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
       or v_at > clock_timestamp() + baseledger._clock_slack()
     then
-      v_note := baseledger._describe_ahead(v_at);
+      v_note := case
+        when v_at > clock_timestamp() + baseledger._clock_slack()
+          then baseledger._describe_ahead(v_at)
+      end;
       v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
       v_look_due := v_asked <= 1
         or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
@@ -515,13 +519,13 @@ begin
         v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
         v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
         v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
-        session_user::text, v_command.metadata,
+        v_actor, v_command.metadata,
         coalesce(v_move.details || v_note, v_note, v_move.details),
         sha256(v_last.hash || baseledger._encode_event(
           p_wallet_id, v_last.seq + 1, v_move.event, v_command.reservation_id, v_move.amount,
           v_last.available + v_move.available, v_last.reserved + v_move.reserved,
           v_last.spent + v_move.spent, v_move.expires_at, v_at, v_command.idempotency_key,
-          session_user::text, v_command.metadata,
+          v_actor, v_command.metadata,
           coalesce(v_move.details || v_note, v_note, v_move.details)
         ))
       )::baseledger.events;
@@ -530,7 +534,52 @@ begin
         v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
         v_last.idempotency_key, false, null, null
       )::baseledger.receipt;
-      exit wallets when v_total = 1 and p_wallet_ids is null;
+      if v_total = 1 and p_wallet_ids is null then
+        -- 4. Write a single event.
+        if v_last.reserved < 0
+          or v_last.spent < 0
+          or v_last.available < -v_wallet.overdraft_limit
+            and v_last.available < v_wallet.available
+        then
+          perform baseledger._raise_corrupted(
+            p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+          );
+        end if;
+        -- By position, as an expression a column would be too dear. A migration that adds a column
+        -- makes a call under way fail with XX000, which clients retry.
+        insert into baseledger.events values (v_last.*);
+        if v_hold.changed and v_hold.stored is not null then
+          delete from baseledger.reservations r
+            where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
+        end if;
+        if v_hold.changed and v_hold.status = 'open' then
+          insert into baseledger.reservations
+            (wallet_id, reservation_id, amount, settled, held, expires_at)
+            values (
+              p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+              v_hold.expires_at
+            );
+        end if;
+        if v_look_due then
+          v_wallet.next_deadline := (
+            select r.expires_at from baseledger.reservations r
+              where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+              order by r.expires_at
+              limit 1
+          );
+        end if;
+        update baseledger.wallets w
+          set available = v_last.available,
+            reserved = v_last.reserved,
+            spent = v_last.spent,
+            seq = v_last.seq,
+            hash = v_last.hash,
+            frozen = v_wallet.frozen,
+            last_event_at = v_last.occurred_at,
+            next_deadline = least(v_wallet.next_deadline, v_opened)
+          where w.wallet_id = p_wallet_id;
+        return v_receipts;
+      end if;
       v_events := v_events || v_last;
       v_holds[coalesce(v_command.hold_at, v_i)] := v_hold;
       v_at := v_at + interval '1 microsecond';
@@ -544,6 +593,11 @@ begin
       or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available
     then
       -- Nothing was granted, or nothing may be: it is as if nobody had asked.
+      if v_asked = 0 then
+        perform baseledger._raise_corrupted(
+          p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+        );
+      end if;
       v_events := v_events[:cardinality(v_events) - (v_last.seq - v_wallet.seq)];
       for v_i in v_wallet.first .. v_wallet.until loop
         v_holds[v_i] := null;
@@ -621,34 +675,16 @@ begin
       );
     end if;
   end if;
-  -- By position, as an expression a column would be too dear. A migration that adds a column makes
-  -- a call under way fail with XX000, which clients retry.
-  if v_total = 1 then
-    insert into baseledger.events values (v_last.*);
-    if v_hold.changed and v_hold.stored is not null then
-      delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
-    end if;
-    if v_hold.changed and v_hold.status = 'open' then
-      insert into baseledger.reservations
-        (wallet_id, reservation_id, amount, settled, held, expires_at)
-        values (
-          p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
-          v_hold.expires_at
-        );
-    end if;
-  else
-    insert into baseledger.events select * from unnest(v_events);
-    v_stale := array(
-      select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
-    );
-    perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
-    insert into baseledger.reservations
-      (wallet_id, reservation_id, amount, settled, held, expires_at)
-    select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
-      from unnest(v_holds) as h
-      where h.changed and h.status = 'open';
-  end if;
+  insert into baseledger.events select * from unnest(v_events);
+  v_stale := array(
+    select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+  );
+  perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
+  insert into baseledger.reservations
+    (wallet_id, reservation_id, amount, settled, held, expires_at)
+  select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+    from unnest(v_holds) as h
+    where h.changed and h.status = 'open';
   if v_look_due then
     v_wallet.next_deadline := (
       select r.expires_at from baseledger.reservations r

@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:b8754e064cc4314228ab07eb1b34c2468c341267
+--! Hash: sha1:6059dee00a2125480925b59e9e8cd28ee577721b
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -412,11 +412,11 @@ revoke all on function baseledger._look_up from public;
 --! EndIncluded functions/execute/_look_up.sql
 --! Included functions/execute/_lock_several.sql
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
--- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each of so
--- many commands, equal ones together; without commands, the wallets.
+-- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each command,
+-- equal ones together; without commands, the wallets in the order in which to sweep them.
 --
 -- No nested loops: the planner takes every array for a short one.
-create or replace function baseledger._lock_several(p_wallet_ids text[], p_commands integer)
+create or replace function baseledger._lock_several(p_wallet_ids text[], p_asks boolean)
 returns baseledger._locked_wallet[]
 language plpgsql
 volatile
@@ -427,18 +427,18 @@ declare
 begin
   select array_agg(row(
       l.wallet_id, l.frozen, l.overdraft_limit, l.available, l.reserved, l.spent, l.seq, l.hash,
-      l.last_event_at, l.next_deadline, false, coalesce(c.first, 1), coalesce(c.until, 0)
-    )::baseledger._locked_wallet)
+      l.last_event_at, l.next_deadline, false,
+      case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end
+    )::baseledger._locked_wallet order by c.first)
     into v_locked
     from (
       select * from baseledger.wallets w
         where w.wallet_id = any(p_wallet_ids)
         for no key update skip locked
     ) as l
-    left join (
+    join (
       select u.id, min(u.place)::integer as first, max(u.place)::integer as until
         from unnest(p_wallet_ids) with ordinality as u(id, place)
-        where p_commands > 0
         group by u.id
     ) as c on c.id = l.wallet_id;
   return coalesce(v_locked, '{}');
@@ -532,6 +532,7 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
+  v_actor constant text := session_user;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -582,7 +583,7 @@ begin
     if p_wallet_ids is null then
       perform baseledger._raise_wallet_not_found(p_wallet_id);
     end if;
-    v_locked := baseledger._lock_several(p_wallet_ids, v_asked);
+    v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
       v_wallet_of := p_wallet_ids;
       select array_agg(p.done order by c.ordinality),
@@ -616,7 +617,10 @@ begin
       or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
       or v_at > clock_timestamp() + baseledger._clock_slack()
     then
-      v_note := baseledger._describe_ahead(v_at);
+      v_note := case
+        when v_at > clock_timestamp() + baseledger._clock_slack()
+          then baseledger._describe_ahead(v_at)
+      end;
       v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
       v_look_due := v_asked <= 1
         or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
@@ -990,13 +994,13 @@ begin
         v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
         v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
         v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
-        session_user::text, v_command.metadata,
+        v_actor, v_command.metadata,
         coalesce(v_move.details || v_note, v_note, v_move.details),
         sha256(v_last.hash || baseledger._encode_event(
           p_wallet_id, v_last.seq + 1, v_move.event, v_command.reservation_id, v_move.amount,
           v_last.available + v_move.available, v_last.reserved + v_move.reserved,
           v_last.spent + v_move.spent, v_move.expires_at, v_at, v_command.idempotency_key,
-          session_user::text, v_command.metadata,
+          v_actor, v_command.metadata,
           coalesce(v_move.details || v_note, v_note, v_move.details)
         ))
       )::baseledger.events;
@@ -1005,7 +1009,52 @@ begin
         v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
         v_last.idempotency_key, false, null, null
       )::baseledger.receipt;
-      exit wallets when v_total = 1 and p_wallet_ids is null;
+      if v_total = 1 and p_wallet_ids is null then
+        -- 4. Write a single event.
+        if v_last.reserved < 0
+          or v_last.spent < 0
+          or v_last.available < -v_wallet.overdraft_limit
+            and v_last.available < v_wallet.available
+        then
+          perform baseledger._raise_corrupted(
+            p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+          );
+        end if;
+        -- By position, as an expression a column would be too dear. A migration that adds a column
+        -- makes a call under way fail with XX000, which clients retry.
+        insert into baseledger.events values (v_last.*);
+        if v_hold.changed and v_hold.stored is not null then
+          delete from baseledger.reservations r
+            where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
+        end if;
+        if v_hold.changed and v_hold.status = 'open' then
+          insert into baseledger.reservations
+            (wallet_id, reservation_id, amount, settled, held, expires_at)
+            values (
+              p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+              v_hold.expires_at
+            );
+        end if;
+        if v_look_due then
+          v_wallet.next_deadline := (
+            select r.expires_at from baseledger.reservations r
+              where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+              order by r.expires_at
+              limit 1
+          );
+        end if;
+        update baseledger.wallets w
+          set available = v_last.available,
+            reserved = v_last.reserved,
+            spent = v_last.spent,
+            seq = v_last.seq,
+            hash = v_last.hash,
+            frozen = v_wallet.frozen,
+            last_event_at = v_last.occurred_at,
+            next_deadline = least(v_wallet.next_deadline, v_opened)
+          where w.wallet_id = p_wallet_id;
+        return v_receipts;
+      end if;
       v_events := v_events || v_last;
       v_holds[coalesce(v_command.hold_at, v_i)] := v_hold;
       v_at := v_at + interval '1 microsecond';
@@ -1019,6 +1068,11 @@ begin
       or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available
     then
       -- Nothing was granted, or nothing may be: it is as if nobody had asked.
+      if v_asked = 0 then
+        perform baseledger._raise_corrupted(
+          p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+        );
+      end if;
       v_events := v_events[:cardinality(v_events) - (v_last.seq - v_wallet.seq)];
       for v_i in v_wallet.first .. v_wallet.until loop
         v_holds[v_i] := null;
@@ -1096,34 +1150,16 @@ begin
       );
     end if;
   end if;
-  -- By position, as an expression a column would be too dear. A migration that adds a column makes
-  -- a call under way fail with XX000, which clients retry.
-  if v_total = 1 then
-    insert into baseledger.events values (v_last.*);
-    if v_hold.changed and v_hold.stored is not null then
-      delete from baseledger.reservations r
-        where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
-    end if;
-    if v_hold.changed and v_hold.status = 'open' then
-      insert into baseledger.reservations
-        (wallet_id, reservation_id, amount, settled, held, expires_at)
-        values (
-          p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
-          v_hold.expires_at
-        );
-    end if;
-  else
-    insert into baseledger.events select * from unnest(v_events);
-    v_stale := array(
-      select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
-    );
-    perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
-    insert into baseledger.reservations
-      (wallet_id, reservation_id, amount, settled, held, expires_at)
-    select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
-      from unnest(v_holds) as h
-      where h.changed and h.status = 'open';
-  end if;
+  insert into baseledger.events select * from unnest(v_events);
+  v_stale := array(
+    select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+  );
+  perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
+  insert into baseledger.reservations
+    (wallet_id, reservation_id, amount, settled, held, expires_at)
+  select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+    from unnest(v_holds) as h
+    where h.changed and h.status = 'open';
   if v_look_due then
     v_wallet.next_deadline := (
       select r.expires_at from baseledger.reservations r
@@ -1152,6 +1188,46 @@ $$;
 
 revoke all on function baseledger._execute from public;
 --! EndIncluded functions/execute/_execute.sql
+--! Included functions/sweep/_sweep_wallets.sql
+-- Sweeps wallets in their order until p_limit reservations have expired. Returns how many, and which
+-- wallets another session had locked. Locks no more wallets at once than may expire something, so
+-- that other sweepers find the rest.
+create or replace function baseledger._sweep_wallets(
+  p_wallet_ids text[],
+  p_limit integer,
+  out p_expired integer,
+  out p_locked text[]
+)
+language plpgsql
+volatile
+as $$
+declare
+  v_next integer := 1;
+  v_ids text[];
+  v_free text[];
+begin
+  p_expired := 0;
+  p_locked := '{}';
+  while p_expired < p_limit and v_next <= cardinality(p_wallet_ids) loop
+    v_ids := p_wallet_ids[v_next:v_next + p_limit - p_expired - 1];
+    v_next := v_next + cardinality(v_ids);
+    v_free := array(
+      select w.wallet_id from baseledger.wallets w
+        where w.wallet_id = any(v_ids)
+        for no key update skip locked
+    );
+    p_locked := p_locked || array(select i from unnest(v_ids) as i where i <> all(v_free));
+    -- In the order of the argument, whose first are due first.
+    v_free := array(select i from unnest(v_ids) as i where i = any(v_free));
+    p_expired := p_expired + cardinality(
+      baseledger._execute(null, '{}', p_limit - p_expired, p_wallet_ids => v_free)
+    );
+  end loop;
+end
+$$;
+
+revoke all on function baseledger._sweep_wallets from public;
+--! EndIncluded functions/sweep/_sweep_wallets.sql
 --! Included functions/batch/_explain_parse_error.sql
 -- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
 -- those that its operation may have; null if this batch has no such operation. With p_several, each
