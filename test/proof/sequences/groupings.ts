@@ -53,12 +53,18 @@ const HOLDS: readonly Made[] = [
   { wallet_id: "c", reservation_id: "r1", amount: 5, ttl: 600 },
   { wallet_id: "c", reservation_id: "r2", amount: 5, ttl: 60 },
 ];
-const holds = fc.subarray([...HOLDS]).map((made): Step => {
-  const commands = made.map((hold) => {
-    return { op: "reserve", idempotency_key: `of ${hold.reservation_id}`, ...hold };
+/** Some of them, of which some may be due. */
+const holds = fc
+  .tuple(fc.subarray([...HOLDS]), fc.constantFrom(0, 0, 61, 601))
+  .map(([made, seconds]): Step[] => {
+    const commands = made.map((hold) => {
+      return { op: "reserve", idempotency_key: `of ${hold.reservation_id}`, ...hold };
+    });
+    return [
+      { call: "post_many", args: { commands }, look: null },
+      { call: "go_back", args: { seconds }, look: null },
+    ];
   });
-  return { call: "post_many", args: { commands }, look: null };
-});
 
 /** Lists of up to `longest` commands, after up to `before` steps. */
 export function drawGroupings(before: number, longest: number): fc.Arbitrary<Groupings> {
@@ -67,7 +73,7 @@ export function drawGroupings(before: number, longest: number): fc.Arbitrary<Gro
   return fc
     .tuple(richStart, holds, drawSteps(0, before), list, ids)
     .map(([drawn, held, first, drafts, names]): Groupings => {
-      const opened = [...opening(drawn), held];
+      const opened = [...opening(drawn), ...held];
       const made = about(
         drafts.map((draft) => draft.made),
         names,
