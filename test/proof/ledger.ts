@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/json/index.ts";
 import {
+  asOf,
   emptyWallet,
   execute,
   openReservationsOf,
@@ -69,14 +70,26 @@ export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock
   }
 }
 
-/** Sweeps what is due by the clock, the earliest first, and returns how many have expired. */
-export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): number | Refusal {
+/**
+ * Sweeps what is due by the clock, the earliest first, and returns how many have expired. What is due
+ * by a wallet's last event only, which counts as the clock, expires if the sweep comes by: it may
+ * still know an earlier deadline of that wallet. `comesBy` says whether it has.
+ */
+export function sweep(
+  ledger: Ledger,
+  limit: number,
+  now: Time,
+  clock: Clock,
+  comesBy: (walletId: string) => boolean,
+): number | Refusal {
   if (limit < 1 || limit > 100_000) return invalid("limit");
   const deadlines = (wallet: Wallet) =>
     openReservationsOf(wallet).map(({ expires_at }) => expires_at ?? 0n);
   const due = [...ledger.values()].flatMap((wallet) => {
     const deadline = deadlines(wallet).sort(compare)[0];
-    return deadline !== undefined && deadline <= now ? [{ wallet, deadline }] : [];
+    const next = (wallet.journal.at(-1)?.occurred_at ?? 0n) + 1n;
+    const until = comesBy(wallet.wallet_id) ? asOf(now, next, PROOF_SLACK) : now;
+    return deadline !== undefined && deadline <= until ? [{ wallet, deadline }] : [];
   });
   due.sort(
     (a, b) => compare(a.deadline, b.deadline) || (a.wallet.wallet_id < b.wallet.wallet_id ? -1 : 1),

@@ -202,7 +202,9 @@ function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult):
   const clock = clockOf(ledger, result);
   switch (name) {
     case "expire_due":
-      return plain(sweep(ledger, Number(args.limit), result.from, clock));
+      return plain(
+        sweep(ledger, Number(args.limit), result.from, clock, hasWritten(ledger, result)),
+      );
     case "go_back":
       for (const [id, wallet] of ledger) {
         ledger.set(id, shift(wallet, BigInt(args.seconds as number) * 1_000_000n));
@@ -238,6 +240,14 @@ function clockOf(ledger: Ledger, { rows, from, until }: StepResult): Clock {
     const written = seen ? seen.seq - lengthOf(ledger, id) : 0n;
     const began = written > 0n && seen ? seen.last_instant - written + 1n : from;
     return began <= until && began >= from ? began : from;
+  };
+}
+
+/** Whether a step has written to a wallet. */
+function hasWritten(ledger: Ledger, { rows }: StepResult): (walletId: string) => boolean {
+  return (id) => {
+    const seen = rows.wallets?.find(({ wallet_id }) => wallet_id === id);
+    return seen !== undefined && seen.seq > lengthOf(ledger, id);
   };
 }
 
