@@ -21,7 +21,7 @@ begin
   else
     select k into v_field
       from jsonb_object_keys(p_command) as k
-      where k <> all (p_fields) and not (p_several and k = 'wallet_id')
+      where k <> all (p_fields)
       order by k
       limit 1;
     v_field := coalesce(v_field, case

@@ -10,8 +10,8 @@ declare
 begin
   perform baseledger._check_commands(p_commands);
   select array_agg(r.command order by r.place),
-      count(distinct r.idempotency_key) < count(r.idempotency_key)
-        or count(distinct r.reservation_id) < count(r.reservation_id)
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
     into v_commands, v_shared
     from baseledger._read_commands(p_commands, p_for_operators, false) as r;
   return case

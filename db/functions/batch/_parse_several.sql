@@ -16,11 +16,9 @@ begin
   select array_agg(r.command order by r.wallet_id collate "C", r.place),
       array_agg(r.wallet_id order by r.wallet_id collate "C", r.place),
       array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
-      -- With the length of the wallet's name, so that no two pairs become one text.
-      count(distinct length(r.wallet_id) || r.wallet_id || r.idempotency_key)
-          < count(r.idempotency_key)
-        or count(distinct length(r.wallet_id) || r.wallet_id || r.reservation_id)
-          < count(r.reservation_id)
+      -- Whatever the wallets: keys are seldom the same in two of them.
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
     into commands, wallet_of, positions, v_shared
     from baseledger._read_commands(p_commands, false, true) as r;
   if v_shared then

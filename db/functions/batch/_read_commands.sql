@@ -40,11 +40,8 @@ as $$
           v.final is distinct from 'false' as final,
           coalesce(v.metadata, '{}') as metadata,
           case when v.fields is null
-            or v.command - v.fields <> case
-              when p_several then jsonb_build_object('wallet_id', v.wallet_id)
-              else '{}'
-            end
-            or p_several and v.wallet_id is null
+            or v.command - v.fields <> '{}'
+            or p_several and jsonb_typeof(v.command -> 'wallet_id') is distinct from 'string'
             or jsonb_typeof(v.command -> 'idempotency_key') not in ('string', 'null')
             or jsonb_typeof(v.command -> 'reservation_id') not in ('string', 'null')
             or v.amount is null and v.given_amount is not null
@@ -81,8 +78,13 @@ as $$
               command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
               final, metadata, place
             )
-            left join baseledger._batch_operations() as o
-              on o.operation = e.op and (p_for_operators or not o.for_operators)
+            left join (
+              select b.operation,
+                  case when p_several then b.fields || 'wallet_id'::text else b.fields end as fields
+                from baseledger._batch_operations() as b
+                where p_for_operators or not b.for_operators
+                offset 0
+            ) as o on o.operation = e.op
             -- each value is computed once, however often it is named
             offset 0
         ) as v

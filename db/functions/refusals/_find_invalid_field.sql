@@ -20,7 +20,8 @@ as $$
     when p_idempotency_key is null
         and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
       or baseledger._is_ambiguous_name(p_idempotency_key)
-      or pg_catalog.length(p_idempotency_key) > 255
+      or pg_catalog.octet_length(p_idempotency_key) > 255
+        and pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
       and p_op not in (
@@ -30,7 +31,8 @@ as $$
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
       end
-      or pg_catalog.length(p_reservation_id) > 255
+      or pg_catalog.octet_length(p_reservation_id) > 255
+        and pg_catalog.length(p_reservation_id) > 255
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
       or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')

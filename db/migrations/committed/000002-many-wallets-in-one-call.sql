@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:6059dee00a2125480925b59e9e8cd28ee577721b
+--! Hash: sha1:f71a6c787ecb6022f2647fad85c318e8014396c0
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -153,6 +153,68 @@ $$;
 
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
+--! Included functions/refusals/_find_invalid_field.sql
+-- The first invalid field of a command, or null: the one place for the limits of arguments. A new
+-- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
+-- than that rule. A SQL function without settings, so that it is inlined into _execute's callers.
+create or replace function baseledger._find_invalid_field(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text,
+  p_amount bigint,
+  p_at_least bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_idempotency_key is null
+        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
+      or baseledger._is_ambiguous_name(p_idempotency_key)
+      or pg_catalog.octet_length(p_idempotency_key) > 255
+        and pg_catalog.length(p_idempotency_key) > 255
+      then 'idempotency_key'
+    when p_reservation_id is null
+      and p_op not in (
+        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
+      )
+      or case when p_op in ('reserve', 'charge')
+        then baseledger._is_ambiguous_name(p_reservation_id)
+        else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      end
+      or pg_catalog.octet_length(p_reservation_id) > 255
+        and pg_catalog.length(p_reservation_id) > 255
+      then 'reservation_id'
+    when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
+      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
+      then 'amount'
+    when p_at_least < 1 or p_at_least > p_amount
+      then 'at_least'
+    when p_op in ('reserve', 'extend') and (
+      p_ttl is null
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
+    )
+      then 'ttl'
+    when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
+      or pg_catalog.octet_length(p_metadata::text) > 16384
+      then 'metadata'
+    when p_op in ('freeze', 'unfreeze') and (
+      p_details ->> 'reason' is null
+      or pg_catalog.btrim(p_details ->> 'reason', E' \t\r\n') = ''
+      or pg_catalog.length(p_details ->> 'reason') > 1000
+    )
+      then 'reason'
+  end
+$$;
+
+revoke all on function baseledger._find_invalid_field from public;
+--! EndIncluded functions/refusals/_find_invalid_field.sql
 --! Included functions/access/_expected_rights.sql
 -- What each role may do: the one list of all rights. Nobody has any other right on an object of the
 -- schema, except the owner, and roles to which the host grants a view or a public function. Each
@@ -1252,7 +1314,7 @@ begin
   else
     select k into v_field
       from jsonb_object_keys(p_command) as k
-      where k <> all (p_fields) and not (p_several and k = 'wallet_id')
+      where k <> all (p_fields)
       order by k
       limit 1;
     v_field := coalesce(v_field, case
@@ -1322,11 +1384,8 @@ as $$
           v.final is distinct from 'false' as final,
           coalesce(v.metadata, '{}') as metadata,
           case when v.fields is null
-            or v.command - v.fields <> case
-              when p_several then jsonb_build_object('wallet_id', v.wallet_id)
-              else '{}'
-            end
-            or p_several and v.wallet_id is null
+            or v.command - v.fields <> '{}'
+            or p_several and jsonb_typeof(v.command -> 'wallet_id') is distinct from 'string'
             or jsonb_typeof(v.command -> 'idempotency_key') not in ('string', 'null')
             or jsonb_typeof(v.command -> 'reservation_id') not in ('string', 'null')
             or v.amount is null and v.given_amount is not null
@@ -1363,8 +1422,13 @@ as $$
               command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
               final, metadata, place
             )
-            left join baseledger._batch_operations() as o
-              on o.operation = e.op and (p_for_operators or not o.for_operators)
+            left join (
+              select b.operation,
+                  case when p_several then b.fields || 'wallet_id'::text else b.fields end as fields
+                from baseledger._batch_operations() as b
+                where p_for_operators or not b.for_operators
+                offset 0
+            ) as o on o.operation = e.op
             -- each value is computed once, however often it is named
             offset 0
         ) as v
@@ -1439,8 +1503,8 @@ declare
 begin
   perform baseledger._check_commands(p_commands);
   select array_agg(r.command order by r.place),
-      count(distinct r.idempotency_key) < count(r.idempotency_key)
-        or count(distinct r.reservation_id) < count(r.reservation_id)
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
     into v_commands, v_shared
     from baseledger._read_commands(p_commands, p_for_operators, false) as r;
   return case
@@ -1471,11 +1535,9 @@ begin
   select array_agg(r.command order by r.wallet_id collate "C", r.place),
       array_agg(r.wallet_id order by r.wallet_id collate "C", r.place),
       array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
-      -- With the length of the wallet's name, so that no two pairs become one text.
-      count(distinct length(r.wallet_id) || r.wallet_id || r.idempotency_key)
-          < count(r.idempotency_key)
-        or count(distinct length(r.wallet_id) || r.wallet_id || r.reservation_id)
-          < count(r.reservation_id)
+      -- Whatever the wallets: keys are seldom the same in two of them.
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
     into commands, wallet_of, positions, v_shared
     from baseledger._read_commands(p_commands, false, true) as r;
   if v_shared then
