@@ -2,14 +2,15 @@
 
 import { randomInt } from "node:crypto";
 import { expect, test } from "vitest";
+import type { Json } from "../../src/json/index.ts";
 import { createNetwork } from "../client/network.ts";
 import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import { until } from "../support/until.ts";
 import { check } from "./faults/check.ts";
 import { histories } from "./faults/histories.ts";
-import type { Sent } from "./faults/history.ts";
-import type { Entry } from "./faults/journal.ts";
+import { type Answer, createHistory, type Sent } from "./faults/history.ts";
+import { type Entry, readJournal } from "./faults/journal.ts";
 import { connectSql, sendSql } from "./faults/send.ts";
 import { createStage } from "./faults/stage.ts";
 import { faults } from "./faults/under-faults.ts";
@@ -31,6 +32,8 @@ test("what many clients are answered is in the journal", { timeout: PATIENCE_MS 
   expect(ran.granted).toBeGreaterThan(300);
   expect(ran.placed).toBeGreaterThan(300);
   expect(ran.reads).toBeGreaterThan(30);
+  expect(ran.ofTheseByPostMany).toBeGreaterThan(20);
+  expect(ran.busyCommands).toBeGreaterThan(0);
 });
 
 test("also while the server, clients and connections are killed", {
@@ -96,7 +99,48 @@ test("a wrong journal or answer is found", { timeout: PATIENCE_MS }, async () =>
   );
   const refused = sent.find(({ answer }) => answer && "refused" in answer) as Sent;
   const dated = sent.map((each) => (each === refused ? { ...each, answer: refusal } : each));
-  expect(found(dated, entries)).toMatch(/^no point of the journal has this answer/);
+  expect(found(dated, entries)).toMatch(/^no point of the journal of w-\w+ has this answer/);
+});
+
+test("a batch over wallets that is answered or committed in part is found", {
+  timeout: PATIENCE_MS,
+}, async () => {
+  await using database = await createDatabase();
+  await using sql = connectUntilEnd(database.url);
+  const history = createHistory();
+  const wallets = ["a", "b"];
+  const commands = [
+    { wallet_id: "a", op: "reserve", amount: 2, idempotency_key: "k" },
+    { wallet_id: "b", op: "charge", amount: 3, idempotency_key: "k" },
+    { wallet_id: "b", op: "charge", amount: 30, idempotency_key: "too much" },
+  ];
+  const funds = { amount: 9, idempotency_key: "funds" };
+  const calls = [
+    ...wallets.map((wallet_id) => ({ call: "open_wallet", args: { wallet_id } })),
+    ...wallets.map((wallet_id) => ({ call: "credit", args: { wallet_id, ...funds } })),
+    { call: "post_many", args: { commands } },
+  ];
+  for (const call of calls) {
+    const answered = history.note(call, "sql");
+    answered((await sendSql(sql.sql, call)) as Answer);
+  }
+  const entries = await readJournal(sql.sql, wallets);
+  const found = (sent: readonly Sent[], journal = entries) =>
+    check(wallets, sent, journal).wrong[0] ?? "nothing";
+  expect(found(history.calls)).toBe("nothing");
+
+  const alone = entries.map((each) => {
+    return each.event === "charged" ? { ...each, transaction: "another" } : each;
+  });
+  expect(found(history.calls, alone)).toMatch(/^not committed together/);
+  const refuse = (place: number, wallet_id: string) => {
+    const [last, ...before] = history.calls.toReversed() as [Sent, ...Sent[]];
+    const { receipts } = last.answer as { readonly receipts: readonly Json[] };
+    const busy = { refused: "LGBSY", detail: { wallet_id } };
+    return [...before, { ...last, answer: { receipts: receipts.with(place, busy) } }];
+  };
+  expect(found(refuse(0, "a"))).toMatch(/never granted, but is in the journal/);
+  expect(found(refuse(2, "b"))).toMatch(/^b is busy only in part/);
 });
 
 test("an error left by a broken connection is no answer to the next call", {

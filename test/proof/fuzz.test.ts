@@ -1,3 +1,4 @@
+import postgres from "postgres";
 import { expect, test } from "vitest";
 import { createDatabase } from "../support/server.ts";
 import { fuzz } from "./fuzz/index.ts";
@@ -18,7 +19,20 @@ test("every function grants or refuses with a code, whatever its arguments", {
   expect(outcome.failure).toBeUndefined();
   expect(outcome.ran.sequences).toBe(runs);
   expect(outcome.kindsOfAnswers).toBeGreaterThan(60);
+  expect(await countBatchesOverWallets(database.url)).toBeGreaterThan(0);
 });
+
+/** How many calls of post_many were granted in several wallets: only it writes such transactions. */
+async function countBatchesOverWallets(url: string): Promise<number> {
+  const sql = postgres(url, { max: 1 });
+  const rows = await sql`
+    select from baseledger.events
+      where event not in ('transferred_in', 'transferred_out', 'expired')
+      group by xmin::text
+      having count(distinct wallet_id) > 1`;
+  await sql.end();
+  return rows.length;
+}
 
 test("every parameter refuses what no function takes, and changes nothing", {
   timeout: PATIENCE_MS,

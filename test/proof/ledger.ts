@@ -1,7 +1,9 @@
 // The model of a database: its wallets, the functions that concern several of them, and what can be
 // read of them. Part of the model: see model.ts.
 import { isDeepStrictEqual } from "node:util";
+import type { Json } from "../../src/json/index.ts";
 import {
+  asOf,
   emptyWallet,
   execute,
   openReservationsOf,
@@ -30,6 +32,9 @@ import {
 /** The clock slack in the proof's database: see proof.sql. */
 export const PROOF_SLACK = 12n * 3_600_000_000n;
 
+/** A wallet that another session keeps locked: it is not in the model, as nothing happens in it. */
+export const BUSY = "busy";
+
 /** The model of a database. */
 export type Ledger = Map<string, Wallet>;
 
@@ -56,6 +61,8 @@ export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock
       return post(ledger, walletId, args.commands ?? null, AGENT_OPS, clock);
     case "post_funds":
       return post(ledger, walletId, args.commands ?? null, FUNDS_OPS, clock);
+    case "post_many":
+      return postMany(ledger, args.commands ?? null, clock);
     default: {
       const command = commandOf(OP_OF[name] ?? (name as Op), args);
       return single(ledger, walletId, command, clock);
@@ -63,14 +70,26 @@ export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock
   }
 }
 
-/** Sweeps what is due by the clock, the earliest first, and returns how many have expired. */
-export function sweep(ledger: Ledger, limit: number, now: Time, clock: Clock): number | Refusal {
+/**
+ * Sweeps what is due by the clock, the earliest first, and returns how many have expired. What is due
+ * by a wallet's last event only, which counts as the clock, expires if the sweep comes by: it may
+ * still know an earlier deadline of that wallet. `comesBy` says whether it has.
+ */
+export function sweep(
+  ledger: Ledger,
+  limit: number,
+  now: Time,
+  clock: Clock,
+  comesBy: (walletId: string) => boolean,
+): number | Refusal {
   if (limit < 1 || limit > 100_000) return invalid("limit");
   const deadlines = (wallet: Wallet) =>
     openReservationsOf(wallet).map(({ expires_at }) => expires_at ?? 0n);
   const due = [...ledger.values()].flatMap((wallet) => {
     const deadline = deadlines(wallet).sort(compare)[0];
-    return deadline !== undefined && deadline <= now ? [{ wallet, deadline }] : [];
+    const next = (wallet.journal.at(-1)?.occurred_at ?? 0n) + 1n;
+    const until = comesBy(wallet.wallet_id) ? asOf(now, next, PROOF_SLACK) : now;
+    return deadline !== undefined && deadline <= until ? [{ wallet, deadline }] : [];
   });
   due.sort(
     (a, b) => compare(a.deadline, b.deadline) || (a.wallet.wallet_id < b.wallet.wallet_id ? -1 : 1),
@@ -195,15 +214,49 @@ function post(
   ops: readonly Op[],
   clock: Clock,
 ): Answer {
-  const isObject = (e: unknown) => typeof e === "object" && e !== null && !Array.isArray(e);
-  if (!Array.isArray(commands) || commands.length > 10_000 || !commands.every(isObject)) {
-    return invalid("commands");
-  }
+  if (!areCommands(commands)) return invalid("commands");
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
   if (commands.length === 0) return [];
   const parsed = commands.map((given) => parseCommand(given, ops));
   const executed = execute(wallet, parsed, clock(wallet.wallet_id), undefined, PROOF_SLACK);
+  ledger.set(wallet.wallet_id, executed.wallet);
+  return executed.receipts;
+}
+
+function areCommands(commands: Arguments[string]): commands is Json & readonly Arguments[] {
+  const isObject = (e: unknown) => typeof e === "object" && e !== null && !Array.isArray(e);
+  return Array.isArray(commands) && commands.length <= 10_000 && commands.every(isObject);
+}
+
+/** Executes the commands of each wallet by themselves. */
+function postMany(ledger: Ledger, commands: Arguments[string], clock: Clock): Answer {
+  if (!areCommands(commands)) return invalid("commands");
+  const receipts: Receipt[] = [];
+  const places = Map.groupBy(commands.keys(), (place) => commands[place]?.wallet_id ?? null);
+  for (const [walletId, its] of places) {
+    const parsed = its.map((place) => parseCommand(commands[place] ?? {}, AGENT_OPS, true));
+    const id = typeof walletId === "string" ? walletId : null;
+    const answers = postOneOfMany(ledger, id, parsed, clock);
+    for (const [i, place] of its.entries()) receipts[place] = answers[i] as Receipt;
+  }
+  return receipts;
+}
+
+function postOneOfMany(
+  ledger: Ledger,
+  walletId: string | null,
+  commands: readonly Command[],
+  clock: Clock,
+): readonly Receipt[] {
+  const busy: Refusal = { refused: "LGBSY", detail: { wallet_id: walletId } };
+  const wallet = walletId === BUSY ? busy : find(ledger, walletId);
+  if ("refused" in wallet) {
+    return commands.map((command) => {
+      return { ...(command.misread ?? findInvalid(command) ?? wallet), command };
+    });
+  }
+  const executed = execute(wallet, commands, clock(wallet.wallet_id), undefined, PROOF_SLACK);
   ledger.set(wallet.wallet_id, executed.wallet);
   return executed.receipts;
 }

@@ -8,7 +8,7 @@
 //
 // Each part is in a folder:
 //
-//   sequences/  exhaustive, model: the same commands in the database and in the model, compared
+//   sequences/  exhaustive, model, groupings: the same commands in the database and in the model
 //   faults/     histories, faults, disk full, restore: many clients, and what the journal has of them
 //   field/      field: callers of clients go on while servers fail over, poolers die, clocks jump
 //   fuzz/       fuzz: strange arguments for every function
@@ -28,7 +28,7 @@ import { fuzzPart } from "./fuzz/index.ts";
 import type { Part } from "./part.ts";
 import { prove } from "./prove.ts";
 import { createReport } from "./report.ts";
-import { exhaustivePart, modelPart } from "./sequences/index.ts";
+import { exhaustivePart, groupingsPart, modelPart } from "./sequences/index.ts";
 
 interface Options {
   readonly minutes?: number;
@@ -39,7 +39,14 @@ interface Options {
 }
 
 /** The parts, in the order in which they run. */
-const PARTS: readonly Part[] = [exhaustivePart(5), modelPart, ...faultParts, field, fuzzPart];
+const PARTS: readonly Part[] = [
+  exhaustivePart(5),
+  modelPart,
+  groupingsPart,
+  ...faultParts,
+  field,
+  fuzzPart,
+];
 
 const MINUTES = 5;
 const SEEDS = 2 ** 31;

@@ -183,23 +183,25 @@ export const AGENT_OPS: readonly Op[] = ["reserve", "settle", "cancel", "extend"
 /** What `post_funds` takes. */
 export const FUNDS_OPS: readonly Op[] = [...AGENT_OPS, "credit", "withdraw", "refund"];
 
-/** Parses a command of a batch, strictly. */
-export function parseCommand(given: Arguments, ops: readonly Op[]): Command {
+/** Parses a command of a batch, strictly; with `several`, of one for several wallets. */
+export function parseCommand(given: Arguments, ops: readonly Op[], several = false): Command {
   const op = given.op as Op;
-  const misread = findMisread(given, ops);
+  const misread = findMisread(given, ops, several);
   if (!misread) return commandOf(op, given);
   // The receipt of a misread command still has its key and its reservation.
   const { idempotency_key, reservation_id } = given;
   return { ...commandOf(op, { idempotency_key, reservation_id }), misread };
 }
 
-function findMisread(given: Arguments, ops: readonly Op[]): Refusal | undefined {
+function findMisread(given: Arguments, ops: readonly Op[], several: boolean): Refusal | undefined {
   const { op } = given;
   if (typeof op !== "string") return invalid("op");
   if (!ops.includes(op as Op)) return { refused: "LGUNK", detail: { op } };
-  const allowed = ["op", "idempotency_key", "metadata", ...FIELDS[op as BatchOp]];
+  const common = ["op", "idempotency_key", "metadata", ...(several ? ["wallet_id"] : [])];
+  const allowed = [...common, ...FIELDS[op as BatchOp]];
   const unknown = Object.keys(given).filter((field) => !allowed.includes(field));
   if (unknown.length > 0) return invalid(unknown.sort()[0] ?? "");
+  if (several && typeof given.wallet_id !== "string") return invalid("wallet_id");
   for (const field of ["amount", "at_least"]) {
     if (given[field] != null && !isInteger(given[field])) return invalid(field);
   }

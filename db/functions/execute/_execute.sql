@@ -499,7 +499,9 @@ begin
           v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
           case
             when p_wallet_ids is null then v_holds
+            -- Those of the wallet: others may have the same names.
             when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
+              || case when v_look_due then v_holds[v_first_due:] end
           end
         ));
         if p_raises then

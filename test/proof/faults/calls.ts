@@ -29,6 +29,7 @@ const WEIGHTS: Readonly<Record<BatchOp, number> & Record<string, number>> = {
   freeze_wallet: 0.5,
   unfreeze_wallet: 4,
   post: 12,
+  post_many: 12,
   post_funds: 5,
 };
 
@@ -92,6 +93,13 @@ export function createDraw({ random, wallets, name }: Source, names: readonly st
     switch (call) {
       case "post":
         return { call, args: { wallet_id, commands: batch(IN_POST, key) } };
+      case "post_many": {
+        const commands = batch(IN_POST, key).map((each) => ({
+          wallet_id: oneOf(wallets),
+          ...each,
+        }));
+        return { call, args: { commands } };
+      }
       case "post_funds":
         return { call, args: { wallet_id, commands: batch(IN_POST_FUNDS, key) } };
       case "transfer": {

@@ -1,4 +1,5 @@
 // Checks that a history has left in the journal what it must, and nothing else.
+import { isDeepStrictEqual } from "node:util";
 import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
 import {
@@ -9,13 +10,21 @@ import {
   replay,
   type Sendings,
 } from "./replay.ts";
-import { isReceiptOf, nameOf, type Sending, sendingsOf } from "./sendings.ts";
+import {
+  isBusy,
+  isReceiptOf,
+  nameOf,
+  type Sending,
+  type Share,
+  sendingsOf,
+  sharesOf,
+} from "./sendings.ts";
 
 /** The result of a check. */
 export interface Findings {
   /** What is wrong, for a person. */
   readonly wrong: readonly string[];
-  /** Calls with refusals that the model confirmed at some point of the journal. */
+  /** Refused calls, each of their wallets by itself, that the model confirmed at some point of the journal. */
   readonly placed: number;
 }
 
@@ -47,10 +56,12 @@ export function check(
       (id) => [id, replay(id, entriesOf.get(id) ?? [], sendings)] as const,
     ),
   );
-  const refusals = clockJumps ? [] : sent.filter(isRefused);
+  const refusals = clockJumps ? [] : sent.flatMap(sharesOf).filter(isRefused);
   const wrong = [
     ...checkCommands(sendings, entries),
     ...checkTransfers(entries),
+    ...sent.flatMap(checkBusy),
+    ...checkTransactions(sent, entries),
     ...checkFailures(sent, mayFail),
     ...[...replays.values()].flatMap((each) => [...checkOrder(each), ...each.wrong]),
   ];
@@ -58,21 +69,51 @@ export function check(
   if (wrong.length > 0) return { wrong, placed: 0 };
   const misplaced = refusals.filter((each) => !hasPlace(each, replays));
   const unplaced = misplaced.map(
-    (each) => `no point of the journal has this answer: ${format(each)}`,
+    ({ wallet_id, sent: each }) =>
+      `no point of the journal of ${wallet_id} has this answer: ${format(each)}`,
   );
   return { wrong: unplaced, placed: refusals.length };
 }
 
-/** Whether a call was refused and wrote nothing, so that its place in the journal must be found. */
-function isRefused(sent: Sent): boolean {
-  const answers = sendingsOf(sent).map(({ answer }) => answer);
+/** Whether a wallet refused and wrote nothing, so that the place in its journal must be found. */
+function isRefused({ sendings }: Share): boolean {
+  // The model knows no other sessions: see checkBusy.
+  if (sendings.some(isBusy)) return false;
+  const answers = sendings.map(({ answer }) => answer);
   const wrote = answers.some((each) => each && "receipt" in each && !each.receipt.replayed);
   return !wrote && answers.some((each) => each && "refused" in each);
 }
 
-function hasPlace(sent: Sent, replays: ReadonlyMap<string, Replayed>): boolean {
-  const replayed = replays.get((sent.args.wallet_id ?? sent.args.from) as string);
-  return replayed !== undefined && canBePlaced(sent, replayed);
+function hasPlace(share: Share, replays: ReadonlyMap<string, Replayed>): boolean {
+  const replayed = replays.get(share.wallet_id);
+  return replayed !== undefined && canBePlaced(share, replayed);
+}
+
+/** A wallet is busy for all commands of a batch over several wallets, or for none. */
+function checkBusy(sent: Sent): string[] {
+  const isWrong = ({ wallet_id, sendings }: Share) => {
+    const busy = sendings.filter(isBusy);
+    const isNamed = ({ answer }: Sending) =>
+      isDeepStrictEqual(answer, { refused: "LGBSY", detail: { wallet_id } });
+    return busy.length > 0 && (busy.length < sendings.length || !busy.every(isNamed));
+  };
+  const wrong = sharesOf(sent).filter((share) =>
+    sent.call === "post_many" ? isWrong(share) : share.sendings.some(isBusy),
+  );
+  return wrong.map(({ wallet_id }) => `${wallet_id} is busy only in part: ${format(sent)}`);
+}
+
+/** What a batch over several wallets has granted was committed together. */
+function checkTransactions(all: readonly Sent[], entries: readonly Entry[]): string[] {
+  const known = new Map(entries.map((entry) => [`${entry.wallet_id} ${entry.seq}`, entry]));
+  const transactionsOf = (sent: Sent) =>
+    sendingsOf(sent).flatMap(({ wallet_id, answer }) => {
+      if (!answer || !("receipt" in answer) || answer.receipt.replayed) return [];
+      return known.get(`${wallet_id} ${answer.receipt.seq}`)?.transaction ?? [];
+    });
+  return all
+    .filter((sent) => sent.call === "post_many" && new Set(transactionsOf(sent)).size > 1)
+    .map((sent) => `not committed together: ${format(sent)}`);
 }
 
 function checkCommands(sendings: Sendings, entries: readonly Entry[]): string[] {

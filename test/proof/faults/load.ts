@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import type postgres from "postgres";
 import { createLedger } from "../../../src/client/ledger.ts";
+import type { Json } from "../../../src/json/index.ts";
 import { createRandom } from "../../../src/trace/index.ts";
 import { CLIENT_CALLS, createDraw, type Source, SQL_CALLS } from "./calls.ts";
 import type { Answer, Call, Recorder, Via } from "./history.ts";
@@ -102,13 +103,22 @@ export function createSteps(client: Client): () => Promise<void> {
     const answered = recorder.note(call, via);
     const answer = await send(call);
     if (answer) answered(answer);
-    if (!answer || "failed" in answer) open.push(call);
+    if (!answer || "failed" in answer || isBusy(answer)) open.push(call);
     // A refused connection is reported at once: let other clients run.
     await setImmediate();
   };
 }
 
-/** Reads balances in a loop, and returns those that no wallet may have at any time. */
+/** Whether a command was refused because another session had its wallet. */
+function isBusy(answer: Answer): boolean {
+  const receipts = "receipts" in answer ? answer.receipts : [];
+  return receipts.some((receipt) => (receipt as { refused?: Json } | null)?.refused === "LGBSY");
+}
+
+/**
+ * Reads balances in a loop, and returns those that no wallet may have at any time. Looks as well whether
+ * a batch over several wallets waits for another session.
+ */
 export async function readUntil(
   stopped: () => boolean,
   url: string,
@@ -125,9 +135,21 @@ export async function readUntil(
       (error: Error) => [{ balance: error.message, sound: false }],
     );
     if (!row?.sound) wrong.push(`a balance that cannot be: ${row?.balance}`);
+    wrong.push(...(await findWaiting(sql)));
   }
   await sql.end({ timeout: 0 });
   return { reads, wrong };
+}
+
+/** The batches over several wallets that wait for rows which another session has locked. */
+async function findWaiting(sql: postgres.Sql): Promise<string[]> {
+  const rows = await sql<{ query: string }[]>`
+    select query from pg_stat_activity
+      where wait_event_type = 'Lock'
+        and wait_event in ('transactionid', 'tuple')
+        and query like '%baseledger.post\_many(%'
+        and pid <> pg_backend_pid()`;
+  return rows.map(({ query }) => `waits for another session: ${query}`);
 }
 
 /** Sweeps in a loop, as a worker does; returns how many reservations it has expired. */

@@ -4,9 +4,15 @@ import { type Json, stringifyJson } from "../../../src/json/index.ts";
 import { type Event, emptyWallet, execute, type Receipt, type Wallet } from "../model.ts";
 import { plain } from "../plain.ts";
 import { type Command, commandOf, type Time } from "../requests.ts";
-import type { Sent } from "./history.ts";
 import type { Entry } from "./journal.ts";
-import { agreesWithModel, isBatch, nameOf, type Sending, sendingsOf } from "./sendings.ts";
+import {
+  agreesWithModel,
+  isBatch,
+  nameOf,
+  type Sending,
+  type Share,
+  sharesOf,
+} from "./sendings.ts";
 
 /** The events that one call has written to a wallet, and when, as far as clients know. */
 export interface Execution {
@@ -42,7 +48,7 @@ export function replay(walletId: string, entries: readonly Entry[], sendings: Se
   const points: Point[] = [];
   const wrong: string[] = [];
   for (const each of executions) {
-    const batch = batchOf(each, sendings);
+    const batch = batchOf(walletId, each, sendings);
     const commands =
       batch?.map(({ command }) => command) ?? each.entries.flatMap(commandsOf(sendings));
     const clock = each.entries[0]?.occurred_at ?? 0n;
@@ -66,14 +72,13 @@ export function replay(walletId: string, entries: readonly Entry[], sendings: Se
 }
 
 /**
- * Whether the model gives the same answer to a call that wrote nothing, at any point at which it may
+ * Whether the model gives the same answers to commands that wrote nothing, at any point at which they may
  * have been executed: after all that was answered before it was sent, and before all that was sent
  * after it was answered.
  */
-export function canBePlaced(sent: Sent, { points }: Replayed): boolean {
+export function canBePlaced({ sent, sendings }: Share, { points }: Replayed): boolean {
   const { sent: began, answered: ended } = sent;
   if (!ended) return true;
-  const sendings = sendingsOf(sent);
   const commands = sendings.map(({ command }) => command);
   const first = points.findLastIndex(({ until }) => until < began.clock);
   const after = points.findIndex(({ from }) => from > ended.clock);
@@ -126,12 +131,17 @@ export function isRequested({ event, idempotency_key }: Entry): boolean {
 }
 
 /** The batch of an execution, if its answer is known: then its refusals are known as well. */
-function batchOf({ entries }: Execution, sendings: Sendings): Sending[] | undefined {
+function batchOf(
+  walletId: string,
+  { entries }: Execution,
+  sendings: Sendings,
+): readonly Sending[] | undefined {
   const seqs = new Set(entries.map(({ seq }) => seq));
   for (const entry of entries.filter(isRequested)) {
     for (const { sent, answer } of sendings.get(nameOf(entry.wallet_id, entry)) ?? []) {
       const wrote = answer && "receipt" in answer && !answer.receipt.replayed;
-      if (wrote && isBatch(sent) && seqs.has(answer.receipt.seq as bigint)) return sendingsOf(sent);
+      if (!wrote || !isBatch(sent) || !seqs.has(answer.receipt.seq as bigint)) continue;
+      return sharesOf(sent).find((share) => share.wallet_id === walletId)?.sendings;
     }
   }
   return undefined;

@@ -4,6 +4,7 @@ import type { Json } from "../../../src/json/index.ts";
 import type { Receipt } from "../model.ts";
 import { plain } from "../plain.ts";
 import {
+  AGENT_OPS,
   type Arguments,
   type Command,
   commandOf,
@@ -55,13 +56,36 @@ export function sendingsOf(sent: Sent): Sending[] {
   }
   const commands = args.commands as readonly Arguments[];
   return commands.map((given, i) => {
-    return { sent, wallet_id, command: parseCommand(given, FUNDS_OPS), answer: answerOf(i) };
+    const answer = answerOf(i);
+    if (call !== "post_many") {
+      return { sent, wallet_id, command: parseCommand(given, FUNDS_OPS), answer };
+    }
+    const command = parseCommand(given, AGENT_OPS, true);
+    return { sent, wallet_id: given.wallet_id as string, command, answer };
   });
+}
+
+/** The commands of a call to one wallet, which are executed together. */
+export interface Share {
+  readonly sent: Sent;
+  readonly wallet_id: string;
+  readonly sendings: readonly Sending[];
+}
+
+/** The commands of a call by their wallets. */
+export function sharesOf(sent: Sent): Share[] {
+  const byWallet = Map.groupBy(sendingsOf(sent), ({ wallet_id }) => wallet_id);
+  return [...byWallet].map(([wallet_id, sendings]) => ({ sent, wallet_id, sendings }));
 }
 
 /** Whether a call has several commands, which are executed together. */
 export function isBatch({ call }: Sent): boolean {
-  return call === "post" || call === "post_funds";
+  return call === "post" || call === "post_funds" || call === "post_many";
+}
+
+/** Whether a command was refused because another session had its wallet. */
+export function isBusy({ answer }: Sending): boolean {
+  return answer !== undefined && "refused" in answer && answer.refused === "LGBSY";
 }
 
 /** Identifies a command by its wallet and its key; opening a wallet has no key. */

@@ -8,6 +8,7 @@ import { type Entry, readHeads, readJournal } from "./journal.ts";
 import { type Crowd, type Load, readUntil, startLoad, sweepUntil } from "./load.ts";
 import { format } from "./replay.ts";
 import { connectSql, sendSql } from "./send.ts";
+import { isBusy, sendingsOf } from "./sendings.ts";
 import type { Stage } from "./stage.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -235,5 +236,8 @@ function count(sent: readonly Sent[]): Record<string, number> {
   const refused = sent.filter(({ answer }) => answer && "refused" in answer).length;
   const failed = sent.filter(({ answer }) => answer && "failed" in answer).length;
   const unanswered = sent.length - granted - refused - failed;
-  return { calls: sent.length, granted, refused, failed, unanswered };
+  const many = sent.filter(({ call }) => call === "post_many");
+  const busy = many.flatMap(sendingsOf).filter(isBusy).length;
+  const counts = { calls: sent.length, granted, refused, failed, unanswered };
+  return { ...counts, ofTheseByPostMany: many.length, busyCommands: busy };
 }

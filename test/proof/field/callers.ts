@@ -76,8 +76,12 @@ export function createCaller({ name, ledger }: Client, caller: Caller): Step {
   };
 }
 
-/** An SQL caller, with one connection at a time. */
-export function createSqlCaller(url: string, caller: Source & Pick<Caller, "recorder">) {
+/** An SQL caller, with one connection at a time; `names` are the functions that it calls. */
+export function createSqlCaller(
+  url: string,
+  caller: Source & Pick<Caller, "recorder">,
+  names = SQL_CALLS,
+) {
   let sql = connectSql(url);
   async function send(call: Call): Promise<Answer | undefined> {
     const answer = await sendSql(sql, call);
@@ -90,6 +94,6 @@ export function createSqlCaller(url: string, caller: Source & Pick<Caller, "reco
     sql = connectSql(url);
     await before.end({ timeout: 0 });
   }
-  const step: Step = createSteps({ ...caller, names: SQL_CALLS, via: "sql", send });
+  const step: Step = createSteps({ ...caller, names, via: "sql", send });
   return { step, end: () => sql.end({ timeout: 0 }) };
 }

@@ -60,6 +60,8 @@ export function createCrowd(name: string, parts: CrowdParts): FieldCrowd {
     const sqlCallers = [
       createSqlCaller(plain, source("free", free)),
       createSqlCaller(hurried, source("shut", shut)),
+      // It waits for no wallet, so it may name those that are locked.
+      createSqlCaller(plain, source("free", wallets), ["post_many"]),
     ];
     for (const { step } of sqlCallers) running.launch(step);
     const end = () => Promise.all(sqlCallers.map((caller) => caller.end()));

@@ -67,7 +67,11 @@ export async function publicFunctions(sql: postgres.Sql): Promise<PublicFunction
 /** Any call of a function. */
 export function callsOf({ name, roles, parameters }: PublicFunction): fc.Arbitrary<Call> {
   const args = parameters.map(({ name: parameter, type, optional }) => {
-    const given = valuesOf(parameter, type).map((value) => ({ name: parameter, type, value }));
+    const given = valuesOf(name, parameter, type).map((value) => ({
+      name: parameter,
+      type,
+      value,
+    }));
     return optional ? fc.option(given, { nil: undefined, freq: 2 }) : given;
   });
   return fc.record({

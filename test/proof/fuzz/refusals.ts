@@ -24,7 +24,7 @@ const FINE: Readonly<Record<string, string>> = {
   commands: "[]",
 };
 /** Only these functions, one for each way into the ledger, get huge values. */
-const ROBUST = ["credit", "reserve", "post"];
+const ROBUST = ["credit", "reserve", "post", "post_many"];
 const HUGE = 20_000;
 
 /** What {@link checkRefusals} has tried, and what was not refused as it must be. */

@@ -179,27 +179,46 @@ const reservation = fc.constantFrom(...HOLDS, SPENT, SPENT, "r6", "r7", "k1");
 const small = fc.integer({ min: 1, max: 300 }).map(String);
 const amount = fc.oneof({ weight: 6, arbitrary: small }, { weight: 1, arbitrary: strangeInteger });
 const ttl = fc.constantFrom("1 second", "5 minutes", "30 days");
+const object = fc.constantFrom({}, { model: "small" });
 const metadata = fc.constantFrom("{}", '{"model":"small"}', '{"n":[1,2.50,null]}');
 
-const command = fc.record(
-  {
-    // Mostly what a batch may name.
-    op: fc.constantFrom(
-      ...POST_FUNDS_OPS,
-      ...POST_FUNDS_OPS,
-      ...["open", "transfer_out", "expire", ""],
-    ),
-    idempotency_key: fc.oneof({ weight: 8, arbitrary: key }, fc.jsonValue()),
-    reservation_id: fc.oneof({ weight: 8, arbitrary: key }, fc.jsonValue()),
-    amount: fc.oneof({ weight: 8, arbitrary: amount }, strangeInteger, fc.jsonValue()),
-    at_least: fc.oneof({ weight: 4, arbitrary: small }, fc.jsonValue()),
-    ttl: fc.oneof({ weight: 4, arbitrary: ttl }, strangeInterval, fc.double({ noNaN: true })),
-    final: fc.oneof(fc.boolean(), fc.jsonValue()),
-    metadata: fc.oneof(fc.constant({}), fc.jsonValue()),
-    surplus: fc.jsonValue(),
-  },
-  { requiredKeys: ["op", "idempotency_key"] },
+const fields = {
+  // Mostly what a batch may name.
+  op: fc.constantFrom(
+    ...POST_FUNDS_OPS,
+    ...POST_FUNDS_OPS,
+    ...["open", "transfer_out", "expire", ""],
+  ),
+  idempotency_key: fc.oneof({ weight: 8, arbitrary: key }, fc.jsonValue()),
+  reservation_id: fc.oneof({ weight: 8, arbitrary: key }, fc.jsonValue()),
+  amount: fc.oneof({ weight: 8, arbitrary: amount }, strangeInteger, fc.jsonValue()),
+  at_least: fc.oneof({ weight: 4, arbitrary: small }, fc.jsonValue()),
+  ttl: fc.oneof({ weight: 4, arbitrary: ttl }, strangeInterval, fc.double({ noNaN: true })),
+  final: fc.oneof(fc.boolean(), fc.jsonValue()),
+  metadata: fc.oneof(fc.constant({}), fc.jsonValue()),
+  surplus: fc.jsonValue(),
+};
+/** A command with the fields that it may have, so that many are granted. */
+const usual = fc.oneof(
+  fc.record({ op: fc.constant("reserve"), idempotency_key: key, amount: small, ttl }),
+  fc.record({ op: fc.constant("charge"), idempotency_key: key, amount: small, metadata: object }),
+  fc.record({
+    op: fc.constantFrom("settle", "refund"),
+    idempotency_key: key,
+    reservation_id: reservation,
+    amount: small,
+  }),
 );
+const command = fc.oneof(fc.record(fields, { requiredKeys: ["op", "idempotency_key"] }), {
+  weight: 2,
+  arbitrary: usual,
+});
+/** Of a batch over several wallets. */
+const commandInWallet = fc
+  .tuple(command, fc.oneof({ weight: 8, arbitrary: wallet }, fc.jsonValue()))
+  .map(([made, wallet_id]) => ({ ...made, wallet_id }));
+const listOf = (each: fc.Arbitrary<unknown>) =>
+  fc.array(each, { maxLength: 30 }).map((list) => JSON.stringify(list));
 
 /** Sensible values by the name of a parameter, so that many calls pass the checks of arguments. */
 const sensible: Record<string, fc.Arbitrary<string>> = {
@@ -218,18 +237,24 @@ const sensible: Record<string, fc.Arbitrary<string>> = {
   metadata,
   reason: fc.constantFrom("stop", "go"),
   limit: fc.constantFrom("1", "1000"),
-  commands: fc.array(command, { maxLength: 30 }).map((list) => JSON.stringify(list)),
+  commands: listOf(command),
+};
+/** Where a parameter means something else than in other functions. */
+const sensibleIn: Record<string, Record<string, fc.Arbitrary<string>>> = {
+  post_many: {
+    commands: fc.oneof(listOf(command), { weight: 9, arbitrary: listOf(commandInWallet) }),
+  },
 };
 
 /**
- * The values of a parameter: mostly sensible ones.
+ * The values of a parameter of a function: mostly sensible ones.
  *
  * @throws Error when the type has no strange values: add them for a new type
  */
-export function valuesOf(name: string, type: string): fc.Arbitrary<Value> {
+export function valuesOf(call: string, name: string, type: string): fc.Arbitrary<Value> {
   const bad = strangeValues[type];
   if (!bad) throw new Error(`the fuzz has no values of type ${type}, for p_${name}`);
-  const good = sensible[name] ?? bad;
+  const good = sensibleIn[call]?.[name] ?? sensible[name] ?? bad;
   return fc.oneof(
     { weight: 12, arbitrary: good },
     { weight: 3, arbitrary: bad },

@@ -47,6 +47,8 @@ interface Look {
 export interface StepResult {
   readonly answer: Json;
   readonly rows: { readonly wallets: readonly Row[] | null; readonly reservations: Json };
+  /** A digest of the rows of the wallet that another session has locked. */
+  readonly busy: string;
   readonly looked: Looked | null;
   /** The step was executed between these times. */
   readonly from: Time;
@@ -82,20 +84,26 @@ export interface Difference {
 
 type Found = Omit<Difference, "steps">;
 
-/**
- * Executes a step in the model, and finds where the database's result differs. `statement` is when
- * the statement began in the database: the views count deadlines by it.
- */
+/** What stays the same in a round trip. */
+export interface Constants {
+  /** When the statement began in the database: the views count deadlines by it. */
+  readonly statement: Time;
+  /** See {@link StepResult.busy}. */
+  readonly busy: string;
+}
+
+/** Executes a step in the model, and finds where the database's result differs. */
 export function compareStep(
   ledger: Ledger,
   step: Step,
   result: StepResult,
-  statement: Time,
+  { statement, busy }: Constants,
 ): Found | undefined {
   const expected = answerWithin(ledger, step, result);
   return (
     compare("the answer", withoutReasons(result.answer), expected) ??
     compare("the rows", result.rows, rows(ledger)) ??
+    compare("the locked wallet", result.busy, busy) ??
     (result.looked && step.look
       ? compare("what can be read", result.looked, look(ledger, step.look, result, statement))
       : undefined) ??
@@ -194,7 +202,9 @@ function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult):
   const clock = clockOf(ledger, result);
   switch (name) {
     case "expire_due":
-      return plain(sweep(ledger, Number(args.limit), result.from, clock));
+      return plain(
+        sweep(ledger, Number(args.limit), result.from, clock, hasWritten(ledger, result)),
+      );
     case "go_back":
       for (const [id, wallet] of ledger) {
         ledger.set(id, shift(wallet, BigInt(args.seconds as number) * 1_000_000n));
@@ -213,7 +223,7 @@ function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult):
       return plain(
         "refused" in answered
           ? { refused: answered.refused, detail: answered.detail }
-          : answered.map((receipt) => toRow(receipt, args)),
+          : answered.map((receipt, i) => toRow(receipt, walletOf(args, i))),
       );
     }
   }
@@ -230,6 +240,14 @@ function clockOf(ledger: Ledger, { rows, from, until }: StepResult): Clock {
     const written = seen ? seen.seq - lengthOf(ledger, id) : 0n;
     const began = written > 0n && seen ? seen.last_instant - written + 1n : from;
     return began <= until && began >= from ? began : from;
+  };
+}
+
+/** Whether a step has written to a wallet. */
+function hasWritten(ledger: Ledger, { rows }: StepResult): (walletId: string) => boolean {
+  return (id) => {
+    const seen = rows.wallets?.find(({ wallet_id }) => wallet_id === id);
+    return seen !== undefined && seen.seq > lengthOf(ledger, id);
   };
 }
 
@@ -283,9 +301,15 @@ function orNull<T>(list: readonly T[]): readonly T[] | null {
   return list.length > 0 ? list : null;
 }
 
+/** The wallet of an answer; as in the SQL, a text even where the command names none. */
+function walletOf({ wallet_id, from, commands }: Arguments, place: number): string {
+  const several = Array.isArray(commands) && wallet_id === undefined;
+  const its = several ? (commands as readonly Arguments[])[place]?.wallet_id : wallet_id;
+  return String(its ?? from ?? "");
+}
+
 /** A receipt as a row of SQL. */
-function toRow(receipt: Receipt, args: Arguments): Record<string, unknown> {
-  const wallet_id = args.wallet_id ?? args.from;
+function toRow(receipt: Receipt, wallet_id: string): Record<string, unknown> {
   const nothing = {
     seq: null,
     event: null,

@@ -3,15 +3,16 @@
 import fc from "fast-check";
 import type { Json } from "../../../src/json/index.ts";
 import type { BatchOp } from "../../support/operations.ts";
-import { type Arguments, MAX } from "../requests.ts";
+import { BUSY } from "../ledger.ts";
+import { AGENT_OPS, type Arguments, FUNDS_OPS, MAX, type Op } from "../requests.ts";
 import type { Step } from "./compare.ts";
 
 type Call = Pick<Step, "call" | "args">;
 /** A command with its `op`, as in a batch. */
-type Made = Record<string, Json>;
+export type Made = Record<string, Json>;
 
 const HOME = "a";
-const WALLETS = [HOME, "b", "c"];
+export const WALLETS: readonly string[] = [HOME, "b", "c"];
 
 /** One key in four is shared with others; the rest are made from the step's place. */
 const FRESH = "fresh";
@@ -88,12 +89,16 @@ const WEIGHTS: Readonly<Record<keyof typeof OPS, number>> = {
   refund: 2,
 };
 
-const command = fc.oneof(
-  ...Object.entries(OPS).map(([op, record]) => ({
-    arbitrary: record.map((args): Made => ({ op, ...args })),
-    weight: WEIGHTS[op as keyof typeof OPS],
-  })),
-);
+const commandsOf = (ops: readonly Op[]) =>
+  fc.oneof(
+    ...Object.entries(OPS)
+      .filter(([op]) => ops.includes(op as Op))
+      .map(([op, record]) => ({
+        arbitrary: record.map((args): Made => ({ op, ...args })),
+        weight: WEIGHTS[op as keyof typeof OPS],
+      })),
+  );
+const command = commandsOf(FUNDS_OPS);
 
 /** Changes to a command that a batch must refuse, or parse differently. */
 const spoil = fc.constantFrom<((made: Made) => Made)[]>(
@@ -116,7 +121,7 @@ const inBatch = fc.oneof(
 );
 
 /** Steps as they are drawn: fresh keys and repetitions are resolved in their places. */
-type Draft = Call | { readonly again: number };
+export type Draft = Call | { readonly again: number };
 
 const wallet = fc.oneof(
   { arbitrary: fc.constant(HOME), weight: 20 },
@@ -129,7 +134,7 @@ const single = fc
     { call: String(op), args: { wallet_id, ...args } },
   ]);
 /** Makes all commands of a batch about the same few reservations; without `ids`, about any. */
-const about = (commands: readonly Made[], ids: readonly string[]) =>
+export const about = (commands: readonly Made[], ids: readonly string[]) =>
   commands.map((made, i) => {
     const reservation_id = ids[i % ids.length];
     return reservation_id && made.reservation_id != null ? { ...made, reservation_id } : made;
@@ -144,9 +149,32 @@ const batch = fc
   .map(([call, wallet_id, commands, ids]): Draft[] => [
     { call, args: { wallet_id, commands: about(commands, ids) } },
   ]);
+/** Wallets that several commands name: also nobody's, impossible ones, and the locked one. */
+const named = fc.oneof(
+  { arbitrary: fc.constantFrom<Json[]>(HOME, HOME, "b", "b", "c"), weight: 18 },
+  { arbitrary: fc.constant<Json>(BUSY), weight: 2 },
+  { arbitrary: fc.constant<Json>("nobody"), weight: 1 },
+  { arbitrary: fc.constantFrom<Json[]>("", " \t", "x".repeat(256), null, 7), weight: 1 },
+);
+/** A command that names its wallet; one in 30 does not. */
+export const ofSome = fc
+  .tuple(
+    fc.option(named, { freq: 30, nil: undefined }),
+    fc.oneof({ arbitrary: commandsOf(AGENT_OPS), weight: 4 }, { arbitrary: inBatch, weight: 1 }),
+  )
+  .map(([wallet_id, made]): Made => (wallet_id === undefined ? made : { wallet_id, ...made }));
+const several = fc
+  .tuple(fc.array(ofSome, { maxLength: 9 }), fc.constantFrom([], [], ["r1"], ["r1", "r1", "r2"]))
+  .map(([commands, ids]): Draft[] => [
+    { call: "post_many", args: { commands: about(commands, ids) } },
+  ]);
 const strange = fc
-  .constantFrom<Json[]>(null, {}, [1], "[]")
-  .map((commands): Draft[] => [{ call: "post", args: { wallet_id: HOME, commands } }]);
+  .tuple(fc.boolean(), fc.constantFrom<Json[]>(null, {}, [1], "[]"))
+  .map(([many, commands]): Draft[] => [
+    many
+      ? { call: "post_many", args: { commands } }
+      : { call: "post", args: { wallet_id: HOME, commands } },
+  ]);
 const transfer = fc
   .record({ from: wallet, to: wallet, amount, ...common })
   .map((args): Draft[] => [{ call: "transfer", args }]);
@@ -191,6 +219,7 @@ const again = fc.nat({ max: 30 }).map((index): Draft[] => [{ again: index }]);
 const drafts = fc.oneof(
   { arbitrary: single, weight: 24 },
   { arbitrary: batch, weight: 8 },
+  { arbitrary: several, weight: 8 },
   { arbitrary: again, weight: 6 },
   { arbitrary: transfer, weight: 3 },
   { arbitrary: pass, weight: 3 },
@@ -220,9 +249,16 @@ interface Drawn {
   readonly funds: readonly (number | bigint)[];
   readonly ahead: boolean;
 }
+const funds = fc.constantFrom<(number | bigint)[]>(10, 10, 20, 30, MAX - 30n);
 const start: fc.Arbitrary<Drawn> = fc.record({
   limits: fc.tuple(limit, limit),
-  funds: fc.tuple(fc.constantFrom(10, 10, 20, 30, MAX - 30n), fc.constantFrom(0, 20)),
+  funds: fc.tuple(funds, fc.constantFrom(0, 20)),
+  ahead: fc.boolean(),
+});
+/** With more in the other wallets. */
+export const richStart: fc.Arbitrary<Drawn> = fc.record({
+  limits: fc.tuple(limit, limit, limit),
+  funds: fc.tuple(funds, fc.constantFrom(20, 30), fc.constantFrom(10, 20)),
   ahead: fc.boolean(),
 });
 
@@ -232,17 +268,24 @@ export interface Batch {
   readonly sequences: readonly (readonly Step[])[];
 }
 
+type DrawnStep = readonly [Draft[], Step["look"]];
+
+/** So many steps, as they are drawn. */
+export function drawSteps(least: number, most: number): fc.Arbitrary<DrawnStep[]> {
+  return fc.array(fc.tuple(drafts, look), { minLength: least, maxLength: most, size: "max" });
+}
+
 /** Batches of up to `most` sequences, each of up to `longest` steps after the start. */
 export function batches(most: number, longest: number): fc.Arbitrary<Batch> {
-  const steps = fc.array(fc.tuple(drafts, look), { minLength: 1, maxLength: longest, size: "max" });
-  const many = fc.array(steps, { minLength: 1, maxLength: most, size: "max" });
+  const many = fc.array(drawSteps(1, longest), { minLength: 1, maxLength: most, size: "max" });
   return fc.tuple(start, many).map(([drawn, sequences]) => {
     const first = opening(drawn);
     return { start: first, sequences: sequences.map((each) => resolve(first, each)) };
   });
 }
 
-function opening({ limits, funds, ahead }: Drawn): Step[] {
+/** Opens and funds the wallets. */
+export function opening({ limits, funds, ahead }: Drawn): Step[] {
   const opened = WALLETS.map((wallet_id, i): Call => {
     const terms = { unit: "USD", scale: i === 2 ? 2 : 9, overdraft_limit: limits[i] ?? null };
     return { call: "open_wallet", args: { wallet_id, ...terms } };
@@ -256,27 +299,30 @@ function opening({ limits, funds, ahead }: Drawn): Step[] {
 }
 
 /** Names each fresh key, and replaces each repetition by the step that it repeats. */
-function resolve(
-  start: readonly Step[],
-  drawn: readonly (readonly [Draft[], Step["look"]])[],
-): Step[] {
+export function resolve(start: readonly Step[], drawn: readonly DrawnStep[]): Step[] {
   const steps = [...start];
   for (const [calls, look] of drawn) {
     for (const draft of calls) {
-      if ("call" in draft) steps.push({ ...named(draft, String(steps.length)), look });
+      if ("call" in draft) steps.push({ ...withKeys(draft, String(steps.length)), look });
       else steps.push({ ...(steps[draft.again % steps.length] as Step), look });
     }
   }
   return steps.slice(start.length);
 }
 
-function named({ call, args }: Call, place: string): Call {
-  const fresh = (given: Arguments, suffix: string): Arguments => {
-    return given.idempotency_key === FRESH ? { ...given, idempotency_key: `k${suffix}` } : given;
-  };
+function withKeys({ call, args }: Call, place: string): Call {
   const { commands } = args;
   if (!Array.isArray(commands)) return { call, args: fresh(args, `#${place}`) };
-  const each = (command: Json, i: number) =>
-    typeof command === "object" ? (fresh(command as Arguments, `#${place}.${i}`) as Json) : command;
-  return { call, args: { ...args, commands: commands.map(each) } };
+  return { call, args: { ...args, commands: nameKeys(commands, place) } };
+}
+
+/** Names the fresh keys of a batch. */
+export function nameKeys<T extends Json>(commands: readonly T[], place: string): T[] {
+  return commands.map((command, i) =>
+    typeof command === "object" ? (fresh(command as Arguments, `#${place}.${i}`) as T) : command,
+  );
+}
+
+function fresh(given: Arguments, suffix: string): Arguments {
+  return given.idempotency_key === FRESH ? { ...given, idempotency_key: `k${suffix}` } : given;
 }

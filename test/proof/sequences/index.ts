@@ -1,3 +1,3 @@
 // Sequences of commands, carried out by the database and by the model, and compared after each step.
 export { exhaustivePart } from "./exhaustive.ts";
-export { modelPart } from "./random.ts";
+export { groupingsPart, modelPart } from "./random.ts";

@@ -4,10 +4,12 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { type Json, stringifyJson } from "../../../src/json/index.ts";
+import { BUSY } from "../ledger.ts";
 import type { Budget } from "../part.ts";
 import { parsePlain } from "../plain.ts";
 import type { Difference, Step } from "./compare.ts";
 import type { Batch } from "./generator.ts";
+import { compareGroupings, type Groupings } from "./groupings.ts";
 import { compareBatch, compareTree, type Explored, type Tree } from "./replay.ts";
 
 /** Plays sequences in its database; each starts with an empty ledger, and leaves it empty. */
@@ -16,11 +18,17 @@ export interface Player extends AsyncDisposable {
   play(batch: Batch): Promise<Difference | undefined>;
   /** The same with every sequence that takes one step of each level. */
   explore(tree: Tree): Promise<Explored>;
+  /** The same with the same commands in several groupings, which must not differ either. */
+  group(groupings: Groupings): Promise<Difference | undefined>;
 }
 
 const LOGIN = "ledger_test_proof";
+/** A call that waits for the locked wallet is refused with 55P03, so that it is found. */
+const LOCK_TIMEOUT = "5s";
+/** One sequence in so many is verified; each of the groupings. */
+const VERIFIED = 16;
 /** Rolled back rows stay in the tables until a vacuum, and slow down reads. */
-const PLAYED_BETWEEN_VACUUMS = 4;
+const STEPS_BETWEEN_VACUUMS = 3000;
 
 /** Prepares a migrated database for the proof, as a superuser. */
 async function prepare(url: string): Promise<void> {
@@ -34,24 +42,43 @@ function createPlayer(url: string): Player {
   const login = new URL(url);
   login.username = LOGIN;
   login.password = "secret";
-  const sql = connect(login.href);
+  const sql = connect(login.href, { lock_timeout: LOCK_TIMEOUT });
   const owner = connect(url);
-  let played = 0;
-  const run = async (name: "play" | "explore", start: readonly Step[], more: unknown) => {
-    const rows = await sql.unsafe<{ result: string }[]>(
-      `select r::text as result from proof.${name}($1::text::jsonb, $2::text::jsonb) as r`,
-      [stringifyJson(start as unknown as Json), stringifyJson(more as Json)],
-      { prepare: true },
-    );
-    played += 1;
-    if (played % PLAYED_BETWEEN_VACUUMS === 0) {
+  let steps = 0;
+  const run = async (call: string, start: readonly Step[], more: unknown) => {
+    const rows = await owner.begin(async (tx) => {
+      await tx`select from baseledger.wallets where wallet_id = ${BUSY} for no key update`;
+      return sql.unsafe<{ result: string }[]>(
+        `select r::text as result from proof.${call} as r`,
+        [stringifyJson(start as unknown as Json), stringifyJson(more as Json)],
+        { prepare: true },
+      );
+    });
+    steps += rows.length;
+    if (steps > STEPS_BETWEEN_VACUUMS) {
+      steps = 0;
       await owner.unsafe("vacuum baseledger.wallets, baseledger.events, baseledger.reservations");
     }
     return rows.map(({ result }) => parsePlain(result)).values();
   };
   return {
-    play: async (batch) => compareBatch(batch, await run("play", batch.start, batch.sequences)),
-    explore: async (tree) => compareTree(tree, await run("explore", tree.start, tree.levels)),
+    async play(batch) {
+      const played = await run(playing(VERIFIED), batch.start, batch.sequences);
+      return compareBatch(batch, played);
+    },
+    async explore(tree) {
+      const call = "explore($1::text::jsonb, $2::text::jsonb)";
+      return compareTree(tree, await run(call, tree.start, tree.levels));
+    },
+    async group(groupings) {
+      const { start, sequences } = groupings;
+      const played = await run(
+        playing(1),
+        start,
+        sequences.map(({ steps }) => steps),
+      );
+      return compareGroupings(groupings, played);
+    },
     async [Symbol.asyncDispose]() {
       await sql.end({ timeout: 5 });
       await owner.end({ timeout: 5 });
@@ -59,12 +86,16 @@ function createPlayer(url: string): Player {
   };
 }
 
-function connect(url: string): postgres.Sql {
+function playing(verified: number): string {
+  return `play($1::text::jsonb, $2::text::jsonb, ${verified})`;
+}
+
+function connect(url: string, settings: Record<string, string> = {}): postgres.Sql {
   return postgres(url, {
     max: 1,
     fetch_types: false,
     onnotice: () => undefined,
-    connection: { application_name: "proof", TimeZone: "UTC" },
+    connection: { application_name: "proof", TimeZone: "UTC", ...settings },
   });
 }
 

@@ -26,6 +26,28 @@ language sql
 stable
 as $$ select interval '12 hours' $$;
 
+-- A wallet that another session keeps locked while steps are executed. It has the keys and the
+-- reservation that other wallets have as well. It is not in the model: nothing may happen in it.
+select baseledger.open_wallet('busy');
+select baseledger.credit('busy', 20, 'funds');
+select baseledger.reserve('busy', 5, 'k1', interval '30 days', 'r1');
+
+-- A digest of its rows.
+create function proof.busy()
+returns text
+language sql
+security definer
+as $$
+  select md5(concat(
+      w,
+      (select string_agg(e.hash::text, ' ' order by e.seq)
+        from baseledger.events e where e.wallet_id = 'busy'),
+      (select string_agg(r::text, ' ' order by r.reservation_id)
+        from baseledger.reservations r where r.wallet_id = 'busy')
+    ))
+    from baseledger.wallets w where w.wallet_id = 'busy'
+$$;
+
 -- Repairs the hash chain of a wallet from an event on, unless nothing will verify it.
 create function proof.rehash(p_wallet_id text, p_seq bigint)
 returns void
@@ -58,7 +80,7 @@ begin
 end
 $$;
 
--- Moves all wallets into the past, with all their times.
+-- Moves all wallets of the model into the past, with all their times.
 create function proof.go_back(p_seconds numeric)
 returns void
 language plpgsql
@@ -68,11 +90,14 @@ declare
   v_by constant interval := make_interval(secs => p_seconds);
 begin
   update baseledger.events e
-    set occurred_at = e.occurred_at - v_by, expires_at = e.expires_at - v_by;
-  update baseledger.reservations r set expires_at = r.expires_at - v_by;
+    set occurred_at = e.occurred_at - v_by, expires_at = e.expires_at - v_by
+    where e.wallet_id <> 'busy';
+  update baseledger.reservations r set expires_at = r.expires_at - v_by
+    where r.wallet_id <> 'busy';
   update baseledger.wallets w
-    set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by;
-  perform proof.rehash(w.wallet_id, 1) from baseledger.wallets w;
+    set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by
+    where w.wallet_id <> 'busy';
+  perform proof.rehash(w.wallet_id, 1) from baseledger.wallets w where w.wallet_id <> 'busy';
 end
 $$;
 
@@ -168,6 +193,10 @@ begin
       return coalesce(
         (select json_agg(p) from baseledger.post_funds(w, a -> 'commands') as p), '[]'
       );
+    when 'post_many' then
+      return coalesce(
+        (select json_agg(p) from baseledger.post_many(a -> 'commands') as p), '[]'
+      );
     when 'expire_due' then return to_json(baseledger.expire_due((a ->> 'limit')::integer));
     when 'go_back' then
       perform proof.go_back((a ->> 'seconds')::numeric);
@@ -194,11 +223,13 @@ as $$
             baseledger._event_clock(e.occurred_at, e.details) as last_instant
           from baseledger.wallets w
           left join baseledger.events e on e.wallet_id = w.wallet_id and e.seq = w.seq
+          where w.wallet_id <> 'busy'
           order by w.wallet_id
       ) as x
     ),
     'reservations', (
       select json_agg(r order by r.wallet_id, r.reservation_id) from baseledger.reservations r
+        where r.wallet_id <> 'busy'
     )
   )
 $$;
@@ -219,11 +250,14 @@ begin
       'wallets', (
         select json_agg(to_jsonb(b) - 'ahead_by' order by b.wallet_id)
           from baseledger.wallet_balances b
+          where b.wallet_id <> 'busy'
       ),
       'open', (
         select json_agg(x) from (
           select o.wallet_id, o.reservation_id, o.amount, o.settled, o.held, o.expires_at
-            from baseledger.open_reservations o order by o.wallet_id, o.reservation_id
+            from baseledger.open_reservations o
+            where o.wallet_id <> 'busy'
+            order by o.wallet_id, o.reservation_id
         ) as x
       ),
       'now', baseledger.balance(v_wallet_id),
@@ -261,7 +295,7 @@ begin
     v_looked := proof.look(p_step -> 'look');
   end if;
   return json_build_object(
-    'answer', v_answer, 'rows', proof.rows(), 'looked', v_looked,
+    'answer', v_answer, 'rows', proof.rows(), 'busy', proof.busy(), 'looked', v_looked,
     'from', v_from, 'until', v_until, 'seen', clock_timestamp()
   );
 end
@@ -282,7 +316,9 @@ as $$
       select json_agg(x) from (
         select j.wallet_id, j.seq, j.event, j.reservation_id, j.amount, j.available, j.reserved,
             j.spent, j.expires_at, j.occurred_at, j.idempotency_key, j.metadata
-          from baseledger.journal j order by j.wallet_id, j.seq
+          from baseledger.journal j
+          where j.wallet_id <> 'busy'
+          order by j.wallet_id, j.seq
       ) as x
     ),
     'verify', case when current_setting('proof.verify') = 'on' then
@@ -291,16 +327,25 @@ as $$
     'history', case when current_setting('proof.verify') = 'on' then (
       select coalesce(json_agg(x), '[]') from (
         select h.wallet_id, h.reservation_id, h.amount, h.settled, h.used, h.released, h.refunded
-          from baseledger.reservation_history h order by h.wallet_id, h.reservation_id
+          from baseledger.reservation_history h
+          where h.wallet_id <> 'busy'
+          order by h.wallet_id, h.reservation_id
       ) as x
     ) end
   )
 $$;
 
+-- What stays the same in a round trip.
+create function proof.constants()
+returns json
+language sql
+as $$ select json_build_object('statement', statement_timestamp(), 'busy', proof.busy()) $$;
+
 -- Executes the steps of the start in an empty ledger, then each of the sequences after that start, and
 -- rolls all of it back. Returns the result of each step, in order, and the journals after each
--- sequence. One sequence in 16, the first included, is verified, as that takes as long as playing one.
-create function proof.play(p_start jsonb, p_sequences jsonb)
+-- sequence. One sequence in p_verified, the first included, is verified, as that takes as long as
+-- playing one.
+create function proof.play(p_start jsonb, p_sequences jsonb, p_verified integer)
 returns setof json
 language plpgsql
 as $$
@@ -312,10 +357,10 @@ begin
   begin
     -- each of the sequences inherits what the start has dated ahead
     perform set_config('proof.verify', 'on', true);
-    v_results := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
+    v_results := proof.constants() || proof.steps(p_start);
     for v_sequence in select * from jsonb_array_elements(p_sequences) loop
       begin
-        perform set_config('proof.verify', case v_i % 16 when 0 then 'on' else 'off' end, true);
+        perform set_config('proof.verify', case v_i % p_verified when 0 then 'on' else 'off' end, true);
         v_results := v_results || proof.steps(v_sequence) || proof.journals();
         raise exception using errcode = 'PROOF';
       exception
@@ -368,7 +413,7 @@ declare
 begin
   begin
     perform set_config('proof.verify', 'off', true);
-    v_results := json_build_object('statement', statement_timestamp()) || proof.steps(p_start);
+    v_results := proof.constants() || proof.steps(p_start);
     v_results := v_results || proof.branch(p_levels);
     raise exception using errcode = 'PROOF';
   exception

@@ -1,24 +1,59 @@
 import fc from "fast-check";
 import type { Budget, Outcome, Part } from "../part.ts";
-import { formatDifference } from "./compare.ts";
-import { batches } from "./generator.ts";
+import { type Difference, formatDifference } from "./compare.ts";
+import { type Batch, batches } from "./generator.ts";
+import { drawGroupings, type Groupings } from "./groupings.ts";
 import { createProgress, type Player, withPlayers } from "./players.ts";
+
+/** What is drawn, and how it is played; it counts as sequences of steps. */
+interface Game<T> {
+  readonly part: string;
+  readonly drawn: fc.Arbitrary<T>;
+  readonly play: (player: Player, drawn: T) => Promise<Difference | undefined>;
+  readonly count: (drawn: T) => { readonly sequences: number; readonly steps: number };
+  /** How often it is drawn in a round, which has one seed and takes some seconds. */
+  readonly round: number;
+}
 
 /** How many sequences share a round trip and a start, and their steps after that start. */
 const BATCH = { sequences: 96, steps: 12 };
-/** Batches of a round, which has one seed and takes some seconds. */
-const ROUND = 12;
 /** How long shrinking a failure may take. */
 const SHRINKING_MS = 120_000;
 
-/** Random sequences in the database and in the model. */
-export const modelPart: Part = {
-  name: "model",
-  about: "random sequences of commands, by the database and by the model",
-  run: playRandom,
+const RANDOM: Game<Batch> = {
+  part: "model",
+  drawn: batches(BATCH.sequences, BATCH.steps),
+  play: (player, batch) => player.play(batch),
+  count: ({ sequences }) => ({ sequences: sequences.length, steps: sequences.flat().length }),
+  round: 12,
 };
 
-async function playRandom(budget: Budget): Promise<Outcome> {
+const GROUPED: Game<Groupings> = {
+  part: "groupings",
+  drawn: drawGroupings(5, 12),
+  play: (player, groupings) => player.group(groupings),
+  count: ({ start, sequences }) => ({
+    sequences: sequences.length,
+    steps: start.length + sequences.flatMap(({ steps }) => steps).length,
+  }),
+  round: 40,
+};
+
+/** Random sequences in the database and in the model. */
+export const modelPart: Part = {
+  name: RANDOM.part,
+  about: "random sequences of commands, by the database and by the model",
+  run: (budget) => playRandom(budget, RANDOM),
+};
+
+/** The same commands in several groupings. */
+export const groupingsPart: Part = {
+  name: GROUPED.part,
+  about: "the same commands one by one, by post, and by post_many in groups: the same journals",
+  run: (budget) => playRandom(budget, GROUPED),
+};
+
+async function playRandom<T>(budget: Budget, game: Game<T>): Promise<Outcome> {
   const counts = { sequences: 0, steps: 0 };
   const progress = createProgress(budget, "sequences");
   let rounds = 0;
@@ -29,23 +64,23 @@ async function playRandom(budget: Budget): Promise<Outcome> {
   await withPlayers(budget, async (player) => {
     while (goesOn()) {
       const seed = budget.seed + rounds++;
-      failure ??= await playRound(player, seed, counts, budget);
+      failure ??= await playRound(game, player, seed, counts, budget);
       progress(counts.sequences);
     }
   });
   return { ran: { ...counts, rounds }, ...(failure && { failure }) };
 }
 
-async function playRound(
+async function playRound<T>(
+  { part, drawn, play, count, round }: Game<T>,
   player: Player,
   seed: number,
   counts: { sequences: number; steps: number },
   { log, keep }: Budget,
 ): Promise<string | undefined> {
   let failed = false;
-  const { sequences, steps } = BATCH;
-  const property = fc.asyncProperty(batches(sequences, steps), async (batch) => {
-    const difference = await player.play(batch);
+  const property = fc.asyncProperty(drawn, async (each) => {
+    const difference = await play(player, each);
     if (difference && !failed) {
       log(`a difference with seed ${seed}; shrinking it`);
       keep?.(`${formatDifference(difference)}\nseed ${seed}, not shrunk yet`);
@@ -54,16 +89,17 @@ async function playRound(
     if (difference) throw new Error(formatDifference(difference));
     // Sequences that shrink a failure do not count.
     if (failed) return;
-    counts.sequences += batch.sequences.length;
-    counts.steps += batch.sequences.flat().length;
+    const { sequences, steps } = count(each);
+    counts.sequences += sequences;
+    counts.steps += steps;
   });
-  const limits = { numRuns: ROUND, interruptAfterTimeLimit: SHRINKING_MS };
+  const limits = { numRuns: round, interruptAfterTimeLimit: SHRINKING_MS };
   const result = await fc.check(property, { seed, ...limits });
   if (!result.failed) return undefined;
   const { errorInstance, counterexamplePath, numShrinks } = result;
   return [
     errorInstance instanceof Error ? errorInstance.message : String(errorInstance),
     `seed ${seed}, path ${counterexamplePath}, shrunk ${numShrinks} times; to repeat it:`,
-    `npm run proof -- --only model --seed ${seed} --runs 1`,
+    `npm run proof -- --only ${part} --seed ${seed} --runs 1`,
   ].join("\n");
 }

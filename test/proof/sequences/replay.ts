@@ -1,8 +1,8 @@
 // Executes in the model what the database has played: see proof.play and proof.explore.
 import type { Json } from "../../../src/json/index.ts";
 import type { Ledger } from "../ledger.ts";
-import type { Time } from "../requests.ts";
 import {
+  type Constants,
   compareJournals,
   compareStep,
   type Difference,
@@ -26,13 +26,18 @@ export interface Explored {
 }
 
 /** What the database returned, in order. */
-type Results = Iterator<Json>;
+export type Results = Iterator<Json>;
 
 /** The state of the model, and the steps that led to it. */
-interface State {
+export interface State {
   readonly ledger: Ledger;
   readonly done: readonly Step[];
+  /** What the database returned for each of them. */
+  readonly results: readonly StepResult[];
 }
+
+/** Before any step. */
+export const NOTHING: State = { ledger: new Map(), done: [], results: [] };
 
 /** Finds the first difference in a batch. */
 export function compareBatch(
@@ -40,7 +45,7 @@ export function compareBatch(
   results: Results,
 ): Difference | undefined {
   const replay = createReplay(results);
-  const started = replay.execute({ ledger: new Map(), done: [] }, start);
+  const started = replay.execute(NOTHING, start);
   if ("what" in started) return started;
   for (const sequence of sequences) {
     const state = replay.execute(started, sequence);
@@ -53,7 +58,7 @@ export function compareBatch(
 /** Finds the first difference in a tree. */
 export function compareTree({ start, levels }: Tree, results: Results): Explored {
   const replay = createReplay(results);
-  const started = replay.execute({ ledger: new Map(), done: [] }, start);
+  const started = replay.execute(NOTHING, start);
   if ("what" in started) return { sequences: 0, steps: 0, difference: started };
   let sequences = 0;
   let steps = 0;
@@ -74,20 +79,24 @@ export function compareTree({ start, levels }: Tree, results: Results): Explored
   return { sequences, steps, ...(difference && { difference }) };
 }
 
-function createReplay(results: Results) {
+/** Executes in the model what the database returns the results of. */
+export function createReplay(results: Results) {
   const next = () => results.next().value as unknown;
-  const { statement } = next() as { readonly statement: Time };
+  const constants = next() as Constants;
   return {
     /** Executes steps in a copy of the model. */
     execute(state: State, steps: readonly Step[]): State | Difference {
       const ledger = new Map(state.ledger);
       const done = [...state.done];
+      const returned = [...state.results];
       for (const step of steps) {
+        const result = next() as StepResult;
         done.push(step);
-        const found = compareStep(ledger, step, next() as StepResult, statement);
+        returned.push(result);
+        const found = compareStep(ledger, step, result, constants);
         if (found) return { steps: done, ...found };
       }
-      return { ledger, done };
+      return { ledger, done, results: returned };
     },
     /** Compares the journals after a sequence. */
     end({ ledger, done }: State): Difference | undefined {
