@@ -47,7 +47,7 @@ describe("an agent cannot add funds to its budget", () => {
       "_execute, with several wallets",
       `select baseledger._execute(null, array[${credit}], p_wallet_ids => array['w'])`,
     ],
-    ["_lock_several", "select baseledger._lock_several(array['w'], 1)"],
+    ["_lock_several", "select baseledger._lock_several(array['w'], null)"],
     ["_execute_batch", `select baseledger._execute_batch('w', array[${credit}])`],
     ["_execute_single", `select baseledger._execute_single('w', ${credit})`],
     ["_sweep_wallets", "select baseledger._sweep_wallets(array['w'], 10)"],
