@@ -287,4 +287,17 @@ export const many: readonly Rule[] = [
       },
     ],
   },
+  {
+    rule: "What a batch reads does not grow with what it does not name",
+    tests: ["test/db/plans.test.ts"],
+    mutants: [
+      {
+        about: "ended reservations are looked for in the whole table",
+        of: "_delete_reservations",
+        search:
+          "set enable_indexscan = off set enable_indexonlyscan = off set enable_bitmapscan = off",
+        replace: "",
+      },
+    ],
+  },
 ];
