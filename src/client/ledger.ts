@@ -5,13 +5,14 @@
  *   funds-queue.ts   every reserve; with the option `wait`, it waits for funds that others hold
  *   commands.ts      which methods travel in batches, and the JSON of their calls
  *   pending.ts       how many commands may wait for an answer, and for how long
- *   batch.ts         one batch a wallet at a time; what comes meanwhile waits for the next
+ *   batch.ts         which commands go together: those of a hot wallet, or of several wallets
  *   slots.ts         shares the connections, so that a locked wallet does not delay the others
- *   send.ts          sends a batch, or a single call, and gives each command its answer
+ *   send-batch.ts    sends a batch, in parts if it fails, and gives each command its answer
+ *   send.ts          sends a single call
  *   retry.ts         sends until there is an answer; what becomes of a lost connection
  *   connections.ts   the pool; replaces sessions that take no writes after a fail-over
  *   statement.ts     one try: its lock timeout, and what the driver reports about it
- *   ../generated     the SQL: `post` for a batch, else the function's own wrapper
+ *   ../generated     the SQL: `post` or `post_many` for a batch, else the function's own wrapper
  *
  * (CONTRIBUTING.md lists what to change for a new batched command.) Beside the path:
  *
@@ -29,7 +30,7 @@
 import { InsufficientFundsError } from "../errors/index.ts";
 import type { Receipt, ReserveArgs } from "../generated/index.ts";
 import { type BatchOperations, READS } from "../generated/index.ts";
-import type { Queryable } from "../wire/index.ts";
+import { type Queryable, write } from "../wire/index.ts";
 import { createBatcher } from "./batch.ts";
 import { type BatchedMethod, encode, isBatched } from "./commands.ts";
 import { connect, createConnections } from "./connections.ts";
@@ -64,7 +65,7 @@ export interface LedgerOptions {
    * server: after a fail-over it is the old primary, with old data. Default: false.
    */
   readonly readOnly?: boolean | undefined;
-  /** Commands in one batch, at most. Default: 200. */
+  /** Commands in one batch, at most, of one wallet or of several. Default: 200. */
   readonly batchSize?: number | undefined;
   /** Commands without an answer, at most; one more fails with `QueueFullError`. Default: 10,000. */
   readonly maxPending?: number | undefined;
@@ -147,9 +148,9 @@ const DEFAULTS = {
 
 /**
  * Makes a client. `reserve`, `settle`, `cancel`, `extend` and `charge` travel in batches: commands
- * of a wallet that come while a batch of it is being sent go together in the next, in their order. A
- * promise settles when its batch is committed. Each command has an idempotency key, the caller's
- * or a new one, and is sent again with it when the connection breaks.
+ * that come while others are under way go together in the next, those of a wallet in their order,
+ * whatever the wallet. A promise settles when its batch is committed. Each command has an
+ * idempotency key, the caller's or a new one, and is sent again with it when the connection breaks.
  *
  * @param target - address of the database; or a pool: of `postgres`, or of another driver through
  *   `fromPg` or `queryable`. A pool is left open
@@ -166,14 +167,16 @@ export function createLedger(
   const size = options.connections ?? found ?? DEFAULTS.connections;
   const pending = trackPending(maxPending, retryFor);
   const connections = createConnections({ sql, size, prepare, readOnly });
-  const { sendBatch, sendAlone } = createSender(connections, pending, retryFor);
-  const batcher = createBatcher(batchSize, connections.slots, sendBatch);
+  const { batches, sendAlone } = createSender(connections, pending, retryFor);
+  const batcher = createBatcher(batchSize, connections.slots, batches);
 
   async function sendBatched<Name extends BatchedMethod>(
     name: Name,
     args: BatchOperations[Name],
     isFollowUp: boolean,
   ): Promise<Receipt> {
+    // Here, so that it spoils no batch of several wallets.
+    write.text(args.walletId, "wallet_id");
     const text = encode(name, args);
     try {
       const receipt = await pending.accept<Receipt>(args, isFollowUp, (command) =>

@@ -19,6 +19,8 @@ export interface Pending<T> extends CommandName {
   readonly deadline: number;
   /** The request that carries it; undefined before it was sent. */
   state: RequestState | undefined;
+  /** Whether a request that carried it before may have carried it out. */
+  mayBeDone: boolean;
   /** Whether the current try of that request leaves it out, as there was too little time left. */
   isLeftOut: boolean;
   /** Called when time is up, after the caller got the error. */
@@ -71,8 +73,7 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
     timer = undefined;
     for (const command of commands) {
       if (command.deadline > performance.now()) break;
-      const { state, isLeftOut } = command;
-      command.reject(timeoutError(command, seconds, state, isLeftOut));
+      command.reject(timeoutError(command, seconds, command.state, command));
       remove(command);
       command.onExpire?.();
     }
@@ -103,6 +104,7 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
         reject,
         deadline: performance.now() + seconds * 1000,
         state: undefined,
+        mayBeDone: false,
         isLeftOut: false,
         onExpire: undefined,
       };
@@ -117,7 +119,7 @@ export function trackPending(limit: number, seconds: number): PendingCommands {
       remove(command as Pending<never>);
     },
     fail(command, error) {
-      command.reject(outcomeOf(command, seconds, command.state, error));
+      command.reject(outcomeOf(command, seconds, command.state, error, command));
       remove(command);
     },
     keepOpen() {
@@ -142,10 +144,10 @@ export function timeoutError(
   name: CommandName,
   seconds: number,
   state: RequestState | undefined,
-  isLeftOut = false,
+  { isLeftOut, mayBeDone }: Fate = ALONE,
 ): Error {
-  const { mayBeDone, isSent, lastError, holders } = state ?? {};
-  return mayBeDone || (!isLeftOut && isSent?.())
+  const { isSent, lastError, holders } = state ?? {};
+  return mayBeDone || state?.mayBeDone || (!isLeftOut && isSent?.())
     ? new OutcomeUnknownError(name, seconds, lastError)
     : new UnavailableError(name, seconds, lastError, holders);
 }
@@ -156,8 +158,13 @@ export function outcomeOf(
   seconds: number,
   state: RequestState | undefined,
   error: unknown,
+  { mayBeDone }: Fate = ALONE,
 ): unknown {
   // After a refusal nothing was done. Any other error does not show what an earlier try has done.
-  const isUnknown = !(error instanceof LedgerError) && state?.mayBeDone;
+  const isUnknown = !(error instanceof LedgerError) && (mayBeDone || state?.mayBeDone);
   return isUnknown ? new OutcomeUnknownError(name, seconds, error) : error;
 }
+
+/** What the state of a request does not say of a command in it. */
+type Fate = Pick<Pending<never>, "isLeftOut" | "mayBeDone">;
+const ALONE: Fate = { isLeftOut: false, mayBeDone: false };

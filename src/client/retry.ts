@@ -21,6 +21,8 @@ export interface Request<T> {
   readonly isRead: boolean;
   /** It may run long without waiting for a lock. */
   readonly slow: boolean;
+  /** Tries for an error that may pass in another session, if not enough for every session. */
+  readonly sessionTries?: number;
   /** A slot for the first try, if the caller has one; from now on it is released here only. */
   readonly slot?: Slot;
   readonly send: (sql: Queryable) => Promise<T>;
@@ -63,6 +65,7 @@ export function retry<T>(
   request: Request<T>,
 ): { readonly answer: Promise<T>; readonly state: RequestState } {
   const { lockKey, slow, msLeft } = request;
+  const maxSessionTries = request.sessionTries ?? connections.maxSessionTries;
   let firstSlot = request.slot;
   let current: Observed | undefined;
   let lostBackends: readonly number[] = [];
@@ -142,7 +145,7 @@ export function retry<T>(
     if (isReadOnly(error) && connections.readOnly) kind = "final";
     if (kind === "undone" && mayPassInNewSession(error)) {
       sessionTries += 1;
-      if (sessionTries >= connections.maxSessionTries) kind = "final";
+      if (sessionTries >= maxSessionTries) kind = "final";
     }
   }
 

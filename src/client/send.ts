@@ -1,17 +1,16 @@
-import { refusalToError, UnavailableError } from "../errors/index.ts";
-import { post, READS, type Receipt } from "../generated/index.ts";
-import { EncodedJson } from "../json/index.ts";
-import type { Queryable } from "../wire/index.ts";
-import type { BatchedCommand, SendBatch } from "./batch.ts";
+import { UnavailableError } from "../errors/index.ts";
+import { READS } from "../generated/index.ts";
+import type { BatchSender } from "./batch.ts";
 import { SLOW } from "./commands.ts";
 import type { Connections } from "./connections.ts";
 import type { Args, MethodName, Wrapper } from "./methods.ts";
 import { outcomeOf, type PendingCommands, timeoutError } from "./pending.ts";
 import { retry } from "./retry.ts";
+import { createBatchSender } from "./send-batch.ts";
 
 /** Sends what the methods of a client ask for. */
 export interface Sender {
-  readonly sendBatch: SendBatch;
+  readonly batches: BatchSender;
   /** Sends a call of a function that does not travel in batches. */
   sendAlone(name: MethodName, wrapper: Wrapper, args: Args): Promise<unknown>;
 }
@@ -25,59 +24,6 @@ export function createSender(
   seconds: number,
 ): Sender {
   const msLeft = createTimeLimit(seconds);
-
-  const sendBatch: SendBatch = async (walletId, batch, { slot, onCommit, onAbandon }) => {
-    const wanted = () => batch.filter(({ command }) => pending.has(command));
-    const inTime = () => wanted().filter(({ command }) => msLeft(command.deadline) > 0);
-    const onExpire = () => {
-      if (wanted().length === 0) onAbandon();
-    };
-    let sent: readonly BatchedCommand[] = [];
-
-    async function send(sql: Queryable): Promise<readonly Receipt[]> {
-      sent = inTime();
-      for (const { command } of batch) command.isLeftOut = true;
-      for (const { command } of sent) command.isLeftOut = false;
-      const commands = new EncodedJson(`[${sent.map(({ text }) => text).join(",")}]`);
-      const receipts = await post(sql, { walletId, commands: commands as never });
-      requireAnswers(sent, receipts);
-      return receipts;
-    }
-
-    const { answer, state } = retry(connections, {
-      lockKey: walletId,
-      isRead: false,
-      slow: false,
-      ...(slot && { slot }),
-      send,
-      onRows: onCommit,
-      // The first one has the least time left; see `Pending.deadline`.
-      msLeft: () => msLeft(inTime()[0]?.command.deadline),
-    });
-    for (const { command } of batch) {
-      command.state = state;
-      command.onExpire = onExpire;
-    }
-    try {
-      const receipts = await answer;
-      sent.forEach(({ command }, i) => {
-        const receipt = receipts[i] as Receipt;
-        if (receipt.refused === null) pending.answer(command, receipt);
-        else pending.fail(command, refusalToError(receipt));
-      });
-    } catch (error) {
-      // Their callers get an error when time is up.
-      if (state.gaveUp) return;
-      if (batch.length > 1 && isDataError(error) && !state.mayBeDone) {
-        // One by one, as the error does not show which command it is about; in turn, as their order
-        // is kept. Each is then answered, or its time is up.
-        const alone = { onCommit: () => undefined, onAbandon };
-        for (const item of batch) await sendBatch(walletId, [item], alone);
-        return;
-      }
-      for (const { command } of wanted()) pending.fail(command, error);
-    }
-  };
 
   function sendCommand(wrapper: Wrapper, args: Args): Promise<unknown> {
     return pending.accept<unknown>(nameOf(args), false, (command) => {
@@ -139,7 +85,7 @@ export function createSender(
   }
 
   return {
-    sendBatch,
+    batches: createBatchSender(connections, pending, msLeft),
     sendAlone: (name, wrapper, args) =>
       READS.has(name) || SLOW.has(name)
         ? sendOther(name, wrapper, args)
@@ -164,24 +110,6 @@ function createTimeLimit(seconds: number): (deadline: number | undefined) => num
     const left = deadline - performance.now();
     return left < margin / 2 ? 0 : Math.max(left - margin, left / 2);
   };
-}
-
-/** Throws unless each command got its own answer; the batch is then sent again. */
-function requireAnswers(sent: readonly BatchedCommand[], receipts: readonly Receipt[]): void {
-  const fits =
-    receipts.length === sent.length &&
-    receipts.every(({ idempotencyKey }, i) => idempotencyKey === sent[i]?.command.idempotencyKey);
-  if (fits) return;
-  const error = new Error("the answers of a batch do not match its commands");
-  throw Object.assign(error, { code: PROTOCOL_VIOLATION });
-}
-
-const PROTOCOL_VIOLATION = "08P01";
-
-/** Whether the server could not read the batch (22: data, 54: limits), because of one command. */
-function isDataError(error: unknown): boolean {
-  const { code } = (error ?? {}) as { readonly code?: unknown };
-  return typeof code === "string" && /^(22|54)/.test(code);
 }
 
 /** A transfer locks two wallets. */

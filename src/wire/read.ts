@@ -27,7 +27,8 @@ export const boolean: Reader<boolean> = (value, column) => present(value, column
 
 /** A timestamp in ISO 8601, as `to_json` writes it under every `DateStyle`. */
 export const timestamp: Reader<Date> = (value, column) => {
-  const iso = present(value, column).replaceAll('"', "");
+  const json = present(value, column);
+  const iso = json.startsWith('"') ? json.slice(1, -1) : json;
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) throw new RangeError(`${column}: no Date can hold ${iso}`);
   return date;

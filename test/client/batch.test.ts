@@ -70,8 +70,16 @@ describe("commands that come while a batch is being sent", () => {
     const walletId = await newWallet();
     await using ledger = createClient(database);
     const metadata = { note: "x".repeat(16_000) };
-    await Promise.all(numbers(100).map(() => ledger.charge({ walletId, amount: 1n, metadata })));
-    expect(await eventsByTransaction(database, walletId)).toEqual([62, 38]);
+    await Promise.all(numbers(200).map(() => ledger.charge({ walletId, amount: 1n, metadata })));
+    expect(await eventsByTransaction(database, walletId)).toEqual([62, 62, 62, 14]);
+  });
+
+  test("are divided in two when there are many, so that client and server work at once", async () => {
+    const walletId = await newWallet();
+    const pool = connect(2);
+    await using ledger = createLedger(pool.sql, { batchSize: 500 });
+    await Promise.all(numbers(400).map(() => ledger.charge({ walletId, amount: 1n })));
+    expect(await eventsByTransaction(database, walletId)).toEqual([200, 200]);
   });
 
   test("settle only after their batch is committed", async () => {

@@ -7,7 +7,11 @@ import { startPostgres } from "../../src/embedded/index.ts";
 import * as functions from "../../src/generated/index.ts";
 import { migrate } from "../../src/migrate/index.ts";
 import { checkInvariants } from "../support/invariants.ts";
-import { createLedger as createTestLedger, openWallet } from "../support/ledger.ts";
+import {
+  createLedger as createTestLedger,
+  openWallet,
+  type TestLedger,
+} from "../support/ledger.ts";
 import { until } from "../support/until.ts";
 import { compare, type Receipts, startLoad } from "./load.ts";
 import { createNetwork } from "./network.ts";
@@ -21,15 +25,21 @@ const PATIENCE_MS = 60_000 + KILLS * 30_000;
 /** Answers that callers must get between one kill and the next. */
 const BETWEEN = 150;
 
-describe(`commands of ${CALLERS} callers are neither lost nor doubled`, () => {
+// A quarter of the callers share the hot wallet; each of the others mostly has one to itself.
+const MANY = Array.from({ length: CALLERS }, (_, i) => (i % 4 === 0 ? "hot" : `cold-${i}`));
+const FEW = ["hot", "hot", "warm", "cold"];
+
+describe.each([
+  ["few wallets", FEW],
+  ["many wallets", MANY],
+])(`commands of ${CALLERS} callers in %s are neither lost nor doubled`, (_, walletIds) => {
   test(`while ${20 * KILLS} processes of the server are killed`, {
     timeout: PATIENCE_MS,
   }, async () => {
     await using database = await createTestLedger();
-    const walletIds = ["hot", "warm", "cold"];
-    for (const walletId of walletIds) await openWallet(database, walletId, FUNDS);
+    await openAll(database);
     const ledger = createLedger(urlOf(database), { connections: 4 });
-    const load = startLoad(ledger, ["hot", "hot", "warm", "cold"], CALLERS);
+    const load = startLoad(ledger, walletIds, CALLERS);
     let killed = 0;
     let busy = 0;
     while (killed < 20 * KILLS) {
@@ -57,10 +67,10 @@ describe(`commands of ${CALLERS} callers are neither lost nor doubled`, () => {
     timeout: PATIENCE_MS,
   }, async () => {
     await using database = await createTestLedger();
-    await openWallet(database, "hot", FUNDS);
+    await openAll(database);
     await using network = await createNetwork(urlOf(database));
     const ledger = createLedger(network.through(urlOf(database)));
-    const load = startLoad(ledger, ["hot"], CALLERS);
+    const load = startLoad(ledger, walletIds, CALLERS);
     for (let cut = 0; cut < 10 * KILLS; cut++) {
       const before = load.receipts.size;
       await until("callers are answered", () => load.receipts.size > before + BETWEEN);
@@ -82,9 +92,11 @@ describe(`commands of ${CALLERS} callers are neither lost nor doubled`, () => {
     await using server = await startPostgres();
     await migrate(server.url);
     const ledger = createLedger(server.url);
-    await ledger.openWallet({ walletId: "hot" });
-    await ledger.credit({ walletId: "hot", amount: FUNDS });
-    const load = startLoad(ledger, ["hot"], CALLERS);
+    for (const walletId of new Set(walletIds)) {
+      await ledger.openWallet({ walletId });
+      await ledger.credit({ walletId, amount: FUNDS });
+    }
+    const load = startLoad(ledger, walletIds, CALLERS);
     for (let kill = 0; kill < 2 * KILLS; kill++) {
       const before = load.receipts.size;
       await until("callers are answered", () => load.receipts.size > before + BETWEEN);
@@ -102,6 +114,10 @@ describe(`commands of ${CALLERS} callers are neither lost nor doubled`, () => {
     await admin.end();
     report(`the server killed ${2 * KILLS} times`, load.receipts);
   });
+
+  async function openAll(database: TestLedger): Promise<void> {
+    for (const walletId of new Set(walletIds)) await openWallet(database, walletId, FUNDS);
+  }
 });
 
 function countReplayed(receipts: Receipts): number {

@@ -54,8 +54,9 @@ describe.skipIf(skipped)(`behind PgBouncer in transaction mode${skipped}`, () =>
     const note = (warning: Error & { code?: string }) => warnings.push(warning.code);
     process.on("warning", note);
     const plain = createLedger(pooler.url);
-    const load = startLoad(plain, walletIds, 30);
-    await until("callers are answered", () => load.receipts.size > 2_000);
+    // Enough callers for batches of each wallet's own, which take several sessions at once.
+    const load = startLoad(plain, walletIds, 120);
+    await until("callers are answered", () => load.receipts.size > 8_000);
     await load.stop();
     expect(load.errors).toEqual([]);
     // If it did not stop: one for each batch that gets another session.

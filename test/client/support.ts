@@ -19,17 +19,20 @@ export function createClient(ledger: TestLedger, options?: LedgerOptions): Ledge
   return createLedger(urlOf(ledger), options);
 }
 
-/** Counts the batches that go through a pool. */
+/** Counts the batches that go through a pool: of one wallet, and of several. */
 export function countPosts(sql: postgres.Sql | Queryable): {
   readonly sql: Queryable;
   posts: number;
+  several: number;
 } {
   const counted = {
     posts: 0,
+    several: 0,
     sql: {
       ...("options" in sql && { options: sql.options }),
       unsafe(query: string, parameters: (string | null)[], options: { prepare: boolean }) {
         if (query.includes('"post"')) counted.posts += 1;
+        if (query.includes('"post_many"')) counted.several += 1;
         return sql.unsafe(query, parameters, options);
       },
     },

@@ -73,9 +73,13 @@ describe.each(upgrades)("an upgrade that %s", (_, change) => {
   test("is not noticed by callers of the client", async () => {
     await install();
     await using ledger = createLedger(url, { connections: 4 });
-    // Each connection has a wallet, and has planned its commands before.
+    // Each connection has planned its commands before: as the wallets are locked, it has one of them.
     for (const round of ["first", "second"]) {
-      await Promise.all(WALLETS.map((walletId) => reserve(ledger, walletId, `before ${round}`)));
+      const calls = await whileLocked(
+        () => WALLETS.map((walletId) => reserve(ledger, walletId, `before ${round}`)),
+        async () => undefined,
+      );
+      await Promise.all(calls);
     }
 
     const calls = await duringUpgrade(releaseOnTop(directory, [change]), () =>
@@ -141,7 +145,11 @@ async function install(from: { directory?: string } = {}): Promise<void> {
 }
 
 /** Sends commands that wait for their wallet inside the ledger's functions during the upgrade. */
-async function duringUpgrade<T>(to: { directory: string }, send: () => T): Promise<T> {
+function duringUpgrade<T>(to: { directory: string }, send: () => T): Promise<T> {
+  return whileLocked(send, () => migrate(database.url, to));
+}
+
+async function whileLocked<T>(send: () => T, act: () => Promise<unknown>): Promise<T> {
   const holder = await admin.reserve();
   await holder`begin`;
   await holder`select from baseledger.wallets for no key update`;
@@ -152,7 +160,7 @@ async function duringUpgrade<T>(to: { directory: string }, send: () => T): Promi
         where datname = ${database.name} and usename = ${AGENT} and wait_event_type = 'Lock'`;
     return row?.n === WALLETS.length;
   });
-  await migrate(database.url, to);
+  await act();
   await holder`commit`;
   holder.release();
   return sent;

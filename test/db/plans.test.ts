@@ -7,6 +7,7 @@ import {
   openWallet,
   outcome,
   post,
+  postMany,
   type Session,
   type TestLedger,
 } from "../support/ledger.ts";
@@ -23,6 +24,8 @@ afterAll(() => server.stop());
 
 const EVENTS = 50_000;
 const OPEN = 2_000;
+/** Wallets with little in each, beside the hot one. */
+const COLD = 3_000;
 /** The most that a single command reads: its wallet, its key, its reservation, the next deadline. */
 const FEW = 16;
 /**
@@ -159,6 +162,29 @@ async function hotWallet(ledger: TestLedger): Promise<void> {
   await fillReservations(ledger, "due", OPEN);
 }
 
+/** Wallets `cold 1` and so on, each with a reservation to end, one past its deadline, and a charge. */
+async function coldWallets(ledger: TestLedger): Promise<void> {
+  await ledger.admin.unsafe(`
+    insert into baseledger.wallets (wallet_id, unit, scale, available, reserved, spent, seq, hash,
+        last_event_at, next_deadline)
+      select 'cold ' || n, w.unit, w.scale, 990, 9, 1, 4, w.hash, now() - interval '2 minutes',
+          now() - interval '1 minute'
+        from baseledger.wallets w, generate_series(1, ${COLD}) n
+        where w.wallet_id = 'hot';
+    insert into baseledger.events (seq, amount, available, reserved, spent, occurred_at, event,
+        wallet_id, reservation_id, idempotency_key, actor, metadata, hash)
+      select 4, 1, 990, 9, 1, now() - interval '2 minutes', 'charged', w.wallet_id, 'charged',
+          'charged', 'filler', '{}', w.hash
+        from baseledger.wallets w where w.wallet_id ~ '^cold ';
+    insert into baseledger.reservations
+      select w.wallet_id, r.id, r.held, 0, r.held, r.expires_at
+        from baseledger.wallets w
+        cross join (values
+          ('r', 6, now() + interval '1 hour'), ('due', 3, now() - interval '1 minute')
+        ) as r(id, held, expires_at)
+        where w.wallet_id ~ '^cold '`);
+}
+
 /** Expects that `send` reads no more than so many rows and index entries. */
 type AtMost = (limit: number, what: string, send: () => Promise<unknown>) => Promise<void>;
 
@@ -252,6 +278,27 @@ const singles: [string, Arguments, string][] = [
   ["open_wallet", {}, "opened"],
 ];
 
+/** Commands for several wallets: the last of every ten for the hot one, the others each for its own. */
+function manyCommands(size: number): Arguments[] {
+  const ofCold: Arguments[] = [
+    { op: "reserve", amount: 1 },
+    { op: "settle", amount: 1, reservation_id: "r" },
+    { op: "charge", amount: 1 },
+    { op: "cancel", reservation_id: "due" },
+    { op: "extend", ttl: 60, reservation_id: "r" },
+    { op: "settle", amount: 1, reservation_id: "due" },
+    { op: "cancel", reservation_id: "charged" },
+    { op: "charge", amount: 1, idempotency_key: "charged" },
+    { op: "settle", amount: 1, reservation_id: "none" },
+  ];
+  return Array.from({ length: size }, (_, i) => {
+    const key = { idempotency_key: `many ${i}` };
+    return i % 10 === 9
+      ? { ...key, wallet_id: "hot", op: "cancel", reservation_id: `held ${i}` }
+      : { ...key, wallet_id: `cold ${1 + ((i * 7) % COLD)}`, ...ofCold[i % 10] };
+  });
+}
+
 describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
   let ledger: TestLedger;
   let cached: Session;
@@ -276,6 +323,8 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
         await cached.sql.unsafe("rollback to s");
       }
       await call(cached.sql, "post", { wallet_id: "young", commands: [] });
+      const ofYoung = manyCommands(6).map((each) => ({ ...each, wallet_id: "young" }));
+      await postMany(cached.sql, ofYoung);
       await cached.sql.unsafe("rollback");
     }
     await makeStatistics(ledger);
@@ -403,5 +452,27 @@ describe.each(statistics)("with statistics %s", (_name, makeStatistics) => {
       await atMost(onTop + FEW * (due - 20), "a sweep of the rest", sweep(1000n));
       await atMost(FEW, "a sweep of nothing", sweep(1000n));
     });
+  });
+
+  // Last, as a sweep reads what is due in all wallets.
+  describe("beside many wallets", () => {
+    beforeAll(() => coldWallets(ledger));
+
+    test.each(sessions)(
+      "batches of many wallets of %s read a few rows a command",
+      async (_which, open) => {
+        await metered(ledger, await open(), async (atMost, sql) => {
+          for (const size of [1, 10, 100, 1000]) {
+            await sql.unsafe("savepoint s");
+            await atMost(2 * FEW * size, `a batch of ${size}`, async () => {
+              const receipts = await postMany(sql, manyCommands(size));
+              const refused = receipts.filter((each) => each.refused !== null);
+              expect(refused.length).toBeLessThanOrEqual(0.4 * size);
+            });
+            await sql.unsafe("rollback to s");
+          }
+        });
+      },
+    );
   });
 });

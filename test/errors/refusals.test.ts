@@ -220,6 +220,20 @@ describe("a refusal of the database", () => {
   const w = (idempotencyKey: string) => ({ walletId: "w", idempotencyKey });
   const commands: { readonly [C in errors.ErrorCode]: () => Promise<unknown> } = {
     LGARG: () => ledger.credit(operator, { ...w("a"), amount: 0n }),
+    LGBSY: async () => {
+      const other = postgres(database.url, { max: 1 });
+      try {
+        return await other.begin(async (tx) => {
+          await tx`select from baseledger.wallets where wallet_id = 'w' for no key update`;
+          const [refused] = await ledger.postMany(operator, {
+            commands: [{ op: "charge", wallet_id: "w", idempotency_key: "k", amount: 1n }],
+          });
+          throw refused && refusalToError(refused);
+        });
+      } finally {
+        await other.end();
+      }
+    },
     LGEND: () => ledger.cancel(operator, { ...w("b"), reservationId: "ended" }),
     LGEXP: () => ledger.cancel(operator, { ...w("c"), reservationId: "late" }),
     LGFRZ: () => ledger.reserve(operator, { ...w("d"), walletId: "frozen", amount: 1n }),

@@ -7,13 +7,19 @@ import {
   expectRefusal,
   failure,
   post,
+  postMany,
   type Receipt,
 } from "../support/ledger.ts";
-import { POST_FUNDS_OPS } from "../support/operations.ts";
+import { POST_FUNDS_OPS, POST_OPS } from "../support/operations.ts";
 import { granted, long, nested, withBadArguments } from "./arguments.ts";
 import { useLedger } from "./ledger.ts";
 
 const input = useLedger();
+
+/** The operations that post and post_many do not take. */
+const OF_OPERATORS = new Set<Json | undefined>(
+  POST_FUNDS_OPS.filter((op) => !POST_OPS.includes(op)),
+);
 
 describe("through a batch", () => {
   const good = (n: number): Arguments => ({
@@ -38,6 +44,8 @@ describe("through a batch", () => {
         expectRefusal("LGARG", call(input.sql, name, { wallet_id: "w", commands }));
       expect(await input.unchanged(refused)).toMatchObject({ field: "commands" });
     }
+    const refused = () => expectRefusal("LGARG", call(input.sql, "post_many", { commands }));
+    expect(await input.unchanged(refused)).toMatchObject({ field: "commands" });
   });
 
   test("10,000 empty commands", async () => {
@@ -45,6 +53,9 @@ describe("through a batch", () => {
     const receipts = await input.unchanged(() => post(input.sql, "w", commands));
     expect(receipts).toHaveLength(10000);
     expect(new Set(receipts.map(({ refused }) => refused))).toEqual(new Set(["LGARG"]));
+    const ofMany = await input.unchanged(() => postMany(input.sql, commands));
+    expect(ofMany).toHaveLength(10000);
+    expect(new Set(ofMany.map(({ refused }) => refused))).toEqual(new Set(["LGARG"]));
   });
 
   /** A bad command is refused between two that are granted, and changes nothing if it is alone. */
@@ -61,6 +72,22 @@ describe("through a batch", () => {
     if (field) expect(refusal?.detail).toMatchObject({ field });
     const commands = [given] as Json;
     await input.unchanged(() => call(input.sql, "post_funds", { wallet_id: "w", commands }));
+    // What post refuses as a field of its own is the wallet's name there.
+    if (OF_OPERATORS.has(given.op) || given.wallet_id !== undefined) return;
+    await expectRefusedOfMany(given, code, field);
+  }
+
+  /** The same of post_many, between commands of its wallet and of another. */
+  async function expectRefusedOfMany(given: Arguments, code: string, field?: string) {
+    const own = (each: Arguments) => ({ ...each, wallet_id: "w" });
+    const other = (each: Arguments) => ({ ...each, wallet_id: "other" });
+    const receipts = await input.undone((tx) =>
+      postMany(tx, [other(good(1)), own(good(1)), own(given), own(good(2)), other(good(2))]),
+    );
+    expect(receipts.map(({ refused }) => refused)).toEqual([null, null, code, null, null]);
+    expect(receipts[2]).toMatchObject({ wallet_id: "w", seq: null, event: null, replayed: false });
+    if (field !== undefined) expect(receipts[2]?.detail).toMatchObject({ field });
+    await input.unchanged(() => postMany(input.sql, [own(given)]));
   }
 
   const inBatch = withBadArguments.filter(([name, field]) => {
@@ -118,6 +145,36 @@ describe("through a batch", () => {
     await expectRefused(given, "LGARG", field);
   });
 
+  const ids = [
+    null,
+    "",
+    " ",
+    "\t\r\n ",
+    long,
+    "x".repeat(256),
+    5,
+    0,
+    true,
+    {},
+    [],
+    ["w"],
+    { w: 1 },
+  ];
+  test.each(ids.map((id) => [id as Json]))("LGARG for the wallet %j in post_many", async (id) => {
+    const other = { ...good(1), wallet_id: "other" };
+    const receipts = await input.undone((tx) =>
+      postMany(tx, [{ ...r, wallet_id: id }, other, { ...r, wallet_id: id }]),
+    );
+    expect(receipts.map(({ refused }) => refused)).toEqual(["LGARG", null, "LGARG"]);
+    expect(receipts[2]?.detail).toMatchObject({ field: "wallet_id" });
+    await input.unchanged(() => postMany(input.sql, [{ ...r, wallet_id: id }]));
+  });
+
+  test("LGARG for a command of post_many without a wallet", async () => {
+    const [receipt] = await input.unchanged(() => postMany(input.sql, [r]));
+    expect(receipt).toMatchObject({ refused: "LGARG", detail: { field: "wallet_id" } });
+  });
+
   test.each(["", "Reserve", "open_wallet", "transfer", "post", long])(
     "LGUNK for the op %j",
     async (op) => {
@@ -148,6 +205,8 @@ describe("through a batch", () => {
     for (const form of forms) {
       const [receipt] = await input.undone((tx) => post(tx, "w", [form]));
       expect([form, receipt?.refused]).toEqual([form, null]);
+      const [ofMany] = await input.undone((tx) => postMany(tx, [{ ...form, wallet_id: "w" }]));
+      expect([form, ofMany?.refused]).toEqual([form, null]);
     }
     // 1.0 is a whole number, however it is written; 1e400 is beyond 64 bits.
     const rows = await input.undone(
@@ -173,6 +232,14 @@ describe("through a batch", () => {
         );
         expect(receipts).toHaveLength(commands.length);
         for (const { refused } of receipts) expect(refused).toMatch(/^LG(ARG|UNK)$/);
+        for (const wallets of [{}, { wallet_id: "w" }, { wallet_id: "nobody" }]) {
+          const ofMany = JSON.stringify(commands.map((each) => ({ ...each, ...wallets })));
+          const answers = await input.undone(
+            (tx) => tx<Receipt[]>`select * from baseledger.post_many(${ofMany}::text::jsonb)`,
+          );
+          expect(answers).toHaveLength(commands.length);
+          for (const { refused } of answers) expect(refused).toMatch(/^LG(ARG|UNK)$/);
+        }
       }),
       { numRuns: 60 },
     );
@@ -182,6 +249,8 @@ describe("through a batch", () => {
     const text = `[{"op": "charge", "metadata": ${"[".repeat(200_000)}${"]".repeat(200_000)}}]`;
     const sent = input.sql`select * from baseledger.post('w', ${text}::text::jsonb)`;
     expect((await failure(sent)).code).toMatch(/^(54001|LG...)$/);
+    const many = input.sql`select * from baseledger.post_many(${text}::text::jsonb)`;
+    expect((await failure(many)).code).toMatch(/^(54001|LG...)$/);
     const [receipt] = await input.undone((tx) => post(tx, "w", [{ ...r, metadata: nested(2300) }]));
     expect(receipt?.refused).toBeNull();
   });

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { type Arguments, call, command, expectRefusal, failure, post } from "../support/ledger.ts";
+import {
+  type Arguments,
+  call,
+  command,
+  expectRefusal,
+  failure,
+  post,
+  postMany,
+} from "../support/ledger.ts";
 import { badArguments, granted, MAX, metadataOf, nested, withBadArguments } from "./arguments.ts";
 import { useLedger } from "./ledger.ts";
 
@@ -55,6 +63,10 @@ describe("through SQL, one bad argument", () => {
       const given = { ...granted.reserve, wallet_id: undefined, op: "reserve", ttl };
       const [receipt] = await input.unchanged(() => post(input.sql, "w", [given]));
       expect(receipt).toMatchObject({ refused: "LGARG", detail: { field: "ttl" } });
+      const ofMany = await input.unchanged(() =>
+        postMany(input.sql, [{ ...given, wallet_id: "w" }]),
+      );
+      expect(ofMany).toMatchObject([{ refused: "LGARG", detail: { field: "ttl" } }]);
     }
   });
 
@@ -148,8 +160,12 @@ describe("through SQL, one bad argument", () => {
       const [settled] = await tx`
         select wallet_id, reservation_id from baseledger.settle(${id}, ${id}, 4, 's')`;
       expect(settled).toEqual({ wallet_id: id, reservation_id: id });
+      const [charged] = await postMany(tx, [
+        { op: "charge", wallet_id: id, amount: 1, idempotency_key: "m" },
+      ]);
+      expect(charged).toMatchObject({ wallet_id: id, event: "charged", refused: null });
       const [balance] = await tx`select wallet_id, available from baseledger.balance(${id})`;
-      expect(balance).toEqual({ wallet_id: id, available: 6n });
+      expect(balance).toEqual({ wallet_id: id, available: 5n });
     });
   });
 

@@ -7,8 +7,10 @@ import {
   expectRefusal,
   failure,
   post,
+  postMany,
   verify,
 } from "../support/ledger.ts";
+import { POST_OPS } from "../support/operations.ts";
 import { granted, MAX } from "./arguments.ts";
 import { useLedger } from "./ledger.ts";
 
@@ -37,6 +39,18 @@ describe("what does not exist", () => {
         call(input.sql, "post_funds", { wallet_id: "nobody", commands }),
       );
     }
+    const charge = { op: "charge", amount: 1, idempotency_key: "k" };
+    const ids = ["nobody", "W", "w ", "\u{1f4a9}".repeat(255)];
+    const receipts = await input.undone((tx) =>
+      postMany(
+        tx,
+        [...ids, "w"].map((wallet_id) => ({ ...charge, wallet_id })),
+      ),
+    );
+    expect(receipts.map(({ refused }) => refused)).toEqual([...ids.map(() => "LGWNF"), null]);
+    expect(receipts.slice(0, -1).map(({ detail }) => detail)).toEqual(
+      ids.map((wallet_id) => ({ wallet_id })),
+    );
   });
 
   const ofOneReservation = Object.keys(granted).filter((name) =>
@@ -92,6 +106,18 @@ describe("a balance that would leave its range", () => {
     expect(detail).toHaveProperty("requested");
   });
 
+  const batched = cases.filter(([, name]) => POST_OPS.includes(name));
+  test.each(batched)("%s for %s %o in post_many", async (code, name, args) => {
+    if (name === "extend" && args.wallet_id === "full") return;
+    const ttl = args.ttl === undefined ? {} : { ttl: args.ttl };
+    const bad = { op: name, ...args, ...ttl, ...k };
+    const charge = { op: "charge", wallet_id: "other", amount: 1n, ...k };
+    const receipts = await input.undone((tx) => postMany(tx, [bad, charge]));
+    expect(receipts.map(({ refused }) => refused)).toEqual([code, null]);
+    expect(receipts[0]?.detail).toHaveProperty("requested");
+    await input.unchanged(() => postMany(input.sql, [bad]));
+  });
+
   test("spent at its limit: settled in parts, refunded, and settled again", async () => {
     await input.undone(async (tx) => {
       const settle = { wallet_id: "w", reservation_id: "open", final: false };
@@ -130,6 +156,13 @@ describe("a balance that would leave its range", () => {
         { op: "cancel", reservation_id: "r", idempotency_key: "3" },
       ]);
       expect(receipts.map((r) => r.refused ?? r.event)).toEqual(["LGOVF", "cancelled"]);
+      const charge = { op: "charge", amount: 1, idempotency_key: "4" };
+      const many = await postMany(tx, [
+        { op: "charge", wallet_id: "full", amount: 1, idempotency_key: "4" },
+        { ...charge, wallet_id: "other" },
+        { op: "settle", ...first, idempotency_key: "5" },
+      ]);
+      expect(many.map((r) => r.refused ?? r.event)).toEqual(["LGNSF", "charged", "LGEND"]);
     });
   });
 

@@ -117,4 +117,15 @@ describe("through the wrappers", () => {
     const error = await failure(wrappers.post(client(), { walletId: "w", commands: {} as never }));
     expect(error).toBeInstanceOf(errors.InvalidArgumentError);
   });
+
+  test("a batch of several wallets", async () => {
+    const charge = { op: "charge", amount: 1n, idempotency_key: "k" };
+    const commands = [{ ...charge, wallet_id: "w", amount: -1n }, charge, {}] as never;
+    const receipts = await input.unchanged(() => wrappers.postMany(client(), { commands }));
+    expect(receipts.map(({ refused }) => refused)).toEqual(["LGARG", "LGARG", "LGARG"]);
+    for (const wrong of [{}, "[]", null, [null], Array(10_001).fill({})]) {
+      const error = await failure(wrappers.postMany(client(), { commands: wrong as never }));
+      expect(error).toBeInstanceOf(errors.InvalidArgumentError);
+    }
+  });
 });

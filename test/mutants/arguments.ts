@@ -85,13 +85,14 @@ export const argumentsOf: readonly Rule[] = [
       {
         about: "ids of reservations may have any length",
         of: "_find_invalid_field",
-        search: "or pg_catalog.length(p_reservation_id) > 255",
+        search:
+          "or pg_catalog.octet_length(p_reservation_id) > 255 and pg_catalog.length(p_reservation_id) > 255",
         replace: "",
       },
       {
         about: "a wallet id may be blank",
-        of: "_require_id",
-        search: String.raw`or btrim(p_id, E' \t\r\n') = ''`,
+        of: "_is_impossible_id",
+        search: String.raw`or pg_catalog.btrim(p_id, E' \t\r\n') = ''`,
         replace: "",
       },
     ],

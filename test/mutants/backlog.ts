@@ -142,6 +142,7 @@ export const backlog: readonly Rule[] = [
       {
         about: "a wallet that was below its limit before counts as unsound",
         of: "_execute",
+        after: "-v_wallet.overdraft_limit - coalesce(v_rest, 0)",
         search: "and v_last.available < v_wallet.available",
         replace: "",
       },

@@ -7,19 +7,19 @@ export const batch: readonly Rule[] = [
     mutants: [
       {
         about: "a batch may have any size",
-        of: "_parse_commands",
+        of: "_check_commands",
         search: "jsonb_array_length(p_commands) > 10000",
         replace: "jsonb_array_length(p_commands) > 1000000",
       },
       {
         about: "a batch takes one command less than it may",
-        of: "_parse_commands",
+        of: "_check_commands",
         search: "jsonb_array_length(p_commands) > 10000",
         replace: "jsonb_array_length(p_commands) > 9999",
       },
       {
         about: "a batch may name any command",
-        of: "_parse_commands",
+        of: "_read_commands",
         search: "v.fields is null or",
         replace: "",
       },
@@ -36,26 +36,26 @@ export const batch: readonly Rule[] = [
     mutants: [
       {
         about: "a misspelt field is ignored",
-        of: "_parse_commands",
-        search: "or v.c - v.fields <> '{}'",
+        of: "_read_commands",
+        search: "or v.command - v.fields <> '{}'",
         replace: "",
       },
       {
         about: "an invalid amount counts as absent",
-        of: "_parse_commands",
+        of: "_read_commands",
         search: "or v.amount is null and v.given_amount is not null",
         replace: "",
       },
       {
         about: "a settlement of a batch is final only if it says so",
-        of: "_parse_commands",
+        of: "_read_commands",
         search: "v.final is distinct from 'false' as final",
         replace: "v.final is not distinct from 'true' as final",
       },
       {
         about: "final may be a string",
-        of: "_parse_commands",
-        search: "or v.final is not null and jsonb_typeof(v.c -> 'final') <> 'boolean'",
+        of: "_read_commands",
+        search: "or v.final is not null and jsonb_typeof(v.command -> 'final') <> 'boolean'",
         replace: "",
       },
       {

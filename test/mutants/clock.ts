@@ -61,12 +61,15 @@ export const clock: readonly Rule[] = [
       {
         about: "an event does not record how far it lies ahead",
         of: "_execute",
-        search: "coalesce(v_move.details || v_note, v_note, v_move.details)",
-        replace: "v_move.details",
+        search:
+          "v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';",
+        replace:
+          "v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond'; v_note := null;",
       },
       {
         about: "an event that lies ahead loses its other details",
         of: "_execute",
+        after: "v_move.event, p_wallet_id,",
         search: "v_move.details || v_note, v_note",
         replace: "v_note",
       },

@@ -4,6 +4,7 @@ import { backlog } from "./backlog.ts";
 import { batch } from "./batch.ts";
 import { clock } from "./clock.ts";
 import { execute } from "./execute.ts";
+import { many } from "./many.ts";
 import type { Mutant, Rule } from "./mutant.ts";
 import { reads } from "./reads.ts";
 import { rights } from "./rights.ts";
@@ -15,6 +16,7 @@ const rules: readonly Rule[] = [
   ...backlog,
   ...clock,
   ...batch,
+  ...many,
   ...argumentsOf,
   ...reads,
   ...verify,

@@ -56,8 +56,8 @@ export const rights: readonly Rule[] = [
       },
       {
         about: "a batch of an agent may credit",
-        of: "_parse_commands",
-        search: "and (p_for_operators or not o.for_operators)",
+        of: "_read_commands",
+        search: "where p_for_operators or not b.for_operators",
         replace: "",
         tests: ["post.sql", ...privileges],
       },

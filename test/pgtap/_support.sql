@@ -74,6 +74,16 @@ as $$
   select pg_catalog.array_agg(tap.brief(r)) from baseledger.post_funds(p_wallet_id, p_commands) as r
 $$;
 
+-- Posts a batch for several wallets, and formats each receipt as its wallet and tap.brief.
+create or replace function tap.posted_many(p_commands jsonb)
+returns text[]
+language sql
+volatile
+as $$
+  select pg_catalog.array_agg(r.wallet_id || ' ' || tap.brief(r))
+    from baseledger.post_many(p_commands) as r
+$$;
+
 -- The balances of a wallet now, with the caller's rights: 'available/reserved/spent'.
 create or replace function tap.balances(p_wallet_id text)
 returns text

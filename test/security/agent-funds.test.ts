@@ -10,6 +10,7 @@ import {
   expectRefusal,
   loginOf,
   post,
+  postMany,
   type TestLedger,
 } from "../support/ledger.ts";
 
@@ -42,6 +43,11 @@ describe("an agent cannot add funds to its budget", () => {
     ["expire_due", "select baseledger.expire_due()"],
     // by helpers
     ["_execute", `select baseledger._execute('w', array[${credit}])`],
+    [
+      "_execute, with several wallets",
+      `select baseledger._execute(null, array[${credit}], p_wallet_ids => array['w'])`,
+    ],
+    ["_lock_several", "select baseledger._lock_several(array['w'], 1)"],
     ["_execute_batch", `select baseledger._execute_batch('w', array[${credit}])`],
     ["_execute_single", `select baseledger._execute_single('w', ${credit})`],
     ["_sweep_wallets", "select baseledger._sweep_wallets(array['w'], 10)"],
@@ -228,7 +234,7 @@ describe("an agent cannot add funds to its budget", () => {
     ...["open_wallet", "expire", "freeze", "unfreeze", "credited", "opened", "post", "post_funds"],
     ...["Reserve", "reserve ", "", "null", "_execute"],
   ];
-  test.each(unknown)("post refuses the op %j", async (op) => {
+  test.each(unknown)("post and post_many refuse the op %j", async (op) => {
     const commands = [
       { op, amount: 500, idempotency_key: "k" },
       { op, amount: -500, idempotency_key: "k", reservation_id: "charge" },
@@ -236,6 +242,13 @@ describe("an agent cannot add funds to its budget", () => {
     ];
     const receipts = await post(ledger.agent, "w", commands);
     expect(receipts.map(({ refused }) => refused)).toEqual(["LGUNK", "LGUNK", "LGUNK"]);
+    const ofMany = ["w", "other", "none"].flatMap((wallet_id) =>
+      commands.map((each) => ({ ...each, wallet_id })),
+    );
+    for (const role of ["agent", "operator"] as const) {
+      const answers = await postMany(ledger[role], ofMany);
+      expect(new Set(answers.map(({ refused }) => refused))).toEqual(new Set(["LGUNK"]));
+    }
     expect(await digest(ledger)).toBe(before);
   });
 
@@ -260,8 +273,11 @@ describe("an agent cannot add funds to its budget", () => {
     const given = { ...args, idempotency_key: "k" };
     await expectRefusal("LGARG", command(ledger.agent, name, { wallet_id: "w", ...given }));
     const ttl = args.ttl === undefined ? {} : { ttl: args.ttl };
-    const [receipt] = await post(ledger.agent, "w", [{ op: name, ...given, ...ttl }]);
+    const batched = { op: name, ...given, ...ttl };
+    const [receipt] = await post(ledger.agent, "w", [batched]);
     expect(receipt?.refused).toBe("LGARG");
+    const [ofMany] = await postMany(ledger.agent, [{ ...batched, wallet_id: "w" }]);
+    expect(ofMany?.refused).toBe("LGARG");
     expect(await digest(ledger)).toBe(before);
   });
 
@@ -278,9 +294,14 @@ describe("an agent cannot add funds to its budget", () => {
     { op: "charge", amount: 1, p_amount: -100 },
     { op: "charge", amount: 1, at_least: -100 },
   ];
-  test.each(smuggled)("post refuses %o", async (given) => {
-    const [receipt] = await post(ledger.agent, "w", [{ ...given, idempotency_key: "k" }]);
+  test.each(smuggled)("post and post_many refuse %o", async (given) => {
+    const smuggling = { ...given, idempotency_key: "k" };
+    const [receipt] = await post(ledger.agent, "w", [smuggling]);
     expect(receipt?.refused).toBe("LGARG");
+    // What post refuses as a field of its own is the wallet's name there.
+    if (given.wallet_id !== undefined) return;
+    const [ofMany] = await postMany(ledger.agent, [{ ...smuggling, wallet_id: "w" }]);
+    expect(ofMany?.refused).toBe("LGARG");
     expect(await digest(ledger)).toBe(before);
   });
 
@@ -302,6 +323,9 @@ describe("an agent cannot add funds to its budget", () => {
   test.each(repeated)("%s refuses %s %o", async (code, name, args) => {
     const given = { wallet_id: "w", idempotency_key: "k", ...args };
     await expectRefusal(code, command(ledger.agent, name, given));
+    const ttl = args.ttl === undefined ? {} : { ttl: args.ttl };
+    const [receipt] = await postMany(ledger.agent, [{ op: name, ...given, ...ttl }]);
+    expect(receipt?.refused).toBe(code);
     expect(await digest(ledger)).toBe(before);
   });
 
@@ -321,6 +345,39 @@ describe("an agent cannot add funds to its budget", () => {
       const now = await command(session.sql, name, { wallet_id: "w", ...args });
       const sum = [now.available, now.reserved, now.spent].map((each) => each ?? 0n);
       expect(sum.reduce((a, b) => a + b, 0n)).toBe(available + reserved + spent);
+    }
+    await session.sql.unsafe("rollback");
+    await session.sql.end();
+  });
+
+  test("nor do those of a batch over several wallets, in any of them", async () => {
+    const sums = new Map<string, bigint>();
+    for (const id of ["w", "other"]) {
+      const { available, reserved, spent } = await balance(ledger.agent, id);
+      sums.set(id, available + reserved + spent);
+    }
+    const session = await ledger.session("agent");
+    await session.sql.unsafe("begin");
+    const receipts = await postMany(
+      session.sql,
+      ["w", "other"].flatMap((wallet_id) => [
+        { wallet_id, op: "reserve", amount: 100n, at_least: 1n, idempotency_key: "1" },
+        { wallet_id, op: "extend", reservation_id: "1", ttl: 60, amount: 1n, idempotency_key: "2" },
+        { wallet_id, op: "settle", reservation_id: "1", amount: 0n, idempotency_key: "3" },
+        { wallet_id, op: "cancel", reservation_id: "open", idempotency_key: "4" },
+        { wallet_id, op: "cancel", reservation_id: "theirs", idempotency_key: "5" },
+        { wallet_id, op: "charge", amount: 1n, idempotency_key: "6" },
+      ]),
+    );
+    expect(receipts.filter(({ refused }) => refused === null)).toHaveLength(10);
+    expect(receipts.flatMap(({ refused }) => refused ?? [])).toEqual(["LGRNF", "LGRNF"]);
+    for (const { wallet_id, available, reserved, spent, refused } of receipts) {
+      if (refused !== null) continue;
+      const sum = [available, reserved, spent].reduce(
+        (all, each) => (all ?? 0n) + (each ?? 0n),
+        0n,
+      );
+      expect([wallet_id, sum]).toEqual([wallet_id, sums.get(wallet_id)]);
     }
     await session.sql.unsafe("rollback");
     await session.sql.end();

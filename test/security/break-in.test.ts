@@ -10,6 +10,7 @@ import {
   loginOf,
   openWallet,
   post,
+  postMany,
   type TestLedger,
 } from "../support/ledger.ts";
 
@@ -81,6 +82,16 @@ describe("an agent cannot free a frozen wallet", () => {
       ops.map((op) => ({ op, idempotency_key: op, amount: 1, reason: "please" })),
     );
     expect(new Set(receipts.map(({ refused }) => refused))).toEqual(new Set(["LGUNK"]));
+    const many = await postMany(ledger.agent, [
+      ...ops.map((op) => ({ wallet_id: "frozen", op, idempotency_key: op, amount: 1 })),
+      { ...wallet, op: "reserve", amount: 1 },
+      { ...wallet, op: "charge", amount: 1 },
+      { ...wallet, op: "extend", reservation_id: "open", ttl: 60, amount: 101 },
+    ]);
+    expect(many.map(({ refused }) => refused)).toEqual([
+      ...ops.map(() => "LGUNK"),
+      ...["LGFRZ", "LGFRZ", "LGFRZ"],
+    ]);
   });
 
   test("an agent cannot spend from a frozen wallet what a batch has returned first", async () => {
@@ -92,6 +103,17 @@ describe("an agent cannot free a frozen wallet", () => {
       { op: "charge", idempotency_key: "3", amount: 1 },
     ]);
     expect(receipts.map((r) => r.refused ?? r.event)).toEqual(["cancelled", "LGFRZ", "LGFRZ"]);
+    await session.sql.unsafe("rollback");
+    await session.sql.unsafe("begin");
+    const many = await postMany(session.sql, [
+      { wallet_id: "w", op: "charge", idempotency_key: "1", amount: 1 },
+      { wallet_id: "frozen", op: "cancel", idempotency_key: "1", reservation_id: "open" },
+      { wallet_id: "w", op: "cancel", idempotency_key: "2", reservation_id: "open" },
+      { wallet_id: "frozen", op: "charge", idempotency_key: "3", amount: 1 },
+    ]);
+    expect(many.map((r) => r.refused ?? r.event)).toEqual([
+      ...["charged", "cancelled", "cancelled", "LGFRZ"],
+    ]);
     await session.sql.unsafe("rollback");
     await session.sql.end();
   });
@@ -279,6 +301,7 @@ describe("an auditor", () => {
     "select baseledger.extend('w', 'open', '1 hour', 'k')",
     "select baseledger.charge('w', 1, 'k')",
     "select baseledger.post('w', '[]')",
+    "select baseledger.post_many('[]')",
     "select baseledger.freeze_wallet('w', 'no')",
     "select baseledger.expire_due()",
     "delete from baseledger.journal",

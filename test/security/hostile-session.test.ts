@@ -115,7 +115,8 @@ async function openHostile(role: Role): Promise<Session> {
     await sql.unsafe(`create domain pg_temp.${type} as pg_catalog.${type}
       check (public.trap_value())`);
   }
-  for (const type of ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"]) {
+  const composites = ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"];
+  for (const type of [...composites, "_locked_wallet", "_move"]) {
     await sql.unsafe(`create type pg_temp.${type} as (x pg_catalog.int4)`);
   }
   await sql.unsafe("set search_path = pg_temp, public, pg_catalog");
@@ -171,6 +172,18 @@ const calls: [Role, string][] = [
     {"op": "reserve", "amount": 5, "ttl": 60, "idempotency_key": "b1"},
     {"op": "reserve", "amount": 1e12, "idempotency_key": "b3"},
     {"op": "nothing"}, {"op": "cancel", "amount": 1}, {"op": "charge", "amount": true}]')`,
+  ],
+  [
+    "agent",
+    `baseledger.post_many('[
+    {"wallet_id": "$", "op": "reserve", "amount": "5", "ttl": "PT1M", "idempotency_key": "m1"},
+    {"wallet_id": "$ new", "op": "charge", "amount": 2, "idempotency_key": "m1"},
+    {"wallet_id": "$", "op": "settle", "amount": 5, "reservation_id": "m1", "idempotency_key": "m2"},
+    {"wallet_id": "$", "op": "reserve", "amount": 5, "ttl": 60, "idempotency_key": "m1"},
+    {"wallet_id": "$ new", "op": "reserve", "amount": 1e12, "idempotency_key": "m3"},
+    {"wallet_id": "$ none", "op": "charge", "amount": 1, "idempotency_key": "m4"},
+    {"wallet_id": 5, "op": "nothing"}, {"wallet_id": "$", "op": "cancel", "amount": 1},
+    {"op": "charge", "amount": true}]')`,
   ],
   [
     "operator",

@@ -64,6 +64,13 @@ async function restore(installed: Installed, folder: string): Promise<void> {
     const commands = JSON.stringify([{ op: "credit", amount: 1, idempotency_key: "greed" }]);
     const post = agent`select baseledger.post_funds('w', ${commands}::text::jsonb)`;
     await expect(post).rejects.toMatchObject({ code: "42501" });
+    const ofMany = JSON.stringify([
+      { wallet_id: "w", op: "credit", amount: 1, idempotency_key: "greed" },
+      { wallet_id: "w", op: "charge", amount: 1, idempotency_key: "need" },
+    ]);
+    const receipts = await agent<{ refused: string | null }[]>`
+      select refused from baseledger.post_many(${ofMany}::text::jsonb)`;
+    expect(receipts.map(({ refused }) => refused)).toEqual(["LGUNK", null]);
     await agent`select baseledger.reserve('w', 1, 'call')`;
     await agent.end();
 

@@ -174,6 +174,11 @@ export function post(
   return call<Receipt>(sql, "post", { wallet_id: walletId, commands: commands as Json });
 }
 
+/** Sends a batch for several wallets, and returns its receipts. */
+export function postMany(sql: postgres.Sql, commands: readonly Arguments[]): Promise<Receipt[]> {
+  return call<Receipt>(sql, "post_many", { commands: commands as Json });
+}
+
 /** Opens a wallet, and credits funds. */
 export async function openWallet(
   ledger: TestLedger,

@@ -497,11 +497,11 @@ begin
           v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
           v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
           v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
-          -- Of several, those of the wallet: others may have the same names.
           case
             when p_wallet_ids is null then v_holds
-            when v_look_due then v_holds[v_wallet.first:v_wallet.until] || v_holds[v_first_due:]
-            else v_holds[v_wallet.first:v_wallet.until]
+            -- Those of the wallet: others may have the same names.
+            when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
+              || case when v_look_due then v_holds[v_first_due:] end
           end
         ));
         if p_raises then

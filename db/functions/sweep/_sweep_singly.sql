@@ -1,4 +1,5 @@
--- Sweeps wallets one by one; one that cannot be swept is left out with a warning. Errors that are
+-- Sweeps wallets one by one; one that cannot be swept is left out with a warning. (With Citus, which
+-- cannot lock rows of several wallets by one statement, this is the only way.) Errors that are
 -- no fault of a wallet go to the caller: a transaction that may not write (class 25) or must be
 -- retried (40), a server without resources (53), one that shuts down (57) or cannot read its files
 -- (58).
@@ -19,8 +20,15 @@ begin
   foreach v_id in array p_wallet_ids loop
     exit when v_expired >= p_limit;
     begin
-      select v_expired + s.p_expired, v_locked || s.p_locked into v_expired, v_locked
-        from baseledger._sweep_wallets(array[v_id], p_limit - v_expired) as s;
+      perform from baseledger.wallets w
+        where w.wallet_id = v_id
+        for no key update skip locked;
+      if found then
+        v_expired := v_expired
+          + cardinality(baseledger._execute(v_id, '{}', p_limit - v_expired));
+      else
+        v_locked := v_locked || v_id;
+      end if;
     exception
       when others then
         if left(sqlstate, 2) in ('25', '40', '53', '57', '58') then

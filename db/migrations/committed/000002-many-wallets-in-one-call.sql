@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:f71a6c787ecb6022f2647fad85c318e8014396c0
+--! Hash: sha1:354585b359b404fe6d2b8df3f60e56cf5f8e4060
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -1034,11 +1034,11 @@ begin
           v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
           v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
           v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
-          -- Of several, those of the wallet: others may have the same names.
           case
             when p_wallet_ids is null then v_holds
-            when v_look_due then v_holds[v_wallet.first:v_wallet.until] || v_holds[v_first_due:]
-            else v_holds[v_wallet.first:v_wallet.until]
+            -- Those of the wallet: others may have the same names.
+            when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
+              || case when v_look_due then v_holds[v_first_due:] end
           end
         ));
         if p_raises then
@@ -1290,6 +1290,54 @@ $$;
 
 revoke all on function baseledger._sweep_wallets from public;
 --! EndIncluded functions/sweep/_sweep_wallets.sql
+--! Included functions/sweep/_sweep_singly.sql
+-- Sweeps wallets one by one; one that cannot be swept is left out with a warning. (With Citus, which
+-- cannot lock rows of several wallets by one statement, this is the only way.) Errors that are
+-- no fault of a wallet go to the caller: a transaction that may not write (class 25) or must be
+-- retried (40), a server without resources (53), one that shuts down (57) or cannot read its files
+-- (58).
+create or replace function baseledger._sweep_singly(
+  p_wallet_ids text[],
+  p_limit integer,
+  out p_expired integer,
+  out p_locked text[]
+)
+language plpgsql
+volatile
+as $$
+declare
+  v_id text;
+  v_expired integer := 0;
+  v_locked text[] := '{}';
+begin
+  foreach v_id in array p_wallet_ids loop
+    exit when v_expired >= p_limit;
+    begin
+      perform from baseledger.wallets w
+        where w.wallet_id = v_id
+        for no key update skip locked;
+      if found then
+        v_expired := v_expired
+          + cardinality(baseledger._execute(v_id, '{}', p_limit - v_expired));
+      else
+        v_locked := v_locked || v_id;
+      end if;
+    exception
+      when others then
+        if left(sqlstate, 2) in ('25', '40', '53', '57', '58') then
+          raise;
+        end if;
+        raise warning 'baseledger: wallet % cannot be swept: %', v_id, sqlerrm
+          using hint = 'Run baseledger.verify() on it.';
+    end;
+  end loop;
+  p_expired := v_expired;
+  p_locked := v_locked;
+end
+$$;
+
+revoke all on function baseledger._sweep_singly from public;
+--! EndIncluded functions/sweep/_sweep_singly.sql
 --! Included functions/batch/_explain_parse_error.sql
 -- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
 -- those that its operation may have; null if this batch has no such operation. With p_several, each
