@@ -42,14 +42,14 @@ export const many: readonly Rule[] = [
       {
         about: "keys and reservations are looked up in the first wallet",
         of: "_execute",
-        search: "v_wallet_of[c.ordinality],",
-        replace: "v_wallet_of[1],",
+        search: "p_wallet_ids[c.ordinality],",
+        replace: "p_wallet_ids[1],",
       },
       {
         about: "reservations are written to the first wallet",
         of: "_execute",
-        search: "select v_wallet_of[h.ordinality], h.reservation_id",
-        replace: "select v_wallet_of[1], h.reservation_id",
+        search: "select p_wallet_ids[h.ordinality], h.reservation_id",
+        replace: "select p_wallet_ids[1], h.reservation_id",
       },
       {
         about: "a batch of several wallets leaves ended reservations in the table",

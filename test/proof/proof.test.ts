@@ -12,6 +12,7 @@ import type { Budget, Part } from "./part.ts";
 import { AGENT_OPS, type Arguments, commandOf, FUNDS_OPS } from "./requests.ts";
 import { compareStep } from "./sequences/compare.ts";
 import { exhaustivePart, groupingsPart, modelPart } from "./sequences/index.ts";
+import { withPlayers } from "./sequences/players.ts";
 
 const SEED = 20_261_125;
 
@@ -43,6 +44,23 @@ test("the same commands in other groups, over wallets, come to the same", {
   const { failure, ran } = await run(groupingsPart, 5);
   expect(failure).toBeUndefined();
   expect(ran.sequences).toBeGreaterThan(100);
+});
+
+test("a refusal in a batch names the next deadline of its own wallet", async () => {
+  const step = (call: string, args: Arguments) => ({ call, args, look: null });
+  const hold = { op: "reserve", reservation_id: "r1", amount: 5, idempotency_key: "k" };
+  const inB = { ...hold, wallet_id: "b", amount: 9 };
+  const short = { ...hold, wallet_id: "a", reservation_id: "r2", idempotency_key: "short" };
+  const steps = ["a", "b"].flatMap((wallet_id) => [
+    step("open_wallet", { wallet_id, unit: "USD", scale: 9, overdraft_limit: null }),
+    step("credit", { wallet_id, amount: 8, idempotency_key: "funds" }),
+  ]);
+  const batches = [[{ ...hold, wallet_id: "a" }], [inB, short]];
+  const many = batches.map((commands) => step("post_many", { commands }));
+  const createDatabase = () => copyTemplate(templateServer());
+  await withPlayers({ createDatabase } as Budget, async (player) => {
+    expect(await player.play({ start: steps, sequences: [many] })).toBeUndefined();
+  });
 });
 
 test("every sequence of three steps comes out as the model says", {

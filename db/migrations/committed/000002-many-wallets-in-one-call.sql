@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:354585b359b404fe6d2b8df3f60e56cf5f8e4060
+--! Hash: sha1:4c7783ac15c6031604cf2d403c68383d950c4bb5
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -598,7 +598,6 @@ declare
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
-  v_wallet_of text[];                 -- of several: that of each position in p_commands
   v_wallet baseledger._locked_wallet; -- as it was before, but for frozen and next_deadline
   v_last baseledger.events;           -- the last event: its balances are the wallet's
   v_at timestamptz;                   -- when the next event happens
@@ -647,7 +646,6 @@ begin
     end if;
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
-      v_wallet_of := p_wallet_ids;
       select array_agg(p.done order by c.ordinality),
           array_agg(row(
             p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
@@ -656,7 +654,7 @@ begin
         into v_done, v_holds
         from unnest(p_commands) with ordinality as c
         cross join lateral baseledger._look_up(
-          v_wallet_of[c.ordinality],
+          p_wallet_ids[c.ordinality],
           case when c.key_at is null then c.idempotency_key end,
           case when c.hold_at is null then c.reservation_id end,
           c.op in ('reserve', 'charge')
@@ -714,7 +712,6 @@ begin
         p_commands := p_commands || v_due.commands;
         v_holds := v_holds || v_due.holds;
         v_total := cardinality(p_commands);
-        v_wallet_of := v_wallet_of || array_fill(p_wallet_id, array[v_total - v_first_due + 1]);
         v_next_command := v_wallet.first;
         v_next_due := v_first_due;
         if v_due.more and v_asked > 0 then
@@ -1174,7 +1171,7 @@ begin
       perform baseledger._delete_reservations(null, v_stale) where v_stale <> '{}';
       insert into baseledger.reservations
         (wallet_id, reservation_id, amount, settled, held, expires_at)
-      select v_wallet_of[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+      select p_wallet_ids[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
         from unnest(v_holds) with ordinality as h
         where h.changed and h.status = 'open';
       update baseledger.wallets w

@@ -24,7 +24,7 @@ import {
 export interface Findings {
   /** What is wrong, for a person. */
   readonly wrong: readonly string[];
-  /** Refused calls, each of their wallets by itself, that the model confirmed at some point of the journal. */
+  /** Refused calls, by wallet, that the model confirmed at some point of the journal. */
   readonly placed: number;
 }
 

@@ -116,8 +116,8 @@ function isBusy(answer: Answer): boolean {
 }
 
 /**
- * Reads balances in a loop, and returns those that no wallet may have at any time. Looks as well whether
- * a batch over several wallets waits for another session.
+ * Reads balances in a loop, and returns those that no wallet may have at any time. Looks as well
+ * whether a batch over several wallets waits for another session.
  */
 export async function readUntil(
   stopped: () => boolean,

@@ -72,8 +72,8 @@ export function replay(walletId: string, entries: readonly Entry[], sendings: Se
 }
 
 /**
- * Whether the model gives the same answers to commands that wrote nothing, at any point at which they may
- * have been executed: after all that was answered before it was sent, and before all that was sent
+ * Whether the model gives the same answers to commands that wrote nothing, at any point at which they
+ * may have been executed: after all that was answered before it was sent, and before all that was sent
  * after it was answered.
  */
 export function canBePlaced({ sent, sendings }: Share, { points }: Replayed): boolean {
