@@ -208,8 +208,8 @@ export const many: readonly Rule[] = [
       {
         about: "a wallet that is ahead of the clock says so of the others",
         of: "_execute",
-        search: "then baseledger._describe_ahead(v_at) end;",
-        replace: "then baseledger._describe_ahead(v_at) else v_note end;",
+        search: "coalesce(v_now, clock_timestamp())) end;",
+        replace: "coalesce(v_now, clock_timestamp())) else v_note end;",
       },
     ],
   },

@@ -63,13 +63,15 @@ declare
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
   v_wallet baseledger._locked_wallet; -- as it was before, but for frozen and next_deadline
   v_last baseledger.events;           -- the last event: its balances are the wallet's
+  v_now timestamptz;                  -- of several: when this call began to decide, by the clock
   v_at timestamptz;                   -- when the next event happens
   v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
   v_look_due boolean;                 -- something may be due: expiries are merged in
   v_due record;                       -- a chunk of what is due, see _find_due
   v_next_command integer;             -- of the two queues in p_commands: the asked commands
   v_next_due integer;                 -- and, after them, the expiries by deadline
-  v_first_due integer;                -- where those of the wallet begin
+  v_first_due integer;                -- where those of the wallet begin and end
+  v_until_due integer;
   v_expired integer := 0;
   v_since timestamptz;                -- when this call began, by the clock
   v_backlog boolean;                  -- more is due than was taken
@@ -98,7 +100,7 @@ begin
   -- 1. Lock.
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
-      w.last_event_at, w.next_deadline, false, 1, v_asked
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
     where w.wallet_id = p_wallet_id
@@ -124,6 +126,13 @@ begin
         ) as p;
       v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
     end if;
+    v_now := clock_timestamp();
+    v_due := baseledger._find_due_several(v_locked, v_now, p_commands, p_wallet_ids, p_limit);
+    if v_due.locked is not null then
+      v_locked := v_due.locked;
+      p_commands := p_commands || v_due.commands;
+      v_holds := v_holds || v_due.holds;
+    end if;
   end if;
 
   <<wallets>>
@@ -132,7 +141,9 @@ begin
       v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
       v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
     )::baseledger.events;
-    v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
+    v_at := greatest(
+      coalesce(v_now, clock_timestamp()), v_last.occurred_at + interval '1 microsecond'
+    );
 
     -- 2. Look up. Includes what comes due until the last command has happened.
     if v_asked > 1
@@ -142,14 +153,20 @@ begin
     then
       v_note := case
         when v_at > clock_timestamp() + baseledger._clock_slack()
-          then baseledger._describe_ahead(v_at)
+          then baseledger._describe_ahead(v_at, coalesce(v_now, clock_timestamp()))
       end;
       v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
-      v_look_due := v_asked <= 1
-        or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
       if p_wallet_ids is not null then
+        continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
+        v_look_due := v_wallet.swept;
+        v_next_command := v_wallet.first;
+        v_first_due := v_wallet.first_due;
+        v_next_due := v_wallet.first_due;
+        v_until_due := v_wallet.until_due;
       else
+        v_look_due := v_asked <= 1
+          or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
         select array_agg(p.done order by c.ordinality),
             array_agg(row(
               p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored,
@@ -164,19 +181,16 @@ begin
             c.op in ('reserve', 'charge')
           ) as p;
       end if;
-      if v_look_due then
+      if v_look_due and p_wallet_ids is null then
         v_since := v_at - v_ahead;
-        v_due := baseledger._find_due(
-          p_wallet_id, v_since, p_commands, v_wallet.first, v_wallet.until, 0,
-          p_limit - coalesce(cardinality(v_events), 0)
-        );
-        continue when p_wallet_ids is not null and v_asked > 0 and v_due.more;
-        v_first_due := v_total + 1;
+        v_due := baseledger._find_due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
         p_commands := p_commands || v_due.commands;
         v_holds := v_holds || v_due.holds;
         v_total := cardinality(p_commands);
-        v_next_command := v_wallet.first;
+        v_next_command := 1;
+        v_first_due := v_asked + 1;
         v_next_due := v_first_due;
+        v_until_due := v_total;
         if v_due.more and v_asked > 0 then
           v_bounded := true;
           v_backlog := true;
@@ -204,7 +218,7 @@ begin
     -- would be one more expression for every command.)
     for v_i in v_wallet.first .. case when v_look_due then 2147483647 else v_wallet.until end loop
       if v_look_due then
-        if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
+        if v_next_due <= v_until_due and p_commands[v_next_due].due_at <= v_at - v_ahead then
           v_i := v_next_due;
           v_next_due := v_next_due + 1;
         else
@@ -247,12 +261,12 @@ begin
               -- Its funds are in the backlog: another chunk expires, then it has its turn again.
               v_next_command := v_i;
               v_due := baseledger._find_due(
-                p_wallet_id, v_at - v_ahead, p_commands, v_wallet.first, v_wallet.until, v_total,
-                null
+                p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
               );
               p_commands := p_commands || v_due.commands;
               v_holds := v_holds || v_due.holds;
               v_total := cardinality(p_commands);
+              v_until_due := v_total;
               v_backlog := v_due.more;
               v_note := case
                 when v_backlog then v_note
@@ -498,7 +512,7 @@ begin
             when p_wallet_ids is null then v_holds
             -- Those of the wallet: others may have the same names.
             when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
-              || case when v_look_due then v_holds[v_first_due:] end
+              || case when v_look_due then v_holds[v_first_due:v_until_due] end
           end
         ));
         if p_raises then
@@ -609,7 +623,7 @@ begin
         end if;
       end loop;
       if v_look_due then
-        for v_i in v_first_due .. v_total loop
+        for v_i in v_first_due .. v_until_due loop
           v_holds[v_i] := null;
         end loop;
       end if;
@@ -617,7 +631,7 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        least(v_wallet.next_deadline, v_opened), v_look_due, null, null
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null
       )::baseledger._locked_wallet;
     end if;
     v_expired := 0;

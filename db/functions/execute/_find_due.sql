@@ -8,8 +8,7 @@ create or replace function baseledger._find_due(
   p_wallet_id text,
   p_now timestamptz,
   p_commands baseledger._command[],   -- the asked ones, then what was found before
-  p_first integer,                    -- positions of the wallet's among the asked ones
-  p_until integer,
+  p_asked integer,
   p_last integer,                     -- position of the last one found; 0 = none
   p_limit integer,                    -- null: a chunk
   out commands baseledger._command[],
@@ -28,8 +27,8 @@ declare
   c_after_id constant text := coalesce(p_commands[p_last].reservation_id, '');
   v_asked baseledger._command[];
 begin
-  if p_until >= p_first then
-    v_asked := p_commands[p_first:p_until];
+  if p_asked > 0 then
+    v_asked := p_commands[:p_asked];
   end if;
   select
       array_agg(row(
@@ -56,7 +55,7 @@ begin
     ) as d
     -- Those that the asked commands name share what is known of them.
     left join (
-      select c.reservation_id, min(p_first - 1 + c.ordinality)::integer as hold_at
+      select c.reservation_id, min(c.ordinality)::integer as hold_at
         from unnest(v_asked) with ordinality as c
         where c.reservation_id is not null
         group by c.reservation_id

@@ -1,6 +1,6 @@
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
--- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each command,
--- equal ones together; without commands, the wallets in the order in which to sweep them.
+-- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each
+-- command, equal ones together; without commands, the wallets in the order in which to sweep them.
 --
 -- No nested loops: the planner takes every array for a short one.
 create or replace function baseledger._lock_several(p_wallet_ids text[], p_asks boolean)
@@ -15,7 +15,8 @@ begin
   select array_agg(row(
       l.wallet_id, l.frozen, l.overdraft_limit, l.available, l.reserved, l.spent, l.seq, l.hash,
       l.last_event_at, l.next_deadline, false,
-      case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end
+      case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end,
+      null, null, null
     )::baseledger._locked_wallet order by c.first)
     into v_locked
     from (

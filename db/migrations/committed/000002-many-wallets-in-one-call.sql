@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:4c7783ac15c6031604cf2d403c68383d950c4bb5
+--! Hash: sha1:b7470ce86f4b190fbb76253e2ac69c4bedffd8f0
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -9,8 +9,10 @@ alter type baseledger._hold
   add attribute changed boolean;
 --! Included schema/types/_locked_wallet.sql
 -- A wallet that baseledger._execute has locked, or is about to write.
---   swept         what is due in it was looked up: next_deadline is to be read again
---   first, until  positions of its commands
+--   swept                 what is due in it was looked up: next_deadline is to be read again
+--   first, until          positions of its commands
+--   first_due, until_due  positions of the expiries, if it was swept with others
+--   has_more              more is due in it than was looked up
 create type baseledger._locked_wallet as (
   wallet_id text,
   frozen boolean,
@@ -24,14 +26,15 @@ create type baseledger._locked_wallet as (
   next_deadline timestamptz,
   swept boolean,
   first integer,
-  until integer
+  until integer,
+  first_due integer,
+  until_due integer,
+  has_more boolean
 );
 --! EndIncluded schema/types/_locked_wallet.sql
 drop function baseledger._look_up(text, text, text, boolean);
 drop function baseledger._execute(text, baseledger._command[], integer, boolean);
-drop function baseledger._find_due(
-  text, timestamptz, baseledger._command[], integer, integer, integer
-);
+drop function baseledger._describe_ahead(timestamptz);
 drop function baseledger._explain_parse_error(jsonb, text, text[]);
 --! Included functions/refusals/_is_impossible_id.sql
 -- Whether nothing can have this id: it is null, blank or over-long. A SQL function without settings,
@@ -350,8 +353,7 @@ create or replace function baseledger._find_due(
   p_wallet_id text,
   p_now timestamptz,
   p_commands baseledger._command[],   -- the asked ones, then what was found before
-  p_first integer,                    -- positions of the wallet's among the asked ones
-  p_until integer,
+  p_asked integer,
   p_last integer,                     -- position of the last one found; 0 = none
   p_limit integer,                    -- null: a chunk
   out commands baseledger._command[],
@@ -370,8 +372,8 @@ declare
   c_after_id constant text := coalesce(p_commands[p_last].reservation_id, '');
   v_asked baseledger._command[];
 begin
-  if p_until >= p_first then
-    v_asked := p_commands[p_first:p_until];
+  if p_asked > 0 then
+    v_asked := p_commands[:p_asked];
   end if;
   select
       array_agg(row(
@@ -398,7 +400,7 @@ begin
     ) as d
     -- Those that the asked commands name share what is known of them.
     left join (
-      select c.reservation_id, min(p_first - 1 + c.ordinality)::integer as hold_at
+      select c.reservation_id, min(c.ordinality)::integer as hold_at
         from unnest(v_asked) with ordinality as c
         where c.reservation_id is not null
         group by c.reservation_id
@@ -472,6 +474,26 @@ $$;
 
 revoke all on function baseledger._look_up from public;
 --! EndIncluded functions/execute/_look_up.sql
+--! Included functions/clock/_describe_ahead.sql
+-- What the details of an event record when it is ahead of the server's clock, as its wallet's last
+-- event was: by how many microseconds. Null for any other event.
+create or replace function baseledger._describe_ahead(p_at timestamptz, p_clock timestamptz)
+returns jsonb
+language plpgsql
+stable
+as $$
+begin
+  if p_at > p_clock + baseledger._clock_slack() then
+    return jsonb_build_object(
+      'ahead_us', (extract(epoch from p_at - p_clock) * 1000000)::bigint
+    );
+  end if;
+  return null;
+end
+$$;
+
+revoke all on function baseledger._describe_ahead from public;
+--! EndIncluded functions/clock/_describe_ahead.sql
 --! Included functions/execute/_lock_several.sql
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
 -- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each command,
@@ -490,7 +512,8 @@ begin
   select array_agg(row(
       l.wallet_id, l.frozen, l.overdraft_limit, l.available, l.reserved, l.spent, l.seq, l.hash,
       l.last_event_at, l.next_deadline, false,
-      case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end
+      case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end,
+      null, null, null
     )::baseledger._locked_wallet order by c.first)
     into v_locked
     from (
@@ -509,6 +532,133 @@ $$;
 
 revoke all on function baseledger._lock_several from public;
 --! EndIncluded functions/execute/_lock_several.sql
+--! Included functions/execute/_link_due.sql
+-- Of each reservation that is due, the position of the first asked command that names it, or null.
+-- p_places has the place of its wallet in p_locked, p_wallet_ids the wallet of each command.
+--
+-- No nested loops: the planner takes every array for a short one.
+create or replace function baseledger._link_due(
+  p_due baseledger._hold[],
+  p_places integer[],
+  p_locked baseledger._locked_wallet[],
+  p_commands baseledger._command[],
+  p_wallet_ids text[]
+)
+returns integer[]
+language plpgsql
+stable
+set enable_nestloop = off
+as $$
+begin
+  return (
+    select array_agg(c.position order by d.ordinality)
+      from (
+        select h.ordinality, h.reservation_id, p_locked[p_places[h.ordinality]].wallet_id
+          from unnest(p_due) with ordinality as h
+      ) as d
+      left join (
+        select p_wallet_ids[u.ordinality] as wallet_id, u.reservation_id,
+            min(u.ordinality)::integer as position
+          from unnest(p_commands) with ordinality as u
+          group by 1, 2
+      ) as c on c.wallet_id = d.wallet_id and c.reservation_id = d.reservation_id
+  );
+end
+$$;
+
+revoke all on function baseledger._link_due from public;
+--! EndIncluded functions/execute/_link_due.sql
+--! Included functions/execute/_find_due_several.sql
+-- Finds what is due in several wallets, as _find_due does in one, all together p_limit at most:
+-- returns the wallets with where their expiries will stand, after the asked commands, and the
+-- expiries with their reservations. Nothing, if nothing is due.
+create or replace function baseledger._find_due_several(
+  p_locked baseledger._locked_wallet[],
+  p_now timestamptz,
+  p_commands baseledger._command[],
+  p_wallet_ids text[],                -- the wallet of each
+  p_limit integer,                    -- null: a chunk of each wallet
+  out locked baseledger._locked_wallet[],
+  out commands baseledger._command[],
+  out holds baseledger._hold[]
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  c_asked constant integer := cardinality(p_commands);
+  c_limit constant integer := coalesce(p_limit, baseledger._due_chunk_size());
+  -- Each event takes its own instant: see _find_due.
+  c_span constant interval := (c_asked + c_limit + 1) * interval '1 microsecond';
+  v_found baseledger._hold[];
+  v_places integer[];                 -- of each, the place of its wallet
+  v_linked integer[];                 -- of each, the position of the command that names it
+  v_firsts integer[] := array_fill(null::integer, array[cardinality(p_locked)]);
+  v_untils integer[] := v_firsts;
+begin
+  if c_asked > 0 and not exists (
+    select from unnest(p_locked) as w
+      where w.next_deadline <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span
+  ) then
+    return;
+  end if;
+  -- The join goes through the wallets in their order, so that the limit leaves out the last ones.
+  select array_agg(row(
+        d.reservation_id, 'open', d.amount, d.settled, d.held, d.expires_at, d.stored, 0, null,
+        null, false
+      )::baseledger._hold order by d.place, d.expires_at, d.reservation_id),
+      array_agg(d.place order by d.place, d.expires_at, d.reservation_id)
+    into v_found, v_places
+    from (
+      select w.ordinality::integer as place, o.*
+        from unnest(p_locked) with ordinality as w
+        cross join lateral (
+          select r.*, r.ctid as stored from baseledger.reservations r
+            where r.wallet_id = w.wallet_id
+              and r.expires_at <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span
+              and r.expires_at < 'infinity'
+            order by r.expires_at, r.reservation_id
+            limit c_limit + 1
+        ) as o
+        limit p_limit
+    ) as d;
+  if c_asked > 0 and v_found is not null then
+    v_linked := baseledger._link_due(v_found, v_places, p_locked, p_commands, p_wallet_ids);
+  end if;
+  for v_i in 1 .. coalesce(cardinality(v_found), 0) loop
+    v_firsts[v_places[v_i]] := coalesce(v_firsts[v_places[v_i]], v_i);
+    v_untils[v_places[v_i]] := v_i;
+  end loop;
+
+  select array_agg(row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline,
+      c_asked = 0
+        or w.next_deadline <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span,
+      w.first, w.until, c_asked + coalesce(v_firsts[w.ordinality], 1),
+      c_asked + coalesce(v_untils[w.ordinality], 0),
+      v_untils[w.ordinality] - v_firsts[w.ordinality] >= baseledger._due_chunk_size()
+    )::baseledger._locked_wallet order by w.ordinality)
+    into locked
+    from unnest(p_locked) with ordinality as w;
+  select array_agg(row(
+        'expire', null, h.reservation_id, h.held, null, null, null, '{}', null, h.expires_at, null,
+        null, null, v_linked[h.ordinality]
+      )::baseledger._command order by h.ordinality),
+      -- One that an asked command names is at that command's position already: see _find_due.
+      array_agg(row(
+        h.reservation_id, case when v_linked[h.ordinality] is null then 'open' end, h.amount,
+        h.settled, h.held, h.expires_at, h.stored, 0, null, null, false
+      )::baseledger._hold order by h.ordinality)
+    into commands, holds
+    from unnest(v_found) with ordinality as h;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._find_due_several from public;
+--! EndIncluded functions/execute/_find_due_several.sql
 --! Included functions/execute/_delete_reservations.sql
 -- Deletes rows of reservations where they are: in one wallet, or in several if p_wallet_id is null.
 --
@@ -600,13 +750,15 @@ declare
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
   v_wallet baseledger._locked_wallet; -- as it was before, but for frozen and next_deadline
   v_last baseledger.events;           -- the last event: its balances are the wallet's
+  v_now timestamptz;                  -- of several: when this call began to decide, by the clock
   v_at timestamptz;                   -- when the next event happens
   v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
   v_look_due boolean;                 -- something may be due: expiries are merged in
   v_due record;                       -- a chunk of what is due, see _find_due
   v_next_command integer;             -- of the two queues in p_commands: the asked commands
   v_next_due integer;                 -- and, after them, the expiries by deadline
-  v_first_due integer;                -- where those of the wallet begin
+  v_first_due integer;                -- where those of the wallet begin and end
+  v_until_due integer;
   v_expired integer := 0;
   v_since timestamptz;                -- when this call began, by the clock
   v_backlog boolean;                  -- more is due than was taken
@@ -635,7 +787,7 @@ begin
   -- 1. Lock.
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
-      w.last_event_at, w.next_deadline, false, 1, v_asked
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
     where w.wallet_id = p_wallet_id
@@ -661,6 +813,13 @@ begin
         ) as p;
       v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
     end if;
+    v_now := clock_timestamp();
+    v_due := baseledger._find_due_several(v_locked, v_now, p_commands, p_wallet_ids, p_limit);
+    if v_due.locked is not null then
+      v_locked := v_due.locked;
+      p_commands := p_commands || v_due.commands;
+      v_holds := v_holds || v_due.holds;
+    end if;
   end if;
 
   <<wallets>>
@@ -669,7 +828,9 @@ begin
       v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
       v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
     )::baseledger.events;
-    v_at := greatest(clock_timestamp(), v_last.occurred_at + interval '1 microsecond');
+    v_at := greatest(
+      coalesce(v_now, clock_timestamp()), v_last.occurred_at + interval '1 microsecond'
+    );
 
     -- 2. Look up. Includes what comes due until the last command has happened.
     if v_asked > 1
@@ -679,14 +840,20 @@ begin
     then
       v_note := case
         when v_at > clock_timestamp() + baseledger._clock_slack()
-          then baseledger._describe_ahead(v_at)
+          then baseledger._describe_ahead(v_at, coalesce(v_now, clock_timestamp()))
       end;
       v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
-      v_look_due := v_asked <= 1
-        or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
       if p_wallet_ids is not null then
+        continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
+        v_look_due := v_wallet.swept;
+        v_next_command := v_wallet.first;
+        v_first_due := v_wallet.first_due;
+        v_next_due := v_wallet.first_due;
+        v_until_due := v_wallet.until_due;
       else
+        v_look_due := v_asked <= 1
+          or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
         select array_agg(p.done order by c.ordinality),
             array_agg(row(
               p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored,
@@ -701,19 +868,16 @@ begin
             c.op in ('reserve', 'charge')
           ) as p;
       end if;
-      if v_look_due then
+      if v_look_due and p_wallet_ids is null then
         v_since := v_at - v_ahead;
-        v_due := baseledger._find_due(
-          p_wallet_id, v_since, p_commands, v_wallet.first, v_wallet.until, 0,
-          p_limit - coalesce(cardinality(v_events), 0)
-        );
-        continue when p_wallet_ids is not null and v_asked > 0 and v_due.more;
-        v_first_due := v_total + 1;
+        v_due := baseledger._find_due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
         p_commands := p_commands || v_due.commands;
         v_holds := v_holds || v_due.holds;
         v_total := cardinality(p_commands);
-        v_next_command := v_wallet.first;
+        v_next_command := 1;
+        v_first_due := v_asked + 1;
         v_next_due := v_first_due;
+        v_until_due := v_total;
         if v_due.more and v_asked > 0 then
           v_bounded := true;
           v_backlog := true;
@@ -741,7 +905,7 @@ begin
     -- would be one more expression for every command.)
     for v_i in v_wallet.first .. case when v_look_due then 2147483647 else v_wallet.until end loop
       if v_look_due then
-        if v_next_due <= v_total and p_commands[v_next_due].due_at <= v_at - v_ahead then
+        if v_next_due <= v_until_due and p_commands[v_next_due].due_at <= v_at - v_ahead then
           v_i := v_next_due;
           v_next_due := v_next_due + 1;
         else
@@ -784,12 +948,12 @@ begin
               -- Its funds are in the backlog: another chunk expires, then it has its turn again.
               v_next_command := v_i;
               v_due := baseledger._find_due(
-                p_wallet_id, v_at - v_ahead, p_commands, v_wallet.first, v_wallet.until, v_total,
-                null
+                p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
               );
               p_commands := p_commands || v_due.commands;
               v_holds := v_holds || v_due.holds;
               v_total := cardinality(p_commands);
+              v_until_due := v_total;
               v_backlog := v_due.more;
               v_note := case
                 when v_backlog then v_note
@@ -1035,7 +1199,7 @@ begin
             when p_wallet_ids is null then v_holds
             -- Those of the wallet: others may have the same names.
             when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
-              || case when v_look_due then v_holds[v_first_due:] end
+              || case when v_look_due then v_holds[v_first_due:v_until_due] end
           end
         ));
         if p_raises then
@@ -1146,7 +1310,7 @@ begin
         end if;
       end loop;
       if v_look_due then
-        for v_i in v_first_due .. v_total loop
+        for v_i in v_first_due .. v_until_due loop
           v_holds[v_i] := null;
         end loop;
       end if;
@@ -1154,7 +1318,7 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        least(v_wallet.next_deadline, v_opened), v_look_due, null, null
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null
       )::baseledger._locked_wallet;
     end if;
     v_expired := 0;

@@ -1,6 +1,8 @@
 -- A wallet that baseledger._execute has locked, or is about to write.
---   swept         what is due in it was looked up: next_deadline is to be read again
---   first, until  positions of its commands
+--   swept                 what is due in it was looked up: next_deadline is to be read again
+--   first, until          positions of its commands
+--   first_due, until_due  positions of the expiries, if it was swept with others
+--   has_more              more is due in it than was looked up
 create type baseledger._locked_wallet as (
   wallet_id text,
   frozen boolean,
@@ -14,5 +16,8 @@ create type baseledger._locked_wallet as (
   next_deadline timestamptz,
   swept boolean,
   first integer,
-  until integer
+  until integer,
+  first_due integer,
+  until_due integer,
+  has_more boolean
 );
