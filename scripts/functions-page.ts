@@ -10,6 +10,7 @@ import {
   describeArgument,
   describeFunction,
   type FunctionInfo,
+  findCommonArguments,
   findOperations,
   readCatalog,
   type TypeInfo,
@@ -188,13 +189,14 @@ function renderArguments(catalog: Catalog, fn: FunctionInfo): string[] {
 function renderOperations(catalog: Catalog, fn: FunctionInfo): string[] {
   const operations = fn.arguments.flatMap((argument) => findOperations(catalog, fn, argument));
   if (operations.length === 0) return [];
+  const common = fn.arguments.flatMap((argument) => findCommonArguments(catalog, fn, argument));
   const rows = operations.map((operation) => {
     const isOptional = (argument: ArgumentInfo) => argument.default !== null;
     const fields = (some: readonly ArgumentInfo[]) =>
       some.map(({ name }) => `\`${name.replace(/^p_/, "")}\``).join(", ");
     return [
       `[\`${operation.fn.name}\`](#${operation.fn.name})`,
-      fields(operation.arguments.filter((argument) => !isOptional(argument))),
+      fields([...common, ...operation.arguments.filter((argument) => !isOptional(argument))]),
       fields(operation.arguments.filter(isOptional)),
     ];
   });

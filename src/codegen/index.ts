@@ -5,7 +5,7 @@ import { printFunction } from "./functions.ts";
 import { literal, nameSpace } from "./text.ts";
 import { printComposite, printEnum, type Scope } from "./types.ts";
 
-export { findOperations } from "./batches.ts";
+export { findCommonArguments, findOperations } from "./batches.ts";
 export {
   type ArgumentInfo,
   type Catalog,
