@@ -29,7 +29,7 @@ export const many: readonly Rule[] = [
       {
         about: "commands of a wallet with a backlog are executed all the same",
         of: "_execute",
-        search: "continue when p_wallet_ids is not null and v_asked > 0 and v_due.more;",
+        search: "continue when v_wallet.has_more and v_asked > 0;",
         replace: "",
         tests: ["post_many.sql"],
       },
@@ -56,6 +56,18 @@ export const many: readonly Rule[] = [
         of: "_execute",
         search: "_delete_reservations(null, v_stale) where v_stale <> '{}'",
         replace: "_delete_reservations(null, v_stale) where false",
+      },
+      {
+        about: "of several reservations that have ended, one leaves the table",
+        of: "_delete_reservations",
+        search: "where r.ctid = any(p_rows); else",
+        replace: "where r.ctid = p_rows[1]; else",
+      },
+      {
+        about: "instead of the reservations that have ended, others leave the table",
+        of: "_delete_reservations",
+        search: "where r.ctid = any(p_rows); else",
+        replace: "where r.ctid <> all(p_rows); else",
       },
       {
         about: "of several wallets the first command of each is left out",
@@ -117,18 +129,6 @@ export const many: readonly Rule[] = [
         search: "least(v_wallet.next_deadline, v_opened), v_look_due",
         replace: "v_wallet.next_deadline, v_look_due",
       },
-      {
-        about: "expiries are merged in by the place of another wallet",
-        of: "_execute",
-        search: "v_first_due := v_total + 1;",
-        replace: "v_first_due := coalesce(v_first_due, v_total + 1);",
-      },
-      {
-        about: "a wallet's expiries are found among the commands of all",
-        of: "_find_due",
-        search: "v_asked := p_commands[p_first:p_until];",
-        replace: "v_asked := p_commands;",
-      },
     ],
   },
   {
@@ -168,7 +168,7 @@ export const many: readonly Rule[] = [
       {
         about: "a refused wallet ends the reservations that have expired",
         of: "_execute",
-        search: "for v_i in v_first_due .. v_total loop v_holds[v_i] := null; end loop;",
+        search: "for v_i in v_first_due .. v_until_due loop v_holds[v_i] := null; end loop;",
         replace: "",
       },
       {
