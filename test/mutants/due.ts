@@ -72,7 +72,7 @@ export const due: readonly Rule[] = [
         about: "expiries begin with the last one of the wallet before",
         of: "_find_due_several",
         search: "coalesce(v_firsts[v_places[v_i]], v_i)",
-        replace: "coalesce(v_firsts[v_places[v_i]], v_i - 1)",
+        replace: "coalesce(v_firsts[v_places[v_i]], greatest(v_i - 1, 1))",
       },
       {
         about: "expiries end with the first one of the next wallet",
