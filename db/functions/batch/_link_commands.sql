@@ -5,27 +5,34 @@ create or replace function baseledger._link_commands(
   p_wallet_of text[]
 )
 returns baseledger._command[]
-language sql
+language plpgsql
 stable
 as $$
-  select array_agg(row(
-      l.op, l.idempotency_key, l.reservation_id, l.amount, l.at_least, l.ttl, l.final, l.metadata,
-      l.details, l.due_at, l.refused, l.detail, nullif(l.first_of_key, l.place),
-      nullif(l.first_of_hold, l.place)
-    )::baseledger._command order by l.place)
-    from (
-      select c.*,
-          -- Names that are null are equal here, but nobody looks them up.
-          min(c.place) over (partition by c.wallet_id, c.idempotency_key collate "C")
-            as first_of_key,
-          min(c.place) over (partition by c.wallet_id, c.reservation_id collate "C")
-            as first_of_hold
-        from (
-          select u.*, p_wallet_of[u.ordinality] collate "C" as wallet_id,
-              u.ordinality::integer as place
-            from unnest(p_commands) with ordinality as u
-        ) as c
-    ) as l
+declare
+  v_link record;
+begin
+  for v_link in
+    select l.place, nullif(l.first_of_key, l.place) as key_at,
+        nullif(l.first_of_hold, l.place) as hold_at
+      from (
+        select c.place,
+            -- Names that are null are equal here, but nobody looks them up.
+            min(c.place) over (partition by c.wallet_id, c.idempotency_key) as first_of_key,
+            min(c.place) over (partition by c.wallet_id, c.reservation_id) as first_of_hold
+          from (
+            select p_wallet_of[u.ordinality] collate "C" as wallet_id,
+                u.idempotency_key collate "C", u.reservation_id collate "C",
+                u.ordinality::integer as place
+              from unnest(p_commands) with ordinality as u
+          ) as c
+      ) as l
+      where l.first_of_key < l.place or l.first_of_hold < l.place
+  loop
+    p_commands[v_link.place].key_at := v_link.key_at;
+    p_commands[v_link.place].hold_at := v_link.hold_at;
+  end loop;
+  return p_commands;
+end
 $$;
 
 revoke all on function baseledger._link_commands from public;

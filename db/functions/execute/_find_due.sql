@@ -44,7 +44,8 @@ begin
       count(*) > c_limit
     into commands, holds, more
     from (
-      select r.*, r.ctid as stored, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+      select r.*, r.ctid as stored,
+          row_number() over (order by r.expires_at, r.reservation_id)::integer as n
         from baseledger.reservations r
         where r.wallet_id = p_wallet_id
           and (r.expires_at, r.reservation_id) > (c_after, c_after_id)

@@ -1,4 +1,5 @@
--- Sweeps one of the wallets that were locked when the sweep came by: an overdue one, drawn by lot.
+-- Sweeps one of the wallets in which nothing expired, as they were locked when the sweep came by: an
+-- overdue one, drawn by lot.
 -- Waits for its lock in the same queue as its callers' commands, so that it has its turn among
 -- hundreds of them; but not for long, as others may be due, or the role's statement_timeout be
 -- short.
@@ -28,7 +29,7 @@ begin
   perform from baseledger.wallets w
     where w.wallet_id = v_id
     for no key update;
-  return (select s.p_expired from baseledger._sweep_singly(array[v_id], p_limit) as s);
+  return baseledger._sweep_singly(array[v_id], p_limit);
 exception
   when lock_not_available then
     return 0;

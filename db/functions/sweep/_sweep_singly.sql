@@ -3,19 +3,14 @@
 -- no fault of a wallet go to the caller: a transaction that may not write (class 25) or must be
 -- retried (40), a server without resources (53), one that shuts down (57) or cannot read its files
 -- (58).
-create or replace function baseledger._sweep_singly(
-  p_wallet_ids text[],
-  p_limit integer,
-  out p_expired integer,
-  out p_locked text[]
-)
+create or replace function baseledger._sweep_singly(p_wallet_ids text[], p_limit integer)
+returns integer
 language plpgsql
 volatile
 as $$
 declare
   v_id text;
   v_expired integer := 0;
-  v_locked text[] := '{}';
 begin
   foreach v_id in array p_wallet_ids loop
     exit when v_expired >= p_limit;
@@ -26,8 +21,6 @@ begin
       if found then
         v_expired := v_expired
           + cardinality(baseledger._execute(v_id, '{}', p_limit - v_expired));
-      else
-        v_locked := v_locked || v_id;
       end if;
     exception
       when others then
@@ -38,8 +31,7 @@ begin
           using hint = 'Run baseledger.verify() on it.';
     end;
   end loop;
-  p_expired := v_expired;
-  p_locked := v_locked;
+  return v_expired;
 end
 $$;
 

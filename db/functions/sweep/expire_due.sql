@@ -18,7 +18,7 @@ declare
   v_deadline timestamptz := timestamptz '-infinity';
   v_wallet_id text := '';
   v_ids text[];
-  v_locked text[] := '{}';
+  v_seen text[] := '{}';
   v_expired integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
@@ -53,16 +53,15 @@ begin
     -- A wallet that cannot be swept must not stop the others: the page is rolled back, and its
     -- wallets are swept one by one.
     begin
-      select v_expired + s.p_expired, v_locked || s.p_locked into v_expired, v_locked
-        from baseledger._sweep_wallets(v_ids, p_limit - v_expired) as s;
+      v_expired := v_expired + baseledger._sweep_wallets(v_ids, p_limit - v_expired);
     exception
       when others then
-        select v_expired + s.p_expired, v_locked || s.p_locked into v_expired, v_locked
-          from baseledger._sweep_singly(v_ids, p_limit - v_expired) as s;
+        v_expired := v_expired + baseledger._sweep_singly(v_ids, p_limit - v_expired);
     end;
+    v_seen := v_seen || v_ids;
   end loop;
-  if v_expired = 0 and v_locked <> '{}' then
-    v_expired := baseledger._sweep_in_turn(v_locked, v_now, p_limit);
+  if v_expired = 0 and v_seen <> '{}' then
+    v_expired := baseledger._sweep_in_turn(v_seen, v_now, p_limit);
   end if;
 
   -- _execute reads the clock itself: if it has jumped since, what was expired is rolled back.

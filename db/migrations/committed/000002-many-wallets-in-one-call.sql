@@ -1,5 +1,5 @@
 --! Previous: sha1:91dd7863e344fffab4a93dce45ece3e43529ea81
---! Hash: sha1:b7470ce86f4b190fbb76253e2ac69c4bedffd8f0
+--! Hash: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
 --! Message: Many wallets in one call
 
 -- Functions whose parameters change get new ones; calls under way fail with 42883 or 42846, which
@@ -35,6 +35,8 @@ create type baseledger._locked_wallet as (
 drop function baseledger._look_up(text, text, text, boolean);
 drop function baseledger._execute(text, baseledger._command[], integer, boolean);
 drop function baseledger._describe_ahead(timestamptz);
+drop function baseledger._sweep_wallets(text[], integer);
+drop function baseledger._sweep_singly(text[], integer);
 drop function baseledger._explain_parse_error(jsonb, text, text[]);
 --! Included functions/refusals/_is_impossible_id.sql
 -- Whether nothing can have this id: it is null, blank or over-long. A SQL function without settings,
@@ -389,7 +391,8 @@ begin
       count(*) > c_limit
     into commands, holds, more
     from (
-      select r.*, r.ctid as stored, row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+      select r.*, r.ctid as stored,
+          row_number() over (order by r.expires_at, r.reservation_id)::integer as n
         from baseledger.reservations r
         where r.wallet_id = p_wallet_id
           and (r.expires_at, r.reservation_id) > (c_after, c_after_id)
@@ -496,8 +499,8 @@ revoke all on function baseledger._describe_ahead from public;
 --! EndIncluded functions/clock/_describe_ahead.sql
 --! Included functions/execute/_lock_several.sql
 -- Locks several wallets, those that nobody else has locked: it never waits, so that it can be part
--- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each command,
--- equal ones together; without commands, the wallets in the order in which to sweep them.
+-- of no deadlock, and a hot wallet holds up no other. p_wallet_ids names the wallet of each
+-- command, equal ones together; without commands, the wallets in the order in which to sweep them.
 --
 -- No nested loops: the planner takes every array for a short one.
 create or replace function baseledger._lock_several(p_wallet_ids text[], p_asks boolean)
@@ -1412,40 +1415,27 @@ $$;
 revoke all on function baseledger._execute from public;
 --! EndIncluded functions/execute/_execute.sql
 --! Included functions/sweep/_sweep_wallets.sql
--- Sweeps wallets in their order until p_limit reservations have expired. Returns how many, and which
--- wallets another session had locked. Locks no more wallets at once than may expire something, so
--- that other sweepers find the rest.
-create or replace function baseledger._sweep_wallets(
-  p_wallet_ids text[],
-  p_limit integer,
-  out p_expired integer,
-  out p_locked text[]
-)
+-- Sweeps wallets in their order until p_limit reservations have expired, and returns how many. Passes
+-- those that another session has locked. Locks no more wallets at once than may expire something,
+-- so that other sweepers find the rest.
+create or replace function baseledger._sweep_wallets(p_wallet_ids text[], p_limit integer)
+returns integer
 language plpgsql
 volatile
 as $$
 declare
+  v_expired integer := 0;
   v_next integer := 1;
   v_ids text[];
-  v_free text[];
 begin
-  p_expired := 0;
-  p_locked := '{}';
-  while p_expired < p_limit and v_next <= cardinality(p_wallet_ids) loop
-    v_ids := p_wallet_ids[v_next:v_next + p_limit - p_expired - 1];
+  while v_expired < p_limit and v_next <= cardinality(p_wallet_ids) loop
+    v_ids := p_wallet_ids[v_next:v_next + p_limit - v_expired - 1];
     v_next := v_next + cardinality(v_ids);
-    v_free := array(
-      select w.wallet_id from baseledger.wallets w
-        where w.wallet_id = any(v_ids)
-        for no key update skip locked
-    );
-    p_locked := p_locked || array(select i from unnest(v_ids) as i where i <> all(v_free));
-    -- In the order of the argument, whose first are due first.
-    v_free := array(select i from unnest(v_ids) as i where i = any(v_free));
-    p_expired := p_expired + cardinality(
-      baseledger._execute(null, '{}', p_limit - p_expired, p_wallet_ids => v_free)
+    v_expired := v_expired + cardinality(
+      baseledger._execute(null, '{}', p_limit - v_expired, p_wallet_ids => v_ids)
     );
   end loop;
+  return v_expired;
 end
 $$;
 
@@ -1457,19 +1447,14 @@ revoke all on function baseledger._sweep_wallets from public;
 -- no fault of a wallet go to the caller: a transaction that may not write (class 25) or must be
 -- retried (40), a server without resources (53), one that shuts down (57) or cannot read its files
 -- (58).
-create or replace function baseledger._sweep_singly(
-  p_wallet_ids text[],
-  p_limit integer,
-  out p_expired integer,
-  out p_locked text[]
-)
+create or replace function baseledger._sweep_singly(p_wallet_ids text[], p_limit integer)
+returns integer
 language plpgsql
 volatile
 as $$
 declare
   v_id text;
   v_expired integer := 0;
-  v_locked text[] := '{}';
 begin
   foreach v_id in array p_wallet_ids loop
     exit when v_expired >= p_limit;
@@ -1480,8 +1465,6 @@ begin
       if found then
         v_expired := v_expired
           + cardinality(baseledger._execute(v_id, '{}', p_limit - v_expired));
-      else
-        v_locked := v_locked || v_id;
       end if;
     exception
       when others then
@@ -1492,13 +1475,142 @@ begin
           using hint = 'Run baseledger.verify() on it.';
     end;
   end loop;
-  p_expired := v_expired;
-  p_locked := v_locked;
+  return v_expired;
 end
 $$;
 
 revoke all on function baseledger._sweep_singly from public;
 --! EndIncluded functions/sweep/_sweep_singly.sql
+--! Included functions/sweep/_sweep_in_turn.sql
+-- Sweeps one of the wallets in which nothing expired, as they were locked when the sweep came by: an
+-- overdue one, drawn by lot.
+-- Waits for its lock in the same queue as its callers' commands, so that it has its turn among
+-- hundreds of them; but not for long, as others may be due, or the role's statement_timeout be
+-- short.
+create or replace function baseledger._sweep_in_turn(
+  p_wallet_ids text[],
+  p_now timestamptz,
+  p_limit integer
+)
+returns integer
+language plpgsql
+volatile
+set lock_timeout = '1500ms'
+as $$
+declare
+  c_patience constant interval := '2 seconds';
+  v_id text;
+begin
+  select w.wallet_id into v_id
+    from baseledger.wallets w
+    where w.wallet_id = any(p_wallet_ids)
+      and w.next_deadline <= p_now - c_patience
+    order by random()
+    limit 1;
+  if v_id is null then
+    return 0;
+  end if;
+  perform from baseledger.wallets w
+    where w.wallet_id = v_id
+    for no key update;
+  return baseledger._sweep_singly(array[v_id], p_limit);
+exception
+  when lock_not_available then
+    return 0;
+end
+$$;
+
+revoke all on function baseledger._sweep_in_turn from public;
+--! EndIncluded functions/sweep/_sweep_in_turn.sql
+--! Included functions/sweep/expire_due.sql
+-- The sweep. Finds wallets with something due without locking them, earliest first, and executes
+-- their expiries. A wallet that another session has locked is left out: the others come first. Only
+-- when nothing else is left, and no lock is held, does the sweep wait for one of those.
+create or replace function baseledger.expire_due(p_limit integer default 1000)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  c_page constant integer := 200;
+  c_longest constant interval := '1 minute';
+  v_now constant timestamptz := clock_timestamp();
+  v_deadline timestamptz := timestamptz '-infinity';
+  v_wallet_id text := '';
+  v_ids text[];
+  v_seen text[] := '{}';
+  v_expired integer := 0;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  if baseledger._clock_jumped(v_now) then
+    return 0;
+  end if;
+
+  while v_expired < p_limit loop
+    -- next_deadline may be too early: of those found together, the truly earliest come first.
+    select array_agg(p.wallet_id order by p.first_deadline, p.wallet_id),
+        (array_agg(p.wallet_id order by p.next_deadline desc, p.wallet_id desc))[1],
+        max(p.next_deadline)
+      into v_ids, v_wallet_id, v_deadline
+      from (
+        select w.wallet_id, w.next_deadline, (
+            select r.expires_at from baseledger.reservations r
+              where r.wallet_id = w.wallet_id and r.expires_at < 'infinity'
+              order by r.expires_at
+              limit 1
+          ) as first_deadline
+          from baseledger.wallets w
+          where w.next_deadline <= v_now
+            and w.next_deadline >= v_deadline
+            and (w.next_deadline, w.wallet_id) > (v_deadline, v_wallet_id)
+          order by w.next_deadline, w.wallet_id
+          limit c_page
+      ) as p;
+    exit when v_ids is null;
+
+    -- A wallet that cannot be swept must not stop the others: the page is rolled back, and its
+    -- wallets are swept one by one.
+    begin
+      v_expired := v_expired + baseledger._sweep_wallets(v_ids, p_limit - v_expired);
+    exception
+      when others then
+        v_expired := v_expired + baseledger._sweep_singly(v_ids, p_limit - v_expired);
+    end;
+    v_seen := v_seen || v_ids;
+  end loop;
+  if v_expired = 0 and v_seen <> '{}' then
+    v_expired := baseledger._sweep_in_turn(v_seen, v_now, p_limit);
+  end if;
+
+  -- _execute reads the clock itself: if it has jumped since, what was expired is rolled back.
+  if clock_timestamp() > v_now + c_longest then
+    raise exception using
+      errcode = 'serialization_failure',
+      message = 'the sweep took too long, or the clock has jumped ahead',
+      detail = format('It began at %s and ended at %s.', v_now, clock_timestamp()),
+      hint = 'Call it again; with a lower limit if this is raised again.';
+  end if;
+  return v_expired;
+end
+$$;
+
+comment on function baseledger.expire_due is
+  'Expires reservations whose deadline has passed, earliest first, at most p_limit (1 to 100,000), '
+  'and returns how many. Skips wallets that are locked; if there are no others, waits for one of '
+  'them that is overdue, two seconds at most. Does nothing for 10 seconds after the clock has '
+  'jumped ahead, in case it is wrong, and also when nobody has called it for minutes. Call it '
+  'often; while it is not called, balances are right all the same, as due reservations count as '
+  'returned by their deadline. A retry expires what is still due. Refused with LGARG. @notNull';
+revoke all on function baseledger.expire_due from public;
+grant execute on function baseledger.expire_due to baseledger_worker;
+--! EndIncluded functions/sweep/expire_due.sql
 --! Included functions/batch/_explain_parse_error.sql
 -- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
 -- those that its operation may have; null if this batch has no such operation. With p_several, each
@@ -1674,27 +1786,34 @@ create or replace function baseledger._link_commands(
   p_wallet_of text[]
 )
 returns baseledger._command[]
-language sql
+language plpgsql
 stable
 as $$
-  select array_agg(row(
-      l.op, l.idempotency_key, l.reservation_id, l.amount, l.at_least, l.ttl, l.final, l.metadata,
-      l.details, l.due_at, l.refused, l.detail, nullif(l.first_of_key, l.place),
-      nullif(l.first_of_hold, l.place)
-    )::baseledger._command order by l.place)
-    from (
-      select c.*,
-          -- Names that are null are equal here, but nobody looks them up.
-          min(c.place) over (partition by c.wallet_id, c.idempotency_key collate "C")
-            as first_of_key,
-          min(c.place) over (partition by c.wallet_id, c.reservation_id collate "C")
-            as first_of_hold
-        from (
-          select u.*, p_wallet_of[u.ordinality] collate "C" as wallet_id,
-              u.ordinality::integer as place
-            from unnest(p_commands) with ordinality as u
-        ) as c
-    ) as l
+declare
+  v_link record;
+begin
+  for v_link in
+    select l.place, nullif(l.first_of_key, l.place) as key_at,
+        nullif(l.first_of_hold, l.place) as hold_at
+      from (
+        select c.place,
+            -- Names that are null are equal here, but nobody looks them up.
+            min(c.place) over (partition by c.wallet_id, c.idempotency_key) as first_of_key,
+            min(c.place) over (partition by c.wallet_id, c.reservation_id) as first_of_hold
+          from (
+            select p_wallet_of[u.ordinality] collate "C" as wallet_id,
+                u.idempotency_key collate "C", u.reservation_id collate "C",
+                u.ordinality::integer as place
+              from unnest(p_commands) with ordinality as u
+          ) as c
+      ) as l
+      where l.first_of_key < l.place or l.first_of_hold < l.place
+  loop
+    p_commands[v_link.place].key_at := v_link.key_at;
+    p_commands[v_link.place].hold_at := v_link.hold_at;
+  end loop;
+  return p_commands;
+end
 $$;
 
 revoke all on function baseledger._link_commands from public;
