@@ -90,14 +90,32 @@ export const many: readonly Rule[] = [
       {
         about: "equal keys of different wallets are linked",
         of: "_link_commands",
-        search: 'partition by c.wallet_id, c.idempotency_key collate "C"',
-        replace: 'partition by c.idempotency_key collate "C"',
+        search: "partition by c.wallet_id, c.idempotency_key",
+        replace: "partition by c.idempotency_key",
       },
       {
         about: "equal reservations of different wallets are linked",
         of: "_link_commands",
-        search: 'partition by c.wallet_id, c.reservation_id collate "C"',
-        replace: 'partition by c.reservation_id collate "C"',
+        search: "partition by c.wallet_id, c.reservation_id",
+        replace: "partition by c.reservation_id",
+      },
+      {
+        about: "commands that share only a key are not linked",
+        of: "_link_commands",
+        search: "where l.first_of_key < l.place or l.first_of_hold < l.place",
+        replace: "where l.first_of_hold < l.place",
+      },
+      {
+        about: "commands that share only a reservation are not linked",
+        of: "_link_commands",
+        search: "where l.first_of_key < l.place or l.first_of_hold < l.place",
+        replace: "where l.first_of_key < l.place",
+      },
+      {
+        about: "a command that shares only a reservation counts as sharing its key",
+        of: "_link_commands",
+        search: "nullif(l.first_of_key, l.place)",
+        replace: "l.first_of_key",
       },
       {
         about: "commands of several wallets that share a key are not linked",
