@@ -36,7 +36,7 @@ export const clock: readonly Rule[] = [
       {
         about: "deadlines count by the wallet's own time",
         of: "_describe_ahead",
-        search: "p_at > c_clock + baseledger._clock_slack()",
+        search: "p_at > p_clock + baseledger._clock_slack()",
         replace: "false",
       },
       {

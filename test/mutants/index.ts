@@ -3,6 +3,7 @@ import { argumentsOf } from "./arguments.ts";
 import { backlog } from "./backlog.ts";
 import { batch } from "./batch.ts";
 import { clock } from "./clock.ts";
+import { due } from "./due.ts";
 import { execute } from "./execute.ts";
 import { many } from "./many.ts";
 import type { Mutant, Rule } from "./mutant.ts";
@@ -17,6 +18,7 @@ const rules: readonly Rule[] = [
   ...clock,
   ...batch,
   ...many,
+  ...due,
   ...argumentsOf,
   ...reads,
   ...verify,

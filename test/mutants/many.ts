@@ -29,7 +29,7 @@ export const many: readonly Rule[] = [
       {
         about: "commands of a wallet with a backlog are executed all the same",
         of: "_execute",
-        search: "continue when p_wallet_ids is not null and v_asked > 0 and v_due.more;",
+        search: "continue when v_wallet.has_more and v_asked > 0;",
         replace: "",
         tests: ["post_many.sql"],
       },
@@ -58,6 +58,18 @@ export const many: readonly Rule[] = [
         replace: "_delete_reservations(null, v_stale) where false",
       },
       {
+        about: "of several reservations that have ended, one leaves the table",
+        of: "_delete_reservations",
+        search: "where r.ctid = any(p_rows); else",
+        replace: "where r.ctid = p_rows[1]; else",
+      },
+      {
+        about: "instead of the reservations that have ended, others leave the table",
+        of: "_delete_reservations",
+        search: "where r.ctid = any(p_rows); else",
+        replace: "where r.ctid <> all(p_rows); else",
+      },
+      {
         about: "of several wallets the first command of each is left out",
         of: "_lock_several",
         search: "min(u.place)::integer as first",
@@ -78,14 +90,32 @@ export const many: readonly Rule[] = [
       {
         about: "equal keys of different wallets are linked",
         of: "_link_commands",
-        search: 'partition by c.wallet_id, c.idempotency_key collate "C"',
-        replace: 'partition by c.idempotency_key collate "C"',
+        search: "partition by c.wallet_id, c.idempotency_key",
+        replace: "partition by c.idempotency_key",
       },
       {
         about: "equal reservations of different wallets are linked",
         of: "_link_commands",
-        search: 'partition by c.wallet_id, c.reservation_id collate "C"',
-        replace: 'partition by c.reservation_id collate "C"',
+        search: "partition by c.wallet_id, c.reservation_id",
+        replace: "partition by c.reservation_id",
+      },
+      {
+        about: "commands that share only a key are not linked",
+        of: "_link_commands",
+        search: "where l.first_of_key < l.place or l.first_of_hold < l.place",
+        replace: "where l.first_of_hold < l.place",
+      },
+      {
+        about: "commands that share only a reservation are not linked",
+        of: "_link_commands",
+        search: "where l.first_of_key < l.place or l.first_of_hold < l.place",
+        replace: "where l.first_of_key < l.place",
+      },
+      {
+        about: "a command that shares only a reservation counts as sharing its key",
+        of: "_link_commands",
+        search: "nullif(l.first_of_key, l.place)",
+        replace: "l.first_of_key",
       },
       {
         about: "commands of several wallets that share a key are not linked",
@@ -116,18 +146,6 @@ export const many: readonly Rule[] = [
         of: "_execute",
         search: "least(v_wallet.next_deadline, v_opened), v_look_due",
         replace: "v_wallet.next_deadline, v_look_due",
-      },
-      {
-        about: "expiries are merged in by the place of another wallet",
-        of: "_execute",
-        search: "v_first_due := v_total + 1;",
-        replace: "v_first_due := coalesce(v_first_due, v_total + 1);",
-      },
-      {
-        about: "a wallet's expiries are found among the commands of all",
-        of: "_find_due",
-        search: "v_asked := p_commands[p_first:p_until];",
-        replace: "v_asked := p_commands;",
       },
     ],
   },
@@ -168,7 +186,7 @@ export const many: readonly Rule[] = [
       {
         about: "a refused wallet ends the reservations that have expired",
         of: "_execute",
-        search: "for v_i in v_first_due .. v_total loop v_holds[v_i] := null; end loop;",
+        search: "for v_i in v_first_due .. v_until_due loop v_holds[v_i] := null; end loop;",
         replace: "",
       },
       {
