@@ -108,14 +108,19 @@ function postManyInTurn(size: number): WireWorkload["create"] {
   };
 }
 
-/** Picks different wallets out of those of a client. */
+/**
+ * Picks wallets out of those of a client: different ones, as far as there are so many. A draw that
+ * misses too often says that there are not.
+ */
 function pickSome(pick: PickWallet, count: number, client: number): string[] {
   const picked = new Set<string>();
-  while (picked.size < count) {
+  for (let draws = 0; picked.size < count && draws < count * CLIENTS * 10; draws += 1) {
     const wallet = pick();
     if (Number(wallet.slice(wallet.lastIndexOf("-") + 1)) % CLIENTS === client) picked.add(wallet);
   }
-  return [...picked];
+  const all = [...picked];
+  if (all.length === 0) throw new Error(`${CLIENTS} clients need as many wallets at least`);
+  return Array.from({ length: count }, (_, i) => all[i % all.length] as string);
 }
 
 function zip<A, B>(left: readonly A[], right: readonly B[]): (readonly [A, B])[] {

@@ -35,7 +35,12 @@ export function benchCommand(): Command {
       wholeNumber(1, 100),
     )
     .option("--seconds <n>", "of each of them (default: 1; 0.4 if quick)", decimalNumber(0.1, 600))
-    .option("--wallets <n>", "that calls are spread over", wholeNumber(1, 100_000), 10_000)
+    .option(
+      "--wallets <n>",
+      "that calls are spread over, at least 8",
+      wholeNumber(8, 100_000),
+      10_000,
+    )
     .option(
       "--reservations <n>",
       "to sweep (default: 100,000; 10,000 if quick)",

@@ -9,7 +9,8 @@ import { wireWorkloads } from "../../src/bench/wire-workloads.ts";
 import { HOT, walletId } from "../../src/bench/workload.ts";
 import { openWallet } from "../../src/generated/index.ts";
 
-const WALLETS = 5;
+// Enough for each client to have some of its own.
+const WALLETS = 40;
 const CALLS = [{ hold: "20", cost: "7" }];
 const JOB = { wallets: { spread: WALLETS, zipf: WALLETS }, calls: CALLS, seed: 1 };
 
