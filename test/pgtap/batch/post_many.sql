@@ -1,7 +1,7 @@
 -- post_many: a batch of commands for several wallets. What busy wallets get is in
 -- test/concurrency/many-wallets.test.ts.
 begin;
-select plan(116);
+select plan(118);
 
 do $$
 begin
@@ -793,6 +793,30 @@ set local role baseledger_worker;
 select is(baseledger.expire_due(), 3, 'the sweep finds what post_many has opened and extended');
 select ok(baseledger.next_due() > now(), 'and nothing else is due');
 
+-- A next_deadline that is too early beside a wallet in which something is due.
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('e1', 100);
+  perform baseledger.reserve('e1', 10, 'ended', '1 hour');
+  perform baseledger.reserve('e1', 10, 'open', '1 day');
+  perform baseledger.cancel('e1', 'ended', 'end');
+  perform tap.wallet('e2', 100);
+  perform baseledger.reserve('e2', 20, 'due', '1 hour');
+  perform tap.travel_back('e1', '2 hours');
+  perform tap.travel_back('e2', '2 hours');
+end
+$$;
+set local role baseledger_agent;
+select is(
+  tap.posted_many('[
+    {"wallet_id": "e1", "op": "charge", "amount": 1, "idempotency_key": "1"},
+    {"wallet_id": "e2", "op": "charge", "amount": 1, "idempotency_key": "1"}
+  ]'),
+  array['e1 #6 charged 1: 89/10/1', 'e2 #5 charged 1: 99/0/1'],
+  'a wallet in which nothing is due any more expires nothing of others'
+);
+
 -- A deadline between two commands of a wallet; those of other wallets take none of its time.
 set local role baseledger_operator;
 do $$
@@ -900,6 +924,25 @@ select is(
   ]'),
   array['backlog #2004 charged 1: 1998/1/1 again', 'backlog #2006 charged 2: 1997/0/3'],
   'without the backlog post_many goes on'
+);
+
+-- As much as one command expires is no backlog.
+reset role;
+do $$
+begin
+  perform tap.wallet('chunk', 2000);
+  perform baseledger.post('chunk', (
+    select jsonb_agg(jsonb_build_object('op', 'reserve', 'amount', 1, 'ttl', 60,
+        'idempotency_key', 'r' || n))
+      from generate_series(1, baseledger._due_chunk_size()) as s(n)
+  ));
+  perform tap.travel_back('chunk', '1 hour');
+end
+$$;
+set local role baseledger_agent;
+select is(
+  tap.posted_many('[{"wallet_id": "chunk", "op": "charge", "amount": 1, "idempotency_key": "1"}]'),
+  array['chunk #2003 charged 1: 1999/0/1'], 'what one command expires makes no wallet busy'
 );
 
 -- One by one or many at once --------------------------------------------------------------------

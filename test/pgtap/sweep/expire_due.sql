@@ -1,6 +1,6 @@
 -- expire_due: the sweep of due reservations.
 begin;
-select plan(32);
+select plan(33);
 
 do $$
 begin
@@ -70,7 +70,7 @@ do $$
 declare
   v_id text;
 begin
-  foreach v_id in array array['c', 'a', 'b'] loop
+  foreach v_id in array array['b', 'c', 'a'] loop
     perform tap.wallet(v_id, 100);
     for i in 1..4 loop
       perform baseledger.reserve(v_id, 1, 'r' || i, make_interval(hours => i));
@@ -78,12 +78,12 @@ begin
     perform tap.travel_back(v_id, '10 hours');
   end loop;
   -- the earliest of them
-  perform tap.travel_back('b', '1 hour');
+  perform tap.travel_back('c', '1 hour');
 end
 $$;
 set local role baseledger_worker;
 select is(baseledger.expire_due(2), 2, 'it expires at most p_limit');
-select is(tap.last_events('b', 2), array['expired r1 1: 97/3/0', 'expired r2 1: 98/2/0'],
+select is(tap.last_events('c', 2), array['expired r1 1: 97/3/0', 'expired r2 1: 98/2/0'],
   'it expires the earliest deadlines first');
 select is(baseledger.expire_due(1), 1, 'a limit of 1 expires one');
 select is(baseledger.expire_due(4), 4, 'one sweep expires reservations of several wallets');
@@ -130,6 +130,19 @@ select is(
 set local role baseledger_worker;
 select is(baseledger.expire_due(), 1000, 'the default limit is a thousand');
 select is(baseledger.expire_due(), 6, 'the next sweep expires the rest');
+
+reset role;
+do $$
+begin
+  perform baseledger.post('thousand', (
+    select jsonb_agg(jsonb_build_object('op', 'reserve', 'amount', 1, 'idempotency_key', 'm' || n))
+      from generate_series(1, 1005) as s(n)
+  ));
+  perform tap.travel_back('thousand', '1 hour');
+end
+$$;
+set local role baseledger_worker;
+select is(baseledger.expire_due(2000), 1005, 'a higher limit expires more of one wallet');
 
 -- Corrupted wallets -----------------------------------------------------------------------------
 
