@@ -122,12 +122,6 @@ export const due: readonly Rule[] = [
         search: "::baseledger._hold order by d.place, d.expires_at, d.reservation_id",
         replace: "::baseledger._hold order by d.expires_at, d.reservation_id",
       },
-      {
-        about: "a wallet with nothing due sweeps the expiries of others",
-        of: "_lock_several",
-        search: "case when p_asks then c.until else 0 end",
-        replace: "c.until",
-      },
     ],
   },
   {

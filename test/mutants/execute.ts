@@ -37,7 +37,7 @@ export const execute: readonly Rule[] = [
         of: "_execute",
         search: "v_now := clock_timestamp();",
         replace: "v_now := now();",
-        tests: ["post_many.sql"],
+        tests: ["test/concurrency/deadline.test.ts"],
       },
       {
         about: "the clock may step back",

@@ -104,6 +104,7 @@ export const many: readonly Rule[] = [
         of: "_link_commands",
         search: "where l.first_of_key < l.place or l.first_of_hold < l.place",
         replace: "where l.first_of_hold < l.place",
+        tests: ["post_in_order.sql"],
       },
       {
         about: "commands that share only a reservation are not linked",
