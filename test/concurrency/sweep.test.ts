@@ -237,6 +237,18 @@ describe("a corrupted wallet does not stop the others", () => {
     expect(await sweep(ledger.worker)).toBe(419);
   });
 
+  test("nor does a locked one beside it", async () => {
+    const [sick = "", locked = "", free = ""] = await due(3, 1);
+    await ledger.admin`update baseledger.wallets set seq = seq - 1 where wallet_id = ${sick}`;
+    const unlock = await holdLock(ledger, locked);
+    await using session = await ledger.session("worker", { statement_timeout: "20s" });
+    expect(await sweep(session.sql)).toBe(1);
+    expect(await Promise.all([locked, free].map(expired))).toEqual([[], ["r0"]]);
+    await unlock();
+    await ledger.admin`update baseledger.wallets set seq = seq + 1 where wallet_id = ${sick}`;
+    expect(await sweep(ledger.worker)).toBe(2);
+  });
+
   test("a warning reports it", async () => {
     const [sick = ""] = await due(2, 1);
     await ledger.admin`update baseledger.wallets set seq = seq - 1 where wallet_id = ${sick}`;
