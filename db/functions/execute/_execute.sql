@@ -100,7 +100,8 @@ begin
   -- 1. Lock.
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
-      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, w.restricted,
+      w.closed, w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
     where w.wallet_id = p_wallet_id
@@ -500,6 +501,12 @@ begin
 
           when 'open' then
             v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
+
+          else
+            -- A change of who may use the wallet, or how: the command is named as its event.
+            v_move := row(
+              v_command.op::baseledger.event_type, null, 0, 0, 0, null, v_command.details
+            )::baseledger._move;
         end case;
       end if;
 
@@ -631,7 +638,8 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null, null,
+        null, null, null
       )::baseledger._locked_wallet;
     end if;
     v_expired := 0;

@@ -67,7 +67,8 @@ begin
         or w.next_deadline <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span,
       w.first, w.until, c_asked + coalesce(v_firsts[w.ordinality], 1),
       c_asked + coalesce(v_untils[w.ordinality], 0),
-      v_untils[w.ordinality] - v_firsts[w.ordinality] >= baseledger._due_chunk_size()
+      v_untils[w.ordinality] - v_firsts[w.ordinality] >= baseledger._due_chunk_size(),
+      w.restricted, w.closed, w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet order by w.ordinality)
     into locked
     from unnest(p_locked) with ordinality as w;

@@ -16,7 +16,7 @@ begin
       l.wallet_id, l.frozen, l.overdraft_limit, l.available, l.reserved, l.spent, l.seq, l.hash,
       l.last_event_at, l.next_deadline, false,
       case when p_asks then c.first else 1 end, case when p_asks then c.until else 0 end,
-      null, null, null
+      null, null, null, l.restricted, l.closed, l.limited, l.low_balances, l.below
     )::baseledger._locked_wallet order by c.first)
     into v_locked
     from (

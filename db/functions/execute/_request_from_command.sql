@@ -14,8 +14,13 @@ as $$
     'final', case when p_command.op = 'settle' then p_command.final end,
     'to', p_command.details ->> 'to',
     'reason', p_command.details ->> 'reason',
+    'already_spent', p_command.details -> 'already_spent',
     'metadata', p_command.metadata
-  )
+  ) || case
+    when baseledger._is_change(p_command.op) then p_command.details
+      - (case p_command.op when 'key_created' then '{key_id,secret_sha256}' else '{}' end)::text[]
+    else '{}'
+  end
 $$;
 
 revoke all on function baseledger._request_from_command from public;

@@ -26,6 +26,8 @@ as $$
       when 'transferred_out' then 'transfer_out'
       when 'frozen' then 'freeze'
       when 'unfrozen' then 'unfreeze'
+      -- Changes of who may use the wallet, or how, are commands of the event's name.
+      else p_event::text
     end,
     'reservation_id', p_reservation_id,
     'amount', case p_event
@@ -40,8 +42,14 @@ as $$
       then coalesce((p_details ->> 'final')::boolean, true) end,
     'to', p_details ->> 'to',
     'reason', p_details ->> 'reason',
+    'already_spent', p_details -> 'already_spent',
     'metadata', p_metadata
-  )
+  ) || case
+    when baseledger._is_change(p_event::text)
+      then p_details - (case when p_event = 'key_created' then '{key_id,secret_sha256,backlog,ahead_us}'
+        else '{backlog,ahead_us}' end)::text[]
+    else '{}'
+  end
 $$;
 
 revoke all on function baseledger._request_from_event from public;

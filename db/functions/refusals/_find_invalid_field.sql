@@ -19,6 +19,7 @@ as $$
   select case
     when p_idempotency_key is null
         and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
+        and not baseledger._is_change(p_op)
       or baseledger._is_ambiguous_name(p_idempotency_key)
       or pg_catalog.octet_length(p_idempotency_key) > 255
         and pg_catalog.length(p_idempotency_key) > 255
@@ -27,6 +28,7 @@ as $$
       and p_op not in (
         'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
       )
+        and not baseledger._is_change(p_op)
       or case when p_op in ('reserve', 'charge')
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
@@ -36,6 +38,7 @@ as $$
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
       or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
+        and not baseledger._is_change(p_op)
       then 'amount'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'
@@ -48,7 +51,7 @@ as $$
     when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
       or pg_catalog.octet_length(p_metadata::text) > 16384
       then 'metadata'
-    when p_op in ('freeze', 'unfreeze') and (
+    when p_op in ('freeze', 'unfreeze', 'closed', 'reopened') and (
       p_details ->> 'reason' is null
       or pg_catalog.btrim(p_details ->> 'reason', E' \t\r\n') = ''
       or pg_catalog.length(p_details ->> 'reason') > 1000

@@ -19,6 +19,11 @@ create table baseledger.wallets (
   hash bytea not null,
   last_event_at timestamptz not null,
   next_deadline timestamptz,
+  restricted boolean not null default false,
+  closed boolean not null default false,
+  limited boolean not null default false,
+  low_balances bigint[],
+  below bigint[],
   constraint wallets_pkey primary key (wallet_id)
 )
 -- Room on each page for the next version of a row: updates stay heap-only.
@@ -30,6 +35,14 @@ comment on column baseledger.wallets.hash is 'Hash of the last event: the head o
 comment on column baseledger.wallets.next_deadline is
   'No open reservation has an earlier deadline; null if none is open. May be too early (it is '
   'corrected when it is reached), never too late, so that most commands do not look for due ones.';
+
+comment on column baseledger.wallets.restricted is
+  'Only those who have a grant or a key may use it; once restricted, always restricted.';
+comment on column baseledger.wallets.closed is 'Nothing new is reserved, charged or credited.';
+comment on column baseledger.wallets.limited is 'It has rows in limits.';
+comment on column baseledger.wallets.low_balances is
+  'Amounts that alert when available + reserved falls below them.';
+comment on column baseledger.wallets.below is 'Those of low_balances that it is below.';
 
 -- For the sweep: wallets in order of what is due in them. next_deadline changes seldom, so that
 -- updates of the balances stay heap-only in spite of it.

@@ -3,6 +3,7 @@
 --   first, until          positions of its commands
 --   first_due, until_due  positions of the expiries, if it was swept with others
 --   has_more              more is due in it than was looked up
+--   low_balances, below   amounts that alert when funds fall below them, and those that they are below
 create type baseledger._locked_wallet as (
   wallet_id text,
   frozen boolean,
@@ -19,5 +20,10 @@ create type baseledger._locked_wallet as (
   until integer,
   first_due integer,
   until_due integer,
-  has_more boolean
+  has_more boolean,
+  restricted boolean,
+  closed boolean,
+  limited boolean,
+  low_balances bigint[],
+  below bigint[]
 );

@@ -1,0 +1,12 @@
+-- An alert on its way into baseledger.alerts.
+create type baseledger._alert as (
+  kind text,
+  threshold bigint,
+  limit_id text,
+  label_values text[],
+  amount numeric,
+  value numeric,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  occurred_at timestamptz
+);

@@ -1,0 +1,24 @@
+-- A counter of a limit while baseledger._execute works on its wallet.
+--   amount       its own or the limit's; null: not limited
+--   counts_from  the start of its window, or the setting of the limit, if that was later
+--   next_alert   what is spent when the next alert is due; null: none
+--   alerted      the highest percentage that was alerted in this window; 0: none
+--   changed      by the commands executed so far
+create type baseledger._counter as (
+  limit_id text,
+  label_values text[],
+  per text,
+  of text,
+  time_zone text,
+  hard boolean,
+  amount numeric,
+  alert_at integer[],
+  spent numeric,
+  held numeric,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  counts_from timestamptz,
+  next_alert numeric,
+  alerted integer,
+  changed boolean
+);
