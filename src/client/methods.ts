@@ -53,7 +53,10 @@ export function createMethods(
     name,
     // Wrappers of functions without a key ignore it.
     async (args?: Partial<Args>) =>
-      send(name, wrapper, { ...args, idempotencyKey: args?.idempotencyKey ?? createIdempotencyKey() }),
+      send(name, wrapper, {
+        ...args,
+        idempotencyKey: args?.idempotencyKey ?? createIdempotencyKey(),
+      }),
   ]);
   return Object.fromEntries(methods);
 }

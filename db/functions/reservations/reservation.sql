@@ -45,8 +45,8 @@ begin
         offset 0
     ) as l;
   if v_life.opened_seq is null
-    or v_restricted and not baseledger._is_theirs(
-      p_wallet_id, p_reservation_id, baseledger._find_reader(p_wallet_id)
+    or v_restricted and not baseledger._is_own(
+      p_wallet_id, baseledger._find_reader(p_wallet_id), p_reservation_id
     )
   then
     perform baseledger._raise('LGRNF', jsonb_build_object('reservation_id', p_reservation_id));

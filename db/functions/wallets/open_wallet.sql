@@ -17,7 +17,7 @@ as $$
 declare
   v_terms jsonb := jsonb_build_object(
     'unit', p_unit, 'scale', p_scale, 'overdraft_limit', p_overdraft_limit
-  ) || case when p_restricted then '{"restricted": true}' else '{}' end;
+  ) || case when p_restricted then '{"restricted": true}' else '{}' end::jsonb;
   v_event baseledger.events;
   v_difference jsonb;
 begin
@@ -63,7 +63,7 @@ begin
 
   select * into v_event from baseledger.events e where e.wallet_id = p_wallet_id and e.seq = 1;
   v_difference := baseledger._compare_requests(
-    '{"restricted": false}' || v_event.details, '{"restricted": false}' || v_terms
+    '{"restricted": false}'::jsonb || v_event.details, '{"restricted": false}'::jsonb || v_terms
   );
   if v_difference is not null then
     perform baseledger._raise('LGIDK', v_difference);

@@ -30,8 +30,8 @@ begin
     limit 1;
   if found and (
     not v_restricted
-    or baseledger._is_theirs(
-      p_wallet_id, v_event.reservation_id, baseledger._find_reader(p_wallet_id)
+    or baseledger._owns_key(
+      p_wallet_id, baseledger._find_reader(p_wallet_id), p_idempotency_key
     )
   ) then
     return next row(
