@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:c82d8b6038477a0088dda7ef27c95376db906d64
+--! Hash: sha1:8f0619124ee68ed96c004a01f4805530e04db118
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -831,11 +831,14 @@ begin
       and e.idempotency_key between p_idempotency_key and p_idempotency_key
     order by e.idempotency_key
     limit 1;
-  return v_used and coalesce(
-    baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
-    -- Of an event without a reservation, such as a credit.
-    p_access.allowed and p_access.labels = '{}'
-  );
+  if v_used then
+    return coalesce(
+      baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
+      -- Of an event without a reservation, such as a credit.
+      p_access.allowed and p_access.labels = '{}'
+    );
+  end if;
+  return null;
 end
 $$;
 
@@ -4635,8 +4638,8 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
   return query
-    select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.overdraft_limit,
-        b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+    select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)
