@@ -108,7 +108,6 @@ declare
   v_k integer;
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
-  v_watched record;
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
@@ -777,8 +776,9 @@ begin
           where w.wallet_id = p_wallet_id;
         if v_wallet.limited or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_wallet.low_balances, v_wallet.below, array[v_last], v_counters, v_rolled,
-            v_alerts
+            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            array[v_last.occurred_at]
           );
         end if;
         return v_receipts;
@@ -830,9 +830,14 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_wallet.low_balances, v_wallet.below,
-          v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:], v_counters, v_rolled,
-          v_alerts
+          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          v_wallet.below, array(
+            select e.available::numeric + e.reserved
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          ), array(
+            select e.occurred_at
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          )
         );
       end if;
       v_counters := null;
@@ -920,7 +925,9 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_wallet.low_balances, v_wallet.below, v_events, v_counters, v_rolled, v_alerts
+      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      array(select e.occurred_at from unnest(v_events) as e)
     );
   end if;
 

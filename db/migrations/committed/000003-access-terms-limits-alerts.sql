@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:8f0619124ee68ed96c004a01f4805530e04db118
+--! Hash: sha1:4ea70896e50cd5ed70513af8504b3cb9b6396a1a
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -1216,9 +1216,10 @@ revoke all on function baseledger._cross_thresholds from public;
 -- What events do to funds that are watched: an alert each time they fall below an amount, and those
 -- amounts that they are below in the end.
 create or replace function baseledger._watch_balance(
-  p_events baseledger.events[],
   p_low_balances bigint[],
   inout below bigint[],
+  p_funds numeric[],
+  p_times timestamptz[],
   out alerts baseledger._alert[]
 )
 returns record
@@ -1226,21 +1227,18 @@ language plpgsql
 stable
 as $$
 declare
-  v_event baseledger.events;
-  v_funds numeric;
   v_low bigint;
 begin
   below := coalesce(below, '{}');
   alerts := '{}';
-  foreach v_event in array p_events loop
-    v_funds := v_event.available::numeric + v_event.reserved;
+  for v_i in 1 .. cardinality(p_funds) loop
     foreach v_low in array p_low_balances loop
-      if v_funds >= v_low then
+      if p_funds[v_i] >= v_low then
         below := array_remove(below, v_low);
       elsif v_low <> all (below) then
         below := below || v_low;
         alerts := alerts || row(
-          'low_balance', v_low, null, null, v_low, v_funds, null, null, v_event.occurred_at
+          'low_balance', v_low, null, null, v_low, p_funds[v_i], null, null, p_times[v_i]
         )::baseledger._alert;
       end if;
     end loop;
@@ -2201,7 +2199,6 @@ declare
   v_k integer;
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
-  v_watched record;
 
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
@@ -2870,8 +2867,9 @@ begin
           where w.wallet_id = p_wallet_id;
         if v_wallet.limited or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_wallet.low_balances, v_wallet.below, array[v_last], v_counters, v_rolled,
-            v_alerts
+            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            array[v_last.occurred_at]
           );
         end if;
         return v_receipts;
@@ -2923,9 +2921,14 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_wallet.low_balances, v_wallet.below,
-          v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:], v_counters, v_rolled,
-          v_alerts
+          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          v_wallet.below, array(
+            select e.available::numeric + e.reserved
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          ), array(
+            select e.occurred_at
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          )
         );
       end if;
       v_counters := null;
@@ -3013,7 +3016,9 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_wallet.low_balances, v_wallet.below, v_events, v_counters, v_rolled, v_alerts
+      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      array(select e.occurred_at from unnest(v_events) as e)
     );
   end if;
 
@@ -3921,12 +3926,14 @@ revoke all on function baseledger._save_counters from public;
 -- and the alerts.
 create or replace function baseledger._save_watched(
   p_wallet_id text,
+  p_seq bigint,                       -- the last event
+  p_counters baseledger._counter[],
+  p_rolled boolean,                   -- see _save_counters
+  p_alerts baseledger._alert[],
   p_low_balances bigint[],
   p_below bigint[],
-  p_events baseledger.events[],
-  p_counters baseledger._counter[],
-  p_rolled boolean,
-  p_alerts baseledger._alert[]
+  p_funds numeric[],                  -- available + reserved after each event
+  p_times timestamptz[]               -- when it happened
 )
 returns void
 language plpgsql
@@ -3939,16 +3946,14 @@ begin
     perform baseledger._save_counters(p_wallet_id, p_counters, p_rolled);
   end if;
   if p_low_balances is not null then
-    v_watched := baseledger._watch_balance(p_events, p_low_balances, p_below);
+    v_watched := baseledger._watch_balance(p_low_balances, p_below, p_funds, p_times);
     p_alerts := p_alerts || v_watched.alerts;
     if v_watched.below is distinct from p_below then
       update baseledger.wallets w set below = v_watched.below where w.wallet_id = p_wallet_id;
     end if;
   end if;
   if p_alerts <> '{}' then
-    perform baseledger._write_alerts(
-      p_wallet_id, p_events[cardinality(p_events)].seq, p_alerts
-    );
+    perform baseledger._write_alerts(p_wallet_id, p_seq, p_alerts);
   end if;
 end
 $$;
