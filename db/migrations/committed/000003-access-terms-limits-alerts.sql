@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:eb98cc20df5cc8af81764c5f246d2045486602b3
+--! Hash: sha1:2be15662db6a6be1e20b536c124aebeb1957fccc
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -1319,6 +1319,258 @@ $$;
 
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
+--! Included functions/limits/_count_spent.sql
+-- What the journal says that a combination of labels has spent in a window of a limit, or how many
+-- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
+-- that comes back after a clock that was ahead; else counters know it.
+--
+-- No event is dated before its clock, so none of the window is dated before its start.
+create or replace function baseledger._count_spent(
+  p_wallet_id text,
+  p_limit_id text,
+  p_label_values text[],
+  p_starts_at timestamptz,
+  p_ends_at timestamptz
+)
+returns numeric
+language plpgsql
+stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit baseledger.limits;
+  v_after bigint;
+  v_spent numeric;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_after := greatest(v_limit.set_seq, baseledger._find_seq_before(p_wallet_id, p_starts_at));
+  case v_limit.of
+    when 'calls' then
+      select count(*) into v_spent
+        from baseledger.events e
+        where e.wallet_id = p_wallet_id
+          and e.seq > v_after
+          and e.event in ('reserved', 'charged')
+          and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+          and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.by)
+            = p_label_values;
+    when 'amount' then
+      select
+          sum(s.spent - case
+            when baseledger._event_clock(o.occurred_at, o.details)
+                >= greatest(p_starts_at, v_limit.set_at)
+              then s.refunded
+            else 0
+          end)
+        into v_spent
+        from (
+          select e.reservation_id,
+              coalesce(sum(e.amount) filter (where e.event <> 'refunded'), 0) as spent,
+              coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded
+            from baseledger.events e
+            where e.wallet_id = p_wallet_id
+              and e.seq > v_after
+              and e.event in ('settled', 'charged', 'refunded')
+              and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+              and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+            group by e.reservation_id
+        ) as s
+        -- By the opening, which is one event, its labels and its time.
+        join baseledger.events o
+          on o.wallet_id = p_wallet_id
+          and o.reservation_id = s.reservation_id
+          and o.event in ('reserved', 'charged')
+        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.by)
+          = p_label_values;
+    else
+      null;
+  end case;
+  return coalesce(v_spent, 0);
+end
+$$;
+
+revoke all on function baseledger._count_spent from public;
+--! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_find_clock_change.sql
+-- When the clocks of a zone change, between an instant before the change and one that may be the
+-- change itself. By bisection to the second, as PostgreSQL does not tell; called by _window, with
+-- its settings.
+create or replace function baseledger._find_clock_change(
+  p_time_zone text,
+  p_before timestamptz,
+  p_until timestamptz
+)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_offset constant interval :=
+    p_before at time zone p_time_zone - p_before at time zone 'UTC';
+  v_low bigint := floor(extract(epoch from p_before));    -- is before
+  v_high bigint := floor(extract(epoch from p_until));    -- is not
+  v_middle bigint;
+  v_at timestamptz;
+begin
+  while v_low + 1 < v_high loop
+    v_middle := (v_low + v_high) / 2;
+    v_at := to_timestamp(v_middle);
+    if v_at at time zone p_time_zone - v_at at time zone 'UTC' = v_offset then
+      v_low := v_middle;
+    else
+      v_high := v_middle;
+    end if;
+  end loop;
+  return to_timestamp(v_high);
+end
+$$;
+
+revoke all on function baseledger._find_clock_change from public;
+--! EndIncluded functions/limits/_find_clock_change.sql
+--! Included functions/limits/_first_instant.sql
+-- The first instant at which clocks of a zone show a local time, or, where they leave it out, a
+-- later one. Called by _window, with its settings.
+create or replace function baseledger._first_instant(p_time_zone text, p_local timestamp)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_at constant timestamptz := p_local at time zone p_time_zone;
+  v_before constant timestamptz := v_at - interval '24 hours';
+  v_earlier timestamptz;
+begin
+  if v_at at time zone p_time_zone = p_local then
+    -- Of two instants, `at time zone` takes the later: try the offset of before.
+    v_earlier := v_before + (p_local - v_before at time zone p_time_zone);
+    return case
+      when v_earlier < v_at and v_earlier at time zone p_time_zone = p_local then v_earlier
+      else v_at
+    end;
+  end if;
+  -- Clocks leave it out.
+  return baseledger._find_clock_change(p_time_zone, v_before, v_at);
+end
+$$;
+
+revoke all on function baseledger._first_instant from public;
+--! EndIncluded functions/limits/_first_instant.sql
+--! Included functions/limits/_label_value.sql
+-- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
+-- settings, so that it is inlined.
+create or replace function baseledger._label_value(p_labels jsonb, p_name text)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
+      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
+      then p_labels ->> p_name
+    else ''
+  end
+$$;
+
+revoke all on function baseledger._label_value from public;
+--! EndIncluded functions/limits/_label_value.sql
+--! Included functions/limits/_label_values.sql
+-- The combination of a limit that labels belong to: their values, in the order of its `by`, which
+-- has at most 4 names. A SQL function without settings, so that it is inlined; without a
+-- sub-select, which would cost more than all the rest.
+create or replace function baseledger._label_values(p_labels jsonb, p_by text[])
+returns text[]
+language sql
+immutable
+parallel safe
+as $$
+  select case pg_catalog.cardinality(p_by)
+    when 0 then '{}'
+    when 1 then array[baseledger._label_value(p_labels, p_by[1])]
+    when 2 then array[
+      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2])
+    ]
+    when 3 then array[
+      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
+      baseledger._label_value(p_labels, p_by[3])
+    ]
+    else array[
+      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
+      baseledger._label_value(p_labels, p_by[3]), baseledger._label_value(p_labels, p_by[4])
+    ]
+  end
+$$;
+
+revoke all on function baseledger._label_values from public;
+--! EndIncluded functions/limits/_label_values.sql
+--! Included functions/limits/_window.sql
+-- The window [start, end) of a limit that an instant lies in, by the limit's zone. Days, weeks
+-- (from Monday), months and years begin at the first instant of their first date, whatever the
+-- clocks of the zone do around midnight; hours follow the zone's offset at the instant. An instant
+-- after which clocks go back over midnight stays in the new day. For `ever` the bounds are
+-- infinity, not null. A zone that the server does not know counts as UTC; doctor() reports it.
+--
+-- The session must not decide what a name of a zone means, or how long a day is.
+create or replace function baseledger._window(p_per text, p_time_zone text, p_at timestamptz)
+returns tstzrange
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set "TimeZone" = 'UTC'
+set timezone_abbreviations = 'Default'
+as $$
+declare
+  v_local timestamp;
+  v_next timestamp;
+  v_starts_at timestamptz;
+  v_ends_at timestamptz;
+begin
+  if p_per = 'ever' then
+    return tstzrange('-infinity', 'infinity');
+  elsif p_per = 'minute' then
+    return tstzrange(date_trunc('minute', p_at), date_trunc('minute', p_at) + interval '1 minute');
+  end if;
+  begin
+    v_local := p_at at time zone p_time_zone;
+  exception
+    when invalid_parameter_value then
+      return baseledger._window(p_per, 'UTC', p_at);
+  end;
+
+  if p_per = 'hour' then
+    v_starts_at := p_at - (v_local - date_trunc('hour', v_local));
+    v_ends_at := v_starts_at + interval '1 hour';
+    -- Where clocks change by half an hour, hours before and after do not meet: cut at the change.
+    v_local := v_starts_at at time zone p_time_zone;
+    if v_local <> date_trunc('hour', v_local) then
+      v_starts_at := baseledger._find_clock_change(p_time_zone, v_starts_at, p_at);
+    end if;
+    v_local := (v_ends_at - interval '1 microsecond') at time zone p_time_zone
+      + interval '1 microsecond';
+    if v_local <> date_trunc('hour', v_local) then
+      v_ends_at := baseledger._find_clock_change(p_time_zone, p_at, v_ends_at);
+    end if;
+    return tstzrange(v_starts_at, v_ends_at);
+  end if;
+
+  v_next := date_trunc(p_per, v_local);
+  loop
+    v_local := v_next;
+    v_next := v_local + ('1 ' || p_per)::interval;
+    v_ends_at := baseledger._first_instant(p_time_zone, v_next);
+    exit when p_at < v_ends_at;
+  end loop;
+  return tstzrange(baseledger._first_instant(p_time_zone, v_local), v_ends_at);
+end
+$$;
+
+revoke all on function baseledger._window from public;
+--! EndIncluded functions/limits/_window.sql
 --! Included functions/refusals/_find_invalid_field.sql
 -- The first invalid field of a command, or null: the one place for the limits of arguments. A new
 -- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
