@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:2be15662db6a6be1e20b536c124aebeb1957fccc
+--! Hash: sha1:c63a4731d15a9ca052a98905409bb93d7ad2a313
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -1319,258 +1319,151 @@ $$;
 
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
---! Included functions/limits/_count_spent.sql
--- What the journal says that a combination of labels has spent in a window of a limit, or how many
--- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
--- that comes back after a clock that was ahead; else counters know it.
---
--- No event is dated before its clock, so none of the window is dated before its start.
-create or replace function baseledger._count_spent(
+--! Included functions/refusals/_describe_argument.sql
+-- The detail of LGARG: the field, and what it must be.
+create or replace function baseledger._describe_argument(p_field text)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
+    when p_field in (
+      'wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit', 'limit_id'
+    )
+      then 'must be 1 to 255 characters, the first and the last of them visible'
+    when p_field = 'amount' then 'must be a whole number above 0 (for settle and limits, 0 is '
+      'allowed; a limit by labels may have none), in the wallet''s smallest step, up to '
+      '9223372036854775807'
+    when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
+    when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
+    when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
+    when p_field = 'reason' then 'must be 1 to 1000 characters and not blank'
+    when p_field = 'scale' then 'must be from 0 to 18'
+    when p_field = 'overdraft_limit' then 'must be null or a whole number of at least 0'
+    when p_field in ('final', 'already_spent', 'restricted', 'hard', 'frozen', 'closed')
+      then 'must be true or false'
+    when p_field = 'role' then 'must be a role of this server, or to disallow it, one with a grant'
+    when p_field = 'labels'
+      then 'must be a JSON object of at most 16 strings, names and values of 1 to 255 bytes'
+    when p_field = 'free_labels'
+      then 'must be at most 16 names of labels, of 1 to 255 bytes each; {*} for all'
+    when p_field = 'key_id' then 'must be a key of this wallet that is not revoked'
+    when p_field = 'expires_at' then 'must be a time after now, or null'
+    when p_field = 'per' then 'must be minute, hour, day, week, month, year or ever; it cannot '
+      'change while the limit exists'
+    when p_field = 'by' then 'must be at most 4 different names of labels, of 1 to 255 bytes each; '
+      'it cannot change while the limit exists'
+    when p_field = 'of' then 'must be amount, calls, or (per ever, without alerts) open; it cannot '
+      'change while the limit exists'
+    when p_field = 'time_zone' then 'must be UTC or an Area/City of pg_timezone_names; it cannot '
+      'change while the limit exists'
+    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000'
+    when p_field = 'values'
+      then 'must be a text of at most 255 bytes for each label of the limit, which has labels'
+    when p_field = 'amounts' then 'must be at most 10 different whole numbers of at least 1'
+    when p_field in ('prefix', 'after') then 'must be a text'
+    when p_field = 'op' then 'must be a string'
+    when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
+    when p_field = 'at' then 'must be a time'
+    when p_field = 'limit' then 'must be from 1 to 100,000'
+    else 'is not a field of this command'
+  end)
+$$;
+
+revoke all on function baseledger._describe_argument from public;
+--! EndIncluded functions/refusals/_describe_argument.sql
+--! Included functions/refusals/_describe_refusal.sql
+-- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step,
+-- by deadline; p_change is what the command would have done to available.
+create or replace function baseledger._describe_refusal(
+  p_code text,
   p_wallet_id text,
-  p_limit_id text,
-  p_label_values text[],
-  p_starts_at timestamptz,
-  p_ends_at timestamptz
+  p_now timestamptz,
+  p_available bigint,
+  p_reserved bigint,
+  p_spent bigint,
+  p_overdraft_limit bigint,
+  p_change bigint,
+  p_command baseledger._command,
+  p_hold baseledger._hold,
+  p_holds baseledger._hold[]
 )
-returns numeric
+returns jsonb
 language plpgsql
 stable
-set plan_cache_mode = 'force_generic_plan'
-set enable_seqscan = off
-set enable_sort = off
-set jit = off
 as $$
 declare
-  v_limit baseledger.limits;
-  v_after bigint;
-  v_spent numeric;
+  v_requested bigint := coalesce(p_command.at_least, p_command.amount);
+  v_held boolean;
 begin
-  select * into v_limit from baseledger.limits l
-    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
-  v_after := greatest(v_limit.set_seq, baseledger._find_seq_before(p_wallet_id, p_starts_at));
-  case v_limit.of
-    when 'calls' then
-      select count(*) into v_spent
-        from baseledger.events e
-        where e.wallet_id = p_wallet_id
-          and e.seq > v_after
-          and e.event in ('reserved', 'charged')
-          and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
-          and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
-          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.by)
-            = p_label_values;
-    when 'amount' then
-      select
-          sum(s.spent - case
-            when baseledger._event_clock(o.occurred_at, o.details)
-                >= greatest(p_starts_at, v_limit.set_at)
-              then s.refunded
-            else 0
-          end)
-        into v_spent
-        from (
-          select e.reservation_id,
-              coalesce(sum(e.amount) filter (where e.event <> 'refunded'), 0) as spent,
-              coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded
-            from baseledger.events e
-            where e.wallet_id = p_wallet_id
-              and e.seq > v_after
-              and e.event in ('settled', 'charged', 'refunded')
-              and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
-              and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
-            group by e.reservation_id
-        ) as s
-        -- By the opening, which is one event, its labels and its time.
-        join baseledger.events o
-          on o.wallet_id = p_wallet_id
-          and o.reservation_id = s.reservation_id
-          and o.event in ('reserved', 'charged')
-        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.by)
-          = p_label_values;
-    else
-      null;
+  case p_code
+    when 'LGARG' then
+      return baseledger._describe_argument(baseledger._find_invalid_field(
+        p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
+        p_command.at_least, p_command.ttl, p_command.metadata, p_command.details
+      ));
+    when 'LGFRZ', 'LGCLO', 'LGWNF' then
+      return jsonb_build_object('wallet_id', p_wallet_id);
+    when 'LGRNF', 'LGRID' then
+      return jsonb_build_object('reservation_id', p_command.reservation_id);
+    when 'LGEXP' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'expired_at', p_hold.expires_at
+      );
+    when 'LGEND' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'status', p_hold.status,
+        'ended_at', p_hold.ended_at,
+        'ended_seq', p_hold.ended_seq
+      );
+    when 'LGNSF' then
+      -- Of an extension only the increase is asked for.
+      if p_command.op = 'extend' then
+        v_requested := p_command.amount - p_hold.held;
+      end if;
+      v_held := p_reserved::numeric + p_available >= v_requested;
+      return jsonb_build_object(
+        'requested', v_requested,
+        'available', p_available,
+        'reserved', p_reserved,
+        -- Nothing is short where the funds are past their deadline, only more than one command
+        -- may expire.
+        'shortfall', greatest(v_requested::numeric - p_available, 0),
+        'reason', case when v_held then 'held' else 'exhausted' end,
+        'retry_at', case
+          when p_available >= v_requested then p_now
+          when v_held then baseledger._find_next_return(p_wallet_id, p_now, p_holds)
+        end
+      );
+    when 'LGRFD' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'requested', p_command.amount,
+        'refundable',
+          p_hold.net + baseledger._sum_refundable(p_wallet_id, p_command.reservation_id)
+      );
+    when 'LGOVD' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'would_be', p_available::numeric + p_change,
+        'overdraft_limit', p_overdraft_limit
+      );
+    when 'LGOVF' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'reserved', p_reserved,
+        'spent', p_spent
+      );
   end case;
-  return coalesce(v_spent, 0);
 end
 $$;
 
-revoke all on function baseledger._count_spent from public;
---! EndIncluded functions/limits/_count_spent.sql
---! Included functions/limits/_find_clock_change.sql
--- When the clocks of a zone change, between an instant before the change and one that may be the
--- change itself. By bisection to the second, as PostgreSQL does not tell; called by _window, with
--- its settings.
-create or replace function baseledger._find_clock_change(
-  p_time_zone text,
-  p_before timestamptz,
-  p_until timestamptz
-)
-returns timestamptz
-language plpgsql
-stable
-as $$
-declare
-  v_offset constant interval :=
-    p_before at time zone p_time_zone - p_before at time zone 'UTC';
-  v_low bigint := floor(extract(epoch from p_before));    -- is before
-  v_high bigint := floor(extract(epoch from p_until));    -- is not
-  v_middle bigint;
-  v_at timestamptz;
-begin
-  while v_low + 1 < v_high loop
-    v_middle := (v_low + v_high) / 2;
-    v_at := to_timestamp(v_middle);
-    if v_at at time zone p_time_zone - v_at at time zone 'UTC' = v_offset then
-      v_low := v_middle;
-    else
-      v_high := v_middle;
-    end if;
-  end loop;
-  return to_timestamp(v_high);
-end
-$$;
-
-revoke all on function baseledger._find_clock_change from public;
---! EndIncluded functions/limits/_find_clock_change.sql
---! Included functions/limits/_first_instant.sql
--- The first instant at which clocks of a zone show a local time, or, where they leave it out, a
--- later one. Called by _window, with its settings.
-create or replace function baseledger._first_instant(p_time_zone text, p_local timestamp)
-returns timestamptz
-language plpgsql
-stable
-as $$
-declare
-  v_at constant timestamptz := p_local at time zone p_time_zone;
-  v_before constant timestamptz := v_at - interval '24 hours';
-  v_earlier timestamptz;
-begin
-  if v_at at time zone p_time_zone = p_local then
-    -- Of two instants, `at time zone` takes the later: try the offset of before.
-    v_earlier := v_before + (p_local - v_before at time zone p_time_zone);
-    return case
-      when v_earlier < v_at and v_earlier at time zone p_time_zone = p_local then v_earlier
-      else v_at
-    end;
-  end if;
-  -- Clocks leave it out.
-  return baseledger._find_clock_change(p_time_zone, v_before, v_at);
-end
-$$;
-
-revoke all on function baseledger._first_instant from public;
---! EndIncluded functions/limits/_first_instant.sql
---! Included functions/limits/_label_value.sql
--- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
--- settings, so that it is inlined.
-create or replace function baseledger._label_value(p_labels jsonb, p_name text)
-returns text
-language sql
-immutable
-parallel safe
-as $$
-  select case
-    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
-      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
-      then p_labels ->> p_name
-    else ''
-  end
-$$;
-
-revoke all on function baseledger._label_value from public;
---! EndIncluded functions/limits/_label_value.sql
---! Included functions/limits/_label_values.sql
--- The combination of a limit that labels belong to: their values, in the order of its `by`, which
--- has at most 4 names. A SQL function without settings, so that it is inlined; without a
--- sub-select, which would cost more than all the rest.
-create or replace function baseledger._label_values(p_labels jsonb, p_by text[])
-returns text[]
-language sql
-immutable
-parallel safe
-as $$
-  select case pg_catalog.cardinality(p_by)
-    when 0 then '{}'
-    when 1 then array[baseledger._label_value(p_labels, p_by[1])]
-    when 2 then array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2])
-    ]
-    when 3 then array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
-      baseledger._label_value(p_labels, p_by[3])
-    ]
-    else array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
-      baseledger._label_value(p_labels, p_by[3]), baseledger._label_value(p_labels, p_by[4])
-    ]
-  end
-$$;
-
-revoke all on function baseledger._label_values from public;
---! EndIncluded functions/limits/_label_values.sql
---! Included functions/limits/_window.sql
--- The window [start, end) of a limit that an instant lies in, by the limit's zone. Days, weeks
--- (from Monday), months and years begin at the first instant of their first date, whatever the
--- clocks of the zone do around midnight; hours follow the zone's offset at the instant. An instant
--- after which clocks go back over midnight stays in the new day. For `ever` the bounds are
--- infinity, not null. A zone that the server does not know counts as UTC; doctor() reports it.
---
--- The session must not decide what a name of a zone means, or how long a day is.
-create or replace function baseledger._window(p_per text, p_time_zone text, p_at timestamptz)
-returns tstzrange
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-set "TimeZone" = 'UTC'
-set timezone_abbreviations = 'Default'
-as $$
-declare
-  v_local timestamp;
-  v_next timestamp;
-  v_starts_at timestamptz;
-  v_ends_at timestamptz;
-begin
-  if p_per = 'ever' then
-    return tstzrange('-infinity', 'infinity');
-  elsif p_per = 'minute' then
-    return tstzrange(date_trunc('minute', p_at), date_trunc('minute', p_at) + interval '1 minute');
-  end if;
-  begin
-    v_local := p_at at time zone p_time_zone;
-  exception
-    when invalid_parameter_value then
-      return baseledger._window(p_per, 'UTC', p_at);
-  end;
-
-  if p_per = 'hour' then
-    v_starts_at := p_at - (v_local - date_trunc('hour', v_local));
-    v_ends_at := v_starts_at + interval '1 hour';
-    -- Where clocks change by half an hour, hours before and after do not meet: cut at the change.
-    v_local := v_starts_at at time zone p_time_zone;
-    if v_local <> date_trunc('hour', v_local) then
-      v_starts_at := baseledger._find_clock_change(p_time_zone, v_starts_at, p_at);
-    end if;
-    v_local := (v_ends_at - interval '1 microsecond') at time zone p_time_zone
-      + interval '1 microsecond';
-    if v_local <> date_trunc('hour', v_local) then
-      v_ends_at := baseledger._find_clock_change(p_time_zone, p_at, v_ends_at);
-    end if;
-    return tstzrange(v_starts_at, v_ends_at);
-  end if;
-
-  v_next := date_trunc(p_per, v_local);
-  loop
-    v_local := v_next;
-    v_next := v_local + ('1 ' || p_per)::interval;
-    v_ends_at := baseledger._first_instant(p_time_zone, v_next);
-    exit when p_at < v_ends_at;
-  end loop;
-  return tstzrange(baseledger._first_instant(p_time_zone, v_local), v_ends_at);
-end
-$$;
-
-revoke all on function baseledger._window from public;
---! EndIncluded functions/limits/_window.sql
+revoke all on function baseledger._describe_refusal from public;
+--! EndIncluded functions/refusals/_describe_refusal.sql
 --! Included functions/refusals/_find_invalid_field.sql
 -- The first invalid field of a command, or null: the one place for the limits of arguments. A new
 -- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
@@ -1636,3 +1529,132 @@ $$;
 
 revoke all on function baseledger._find_invalid_field from public;
 --! EndIncluded functions/refusals/_find_invalid_field.sql
+--! Included functions/refusals/_raise.sql
+-- Raises a refusal: the SQLSTATE, a message for a person, the detail as JSON for a program, and
+-- what to do. The one place for messages and hints; db/ERRORS.md is the catalogue.
+create or replace function baseledger._raise(p_code text, p_detail jsonb)
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  v_message text;
+  v_hint text;
+begin
+  case p_code
+    when 'LGARG' then
+      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_hint := 'Correct the argument; sending the same again will be refused again.';
+    when 'LGWNF' then
+      -- The same, whether or not there is such a wallet.
+      v_message := format(
+        'wallet not found, or not open to %s: %s',
+        coalesce(nullif(current_setting('role'), 'none'), session_user), p_detail ->> 'wallet_id'
+      );
+      v_hint := 'Check the id, and baseledger.key if you use one. An operator opens a wallet with '
+        'baseledger.open_wallet, and a restricted one to others with baseledger.allow.';
+    when 'LGBSY' then
+      v_message := format('wallet is busy: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Another session has locked it: send the command again, or with post, which waits.';
+    when 'LGRNF' then
+      v_message := format('reservation not found: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Check the id; reservation ids belong to their wallet.';
+    when 'LGRID' then
+      v_message := format('reservation id already taken: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Choose another p_reservation_id. To repeat a command, repeat its idempotency key.';
+    when 'LGNSF' then
+      v_message := format(
+        'insufficient funds: %s asked for, %s available, %s reserved',
+        p_detail ->> 'requested', p_detail ->> 'available', p_detail ->> 'reserved'
+      );
+      v_hint := case
+        when p_detail ->> 'shortfall' = '0'
+          then 'More reservations are past their deadline than one command expires. Send it as a '
+            'batch (post, post_funds), which keeps what each attempt has expired, or run the worker.'
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        else 'Credit the wallet, or ask for less.'
+      end;
+    when 'LGLIM' then
+      v_message := format(
+        'limit %s reached: %s asked for, %s of %s used',
+        p_detail ->> 'limit_id', p_detail ->> 'requested', p_detail ->> 'used',
+        p_detail ->> 'amount'
+      );
+      v_hint := case
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        when p_detail ->> 'resets_at' is not null
+          then 'Retry in the next window, or ask for less.'
+        else 'Ask for less; an operator changes the limit with baseledger.set_limit.'
+      end;
+    when 'LGIDK' then
+      v_message := case p_detail ->> 'field'
+        -- It belongs to somebody else, about whom nothing is told.
+        when 'idempotency_key' then 'idempotency key already in use'
+        else format(
+          'idempotency key reused with another %s: stored %s, given %s',
+          p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
+          coalesce(p_detail ->> 'given', 'none')
+        )
+      end;
+      v_hint := 'One key names one command: repeat it unchanged, or use a new key.';
+    when 'LGEND' then
+      v_message := format(
+        'reservation %s already ended: %s', p_detail ->> 'reservation_id', p_detail ->> 'status'
+      );
+      v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
+    when 'LGEXP' then
+      v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve again.';
+    when 'LGRFD' then
+      v_message := format(
+        'refund of %s exceeds the %s that reservation %s has settled and not had refunded',
+        p_detail ->> 'requested', p_detail ->> 'refundable', p_detail ->> 'reservation_id'
+      );
+      v_hint := 'Refund at most what is refundable.';
+    when 'LGOVD' then
+      v_message := format(
+        'over the overdraft limit: available would be %s, the limit is %s',
+        p_detail ->> 'would_be', p_detail ->> 'overdraft_limit'
+      );
+      v_hint := 'Credit the wallet, then send the command again.';
+    when 'LGOVF' then
+      v_message := 'balance out of range';
+      v_hint := 'Balances are 64-bit counts of the smallest step: use a smaller scale or amount.';
+    when 'LGFRZ' then
+      v_message := format('wallet is frozen: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Settling, cancelling and crediting go on; unfreeze_wallet ends it.';
+    when 'LGCLO' then
+      v_message := format('wallet is closed: %s', p_detail ->> 'wallet_id');
+      v_hint := 'What is open can be ended, and funds withdrawn; reopen_wallet opens it again.';
+    when 'LGIMM' then
+      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+    when 'LGUNK' then
+      v_message := format('unknown command: %s', p_detail ->> 'op');
+      v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';
+  end case;
+  raise exception using
+    errcode = p_code, message = v_message, detail = p_detail::text, hint = v_hint;
+end
+$$;
+
+revoke all on function baseledger._raise from public;
+--! EndIncluded functions/refusals/_raise.sql
+--! Included functions/refusals/_raise_wallet_not_found.sql
+-- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument if
+-- no wallet can have it.
+create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._raise('LGWNF', jsonb_build_object('wallet_id', p_wallet_id));
+end
+$$;
+
+revoke all on function baseledger._raise_wallet_not_found from public;
+--! EndIncluded functions/refusals/_raise_wallet_not_found.sql
