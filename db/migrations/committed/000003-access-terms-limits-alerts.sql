@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:c63a4731d15a9ca052a98905409bb93d7ad2a313
+--! Hash: sha1:96278c591bbbc56e0e3e83df5cb71e7005fe1c1a
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -101,6 +101,58 @@ create type baseledger._slot as (
   opened_at timestamptz
 );
 --! EndIncluded schema/types/_slot.sql
+--! Included schema/types/limit_use.sql
+-- A row of limits.
+create type baseledger.limit_use as (
+  limit_id text,
+  label_values text[],
+  per text,
+  by text[],
+  of text,
+  time_zone text,
+  hard boolean,
+  amount bigint,
+  own_amount bigint,
+  used bigint,
+  held bigint,
+  remaining bigint,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  alert_at integer[]
+);
+comment on type baseledger.limit_use is
+  'What a combination of values of a limit''s labels has used now. Amounts are in the wallet''s '
+  'smallest step, or numbers of calls or open reservations.';
+comment on column baseledger.limit_use.limit_id is 'Name of the limit in its wallet. @notNull';
+comment on column baseledger.limit_use.label_values is
+  'The combination: a value for each label of by, empty for what has no such label; null when none '
+  'has used the limit yet.';
+comment on column baseledger.limit_use.per is
+  'The window: minute, hour, day, week, month, year or ever. @notNull';
+comment on column baseledger.limit_use.by is
+  'The labels whose combinations of values are limited; none: the wallet as a whole. @notNull';
+comment on column baseledger.limit_use.of is
+  'What is counted: amount, calls (opened in the window) or open (reservations). @notNull';
+comment on column baseledger.limit_use.time_zone is 'Where its windows begin. @notNull';
+comment on column baseledger.limit_use.hard is
+  'Whether it refuses what would go above it; else it only alerts. @notNull';
+comment on column baseledger.limit_use.amount is
+  'The limit''s amount; null: only combinations with an amount of their own are limited.';
+comment on column baseledger.limit_use.own_amount is
+  'The combination''s own amount, in place of the limit''s; null: it has none.';
+comment on column baseledger.limit_use.used is
+  'Spent in the window, or calls opened in it, and what is held. @notNull';
+comment on column baseledger.limit_use.held is
+  'Held by open reservations now, or how many are open. @notNull';
+comment on column baseledger.limit_use.remaining is
+  'What is left of the amount, not below 0; null without an amount.';
+comment on column baseledger.limit_use.starts_at is
+  'When the window began; null for ever.';
+comment on column baseledger.limit_use.ends_at is
+  'When the window ends, and the next begins; null for ever.';
+comment on column baseledger.limit_use.alert_at is
+  'Percentages of the amount at which it alerts when they are spent. @notNull';
+--! EndIncluded schema/types/limit_use.sql
 --! Included schema/tables/alerts.sql
 -- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
 create table baseledger.alerts (
@@ -160,8 +212,10 @@ comment on column baseledger.counters.held is
 comment on column baseledger.counters.alerted is
   'The highest percentage that was alerted in this window; 0: none.';
 
--- For clearing those of past windows.
-create index counters_ends_at_idx on baseledger.counters (ends_at) where ends_at < 'infinity';
+-- For clearing those of past windows. Neither column changes with what is counted, so that updates
+-- stay heap-only.
+create index counters_ends_at_idx on baseledger.counters (ends_at)
+  where ends_at < 'infinity' and own_amount is null;
 --! EndIncluded schema/tables/counters.sql
 --! Included schema/tables/grants.sql
 -- Who may use a restricted wallet, by login role.
@@ -259,6 +313,42 @@ $$;
 
 revoke all on function baseledger._describe_actor from public;
 --! EndIncluded functions/access/_describe_actor.sql
+--! Included functions/access/_expected_rights.sql
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of the
+-- schema, except the owner, and roles to which the host grants a view or a public function. Each
+-- file grants what this list says; _find_rights_differences compares, and `baseledger migrate`
+-- repairs.
+create or replace function baseledger._expected_rights()
+returns setof baseledger._right
+language sql
+immutable
+as $$
+  select r.kind, n.name, r.grantee, r.privilege
+    from (
+      values
+        ('schema', 'USAGE', 'baseledger_agent', '{baseledger}'::text[]),
+        ('schema', 'USAGE', 'baseledger_operator', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
+        ('function', 'EXECUTE', 'baseledger_agent',
+          '{balance,cancel,charge,extend,limits,post,post_many,reserve,settle}'),
+        ('function', 'EXECUTE', 'baseledger_operator',
+          '{balance,cancel,charge,extend,limits,post,post_many,reserve,settle,
+            set_limit,set_limit_for,remove_limit,set_low_balance,
+            balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
+            unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,limits,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+        ('function', 'EXECUTE', 'baseledger_worker',
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead}'),
+        ('view', 'SELECT', 'baseledger_auditor',
+          '{journal,open_reservations,postings,reservation_history,wallet_balances}')
+    ) as r (kind, privilege, grantee, names)
+    cross join lateral pg_catalog.unnest(r.names) as n (name)
+$$;
+
+revoke all on function baseledger._expected_rights from public;
+--! EndIncluded functions/access/_expected_rights.sql
 --! Included functions/access/_find_access.sql
 -- What the caller may do in a wallet, restricted or not. Who calls: where the setting
 -- baseledger.key holds a secret, its key, and nobody else; else the role of the session, or else the
@@ -302,6 +392,26 @@ $$;
 
 revoke all on function baseledger._find_access from public;
 --! EndIncluded functions/access/_find_access.sql
+--! Included functions/access/_find_reader.sql
+-- What the caller may see of a wallet, restricted or not: auditors see all, but as whoever has set
+-- baseledger.key they have what the key has.
+create or replace function baseledger._find_reader(p_wallet_id text)
+returns baseledger._access
+language plpgsql
+volatile
+as $$
+begin
+  if nullif(current_setting('baseledger.key', true), '') is null
+    and baseledger._has_role('baseledger_auditor')
+  then
+    return row(true, '{}', '{*}', baseledger._describe_actor(null))::baseledger._access;
+  end if;
+  return baseledger._find_access(p_wallet_id);
+end
+$$;
+
+revoke all on function baseledger._find_reader from public;
+--! EndIncluded functions/access/_find_reader.sql
 --! Included functions/access/_has_role.sql
 -- Whether the role in effect has the rights of a role of ours. SET ROLE gives up those of the
 -- session, as poolers and PostgREST use it.
@@ -321,6 +431,84 @@ $$;
 
 revoke all on function baseledger._has_role from public;
 --! EndIncluded functions/access/_has_role.sql
+--! Included functions/alerts/_list_below.sql
+-- The amounts that available + reserved is below, in order; null if there are none.
+create or replace function baseledger._list_below(
+  p_amounts bigint[],
+  p_available bigint,
+  p_reserved bigint
+)
+returns bigint[]
+language sql
+immutable
+as $$
+  select pg_catalog.array_agg(a.amount order by a.amount)
+    from pg_catalog.unnest(p_amounts) as a (amount)
+    where p_available::numeric + p_reserved < a.amount
+$$;
+
+revoke all on function baseledger._list_below from public;
+--! EndIncluded functions/alerts/_list_below.sql
+--! Included functions/alerts/set_low_balance.sql
+-- Sets the amounts below which funds alert. Locks the wallet's row. Those that funds are below
+-- already alert when they have been above.
+create or replace function baseledger.set_low_balance(
+  p_wallet_id text,
+  p_amounts bigint[],
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_amounts bigint[];
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_low_balance(text,bigint[],text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  if array_ndims(p_amounts) > 1
+    or cardinality(p_amounts) > 10
+    or (
+      select count(distinct a.amount) filter (where a.amount >= 1)
+        from unnest(p_amounts) as a (amount)
+    ) <> cardinality(p_amounts)
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('amounts'));
+  end if;
+  v_amounts := array(select a.amount from unnest(p_amounts) as a (amount) order by 1);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'low_balance_set', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('amounts', v_amounts)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  update baseledger.wallets w
+    set low_balances = nullif(v_amounts, '{}'),
+      below = baseledger._list_below(v_amounts, w.available, w.reserved)
+    where w.wallet_id = p_wallet_id;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_low_balance is
+  e'Sets the amounts that alert when available + reserved falls below them: once each time, and '
+  'again only after funds were back. Replaces those that were set before. Setting alerts nothing. '
+  'The key is optional: a retry with the same key gets the first receipt; each call without one is '
+  'an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
+  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_low_balance from public;
+grant execute on function baseledger.set_low_balance to baseledger_operator;
+--! EndIncluded functions/alerts/set_low_balance.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
@@ -1319,6 +1507,943 @@ $$;
 
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
+--! Included functions/limits/_count_held.sql
+-- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
+-- of each open reservation, looked up by index.
+create or replace function baseledger._count_held(p_wallet_id text, p_limit_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.counters (
+      wallet_id, limit_id, label_values, spent, held, starts_at, ends_at
+    )
+    select p_wallet_id, p_limit_id, h.label_values, 0, h.held, h.starts_at, h.ends_at
+      from (
+        select v.label_values, l.starts_at, l.ends_at,
+            sum(case l.of when 'open' then 1 else r.held end) as held
+          from baseledger.limits l
+          join baseledger.reservations r on r.wallet_id = p_wallet_id
+          left join lateral baseledger._find_opening(
+            p_wallet_id, case when l.by <> '{}' then r.reservation_id end
+          ) as o on true
+          cross join lateral (
+            select baseledger._label_values(o.labels, l.by) offset 0
+          ) as v (label_values)
+          where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id and l.of <> 'calls'
+          group by v.label_values, l.starts_at, l.ends_at
+      ) as h
+      where h.held > 0;
+end
+$$;
+
+revoke all on function baseledger._count_held from public;
+--! EndIncluded functions/limits/_count_held.sql
+--! Included functions/limits/_count_spent.sql
+-- What the journal says that a combination of labels has spent in a window of a limit, or how many
+-- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
+-- that comes back after a clock that was ahead; else counters know it.
+--
+-- No event is dated before its clock, so none of the window is dated before its start.
+create or replace function baseledger._count_spent(
+  p_wallet_id text,
+  p_limit_id text,
+  p_label_values text[],
+  p_starts_at timestamptz,
+  p_ends_at timestamptz
+)
+returns numeric
+language plpgsql
+stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit baseledger.limits;
+  v_after bigint;
+  v_spent numeric;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_after := greatest(v_limit.set_seq, baseledger._find_seq_before(p_wallet_id, p_starts_at));
+  case v_limit.of
+    when 'calls' then
+      select count(*) into v_spent
+        from baseledger.events e
+        where e.wallet_id = p_wallet_id
+          and e.seq > v_after
+          and e.event in ('reserved', 'charged')
+          and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+          and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.by)
+            = p_label_values;
+    when 'amount' then
+      select
+          sum(s.spent - case
+            when baseledger._event_clock(o.occurred_at, o.details)
+                >= greatest(p_starts_at, v_limit.set_at)
+              then s.refunded
+            else 0
+          end)
+        into v_spent
+        from (
+          select e.reservation_id,
+              coalesce(sum(e.amount) filter (where e.event <> 'refunded'), 0) as spent,
+              coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded
+            from baseledger.events e
+            where e.wallet_id = p_wallet_id
+              and e.seq > v_after
+              and e.event in ('settled', 'charged', 'refunded')
+              and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+              and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+            group by e.reservation_id
+        ) as s
+        -- By the opening, which is one event, its labels and its time.
+        join baseledger.events o
+          on o.wallet_id = p_wallet_id
+          and o.reservation_id = s.reservation_id
+          and o.event in ('reserved', 'charged')
+        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.by)
+          = p_label_values;
+    else
+      null;
+  end case;
+  return coalesce(v_spent, 0);
+end
+$$;
+
+revoke all on function baseledger._count_spent from public;
+--! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_find_changed_term.sql
+-- The first term of an existing limit that is not as asked for but cannot change; null if there is
+-- none.
+create or replace function baseledger._find_changed_term(p_stored jsonb, p_given jsonb)
+returns text
+language sql
+immutable
+as $$
+  select case
+    when p_stored -> 'per' <> p_given -> 'per' then 'per'
+    when p_stored -> 'by' <> p_given -> 'by' then 'by'
+    when p_stored -> 'of' <> p_given -> 'of' then 'of'
+    when p_stored -> 'time_zone' <> p_given -> 'time_zone' then 'time_zone'
+  end
+$$;
+
+revoke all on function baseledger._find_changed_term from public;
+--! EndIncluded functions/limits/_find_changed_term.sql
+--! Included functions/limits/_find_clock_change.sql
+-- When the clocks of a zone change, between an instant before the change and one that may be the
+-- change itself. By bisection to the second, as PostgreSQL does not tell; called by _window, with
+-- its settings.
+create or replace function baseledger._find_clock_change(
+  p_time_zone text,
+  p_before timestamptz,
+  p_until timestamptz
+)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_offset constant interval :=
+    p_before at time zone p_time_zone - p_before at time zone 'UTC';
+  v_low bigint := floor(extract(epoch from p_before));    -- is before
+  v_high bigint := floor(extract(epoch from p_until));    -- is not
+  v_middle bigint;
+  v_at timestamptz;
+begin
+  while v_low + 1 < v_high loop
+    v_middle := (v_low + v_high) / 2;
+    v_at := to_timestamp(v_middle);
+    if v_at at time zone p_time_zone - v_at at time zone 'UTC' = v_offset then
+      v_low := v_middle;
+    else
+      v_high := v_middle;
+    end if;
+  end loop;
+  return to_timestamp(v_high);
+end
+$$;
+
+revoke all on function baseledger._find_clock_change from public;
+--! EndIncluded functions/limits/_find_clock_change.sql
+--! Included functions/limits/_find_invalid_term.sql
+-- The first argument of set_limit that is no term of a limit; null if all are. A zone is UTC or an
+-- Area/City: the other names that PostgreSQL takes mean what a session's settings say, or one
+-- offset for ever.
+create or replace function baseledger._find_invalid_term(
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[],
+  p_of text,
+  p_time_zone text,
+  p_hard boolean,
+  p_alert_at integer[]
+)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return case
+    when baseledger._is_impossible_id(p_limit_id) or baseledger._is_ambiguous_name(p_limit_id)
+      then 'limit_id'
+    when p_by is null
+      or array_ndims(p_by) > 1
+      or cardinality(p_by) > 4
+      or (
+        select count(distinct b.name) filter (where octet_length(b.name) between 1 and 255)
+          from unnest(p_by) as b (name)
+      ) <> cardinality(p_by)
+      then 'by'
+    when p_amount < 0 or p_amount is null and p_by = '{}'
+      then 'amount'
+    when p_of is null or p_of not in ('amount', 'calls', 'open')
+      then 'of'
+    when p_per is null
+      or p_per not in ('minute', 'hour', 'day', 'week', 'month', 'year', 'ever')
+      or p_of = 'open' and p_per <> 'ever'
+      then 'per'
+    when p_hard is null
+      then 'hard'
+    when p_alert_at is null
+      or array_ndims(p_alert_at) > 1
+      or cardinality(p_alert_at) > case p_of when 'open' then 0 else 10 end
+      or (
+        select count(distinct a.percentage) filter (where a.percentage between 1 and 1000)
+          from unnest(p_alert_at) as a (percentage)
+      ) <> cardinality(p_alert_at)
+      then 'alert_at'
+    when p_time_zone is null
+      or p_time_zone <> 'UTC' and (
+        p_time_zone not like '%/%'
+        or p_time_zone ~ '^(posix|right)/'
+        or not exists (select from pg_timezone_names z where z.name = p_time_zone)
+      )
+      then 'time_zone'
+  end;
+end
+$$;
+
+revoke all on function baseledger._find_invalid_term from public;
+--! EndIncluded functions/limits/_find_invalid_term.sql
+--! Included functions/limits/_find_opening.sql
+-- How a reservation was opened: its labels, and when, by the clock. No row, if it is not in the
+-- journal. A range of one value in the order of its index, as in _look_up; the opening is nearly
+-- always the first entry. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._find_opening(p_wallet_id text, p_reservation_id text)
+returns table (labels jsonb, opened_at timestamptz, actor text)
+language sql
+stable
+as $$
+  select coalesce(e.details -> 'labels', e.metadata),
+      baseledger._event_clock(e.occurred_at, e.details), e.actor
+    from baseledger.events e
+    where e.wallet_id = p_wallet_id
+      and e.reservation_id between p_reservation_id and p_reservation_id
+      and e.event in ('reserved', 'charged')
+    order by e.reservation_id
+    limit 1
+$$;
+
+revoke all on function baseledger._find_opening from public;
+--! EndIncluded functions/limits/_find_opening.sql
+--! Included functions/limits/_first_instant.sql
+-- The first instant at which clocks of a zone show a local time, or, where they leave it out, a
+-- later one. Called by _window, with its settings.
+create or replace function baseledger._first_instant(p_time_zone text, p_local timestamp)
+returns timestamptz
+language plpgsql
+stable
+as $$
+declare
+  v_at constant timestamptz := p_local at time zone p_time_zone;
+  v_before constant timestamptz := v_at - interval '24 hours';
+  v_earlier timestamptz;
+begin
+  if v_at at time zone p_time_zone = p_local then
+    -- Of two instants, `at time zone` takes the later: try the offset of before.
+    v_earlier := v_before + (p_local - v_before at time zone p_time_zone);
+    return case
+      when v_earlier < v_at and v_earlier at time zone p_time_zone = p_local then v_earlier
+      else v_at
+    end;
+  end if;
+  -- Clocks leave it out.
+  return baseledger._find_clock_change(p_time_zone, v_before, v_at);
+end
+$$;
+
+revoke all on function baseledger._first_instant from public;
+--! EndIncluded functions/limits/_first_instant.sql
+--! Included functions/limits/_known_values.sql
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
+-- caller may choose. Null if the caller sees all.
+create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
+returns text[]
+language sql
+immutable
+as $$
+  select pg_catalog.array_agg(
+      case
+        when p_access.labels -> b.name is not null then p_access.labels ->> b.name
+        when not p_access.free_labels && array['*', b.name] then ''
+      end
+      order by b.n
+    )
+    from pg_catalog.unnest(p_by) with ordinality as b (name, n)
+    where p_access.labels <> '{}'
+$$;
+
+revoke all on function baseledger._known_values from public;
+--! EndIncluded functions/limits/_known_values.sql
+--! Included functions/limits/_label_value.sql
+-- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
+-- settings, so that it is inlined.
+create or replace function baseledger._label_value(p_labels jsonb, p_name text)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
+      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
+      then p_labels ->> p_name
+    else ''
+  end
+$$;
+
+revoke all on function baseledger._label_value from public;
+--! EndIncluded functions/limits/_label_value.sql
+--! Included functions/limits/_label_values.sql
+-- The combination of a limit that labels belong to: their values, in the order of its `by`, which
+-- has at most 4 names. A SQL function without settings, so that it is inlined; without a
+-- sub-select, which would cost more than all the rest.
+create or replace function baseledger._label_values(p_labels jsonb, p_by text[])
+returns text[]
+language sql
+immutable
+parallel safe
+as $$
+  select case pg_catalog.cardinality(p_by)
+    when 0 then '{}'
+    when 1 then array[baseledger._label_value(p_labels, p_by[1])]
+    when 2 then array[
+      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2])
+    ]
+    when 3 then array[
+      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
+      baseledger._label_value(p_labels, p_by[3])
+    ]
+    else array[
+      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
+      baseledger._label_value(p_labels, p_by[3]), baseledger._label_value(p_labels, p_by[4])
+    ]
+  end
+$$;
+
+revoke all on function baseledger._label_values from public;
+--! EndIncluded functions/limits/_label_values.sql
+--! Included functions/limits/_list_counters.sql
+-- The counters of a limit, as of an instant and in the order of their values: after p_after, and of
+-- p_known only, as _known_values has it.
+create or replace function baseledger._list_counters(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz,
+  p_window tstzrange,                 -- the one of the instant
+  p_known text[],
+  p_after text[],
+  p_limit integer
+)
+returns table (label_values text[], own_amount bigint, spent numeric, held numeric)
+language plpgsql
+stable
+as $$
+declare
+  c_starts_at constant timestamptz := lower(p_window);
+  v_limit baseledger.limits;
+  v_came_back boolean;
+  v_due jsonb;                        -- what is held past its deadline, by values
+  v_from text[] collate "C" := '{}';
+  v_until text[] collate "C" := array[null::text];    -- null comes last
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_came_back := upper(p_window) < v_limit.counted_until;
+  select jsonb_object_agg(d.label_values::text, d.held) into v_due
+    from (
+      select v.label_values, sum(case v_limit.of when 'open' then 1 else r.held end) as held
+        from (
+          -- In the order of the index, for the planner's sake: see _execute.
+          select o.reservation_id, o.held from baseledger.reservations o
+            where o.wallet_id = p_wallet_id
+              and v_limit.of <> 'calls'
+              and o.expires_at <= p_at
+              and o.expires_at < 'infinity'
+            order by o.expires_at
+            offset 0
+        ) as r
+        cross join lateral baseledger._find_opening(p_wallet_id, r.reservation_id) as f
+        cross join lateral (
+          select baseledger._label_values(f.labels, v_limit.by) offset 0
+        ) as v (label_values)
+        group by v.label_values
+    ) as d;
+
+  -- Those with the values that are known of the first labels stand together.
+  for v_n in 1 .. coalesce(cardinality(p_known), 0) loop
+    exit when p_known[v_n] is null;
+    v_until := v_from || (p_known[v_n] || chr(1));
+    v_from := v_from || p_known[v_n];
+  end loop;
+  return query
+    select c.label_values, c.own_amount,
+        case
+          when c.starts_at = c_starts_at then c.spent
+          when v_came_back then baseledger._count_spent(
+            p_wallet_id, p_limit_id, c.label_values, c_starts_at, upper(p_window)
+          )
+          else 0
+        end,
+        c.held - coalesce((v_due ->> c.label_values::text)::numeric, 0)
+      from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.limit_id = p_limit_id
+        and c.label_values >= greatest(v_from, p_after)
+        and c.label_values < v_until
+        and (p_after is null or c.label_values <> p_after)
+        and (p_known[1] is null or c.label_values[1] = p_known[1])
+        and (p_known[2] is null or c.label_values[2] = p_known[2])
+        and (p_known[3] is null or c.label_values[3] = p_known[3])
+        and (p_known[4] is null or c.label_values[4] = p_known[4])
+      order by c.label_values
+      limit p_limit;
+end
+$$;
+
+revoke all on function baseledger._list_counters from public;
+--! EndIncluded functions/limits/_list_counters.sql
+--! Included functions/limits/_window.sql
+-- The window [start, end) of a limit that an instant lies in, by the limit's zone. Days, weeks
+-- (from Monday), months and years begin at the first instant of their first date, whatever the
+-- clocks of the zone do around midnight; hours follow the zone's offset at the instant. An instant
+-- after which clocks go back over midnight stays in the new day. For `ever` the bounds are
+-- infinity, not null. A zone that the server does not know counts as UTC; doctor() reports it.
+--
+-- The session must not decide what a name of a zone means, or how long a day is.
+create or replace function baseledger._window(p_per text, p_time_zone text, p_at timestamptz)
+returns tstzrange
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set "TimeZone" = 'UTC'
+set timezone_abbreviations = 'Default'
+as $$
+declare
+  v_local timestamp;
+  v_next timestamp;
+  v_starts_at timestamptz;
+  v_ends_at timestamptz;
+begin
+  if p_per = 'ever' then
+    return tstzrange('-infinity', 'infinity');
+  elsif p_per = 'minute' then
+    return tstzrange(date_trunc('minute', p_at), date_trunc('minute', p_at) + interval '1 minute');
+  end if;
+  begin
+    v_local := p_at at time zone p_time_zone;
+  exception
+    when invalid_parameter_value then
+      return baseledger._window(p_per, 'UTC', p_at);
+  end;
+
+  if p_per = 'hour' then
+    v_starts_at := p_at - (v_local - date_trunc('hour', v_local));
+    v_ends_at := v_starts_at + interval '1 hour';
+    -- Where clocks change by half an hour, hours before and after do not meet: cut at the change.
+    v_local := v_starts_at at time zone p_time_zone;
+    if v_local <> date_trunc('hour', v_local) then
+      v_starts_at := baseledger._find_clock_change(p_time_zone, v_starts_at, p_at);
+    end if;
+    v_local := (v_ends_at - interval '1 microsecond') at time zone p_time_zone
+      + interval '1 microsecond';
+    if v_local <> date_trunc('hour', v_local) then
+      v_ends_at := baseledger._find_clock_change(p_time_zone, p_at, v_ends_at);
+    end if;
+    return tstzrange(v_starts_at, v_ends_at);
+  end if;
+
+  v_next := date_trunc(p_per, v_local);
+  loop
+    v_local := v_next;
+    v_next := v_local + ('1 ' || p_per)::interval;
+    v_ends_at := baseledger._first_instant(p_time_zone, v_next);
+    exit when p_at < v_ends_at;
+  end loop;
+  return tstzrange(baseledger._first_instant(p_time_zone, v_local), v_ends_at);
+end
+$$;
+
+revoke all on function baseledger._window from public;
+--! EndIncluded functions/limits/_window.sql
+--! Included functions/limits/clear_counters.sql
+-- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
+-- counter that a command is writing has its turn later.
+--
+-- Before, limits move on to the present window: should the clock have been ahead and the window come
+-- back, it is counted again from the journal.
+create or replace function baseledger.clear_counters(p_limit integer default 1000)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_limit record;
+  v_window tstzrange;
+  v_past tid[];
+  v_cleared integer;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  v_past := array(
+    select c.ctid from baseledger.counters c
+      where c.ends_at <= v_now
+        and c.ends_at < 'infinity'
+        and c.own_amount is null
+        and c.held = 0
+      order by c.ends_at
+      limit p_limit
+      for update skip locked
+  );
+  for v_limit in
+    select l.* from baseledger.limits l
+      join (
+        select distinct c.wallet_id, c.limit_id from baseledger.counters c
+          where c.ctid = any (v_past)
+      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
+      where l.ends_at <= v_now
+      for no key update of l skip locked
+  loop
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+  end loop;
+  delete from baseledger.counters c
+    using baseledger.limits l
+    where c.ctid = any (v_past)
+      and l.wallet_id = c.wallet_id
+      and l.limit_id = c.limit_id
+      and l.starts_at >= c.ends_at;
+  get diagnostics v_cleared = row_count;
+  return v_cleared;
+end
+$$;
+
+comment on function baseledger.clear_counters is
+  'Deletes counters of limits whose window has passed, at most p_limit (1 to 100,000), and returns '
+  'how many: those that hold nothing and have no amount of their own. Those of limits for ever '
+  'stay. Waits for no lock. While it is not called, limits are right all the same. Refused with '
+  'LGARG. @notNull';
+revoke all on function baseledger.clear_counters from public;
+grant execute on function baseledger.clear_counters to baseledger_worker;
+--! EndIncluded functions/limits/clear_counters.sql
+--! Included functions/limits/limits.sql
+-- The limits of a wallet and what is used of them, now. Takes no lock; a stable function reads all
+-- in the snapshot of its query, so that counters and reservations agree.
+create or replace function baseledger.limits(
+  p_wallet_id text,
+  p_limit_id text default null,
+  p_after text[] default null,
+  p_limit integer default 1000
+)
+returns setof baseledger.limit_use
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._read_clock();
+  v_wallet record;
+  v_access baseledger._access;
+  v_limit baseledger.limits;
+  v_window tstzrange;
+  v_counter record;
+  v_use baseledger.limit_use;
+  v_left integer := p_limit;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  elsif p_limit_id is null and p_after is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('after'));
+  end if;
+  select w.restricted, w.next_deadline, baseledger._deadline_clock(v_clock, w.last_event_at) as at
+    into v_wallet
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  if v_wallet.restricted then
+    v_access := baseledger._find_reader(p_wallet_id);
+    if not v_access.allowed then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+  end if;
+
+  for v_limit in
+    select * from baseledger.limits l
+      where l.wallet_id = p_wallet_id
+        and (p_limit_id is null or l.limit_id = p_limit_id)
+      order by l.limit_id
+  loop
+    exit when v_left = 0;
+    v_window := case
+      when v_wallet.at >= v_limit.starts_at and v_wallet.at < v_limit.ends_at
+        then tstzrange(v_limit.starts_at, v_limit.ends_at)
+      else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
+    end;
+    v_use := row(
+      v_limit.limit_id, case v_limit.by when '{}' then v_limit.by end, v_limit.per, v_limit.by,
+      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      case when v_limit.per <> 'ever' then lower(v_window) end,
+      case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
+    )::baseledger.limit_use;
+    for v_counter in
+      select * from baseledger._list_counters(
+        p_wallet_id, v_limit.limit_id, v_wallet.at, v_window,
+        baseledger._known_values(v_access, v_limit.by), p_after, v_left
+      )
+    loop
+      v_use.label_values := v_counter.label_values;
+      v_use.own_amount := v_counter.own_amount;
+      v_use.used := least(v_counter.spent + v_counter.held, 9223372036854775807);
+      v_use.held := least(v_counter.held, 9223372036854775807);
+      v_use.remaining := greatest(
+        coalesce(v_use.own_amount, v_use.amount) - v_counter.spent - v_counter.held, 0
+      );
+      v_left := v_left - 1;
+      return next v_use;
+    end loop;
+    if not found and p_after is null then
+      v_left := v_left - 1;
+      return next v_use;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function baseledger.limits is
+  e'The limits of a wallet, and what is used of them now: a row for each combination of values '
+  'that has a counter, in order; for a limit without counters one row, in which nothing is used. '
+  'Holds past their deadline do not count, whether or not a worker has swept them. Who has fixed '
+  'labels sees the combinations that have them. Refused with LGARG, LGWNF.'
+  '\np_limit_id: Only this limit. Default: all.'
+  '\np_after: label_values of the last row seen, to go on from there; with p_limit_id. Default: '
+  'from the first.'
+  '\np_limit: How many rows at most, 1 to 100,000.';
+revoke all on function baseledger.limits from public;
+grant execute on function baseledger.limits
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/limits/limits.sql
+--! Included functions/limits/remove_limit.sql
+-- Removes a limit and its counters. Locks the wallet's row. Whether there is such a limit is looked
+-- at after the event was written, so that a retry gets its receipt.
+create or replace function baseledger.remove_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.remove_limit(text,text,text,jsonb)');
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('limit_id', p_limit_id);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_removed', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('limit_id', p_limit_id)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  delete from baseledger.limits l where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if not found then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  end if;
+  delete from baseledger.counters c where c.wallet_id = p_wallet_id and c.limit_id = p_limit_id;
+  if not exists (select from baseledger.limits l where l.wallet_id = p_wallet_id) then
+    update baseledger.wallets w set limited = false where w.wallet_id = p_wallet_id;
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.remove_limit is
+  e'Removes a limit, with what it has counted and the amounts of its combinations. Set again under '
+  'the same name, it counts from then on. The key is optional: a retry with the same key gets the '
+  'first receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.remove_limit from public;
+grant execute on function baseledger.remove_limit to baseledger_operator;
+--! EndIncluded functions/limits/remove_limit.sql
+--! Included functions/limits/set_limit.sql
+-- Sets a limit, or changes one. Locks the wallet's row. What the event may still be refused for is
+-- looked at after it was written, so that a retry gets its receipt whatever has changed since.
+--
+-- A new limit counts from its event on, and what is held then: it reads the open reservations and
+-- their openings, by index, and nothing else of the wallet's history.
+create or replace function baseledger.set_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[] default '{}',
+  p_of text default 'amount',
+  p_time_zone text default 'UTC',
+  p_hard boolean default true,
+  p_alert_at integer[] default '{}',
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_field text;
+  v_by text[];
+  v_alert_at integer[];
+  v_terms jsonb;
+  v_limit baseledger.limits;
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_limit(text,text,bigint,text,text[],text,text,boolean,integer[],text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  v_field := baseledger._find_invalid_term(
+    p_limit_id, p_amount, p_per, p_by, p_of, p_time_zone, p_hard, p_alert_at
+  );
+  if v_field is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+  end if;
+  -- As lists that begin at 1, and percentages in order.
+  v_by := array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n);
+  v_alert_at := array(select a.percentage from unnest(p_alert_at) as a (percentage) order by 1);
+  v_terms := jsonb_build_object(
+    'limit_id', p_limit_id, 'amount', p_amount, 'per', p_per, 'by', v_by, 'of', p_of,
+    'time_zone', p_time_zone, 'hard', p_hard, 'alert_at', v_alert_at
+  );
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_set', p_idempotency_key, p_metadata => p_metadata, p_details => v_terms
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if found then
+    v_field := baseledger._find_changed_term(to_jsonb(v_limit), v_terms);
+    if v_field is not null then
+      perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+    end if;
+    update baseledger.limits l
+      set amount = p_amount,
+        hard = p_hard,
+        alert_at = v_alert_at
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+    return v_receipt;
+  end if;
+
+  if (select count(*) from baseledger.limits l where l.wallet_id = p_wallet_id) >= 32 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  end if;
+  insert into baseledger.limits (
+      wallet_id, limit_id, amount, per, by, of, time_zone, hard, alert_at, set_at, set_seq,
+      starts_at, ends_at, counted_until
+    )
+    select p_wallet_id, p_limit_id, p_amount, p_per, v_by, p_of, p_time_zone, p_hard, v_alert_at,
+        e.set_at, e.seq, lower(e.period), upper(e.period), upper(e.period)
+      from (
+        select l.seq, i.set_at, baseledger._window(p_per, p_time_zone, i.set_at) as period
+          from baseledger.events l
+          cross join lateral (
+            select baseledger._event_clock(l.occurred_at, l.details) offset 0
+          ) as i (set_at)
+          where l.wallet_id = p_wallet_id and l.seq = v_receipt.seq
+          offset 0
+      ) as e;
+  perform baseledger._count_held(p_wallet_id, p_limit_id);
+  update baseledger.wallets w set limited = true where w.wallet_id = p_wallet_id;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_limit is
+  e'Sets how much a wallet may use in a window, as a whole or for each combination of values of '
+  'some labels: a reservation, a larger hold or a charge that would go above it is refused with '
+  'LGLIM. Used is what the events of the window have spent, and what is held now, whenever it was '
+  'opened. Counts from now on. Set again, the amount, p_hard and p_alert_at change, and counters '
+  'go on; the rest cannot change. At most 32 limits a wallet. The key is optional: a retry with '
+  'the same key gets the first receipt; each call without one is an event. Refused with LGARG, '
+  'LGWNF, LGIDK, LGCLO.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_amount: In the wallet''s smallest step, or how many calls or open reservations; 0 = '
+  'nothing. Null, for a limit by labels: only combinations with an amount of their own '
+  '(set_limit_for) are limited.'
+  '\np_per: The window: minute, hour, day, week (from Monday), month, year or ever.'
+  '\np_by: Names of labels, at most 4: each combination of their values has the amount. Labels are '
+  'strings of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. '
+  'Default: none, the wallet as a whole.'
+  '\np_of: amount; calls: reservations and charges opened in the window; open: reservations open '
+  'now (per ever only).'
+  '\np_time_zone: Where days, weeks, months and years begin: UTC or an Area/City of '
+  'pg_timezone_names.'
+  '\np_hard: False: nothing is refused, it only alerts.'
+  '\np_alert_at: Percentages of the amount, 1 to 1000, at most 10: an alert when that much is '
+  'spent in the window. Default: none.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_limit from public;
+grant execute on function baseledger.set_limit to baseledger_operator;
+--! EndIncluded functions/limits/set_limit.sql
+--! Included functions/limits/set_limit_for.sql
+-- Sets or takes back one combination's own amount. Locks the wallet's row. What the event may still
+-- be refused for is looked at after it was written, so that a retry gets its receipt whatever has
+-- changed since.
+create or replace function baseledger.set_limit_for(
+  p_wallet_id text,
+  p_limit_id text,
+  p_values text[],
+  p_amount bigint,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_values text[];
+  v_limit baseledger.limits;
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_limit_for(text,text,text[],bigint,text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('limit_id', p_limit_id);
+  if p_values is null
+    or array_ndims(p_values) > 1
+    or cardinality(p_values) not between 1 and 4
+    or exists (
+      select from unnest(p_values) as v (value)
+        where v.value is null or octet_length(v.value) > 255
+    )
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('values'));
+  end if;
+  if p_amount < 0 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
+  end if;
+  -- As a list that begins at 1.
+  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if not found then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  elsif cardinality(v_values) <> cardinality(v_limit.by) then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('values'));
+  end if;
+  update baseledger.counters c
+    set own_amount = p_amount
+    where c.wallet_id = p_wallet_id
+      and c.limit_id = p_limit_id
+      and c.label_values = v_values;
+  if not found and p_amount is not null then
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
+    -- come back: its next command looks.
+    insert into baseledger.counters (
+        wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
+      )
+      values (
+        p_wallet_id, p_limit_id, v_values, p_amount, 0, 0, '-infinity',
+        case v_limit.per when 'ever' then timestamptz 'infinity' else '-infinity' end
+      );
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_limit_for is
+  e'Gives one combination of values of a limit''s labels an amount of its own, in place of the '
+  'limit''s; null takes it back. What it has used counts on. The key is optional: a retry with the '
+  'same key gets the first receipt; each call without one is an event. Refused with LGARG, LGWNF, '
+  'LGIDK, LGCLO.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_values: A value for each label of the limit, in its order; the empty text is the value of '
+  'whatever has no such label.'
+  '\np_amount: As in set_limit; null = that of the limit.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_limit_for from public;
+grant execute on function baseledger.set_limit_for to baseledger_operator;
+--! EndIncluded functions/limits/set_limit_for.sql
 --! Included functions/refusals/_describe_argument.sql
 -- The detail of LGARG: the field, and what it must be.
 create or replace function baseledger._describe_argument(p_field text)
@@ -1327,13 +2452,13 @@ language sql
 immutable
 as $$
   select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
-    when p_field in (
-      'wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit', 'limit_id'
-    )
+    when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
       then 'must be 1 to 255 characters, the first and the last of them visible'
     when p_field = 'amount' then 'must be a whole number above 0 (for settle and limits, 0 is '
       'allowed; a limit by labels may have none), in the wallet''s smallest step, up to '
       '9223372036854775807'
+    when p_field = 'limit_id' then 'must be a limit of this wallet; or, to set one of at most 32, '
+      '1 to 255 characters, the first and the last of them visible'
     when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
     when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
     when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
@@ -1357,7 +2482,8 @@ as $$
       'change while the limit exists'
     when p_field = 'time_zone' then 'must be UTC or an Area/City of pg_timezone_names; it cannot '
       'change while the limit exists'
-    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000'
+    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000, and '
+      'none where open reservations are limited'
     when p_field = 'values'
       then 'must be a text of at most 255 bytes for each label of the limit, which has labels'
     when p_field = 'amounts' then 'must be at most 10 different whole numbers of at least 1'
