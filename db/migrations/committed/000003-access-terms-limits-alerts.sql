@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:96278c591bbbc56e0e3e83df5cb71e7005fe1c1a
+--! Hash: sha1:7709520c955df27bb36173377a855d8a47b0aea1
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -53,7 +53,7 @@ create type baseledger._access as (
 );
 --! EndIncluded schema/types/_access.sql
 --! Included schema/types/_alert.sql
--- An alert on its way into baseledger.alerts.
+-- An alert on its way into baseledger.raised_alerts.
 create type baseledger._alert as (
   kind text,
   threshold bigint,
@@ -72,6 +72,7 @@ create type baseledger._alert as (
 --   counts_from  the start of its window, or the setting of the limit, if that was later
 --   next_alert   what is spent when the next alert is due; null: none
 --   alerted      the highest percentage that was alerted in this window; 0: none
+--   rolled       its window is not the one on record
 --   changed      by the commands executed so far
 create type baseledger._counter as (
   limit_id text,
@@ -89,6 +90,7 @@ create type baseledger._counter as (
   counts_from timestamptz,
   next_alert numeric,
   alerted integer,
+  rolled boolean,
   changed boolean
 );
 --! EndIncluded schema/types/_counter.sql
@@ -153,37 +155,6 @@ comment on column baseledger.limit_use.ends_at is
 comment on column baseledger.limit_use.alert_at is
   'Percentages of the amount at which it alerts when they are spent. @notNull';
 --! EndIncluded schema/types/limit_use.sql
---! Included schema/tables/alerts.sql
--- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
-create table baseledger.alerts (
-  wallet_id text collate "C" not null,
-  seq bigint not null,
-  number integer not null,
-  kind text not null,
-  threshold bigint not null,
-  limit_id text collate "C",
-  label_values text[],
-  amount numeric not null,
-  value numeric not null,
-  starts_at timestamptz,
-  ends_at timestamptz,
-  occurred_at timestamptz not null,
-  constraint alerts_pkey primary key (wallet_id, seq, number)
-);
-
-comment on table baseledger.alerts is
-  'One row for each threshold that a command has crossed, written in its transaction.';
-comment on column baseledger.alerts.seq is
-  'The last event that was written with it: that of the command, or of its batch.';
-comment on column baseledger.alerts.number is 'Counts the alerts of that event from 1.';
-comment on column baseledger.alerts.kind is 'limit or low_balance.';
-comment on column baseledger.alerts.threshold is
-  'limit: the percentage; low_balance: the amount that available + reserved fell below.';
-comment on column baseledger.alerts.amount is
-  'limit: its amount; low_balance: the same as threshold.';
-comment on column baseledger.alerts.value is
-  'limit: what was spent in the window; low_balance: available + reserved.';
---! EndIncluded schema/tables/alerts.sql
 --! Included schema/tables/counters.sql
 -- What a combination of labels has used of a limit.
 create table baseledger.counters (
@@ -217,6 +188,55 @@ comment on column baseledger.counters.alerted is
 create index counters_ends_at_idx on baseledger.counters (ends_at)
   where ends_at < 'infinity' and own_amount is null;
 --! EndIncluded schema/tables/counters.sql
+--! Included schema/tables/deliveries.sql
+-- Alerts on their way to webhooks.
+create table baseledger.deliveries (
+  wallet_id text collate "C" not null,
+  seq bigint not null,
+  number integer not null,
+  webhook_id text collate "C" not null,
+  state text not null default 'pending',
+  attempts integer not null default 0,
+  due_at timestamptz not null default '-infinity',
+  suppressed bigint,
+  last_error text,
+  ended_at timestamptz,
+  constraint deliveries_pkey primary key (wallet_id, seq, number, webhook_id)
+);
+
+comment on table baseledger.deliveries is
+  'One row for each alert and each webhook that there was when it was raised, written in the '
+  'transaction of its command.';
+comment on column baseledger.deliveries.state is
+  'pending, sent, failed (given up), or suppressed (counted in a later one instead).';
+comment on column baseledger.deliveries.attempts is 'Requests that have begun.';
+comment on column baseledger.deliveries.due_at is
+  'While pending: when a worker queues it, the first time or because its job was lost.';
+comment on column baseledger.deliveries.suppressed is
+  'How many before it were suppressed and are counted in it; null until it is queued first.';
+
+-- For the workers: what is to be queued.
+create index deliveries_due_at_idx on baseledger.deliveries (due_at, wallet_id, seq)
+  where state = 'pending';
+--! EndIncluded schema/tables/deliveries.sql
+--! Included schema/tables/delivery_rates.sql
+-- How often alerts of a limit have been sent to a webhook lately.
+create table baseledger.delivery_rates (
+  wallet_id text collate "C" not null,
+  webhook_id text collate "C" not null,
+  limit_id text collate "C" not null,
+  queued_at timestamptz[] not null,
+  suppressed bigint not null,
+  constraint delivery_rates_pkey primary key (wallet_id, webhook_id, limit_id)
+);
+
+comment on table baseledger.delivery_rates is
+  'How often alerts of a limit have been sent to a webhook lately: at most so many an hour.';
+comment on column baseledger.delivery_rates.limit_id is 'Empty for alerts of low balances.';
+comment on column baseledger.delivery_rates.queued_at is 'When, in the last hour.';
+comment on column baseledger.delivery_rates.suppressed is
+  'How many were suppressed since the last that was queued.';
+--! EndIncluded schema/tables/delivery_rates.sql
 --! Included schema/tables/grants.sql
 -- Who may use a restricted wallet, by login role.
 create table baseledger.grants (
@@ -291,6 +311,163 @@ comment on column baseledger.limits.counted_until is
   'The latest end of any window that it was in. Windows before that are counted again from the '
   'journal when they come back, as after a clock that was ahead.';
 --! EndIncluded schema/tables/limits.sql
+--! Included schema/tables/raised_alerts.sql
+-- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
+create table baseledger.raised_alerts (
+  wallet_id text collate "C" not null,
+  seq bigint not null,
+  number integer not null,
+  kind text not null,
+  threshold bigint not null,
+  limit_id text collate "C",
+  label_values text[],
+  amount numeric not null,
+  value numeric not null,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  occurred_at timestamptz not null,
+  constraint raised_alerts_pkey primary key (wallet_id, seq, number)
+);
+
+comment on table baseledger.raised_alerts is
+  'One row for each threshold that a command has crossed, written in its transaction.';
+comment on column baseledger.raised_alerts.seq is
+  'The last event that was written with it: that of the command, or of its batch.';
+comment on column baseledger.raised_alerts.number is 'Counts the alerts of that event from 1.';
+comment on column baseledger.raised_alerts.kind is 'limit or low_balance.';
+comment on column baseledger.raised_alerts.threshold is
+  'limit: the percentage; low_balance: the amount that available + reserved fell below.';
+comment on column baseledger.raised_alerts.amount is
+  'limit: its amount; low_balance: the same as threshold.';
+comment on column baseledger.raised_alerts.value is
+  'limit: what was spent in the window; low_balance: available + reserved.';
+--! EndIncluded schema/tables/raised_alerts.sql
+--! Included schema/tables/webhooks.sql
+-- Where alerts are sent.
+create table baseledger.webhooks (
+  wallet_id text collate "C" not null,
+  webhook_id text collate "C" not null,
+  url text not null,
+  events text[] not null,
+  secret text,
+  allow_private boolean not null,
+  idempotency_key text collate "C",
+  added_at timestamptz not null,
+  removed_at timestamptz,
+  constraint webhooks_pkey primary key (wallet_id, webhook_id),
+  constraint webhooks_idempotency_key_key unique (wallet_id, idempotency_key)
+);
+
+comment on table baseledger.webhooks is
+  'Where alerts are sent. A removed one stays, without its secret, for the deliveries that name it.';
+comment on column baseledger.webhooks.wallet_id is
+  'Whose alerts; empty, which is the id of no wallet: those of all wallets.';
+comment on column baseledger.webhooks.events is 'The kinds of alerts: limit, low_balance.';
+comment on column baseledger.webhooks.secret is
+  'What deliveries are signed with. In plain text, as a signature needs it.';
+comment on column baseledger.webhooks.allow_private is
+  'Whether it may be at an address that is not public.';
+--! EndIncluded schema/tables/webhooks.sql
+--! Included functions/access/_admit.sql
+-- Gives the commands of an agent what his access makes of them (_apply_access). Refuses the whole
+-- call as if there were no wallet, where he has no access and no command concerns what he has opened.
+create or replace function baseledger._admit(
+  p_wallet_id text,
+  p_commands baseledger._command[]
+)
+returns baseledger._command[]
+language plpgsql
+volatile
+as $$
+declare
+  v_access constant baseledger._access := baseledger._find_access(p_wallet_id);
+  v_commands baseledger._command[];
+begin
+  v_commands := baseledger._apply_access(p_wallet_id, v_access, p_commands);
+  if not v_access.allowed and not exists (
+    select from unnest(v_commands) as c where c.refused is null
+  ) then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return v_commands;
+end
+$$;
+
+revoke all on function baseledger._admit from public;
+--! EndIncluded functions/access/_admit.sql
+--! Included functions/access/_apply_access.sql
+-- What a caller's access to a restricted wallet makes of his commands: refuses those to which he has
+-- no right, with what they would get if the other's reservation did not exist, and gives labels to
+-- the reservations that he opens. Real spending still lands: who has opened a reservation may settle,
+-- cancel, extend and repeat it, whatever was taken back since.
+--
+-- Commands of operators, which move funds in and out, are not an agent's: who may call them is
+-- decided by the right to their function.
+create or replace function baseledger._apply_access(
+  p_wallet_id text,
+  p_access baseledger._access,
+  p_commands baseledger._command[]
+)
+returns baseledger._command[]
+language plpgsql
+stable
+as $$
+declare
+  -- Sees every reservation and every key.
+  c_sees_all constant boolean := p_access.allowed and p_access.labels = '{}';
+  v_command baseledger._command;
+  v_labels jsonb;
+begin
+  for v_i in 1 .. cardinality(p_commands) loop
+    v_command := p_commands[v_i];
+    continue when v_command.refused is not null
+      or v_command.op not in ('reserve', 'settle', 'cancel', 'extend', 'charge');
+    if not c_sees_all then
+      case baseledger._owns_key(p_wallet_id, p_access, v_command.idempotency_key)
+        when true then
+          continue;
+        when false then
+          v_command.refused := 'LGIDK';
+          v_command.detail := '{"field": "idempotency_key", "stored": null, "given": null}';
+        else
+          if v_command.op in ('settle', 'cancel', 'extend')
+            -- One that is not in the journal may be opened by a command before it.
+            and not baseledger._is_own(p_wallet_id, p_access, v_command.reservation_id)
+          then
+            v_command.refused := 'LGRNF';
+          end if;
+      end case;
+      if not p_access.allowed and (
+        v_command.refused is not null
+        or v_command.op in ('reserve', 'charge')
+        or baseledger._is_own(p_wallet_id, p_access, v_command.reservation_id) is null
+      ) then
+        v_command.refused := 'LGWNF';
+        v_command.detail := jsonb_build_object('wallet_id', p_wallet_id);
+      end if;
+    end if;
+    if v_command.refused is null and v_command.op in ('reserve', 'charge') then
+      v_labels := case
+        when p_access.free_labels = '{*}' then v_command.metadata
+        else (
+          select coalesce(jsonb_object_agg(m.key, m.value), '{}')
+            from jsonb_each(v_command.metadata) as m
+            where m.key = any (p_access.free_labels)
+        )
+      end || p_access.labels;
+      if v_labels <> v_command.metadata then
+        v_command.details := coalesce(v_command.details, '{}')
+          || jsonb_build_object('labels', v_labels);
+      end if;
+    end if;
+    p_commands[v_i] := v_command;
+  end loop;
+  return p_commands;
+end
+$$;
+
+revoke all on function baseledger._apply_access from public;
+--! EndIncluded functions/access/_apply_access.sql
 --! Included functions/access/_describe_actor.sql
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
 -- effect and the key. Names are quoted where they could be taken for two.
@@ -338,7 +515,8 @@ as $$
             balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
             unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
-          '{balance,balance_at,limits,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+          '{balance,balance_at,limits,statement,verify,verify_rights,doctor,sweep_status,
+            wallets_ahead}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead}'),
         ('view', 'SELECT', 'baseledger_auditor',
@@ -431,6 +609,152 @@ $$;
 
 revoke all on function baseledger._has_role from public;
 --! EndIncluded functions/access/_has_role.sql
+--! Included functions/access/_is_own.sql
+-- Whether a reservation is the caller's to act on: he has opened it, or he has a grant whose fixed
+-- labels it has. Null, if the journal has no such reservation.
+create or replace function baseledger._is_own(
+  p_wallet_id text,
+  p_access baseledger._access,
+  p_reservation_id text
+)
+returns boolean
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select o.actor = p_access.actor or p_access.allowed and o.labels @> p_access.labels
+      from baseledger._find_opening(p_wallet_id, p_reservation_id) as o
+  );
+end
+$$;
+
+revoke all on function baseledger._is_own from public;
+--! EndIncluded functions/access/_is_own.sql
+--! Included functions/access/_lock_restricted.sql
+-- Locks a wallet that is restricted, if the caller may use it, and gives his commands what his access
+-- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
+-- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
+-- if there were none.
+create or replace function baseledger._lock_restricted(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  out locked baseledger._locked_wallet[],
+  out commands baseledger._command[]
+)
+returns record
+language plpgsql
+volatile
+as $$
+declare
+  v_asks constant boolean := exists (
+    select from unnest(p_commands) as c
+      where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+  );
+begin
+  commands := p_commands;
+  if v_asks then
+    commands := baseledger._admit(p_wallet_id, p_commands);
+  end if;
+  select array[row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline, false, 1, cardinality(p_commands), null, null, null,
+      w.restricted, w.closed, w.limited, w.low_balances, w.below
+    )::baseledger._locked_wallet] into locked
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+    for no key update;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  if v_asks then
+    commands := baseledger._admit(p_wallet_id, p_commands);
+  end if;
+end
+$$;
+
+revoke all on function baseledger._lock_restricted from public;
+--! EndIncluded functions/access/_lock_restricted.sql
+--! Included functions/access/_may_send.sql
+-- Whether the caller may send a command to a restricted wallet: he has access to it, or the command
+-- concerns what he has opened.
+create or replace function baseledger._may_send(
+  p_wallet_id text,
+  p_idempotency_key text,
+  p_reservation_id text
+)
+returns boolean
+language plpgsql
+volatile
+as $$
+declare
+  v_access constant baseledger._access := baseledger._find_access(p_wallet_id);
+begin
+  return v_access.allowed
+    or coalesce(baseledger._owns_key(p_wallet_id, v_access, p_idempotency_key), false)
+    or coalesce(baseledger._is_own(p_wallet_id, v_access, p_reservation_id), false);
+end
+$$;
+
+revoke all on function baseledger._may_send from public;
+--! EndIncluded functions/access/_may_send.sql
+--! Included functions/access/_owns_key.sql
+-- Whether a key that was used before is the caller's: it stands for an event of a reservation that is
+-- his. Null, if it was not used.
+create or replace function baseledger._owns_key(
+  p_wallet_id text,
+  p_access baseledger._access,
+  p_idempotency_key text
+)
+returns boolean
+language plpgsql
+stable
+as $$
+declare
+  v_used boolean;
+  v_reservation_id text;
+begin
+  select true, e.reservation_id into v_used, v_reservation_id
+    from baseledger.events e
+    where e.wallet_id = p_wallet_id
+      and e.idempotency_key between p_idempotency_key and p_idempotency_key
+    order by e.idempotency_key
+    limit 1;
+  return v_used and coalesce(
+    baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
+    -- Of an event without a reservation, such as a credit.
+    p_access.allowed and p_access.labels = '{}'
+  );
+end
+$$;
+
+revoke all on function baseledger._owns_key from public;
+--! EndIncluded functions/access/_owns_key.sql
+--! Included functions/alerts/_cross_thresholds.sql
+-- The alerts of a counter that has spent what its next alert waits for: one for each percentage.
+create or replace function baseledger._cross_thresholds(
+  p_counter baseledger._counter,
+  p_at timestamptz
+)
+returns baseledger._alert[]
+language plpgsql
+immutable
+as $$
+begin
+  return array(
+    select row(
+        'limit', t, p_counter.limit_id, p_counter.label_values, p_counter.amount, p_counter.spent,
+        p_counter.starts_at, p_counter.ends_at, p_at
+      )::baseledger._alert
+      from unnest(p_counter.alert_at) as t
+      where t > p_counter.alerted and p_counter.spent >= p_counter.amount * t / 100
+      order by t
+  );
+end
+$$;
+
+revoke all on function baseledger._cross_thresholds from public;
+--! EndIncluded functions/alerts/_cross_thresholds.sql
 --! Included functions/alerts/_list_below.sql
 -- The amounts that available + reserved is below, in order; null if there are none.
 create or replace function baseledger._list_below(
@@ -449,6 +773,74 @@ $$;
 
 revoke all on function baseledger._list_below from public;
 --! EndIncluded functions/alerts/_list_below.sql
+--! Included functions/alerts/_watch_balance.sql
+-- What events do to funds that are watched: an alert each time they fall below an amount, and those
+-- amounts that they are below in the end.
+create or replace function baseledger._watch_balance(
+  p_low_balances bigint[],
+  inout below bigint[],
+  p_funds numeric[],
+  p_times timestamptz[],
+  out alerts baseledger._alert[]
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  v_low bigint;
+begin
+  below := coalesce(below, '{}');
+  alerts := '{}';
+  for v_i in 1 .. cardinality(p_funds) loop
+    foreach v_low in array p_low_balances loop
+      if p_funds[v_i] >= v_low then
+        below := array_remove(below, v_low);
+      elsif v_low <> all (below) then
+        below := below || v_low;
+        alerts := alerts || row(
+          'low_balance', v_low, null, null, v_low, p_funds[v_i], null, null, p_times[v_i]
+        )::baseledger._alert;
+      end if;
+    end loop;
+  end loop;
+end
+$$;
+
+revoke all on function baseledger._watch_balance from public;
+--! EndIncluded functions/alerts/_watch_balance.sql
+--! Included functions/alerts/_write_alerts.sql
+-- Writes the alerts that a call has raised in a wallet, and their deliveries to the webhooks that
+-- there are now. p_seq is the wallet's last event, which the call has written. The caller has locked
+-- the wallet; when alerts are sent is the worker's business.
+create or replace function baseledger._write_alerts(
+  p_wallet_id text,
+  p_seq bigint,
+  p_alerts baseledger._alert[]
+)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.raised_alerts (
+      wallet_id, seq, number, kind, threshold, limit_id, label_values, amount, value, starts_at,
+      ends_at, occurred_at
+    )
+    select p_wallet_id, p_seq, a.ordinality, a.kind, a.threshold, a.limit_id, a.label_values,
+        a.amount, a.value, a.starts_at, a.ends_at, a.occurred_at
+      from unnest(p_alerts) with ordinality as a;
+  insert into baseledger.deliveries (wallet_id, seq, number, webhook_id)
+    select p_wallet_id, p_seq, a.ordinality, h.webhook_id
+      from unnest(p_alerts) with ordinality as a
+      -- Those of the empty id are for all wallets.
+      join baseledger.webhooks h
+        on h.wallet_id in (p_wallet_id, '') and h.removed_at is null and a.kind = any(h.events);
+end
+$$;
+
+revoke all on function baseledger._write_alerts from public;
+--! EndIncluded functions/alerts/_write_alerts.sql
 --! Included functions/alerts/set_low_balance.sql
 -- Sets the amounts below which funds alert. Locks the wallet's row. Those that funds are below
 -- already alert when they have been above.
@@ -509,6 +901,97 @@ comment on function baseledger.set_low_balance is
 revoke all on function baseledger.set_low_balance from public;
 grant execute on function baseledger.set_low_balance to baseledger_operator;
 --! EndIncluded functions/alerts/set_low_balance.sql
+--! Included functions/batch/_execute_batch.sql
+-- Executes a batch. An empty one only checks the wallet: _execute without commands would be the
+-- sweep.
+create or replace function baseledger._execute_batch(
+  p_wallet_id text,
+  p_commands baseledger._command[]
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+as $$
+begin
+  if cardinality(p_commands) > 0 then
+    return baseledger._execute(p_wallet_id, p_commands);
+  end if;
+  perform from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or (baseledger._find_access(p_wallet_id)).allowed);
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return '{}'::baseledger.receipt[];
+end
+$$;
+
+revoke all on function baseledger._execute_batch from public;
+--! EndIncluded functions/batch/_execute_batch.sql
+--! Included functions/batch/_refuse_unlocked.sql
+-- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself is
+-- refused already, there is no such wallet, or somebody else has it.
+create or replace function baseledger._refuse_unlocked(
+  p_receipts baseledger.receipt[],
+  p_commands baseledger._command[],
+  p_wallet_of text[]
+)
+returns baseledger.receipt[]
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select array_agg(
+        case
+          when p_receipts[c.ordinality].wallet_id is not null then p_receipts[c.ordinality]
+          else row(
+            coalesce(c.wallet_id, ''), null, null, c.reservation_id, null, null, null, null, null,
+            null, c.idempotency_key, false, r.code,
+            case
+              when c.refused is not null and c.detail is not null then c.detail
+              when c.refused is not null then baseledger._describe_argument(
+                baseledger._find_invalid_field(
+                  c.op, c.idempotency_key, c.reservation_id, c.amount, c.at_least, c.ttl,
+                  c.metadata, c.details
+                )
+              )
+              when r.code = 'LGARG' then baseledger._describe_argument('wallet_id')
+              else jsonb_build_object('wallet_id', c.wallet_id)
+            end
+          )::baseledger.receipt
+        end
+        order by c.ordinality
+      )
+      from (
+        select u.*, p_wallet_of[u.ordinality] as wallet_id
+          from unnest(p_commands) with ordinality as u
+      ) as c
+      cross join lateral (
+        select case
+          when c.refused is not null then c.refused
+          when baseledger._is_impossible_id(c.wallet_id) then 'LGARG'
+          when exists (
+            select from baseledger.wallets w
+              where w.wallet_id = c.wallet_id
+                -- What he has opened can be settled by post by one who has lost his access.
+                and (
+                  not w.restricted
+                  or baseledger._may_send(
+                    w.wallet_id, c.idempotency_key, c.reservation_id
+                  )
+                )
+          )
+            then 'LGBSY'
+          else 'LGWNF'
+        end as code
+      ) as r
+  );
+end
+$$;
+
+revoke all on function baseledger._refuse_unlocked from public;
+--! EndIncluded functions/batch/_refuse_unlocked.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
@@ -599,7 +1082,12 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  v_actor constant text := session_user;
+  -- Few sessions differ from their role, or have a key: see _describe_actor.
+  c_plain constant boolean := current_setting('role') = 'none'
+    and coalesce(current_setting('baseledger.key', true), '') = ''
+    and strpos(session_user, ' ') = 0;
+  v_actor text := case when c_plain then session_user
+    else (baseledger._find_access(p_wallet_id)).actor end;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -634,6 +1122,18 @@ declare
   v_reserved bigint;                  -- by how much a settlement or extension would change reserved
   v_earlier baseledger.events;
 
+  -- In a limited wallet: see _counter.
+  v_loaded record;
+  v_counters baseledger._counter[];
+  v_slots baseledger._slot[];
+  v_window_end timestamptz;           -- when the first of their windows ends
+  v_rolled boolean;
+  v_place integer;
+  v_slot baseledger._slot;
+  v_k integer;
+  v_counter baseledger._counter;
+  v_alerts baseledger._alert[];
+
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
   v_opened timestamptz;               -- first deadline of what was opened or extended
@@ -646,12 +1146,12 @@ begin
       w.closed, w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id
+    where w.wallet_id = p_wallet_id and not w.restricted
     for no key update;
-  if not found then
-    if p_wallet_ids is null then
-      perform baseledger._raise_wallet_not_found(p_wallet_id);
-    end if;
+  if not found and p_wallet_ids is null then
+    select l.locked, l.commands into v_locked, p_commands
+      from baseledger._lock_restricted(p_wallet_id, p_commands) as l;
+  elsif not found then
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
       select array_agg(p.done order by c.ordinality),
@@ -702,6 +1202,17 @@ begin
       if p_wallet_ids is not null then
         continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
+        if not c_plain then
+          v_actor := (baseledger._find_access(p_wallet_id)).actor;
+        end if;
+        if v_wallet.restricted and v_asked > 0 then
+          -- A grant may have been taken back while the wallets were locked.
+          continue when not (baseledger._find_access(p_wallet_id)).allowed;
+          p_commands[v_wallet.first:v_wallet.until] := baseledger._apply_access(
+            p_wallet_id, baseledger._find_access(p_wallet_id),
+            p_commands[v_wallet.first:v_wallet.until]
+          );
+        end if;
         v_look_due := v_wallet.swept;
         v_next_command := v_wallet.first;
         v_first_due := v_wallet.first_due;
@@ -755,6 +1266,21 @@ begin
         ) as p;
     end if;
 
+    if v_wallet.limited then
+      v_loaded := baseledger._load_counters(
+        p_wallet_id, coalesce(v_at - v_ahead, v_at),
+        case
+          when p_wallet_ids is null then p_commands
+          else p_commands[v_wallet.first:v_wallet.until]
+            || case when v_look_due then p_commands[v_first_due:v_until_due] end
+        end
+      );
+      v_counters := v_loaded.counters;
+      v_slots := v_loaded.slots;
+      v_window_end := v_loaded.window_end;
+      v_rolled := v_loaded.rolled;
+    end if;
+
     -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
     -- each turn takes the next expiry if its deadline is reached, else the next command, and sets
     -- v_i to its position; the loop then has no end of its own. (A second variable for the position
@@ -783,12 +1309,18 @@ begin
               v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
             )::baseledger._command;
             v_next_command := v_i;
+            v_slots[v_first_due] := v_slots[v_i];
             v_i := v_first_due;
             v_seq := null;
           elsif v_seq is null
             and v_command.refused is null
-            and v_last.available
-              < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+            and (
+              v_last.available
+                < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              or v_wallet.limited and baseledger._exceeds_limits(
+                v_counters, v_slots[v_i].counters, v_command, v_hold
+              )
+            )
           then
             v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
               select coalesce(sum(e.amount), 0) from unnest(v_events) as e
@@ -811,6 +1343,14 @@ begin
               v_total := cardinality(p_commands);
               v_until_due := v_total;
               v_backlog := v_due.more;
+              if v_wallet.limited then
+                v_loaded := baseledger._load_counters(p_wallet_id, v_at - v_ahead, v_due.commands);
+                v_loaded := baseledger._merge_counters(
+                  v_counters, v_loaded.counters, v_loaded.slots
+                );
+                v_counters := v_loaded.counters;
+                v_slots := v_slots || v_loaded.slots;
+              end if;
               v_note := case
                 when v_backlog then v_note
                 else nullif(v_note - 'backlog', '{}')
@@ -863,10 +1403,21 @@ begin
           when 'reserve' then
             v_amount := case
               when v_command.at_least is null then v_command.amount
+              when v_wallet.limited then least(v_command.amount, greatest(
+                v_command.at_least, least(v_last.available, baseledger._find_room(
+                  v_counters,
+                  v_slots[case
+                    when p_wallet_ids is null then v_i
+                    else v_i - v_wallet.first + 1
+                  end].counters,
+                  coalesce(v_at - v_ahead, v_at)
+                ))
+              ))
               else least(v_command.amount, greatest(v_last.available, v_command.at_least))
             end;
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_amount then 'LGNSF'
             end;
@@ -880,9 +1431,12 @@ begin
             end;
             v_move := row(
               'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
-              case when v_command.at_least is not null then jsonb_build_object(
-                'requested', v_command.amount, 'at_least', v_command.at_least
-              ) end
+              case
+                when v_command.at_least is null then v_command.details
+                else coalesce(v_command.details, '{}') || jsonb_build_object(
+                  'requested', v_command.amount, 'at_least', v_command.at_least
+                )
+              end
             )::baseledger._move;
 
           when 'settle' then
@@ -960,6 +1514,7 @@ begin
               when v_hold.status = 'none' then 'LGRNF'
               when v_hold.status <> 'open' then 'LGEND'
               when v_reserved <= 0 then null
+              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_reserved then 'LGNSF'
               when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
@@ -982,12 +1537,24 @@ begin
           when 'charge' then
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
+              -- What was spent already lands like a settlement.
+              when v_command.details -> 'already_spent' is not null then case
+                when v_last.available + coalesce(v_rest, 0)
+                  < -v_wallet.overdraft_limit + v_command.amount
+                  then 'LGOVD'
+                when v_last.available < -9223372036854775807 + v_command.amount
+                  or v_last.spent > 9223372036854775807 - v_command.amount
+                  then 'LGOVF'
+              end
+              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_command.amount then 'LGNSF'
               when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
             end;
+            v_available := -v_command.amount;
             v_move := row(
-              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
+              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null,
+              v_command.details
             )::baseledger._move;
             v_hold := row(
               v_hold.reservation_id, 'settled', null, null, null, null, null, v_command.amount,
@@ -1024,9 +1591,11 @@ begin
             )::baseledger._move;
 
           when 'credit', 'transfer_in' then
-            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
-              v_command.refused := 'LGOVF';
-            end if;
+            v_command.refused := case
+              when v_wallet.closed then 'LGCLO'
+              when baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
+                then 'LGOVF'
+            end;
             v_move := row(
               case v_command.op when 'credit' then 'credited'::baseledger.event_type
                 else 'transferred_in' end,
@@ -1050,6 +1619,98 @@ begin
               v_command.op::baseledger.event_type, null, 0, 0, 0, null, v_command.details
             )::baseledger._move;
         end case;
+
+        if v_wallet.limited
+          and v_command.reservation_id is not null
+          and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
+        then
+          -- Limits. The counters are those of the command's reservation, or of the command before
+          -- it that has opened that.
+          if coalesce(v_at - v_ahead, v_at) >= v_window_end then
+            v_counters := baseledger._roll_counters(v_counters, coalesce(v_at - v_ahead, v_at));
+            v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+            v_rolled := true;
+          end if;
+          v_place := case
+            when p_wallet_ids is null then v_i
+            when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
+            else v_i - v_wallet.first + 1
+          end;
+          v_slot := v_slots[v_place];
+          if v_slot.counters is null then
+            v_slot := v_slots[v_command.hold_at - v_i + v_place];
+          end if;
+          if v_command.op in ('reserve', 'extend')
+            or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+          then
+            v_amount := case v_command.op
+              when 'reserve' then v_amount
+              when 'extend' then v_reserved
+              else v_command.amount
+            end;
+            foreach v_k in array v_slot.counters loop
+              v_counter := v_counters[v_k];
+              if v_counter.hard and v_counter.spent + v_counter.held
+                + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount
+              then
+                v_command.refused := 'LGLIM';
+                exit;
+              end if;
+            end loop;
+            if v_command.refused in ('LGNSF', 'LGLIM') then
+              v_command.detail := baseledger._choose_obstacle(
+                p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+                v_counters, v_slot.counters,
+                case when p_wallet_ids is null then v_holds
+                  else v_holds[v_wallet.first:v_wallet.until]
+                    || case when v_look_due then v_holds[v_first_due:v_until_due] end
+                end
+              );
+              v_command.refused := case when v_command.detail is null then 'LGNSF' else 'LGLIM' end;
+            end if;
+          end if;
+          if v_command.refused is null then
+            foreach v_k in array v_slot.counters loop
+              v_counter := v_counters[v_k];
+              v_counter := row(
+                v_counter.limit_id, v_counter.label_values, v_counter.per, v_counter.of,
+                v_counter.time_zone, v_counter.hard, v_counter.amount, v_counter.alert_at,
+                v_counter.spent + case v_counter.of
+                  when 'amount' then case
+                    when v_command.op <> 'refund' or v_slot.opened_at >= v_counter.counts_from
+                      then v_move.spent else 0 end
+                  when 'calls' then case when v_command.op in ('reserve', 'charge') then 1 else 0 end
+                  else 0
+                end,
+                v_counter.held + case v_counter.of
+                  when 'amount' then v_move.reserved
+                  when 'open' then case
+                    when v_command.op = 'reserve' then 1
+                    when v_command.op in ('cancel', 'expire')
+                      or v_command.op = 'settle' and v_move.details is null then -1
+                    else 0
+                  end
+                  else 0
+                end,
+                v_counter.starts_at, v_counter.ends_at, v_counter.counts_from,
+                v_counter.next_alert, v_counter.alerted, v_counter.rolled, true
+              )::baseledger._counter;
+              if v_counter.spent >= v_counter.next_alert then
+                v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
+                v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
+                v_counter.next_alert := baseledger._next_alert(
+                  v_counter.amount, v_counter.alert_at, v_counter.alerted
+                );
+              end if;
+              v_counters[v_k] := v_counter;
+            end loop;
+            if v_command.op in ('reserve', 'charge') then
+              v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
+              v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+            end if;
+          end if;
+        end if;
       end if;
 
       if v_command.refused is not null then
@@ -1138,6 +1799,13 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
+        if v_wallet.limited or v_wallet.low_balances is not null then
+          perform baseledger._save_watched(
+            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            array[v_last.occurred_at]
+          );
+        end if;
         return v_receipts;
       end if;
       v_events := v_events || v_last;
@@ -1183,6 +1851,22 @@ begin
         least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null, null,
         null, null, null
       )::baseledger._locked_wallet;
+    end if;
+    if v_wallet.limited or v_wallet.low_balances is not null then
+      if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
+        perform baseledger._save_watched(
+          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          v_wallet.below, array(
+            select e.available::numeric + e.reserved
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          ), array(
+            select e.occurred_at
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          )
+        );
+      end if;
+      v_counters := null;
+      v_alerts := null;
     end if;
     v_expired := 0;
     v_opened := null;
@@ -1264,6 +1948,13 @@ begin
       last_event_at = v_last.occurred_at,
       next_deadline = least(v_wallet.next_deadline, v_opened)
     where w.wallet_id = p_wallet_id;
+  if v_wallet.limited or v_wallet.low_balances is not null then
+    perform baseledger._save_watched(
+      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      array(select e.occurred_at from unnest(v_events) as e)
+    );
+  end if;
 
   if v_asked > 0 and v_total > v_asked then
     return v_receipts[:v_asked];
@@ -1409,6 +2100,12 @@ begin
     from (
       select * from baseledger.wallets w
         where w.wallet_id = any(p_wallet_ids)
+          -- Nobody who may not use a wallet holds its lock.
+          and (
+            not w.restricted
+            or not p_asks
+            or (baseledger._find_access(w.wallet_id)).allowed
+          )
         for no key update skip locked
     ) as l
     join (
@@ -1507,6 +2204,104 @@ $$;
 
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
+--! Included functions/execute/_required_funds.sql
+-- What must be available on record for a command to be granted in full; null if it takes nothing,
+-- or if it may take without limit. The backlog may stand in for it: see _execute.
+create or replace function baseledger._required_funds(
+  p_command baseledger._command,
+  p_hold baseledger._hold,
+  p_overdraft_limit bigint
+)
+returns bigint
+language sql
+immutable
+as $$
+  select case
+    when p_command.details -> 'already_spent' is not null
+      then p_command.amount - p_overdraft_limit
+    when p_command.op in ('reserve', 'charge', 'withdraw', 'transfer_out') then p_command.amount
+    when p_command.op = 'extend' then p_command.amount - p_hold.held
+    when p_command.op = 'settle' then
+      greatest(
+        p_command.amount - case when p_hold.status = 'open' then p_hold.held else 0 end, 0
+      ) - p_overdraft_limit
+  end
+$$;
+
+revoke all on function baseledger._required_funds from public;
+--! EndIncluded functions/execute/_required_funds.sql
+--! Included functions/limits/_choose_obstacle.sql
+-- Of all that is in the way of a command, the obstacle that clears last: the detail of LGLIM, or null
+-- for a lack of funds (LGNSF). What open reservations hold is back at the next deadline, a window is
+-- over at its end; a credit may never come.
+create or replace function baseledger._choose_obstacle(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_op text,
+  p_amount bigint,
+  p_available bigint,
+  p_reserved bigint,
+  p_counters baseledger._counter[],
+  p_counted integer[],
+  p_holds baseledger._hold[]
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_return timestamptz;     -- when the next hold is back
+  v_clears timestamptz;     -- when the chosen obstacle is out of the way
+  v_at timestamptz;
+  v_k integer;
+  v_counter baseledger._counter;
+  v_adds bigint;
+  v_held boolean;
+  v_detail jsonb;
+begin
+  v_return := coalesce(baseledger._find_next_return(p_wallet_id, p_now, p_holds), p_now);
+  if p_available < p_amount then
+    if p_available::numeric + p_reserved < p_amount then
+      return null;
+    end if;
+    v_clears := v_return;
+  end if;
+  foreach v_k in array p_counted loop
+    v_counter := p_counters[v_k];
+    v_adds := baseledger._what_it_adds(p_op, v_counter.of, p_amount);
+    continue when not v_counter.hard
+      or v_counter.spent + v_counter.held + v_adds <= v_counter.amount
+      or v_counter.amount is null
+      or v_adds is null;
+    v_held := v_counter.spent + v_adds <= v_counter.amount;
+    v_at := case
+      when v_held then v_return
+      when v_adds > v_counter.amount then 'infinity'
+      else v_counter.ends_at
+    end;
+    continue when v_at <= v_clears;
+    v_clears := v_at;
+    v_detail := jsonb_build_object(
+      'limit_id', v_counter.limit_id,
+      'values', to_jsonb(v_counter.label_values),
+      'per', v_counter.per,
+      'of', v_counter.of,
+      'amount', v_counter.amount,
+      'used', v_counter.spent + v_counter.held,
+      'held', v_counter.held,
+      'requested', v_adds,
+      'shortfall', v_counter.spent + v_counter.held + v_adds - v_counter.amount,
+      'reason', case when v_held then 'held' else 'exhausted' end,
+      'retry_at', case when v_held then v_return end,
+      'resets_at', case when not v_held then nullif(v_at, 'infinity') end
+    );
+  end loop;
+  return v_detail;
+end
+$$;
+
+revoke all on function baseledger._choose_obstacle from public;
+--! EndIncluded functions/limits/_choose_obstacle.sql
 --! Included functions/limits/_count_held.sql
 -- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
 -- of each open reservation, looked up by index.
@@ -1617,6 +2412,37 @@ $$;
 
 revoke all on function baseledger._count_spent from public;
 --! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_exceeds_limits.sql
+-- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
+-- expired (see Backlog in _execute).
+create or replace function baseledger._exceeds_limits(
+  p_counters baseledger._counter[],
+  p_counted integer[],
+  p_command baseledger._command,
+  p_hold baseledger._hold
+)
+returns boolean
+language plpgsql
+stable
+as $$
+declare
+  c_amount constant bigint := case
+    when p_command.op in ('reserve', 'charge') then coalesce(p_command.at_least, p_command.amount)
+    when p_command.op = 'extend' then p_command.amount - p_hold.held
+  end;
+begin
+  return exists (
+    select from unnest(p_counters) with ordinality as c
+      where c.ordinality = any(p_counted)
+        and c.hard
+        and c.held > 0
+        and c.spent + c.held + baseledger._what_it_adds(p_command.op, c.of, c_amount) > c.amount
+  );
+end
+$$;
+
+revoke all on function baseledger._exceeds_limits from public;
+--! EndIncluded functions/limits/_exceeds_limits.sql
 --! Included functions/limits/_find_changed_term.sql
 -- The first term of an existing limit that is not as asked for but cannot change; null if there is
 -- none.
@@ -1671,6 +2497,62 @@ $$;
 
 revoke all on function baseledger._find_clock_change from public;
 --! EndIncluded functions/limits/_find_clock_change.sql
+--! Included functions/limits/_find_counters.sql
+-- The counters of a reservation with these labels, as of an instant: one for each limit of the wallet.
+-- Nothing is written when a window ends: a counter has spent nothing in the new one. A window that
+-- comes back, as after a clock that was ahead, is counted again from the journal.
+--
+-- A SQL function without settings, so that it is inlined into _load_counters.
+create or replace function baseledger._find_counters(
+  p_wallet_id text,
+  p_labels jsonb,
+  p_at timestamptz
+)
+returns table (limit_id text, label_values text[], counter baseledger._counter)
+language sql
+stable
+as $$
+  select w.limit_id, w.label_values, row(
+      w.limit_id, w.label_values, w.per, w.of, w.time_zone, w.hard,
+      coalesce(k.own_amount, w.amount), w.alert_at,
+      case
+        when k.starts_at = w.starts_at then k.spent
+        when w.starts_at = w.was_at or w.starts_at >= w.counted_until then 0
+        else baseledger._count_spent(
+          p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
+        )
+      end,
+      coalesce(k.held, 0), w.starts_at, w.ends_at, greatest(w.starts_at, w.set_at),
+      baseledger._next_alert(
+        coalesce(k.own_amount, w.amount), w.alert_at,
+        case when k.starts_at = w.starts_at then k.alerted else 0 end
+      ),
+      case when k.starts_at = w.starts_at then k.alerted else 0 end,
+      w.starts_at <> w.was_at, false
+    )::baseledger._counter
+    from (
+      select l.limit_id, l.amount, l.per, l.of, l.time_zone, l.hard, l.alert_at, l.set_at,
+          l.counted_until, l.starts_at as was_at,
+          case when p_at >= l.starts_at and p_at < l.ends_at then l.starts_at
+            else lower(baseledger._window(l.per, l.time_zone, p_at)) end as starts_at,
+          case when p_at >= l.starts_at and p_at < l.ends_at then l.ends_at
+            else upper(baseledger._window(l.per, l.time_zone, p_at)) end as ends_at,
+          baseledger._label_values(p_labels, l.by) as label_values
+        from baseledger.limits l
+        where l.wallet_id = p_wallet_id
+        offset 0
+    ) as w
+    left join lateral (
+      select c.own_amount, c.spent, c.held, c.starts_at, c.alerted from baseledger.counters c
+        where c.wallet_id = p_wallet_id
+          and c.limit_id = w.limit_id
+          and c.label_values = w.label_values
+        limit 1
+    ) as k on true
+$$;
+
+revoke all on function baseledger._find_counters from public;
+--! EndIncluded functions/limits/_find_counters.sql
 --! Included functions/limits/_find_invalid_term.sql
 -- The first argument of set_limit that is no term of a limit; null if all are. A zone is UTC or an
 -- Area/City: the other names that PostgreSQL takes mean what a session's settings say, or one
@@ -1753,6 +2635,29 @@ $$;
 
 revoke all on function baseledger._find_opening from public;
 --! EndIncluded functions/limits/_find_opening.sql
+--! Included functions/limits/_find_room.sql
+-- What the hard limits of amounts leave for a reservation that may get less than it asks for; null:
+-- no limit.
+create or replace function baseledger._find_room(
+  p_counters baseledger._counter[],
+  p_counted integer[],
+  p_at timestamptz
+)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select min(c.amount - c.held - case when c.ends_at > p_at then c.spent else 0 end)
+      from unnest(p_counters) with ordinality as c
+      where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
+  );
+end
+$$;
+
+revoke all on function baseledger._find_room from public;
+--! EndIncluded functions/limits/_find_room.sql
 --! Included functions/limits/_first_instant.sql
 -- The first instant at which clocks of a zone show a local time, or, where they leave it out, a
 -- later one. Called by _window, with its settings.
@@ -1930,6 +2835,296 @@ $$;
 
 revoke all on function baseledger._list_counters from public;
 --! EndIncluded functions/limits/_list_counters.sql
+--! Included functions/limits/_load_counters.sql
+-- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
+-- slots say which belong to each command, in the order of their limits.
+create or replace function baseledger._load_counters(
+  p_wallet_id text,
+  p_at timestamptz,
+  p_commands baseledger._command[],
+  out counters baseledger._counter[],
+  out slots baseledger._slot[],
+  out window_end timestamptz,         -- the first end of their windows
+  out rolled boolean                  -- some of the windows are not the ones on record
+)
+returns record
+language plpgsql
+stable
+as $$
+begin
+  if cardinality(p_commands) = 1 then
+    -- All are of one reservation.
+    if p_commands[1].op in ('reserve', 'charge') then
+      select array_agg(c.counter order by c.limit_id), min((c.counter).ends_at),
+          bool_or((c.counter).rolled)
+        into counters, window_end, rolled
+        from baseledger._find_counters(
+          p_wallet_id, coalesce(p_commands[1].details -> 'labels', p_commands[1].metadata), p_at
+        ) as c;
+      slots := array[
+        row(array(select generate_subscripts(counters, 1)), null)::baseledger._slot
+      ];
+    else
+      select array_agg(c.counter order by c.limit_id),
+          array[row(
+            array_agg(c.ordinality::integer order by c.limit_id), min(o.opened_at)
+          )::baseledger._slot],
+          min((c.counter).ends_at), bool_or((c.counter).rolled)
+        into counters, slots, window_end, rolled
+        from baseledger._find_opening(p_wallet_id, p_commands[1].reservation_id) as o
+        cross join lateral (
+          select f.*, row_number() over (order by f.limit_id) as ordinality
+            from baseledger._find_counters(p_wallet_id, o.labels, p_at) as f
+        ) as c;
+    end if;
+    return;
+  end if;
+  with asked as materialized (
+    select c.ordinality as place, o.opened_at,
+        case when c.op in ('reserve', 'charge')
+          then coalesce(c.details -> 'labels', c.metadata) else o.labels
+        end as labels
+      from unnest(p_commands) with ordinality as c
+      left join lateral baseledger._find_opening(
+        p_wallet_id, case when c.op not in ('reserve', 'charge') then c.reservation_id end
+      ) as o on true
+  ),
+  -- Each combination has one counter, whichever commands share it.
+  combinations as materialized (
+    select a.place, c.counter,
+        dense_rank() over (
+          order by c.limit_id collate "C", c.label_values collate "C"
+        )::integer as n
+      from asked a
+      cross join lateral baseledger._find_counters(p_wallet_id, a.labels, p_at) as c
+      where a.labels is not null
+  )
+  select
+      (
+        select array_agg(row(s.counters, a.opened_at)::baseledger._slot order by a.place)
+          from asked a
+          left join (
+            select c.place, array_agg(c.n order by c.n) as counters from combinations c group by 1
+          ) as s on s.place = a.place
+      ),
+      d.counters, d.window_end, d.rolled
+    into slots, counters, window_end, rolled
+    from (
+      select array_agg(n.counter order by n.n) as counters, min((n.counter).ends_at) as window_end,
+          bool_or((n.counter).rolled) as rolled
+        from (
+          select c.n, (array_agg(c.counter))[1] as counter from combinations c group by c.n
+        ) as n
+    ) as d;
+end
+$$;
+
+revoke all on function baseledger._load_counters from public;
+--! EndIncluded functions/limits/_load_counters.sql
+--! Included functions/limits/_merge_counters.sql
+-- Adds counters to those that are loaded already, which may have changed since, and gives slots the
+-- positions that theirs have then.
+--
+-- No nested loops: the planner takes every array for a short one.
+create or replace function baseledger._merge_counters(
+  p_known baseledger._counter[],
+  inout counters baseledger._counter[],
+  inout slots baseledger._slot[]
+)
+returns record
+language plpgsql
+stable
+set enable_nestloop = off
+as $$
+declare
+  v_places integer[];                 -- of each one to add
+  v_missing integer[];
+begin
+  -- Those that are not there yet get the next places.
+  select array_agg(coalesce(m.known, cardinality(p_known) + m.rank) order by m.place),
+      array_agg(m.place order by m.place) filter (where m.known is null)
+    into v_places, v_missing
+    from (
+      select c.ordinality::integer as place, k.place as known,
+          count(*) filter (where k.place is null) over (order by c.ordinality)::integer as rank
+        from unnest(counters) with ordinality as c
+        left join (
+          select u.limit_id, u.label_values, u.ordinality::integer as place
+            from unnest(p_known) with ordinality as u
+        ) as k on k.limit_id = c.limit_id and k.label_values = c.label_values
+    ) as m;
+  counters := p_known || array(
+    select counters[m.place] from unnest(v_missing) with ordinality as m(place, n) order by m.n
+  );
+  slots := array(
+    select row(
+        array(
+          select v_places[c.place] from unnest(s.counters) with ordinality as c(place, n)
+            order by c.n
+        ),
+        s.opened_at
+      )::baseledger._slot
+      from unnest(slots) with ordinality as s
+      order by s.ordinality
+  );
+end
+$$;
+
+revoke all on function baseledger._merge_counters from public;
+--! EndIncluded functions/limits/_merge_counters.sql
+--! Included functions/limits/_next_alert.sql
+-- What is spent when the next alert of a counter is due; null: none. A SQL function without
+-- settings, so that it is inlined.
+create or replace function baseledger._next_alert(
+  p_amount numeric,
+  p_alert_at integer[],
+  p_alerted integer
+)
+returns numeric
+language sql
+immutable
+parallel safe
+as $$
+  select case when p_amount > 0 and p_alert_at <> '{}' then (
+    select p_amount * pg_catalog.min(t) / 100 from pg_catalog.unnest(p_alert_at) as t
+      where t > p_alerted
+  ) end
+$$;
+
+revoke all on function baseledger._next_alert from public;
+--! EndIncluded functions/limits/_next_alert.sql
+--! Included functions/limits/_roll_counters.sql
+-- Moves counters to the windows of a later instant, for a batch during which a window ends.
+create or replace function baseledger._roll_counters(
+  p_counters baseledger._counter[],
+  p_at timestamptz
+)
+returns baseledger._counter[]
+language plpgsql
+stable
+as $$
+declare
+  v_window tstzrange;
+begin
+  for v_i in 1 .. cardinality(p_counters) loop
+    continue when p_counters[v_i].ends_at > p_at;
+    v_window := baseledger._window(p_counters[v_i].per, p_counters[v_i].time_zone, p_at);
+    p_counters[v_i].spent := 0;
+    p_counters[v_i].starts_at := lower(v_window);
+    p_counters[v_i].ends_at := upper(v_window);
+    p_counters[v_i].counts_from := lower(v_window);
+    p_counters[v_i].alerted := 0;
+    p_counters[v_i].next_alert := baseledger._next_alert(
+      p_counters[v_i].amount, p_counters[v_i].alert_at, 0
+    );
+    p_counters[v_i].rolled := true;
+  end loop;
+  return p_counters;
+end
+$$;
+
+revoke all on function baseledger._roll_counters from public;
+--! EndIncluded functions/limits/_roll_counters.sql
+--! Included functions/limits/_save_counters.sql
+-- Writes the counters that commands have changed, and the windows that have begun.
+create or replace function baseledger._save_counters(
+  p_wallet_id text,
+  p_counters baseledger._counter[],
+  p_rolled boolean                    -- some are in windows that are not on record
+)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.counters (
+      wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
+    )
+    select p_wallet_id, c.limit_id, c.label_values, c.spent, c.held, c.starts_at, c.ends_at,
+        c.alerted
+      from unnest(p_counters) as c
+      where c.changed
+    on conflict (wallet_id, limit_id, label_values) do update
+      set spent = excluded.spent,
+        held = excluded.held,
+        starts_at = excluded.starts_at,
+        ends_at = excluded.ends_at,
+        alerted = excluded.alerted;
+  if p_rolled then
+    update baseledger.limits l
+      set starts_at = c.starts_at,
+        ends_at = c.ends_at,
+        counted_until = greatest(l.counted_until, c.ends_at)
+      from (
+        select distinct on (u.limit_id) u.limit_id, u.starts_at, u.ends_at
+          from unnest(p_counters) as u
+          where u.rolled
+          order by u.limit_id
+      ) as c
+      where l.wallet_id = p_wallet_id and l.limit_id = c.limit_id;
+  end if;
+end
+$$;
+
+revoke all on function baseledger._save_counters from public;
+--! EndIncluded functions/limits/_save_counters.sql
+--! Included functions/limits/_save_watched.sql
+-- Writes what commands have done to the counters of a limited wallet and to funds that are watched,
+-- and the alerts.
+create or replace function baseledger._save_watched(
+  p_wallet_id text,
+  p_seq bigint,                       -- the last event
+  p_counters baseledger._counter[],
+  p_rolled boolean,                   -- see _save_counters
+  p_alerts baseledger._alert[],
+  p_low_balances bigint[],
+  p_below bigint[],
+  p_funds numeric[],                  -- available + reserved after each event
+  p_times timestamptz[]               -- when it happened
+)
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  v_watched record;
+begin
+  if p_counters is not null then
+    perform baseledger._save_counters(p_wallet_id, p_counters, p_rolled);
+  end if;
+  if p_low_balances is not null then
+    v_watched := baseledger._watch_balance(p_low_balances, p_below, p_funds, p_times);
+    p_alerts := p_alerts || v_watched.alerts;
+    if v_watched.below is distinct from p_below then
+      update baseledger.wallets w set below = v_watched.below where w.wallet_id = p_wallet_id;
+    end if;
+  end if;
+  if p_alerts <> '{}' then
+    perform baseledger._write_alerts(p_wallet_id, p_seq, p_alerts);
+  end if;
+end
+$$;
+
+revoke all on function baseledger._save_watched from public;
+--! EndIncluded functions/limits/_save_watched.sql
+--! Included functions/limits/_what_it_adds.sql
+-- What a command adds to a counter before it is granted, of which p_amount would be held or charged;
+-- null: nothing. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._what_it_adds(p_op text, p_of text, p_amount bigint)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then case when p_amount > 0 then p_amount end
+    when 'calls' then case when p_op in ('reserve', 'charge') then 1 end
+    when 'open' then case when p_op = 'reserve' then 1 end
+  end
+$$;
+
+revoke all on function baseledger._what_it_adds from public;
+--! EndIncluded functions/limits/_what_it_adds.sql
 --! Included functions/limits/_window.sql
 -- The window [start, end) of a limit that an instant lies in, by the limit's zone. Days, weeks
 -- (from Monday), months and years begin at the first instant of their first date, whatever the
