@@ -55,7 +55,23 @@ const NUMBER = same("number", "number");
 const INTEGER = { ...NUMBER, write: "write.integer" };
 const JSON_VALUE = same("Json", "json");
 
+/** An array without nulls, of one dimension: it is read as JSON, whatever its elements are. */
+function list({ argument, result, read, write }: Mapping): Mapping {
+  return {
+    result: `readonly ${result}[]`,
+    argument: `readonly ${argument}[]`,
+    read: `read.list(${read})`,
+    write: `write.list(${write})`,
+    select: (column) => `to_json(${column})`,
+  };
+}
+
+const BIGINT = same("bigint", "bigint");
+
 const BASE: Readonly<Record<string, Mapping>> = {
+  _int4: list(INTEGER),
+  _int8: list(BIGINT),
+  _text: list(TEXT),
   bool: same("boolean", "boolean"),
   bpchar: TEXT,
   date: TEXT,
@@ -63,7 +79,7 @@ const BASE: Readonly<Record<string, Mapping>> = {
   float8: NUMBER,
   int2: INTEGER,
   int4: INTEGER,
-  int8: same("bigint", "bigint"),
+  int8: BIGINT,
   interval: {
     ...TEXT,
     argument: "string | number",

@@ -37,6 +37,15 @@ export const timestamp: Reader<Date> = (value, column) => {
 /** `json`, `jsonb` */
 export const json: Reader<Json> = (value, column) => parseJson(present(value, column));
 
+/** An array, as `to_json` writes it: its elements are read by their own reader. */
+export function list<T>(read: Reader<T>): Reader<readonly T[]> {
+  return (value, column) => {
+    const elements = parseJson(present(value, column));
+    if (!Array.isArray(elements)) throw new TypeError(`${column} is not an array`);
+    return elements.map((each: Json) => read(each === null ? null : String(each), column));
+  };
+}
+
 /** `void` */
 export const nothing: Reader<void> = () => undefined;
 

@@ -58,6 +58,15 @@ export const timestamp: Writer<Date | string> = (value, field) => {
 export const interval: Writer<number | string> = (value, field) =>
   typeof value === "number" ? `${number(value, field)} seconds` : text(value, field);
 
+/** An array, without nulls: each element is quoted, so that none is taken for syntax. */
+export function list<T>(write: Writer<T>): Writer<readonly T[]> {
+  return (value, field) => {
+    if (!Array.isArray(value)) throw invalidArgument(field, "must be an array");
+    const quoted = value.map((each: T) => `"${write(each, field).replace(/["\\]/g, "\\$&")}"`);
+    return `{${quoted.join(",")}}`;
+  };
+}
+
 /** A JSON value; `null` is JSON's null, where the argument is not optional. */
 export const json: Writer<Json> = (value: Json | EncodedJson, field) => {
   if (value instanceof EncodedJson) return value.text;

@@ -261,10 +261,7 @@ describe("what has no wrapper is refused", () => {
     [returning("f(out p_a integer)"), /function f: out and variadic arguments have no wrapper/],
     [returning("f() returns table (a integer)"), /function f: out and variadic arguments/],
     [returning("f(variadic p_a integer[]) returns integer"), /function f: out and variadic/],
-    [
-      returning("f(p_a integer[]) returns integer"),
-      /function f: no TypeScript type for integer\[\]/,
-    ],
+    [returning("f(p_a uuid[]) returns integer"), /function f: no TypeScript type for uuid\[\]/],
     [returning("f() returns record"), /function f: no TypeScript type for record/],
     [returning('"f\'; drop table x; --"() returns integer'), /is not in lower snake_case/],
     [returning('"`); exit(`"() returns integer'), /is not in lower snake_case/],

@@ -39,6 +39,7 @@ begin
     return v_receipt;
   end if;
 
+  perform baseledger._refuse_closed(p_wallet_id);
   update baseledger.wallets w
     set low_balances = nullif(v_amounts, '{}'),
       below = baseledger._list_below(v_amounts, w.available, w.reserved)

@@ -39,7 +39,7 @@ begin
         ) as r
         cross join lateral baseledger._find_opening(p_wallet_id, r.reservation_id) as f
         cross join lateral (
-          select baseledger._label_values(f.labels, v_limit.by) offset 0
+          select baseledger._label_values(f.labels, v_limit."by") offset 0
         ) as v (label_values)
         group by v.label_values
     ) as d;

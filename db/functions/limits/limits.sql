@@ -58,7 +58,7 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit.by when '{}' then v_limit.by end, v_limit.per, v_limit.by,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
       v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
@@ -66,7 +66,7 @@ begin
     for v_counter in
       select * from baseledger._list_counters(
         p_wallet_id, v_limit.limit_id, v_wallet.at, v_window,
-        baseledger._known_values(v_access, v_limit.by), p_after, v_left
+        baseledger._known_values(v_access, v_limit."by"), p_after, v_left
       )
     loop
       v_use.label_values := v_counter.label_values;

@@ -58,6 +58,7 @@ begin
     return v_receipt;
   end if;
 
+  perform baseledger._refuse_closed(p_wallet_id);
   select * into v_limit from baseledger.limits l
     where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
   if found then

@@ -52,11 +52,12 @@ begin
     return v_receipt;
   end if;
 
+  perform baseledger._refuse_closed(p_wallet_id);
   select * into v_limit from baseledger.limits l
     where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
   if not found then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
-  elsif cardinality(v_values) <> cardinality(v_limit.by) then
+  elsif cardinality(v_values) <> cardinality(v_limit."by") then
     perform baseledger._raise('LGARG', baseledger._describe_argument('values'));
   end if;
   update baseledger.counters c

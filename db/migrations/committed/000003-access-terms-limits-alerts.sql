@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:7709520c955df27bb36173377a855d8a47b0aea1
+--! Hash: sha1:e5f0ef01d7fb45312fc6ef3e963d7a2fd15b79ca
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -38,6 +38,10 @@ alter type baseledger._locked_wallet
   add attribute limited boolean,
   add attribute low_balances bigint[],
   add attribute below bigint[];
+
+-- Signatures that have changed.
+drop function baseledger.open_wallet(text, text, integer, bigint, jsonb);
+drop function baseledger.charge(text, bigint, text, text, jsonb);
 --! Included schema/types/_access.sql
 -- Who calls, as far as one wallet is concerned.
 --   allowed      may use the wallet
@@ -103,6 +107,23 @@ create type baseledger._slot as (
   opened_at timestamptz
 );
 --! EndIncluded schema/types/_slot.sql
+--! Included schema/types/created_key.sql
+-- What create_key returns.
+create type baseledger.created_key as (
+  key_id text,
+  secret text,
+  expires_at timestamptz,
+  replayed boolean
+);
+comment on type baseledger.created_key is 'A new key to a wallet.';
+comment on column baseledger.created_key.key_id is 'Its name, which is no secret. @notNull';
+comment on column baseledger.created_key.secret is
+  'Its secret, for the setting baseledger.key. It is shown this once: a retry gets null.';
+comment on column baseledger.created_key.expires_at is
+  'Until when it can be used; null = until it is revoked.';
+comment on column baseledger.created_key.replayed is
+  'True when the key had been made before, and nothing was done now. @notNull';
+--! EndIncluded schema/types/created_key.sql
 --! Included schema/types/limit_use.sql
 -- A row of limits.
 create type baseledger.limit_use as (
@@ -155,6 +176,135 @@ comment on column baseledger.limit_use.ends_at is
 comment on column baseledger.limit_use.alert_at is
   'Percentages of the amount at which it alerts when they are spent. @notNull';
 --! EndIncluded schema/types/limit_use.sql
+--! Included schema/types/listed_wallet.sql
+-- A row of list_wallets: that of the view wallet_balances.
+create type baseledger.listed_wallet as (
+  wallet_id text,
+  unit text,
+  scale smallint,
+  available bigint,
+  reserved bigint,
+  spent bigint,
+  overdraft_limit bigint,
+  frozen boolean,
+  seq bigint,
+  last_event_at timestamptz,
+  ahead_by interval,
+  restricted boolean,
+  closed boolean,
+  limited boolean
+);
+comment on type baseledger.listed_wallet is
+  'A wallet with its balances now, in its smallest step; reservations past their deadline count as '
+  'returned.';
+comment on column baseledger.listed_wallet.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.listed_wallet.unit is 'What is counted, e.g. USD. @notNull';
+comment on column baseledger.listed_wallet.scale is
+  'Decimal digits of the smallest step: 9 for USD means nano-dollars. @notNull';
+comment on column baseledger.listed_wallet.available is
+  'What can be reserved; below zero after an overdraft. @notNull';
+comment on column baseledger.listed_wallet.reserved is 'Held by open reservations. @notNull';
+comment on column baseledger.listed_wallet.spent is 'Settled and charged, less refunds. @notNull';
+comment on column baseledger.listed_wallet.overdraft_limit is
+  'How far settlements may take available below zero; null = without limit.';
+comment on column baseledger.listed_wallet.frozen is
+  'True while nothing new may be reserved, charged, withdrawn or transferred out. @notNull';
+comment on column baseledger.listed_wallet.seq is 'Its last event. @notNull';
+comment on column baseledger.listed_wallet.last_event_at is 'When that happened. @notNull';
+comment on column baseledger.listed_wallet.ahead_by is
+  'By how much that is ahead of the server''s clock, if by more than a second; else null.';
+comment on column baseledger.listed_wallet.restricted is
+  'True if only those may use it who have a grant or a key. @notNull';
+comment on column baseledger.listed_wallet.closed is
+  'True while nothing new may be reserved, charged or credited. @notNull';
+comment on column baseledger.listed_wallet.limited is 'True while it has limits. @notNull';
+--! EndIncluded schema/types/listed_wallet.sql
+--! Included schema/types/reservation_state.sql
+-- What reservation returns.
+create type baseledger.reservation_state as (
+  wallet_id text,
+  reservation_id text,
+  status text,
+  amount bigint,
+  held bigint,
+  settled bigint,
+  refunded bigint,
+  expires_at timestamptz,
+  opened_at timestamptz,
+  ended_at timestamptz,
+  ended_by baseledger.event_type,
+  late boolean,
+  metadata jsonb,
+  labels jsonb
+);
+comment on type baseledger.reservation_state is
+  'A reservation as it stands now, with amounts in the wallet''s smallest step.';
+comment on column baseledger.reservation_state.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.reservation_state.reservation_id is
+  'The reservation''s name in its wallet. @notNull';
+comment on column baseledger.reservation_state.status is
+  'open, expired (past its deadline, whether or not a worker has swept it; what was spent can '
+  'still be settled), settled or cancelled. @notNull';
+comment on column baseledger.reservation_state.amount is
+  'Granted in all, extensions included; of a charge what was charged. @notNull';
+comment on column baseledger.reservation_state.held is
+  'What it holds of the wallet''s funds; 0 unless it is open. @notNull';
+comment on column baseledger.reservation_state.settled is
+  'Settled in all, late and over its amount included; of a charge what was charged. @notNull';
+comment on column baseledger.reservation_state.refunded is 'Refunded of that. @notNull';
+comment on column baseledger.reservation_state.expires_at is
+  'The deadline of one that is open, or the one that has passed if it is expired; else null.';
+comment on column baseledger.reservation_state.opened_at is
+  'When it was reserved or charged. @notNull';
+comment on column baseledger.reservation_state.ended_at is
+  'When it was settled, cancelled or charged; of an expired one its deadline; null while open.';
+comment on column baseledger.reservation_state.ended_by is
+  'The event that ended it: settled, cancelled, charged or expired; null while it is open.';
+comment on column baseledger.reservation_state.late is
+  'Whether something was settled after its deadline. @notNull';
+comment on column baseledger.reservation_state.metadata is
+  'What the caller gave with the reservation or charge. @notNull';
+comment on column baseledger.reservation_state.labels is
+  'What limits count it by: the metadata, or in a restricted wallet what the caller could choose '
+  'of it and what was fixed for the caller. @notNull';
+--! EndIncluded schema/types/reservation_state.sql
+--! Included schema/types/wallet_grant.sql
+-- A row of list_grants.
+create type baseledger.wallet_grant as (
+  role_name text,
+  labels jsonb,
+  free_labels text[],
+  granted_at timestamptz
+);
+comment on type baseledger.wallet_grant is 'A role that may use a restricted wallet.';
+comment on column baseledger.wallet_grant.role_name is
+  'The role: of the session, or the one in effect, by its exact name. @notNull';
+comment on column baseledger.wallet_grant.labels is 'Labels that are fixed for it. @notNull';
+comment on column baseledger.wallet_grant.free_labels is
+  'Labels that it chooses itself, as metadata; {*} for all. @notNull';
+comment on column baseledger.wallet_grant.granted_at is 'When it was last allowed. @notNull';
+--! EndIncluded schema/types/wallet_grant.sql
+--! Included schema/types/wallet_key.sql
+-- A row of list_keys.
+create type baseledger.wallet_key as (
+  key_id text,
+  labels jsonb,
+  free_labels text[],
+  created_at timestamptz,
+  expires_at timestamptz,
+  revoked_at timestamptz
+);
+comment on type baseledger.wallet_key is 'A key to a restricted wallet.';
+comment on column baseledger.wallet_key.key_id is 'Its name, which is no secret. @notNull';
+comment on column baseledger.wallet_key.labels is 'Labels that are fixed for its holder. @notNull';
+comment on column baseledger.wallet_key.free_labels is
+  'Labels that its holder chooses, as metadata; {*} for all. @notNull';
+comment on column baseledger.wallet_key.created_at is 'When it was made. @notNull';
+comment on column baseledger.wallet_key.expires_at is
+  'Until when it can be used; null = until it is revoked.';
+comment on column baseledger.wallet_key.revoked_at is
+  'When it was revoked; null = it was not.';
+--! EndIncluded schema/types/wallet_key.sql
 --! Included schema/tables/counters.sql
 -- What a combination of labels has used of a limit.
 create table baseledger.counters (
@@ -508,19 +658,20 @@ as $$
         ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
         ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
         ('function', 'EXECUTE', 'baseledger_agent',
-          '{balance,cancel,charge,extend,limits,post,post_many,reserve,settle}'),
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
-          '{balance,cancel,charge,extend,limits,post,post_many,reserve,settle,
-            set_limit,set_limit_for,remove_limit,set_low_balance,
-            balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
-            unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle,
+            allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
+            list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
+            revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
-          '{balance,balance_at,limits,statement,verify,verify_rights,doctor,sweep_status,
-            wallets_ahead}'),
+          '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
+            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{journal,open_reservations,postings,reservation_history,wallet_balances}')
+          '{journal,open_reservations,postings,reservation_history,wallet_access,wallet_balances}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
 $$;
@@ -675,6 +826,20 @@ $$;
 
 revoke all on function baseledger._lock_restricted from public;
 --! EndIncluded functions/access/_lock_restricted.sql
+--! Included functions/access/_may_read.sql
+-- Whether the caller may look at a restricted wallet.
+create or replace function baseledger._may_read(p_wallet_id text)
+returns boolean
+language plpgsql
+volatile
+as $$
+begin
+  return (baseledger._find_reader(p_wallet_id)).allowed;
+end
+$$;
+
+revoke all on function baseledger._may_read from public;
+--! EndIncluded functions/access/_may_read.sql
 --! Included functions/access/_may_send.sql
 -- Whether the caller may send a command to a restricted wallet: he has access to it, or the command
 -- concerns what he has opened.
@@ -730,6 +895,349 @@ $$;
 
 revoke all on function baseledger._owns_key from public;
 --! EndIncluded functions/access/_owns_key.sql
+--! Included functions/access/_require_labels.sql
+-- Refuses labels that no grant and no key may have.
+create or replace function baseledger._require_labels(p_labels jsonb, p_free_labels text[])
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  if p_labels is null
+    or jsonb_typeof(p_labels) <> 'object'
+    or (
+      select count(*) > 16
+          or bool_or(
+            jsonb_typeof(l.value) <> 'string'
+            or octet_length(l.key) not between 1 and 255
+            or octet_length(l.value #>> '{}') not between 1 and 255
+          )
+        from jsonb_each(
+          case when jsonb_typeof(p_labels) = 'object' then p_labels else '{}' end
+        ) as l
+    )
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('labels'));
+  end if;
+  if p_free_labels is null
+    or array_ndims(p_free_labels) > 1
+    or cardinality(p_free_labels) > 16
+    or exists (
+      select from unnest(p_free_labels) as f(name)
+        where f.name is null or octet_length(f.name) not between 1 and 255
+    )
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('free_labels'));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._require_labels from public;
+--! EndIncluded functions/access/_require_labels.sql
+--! Included functions/access/_restrict.sql
+-- Restricts a wallet, whose lock the caller has, to its grants and keys. A closed one gets no more
+-- of them.
+create or replace function baseledger._restrict(p_wallet_id text)
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  v_wallet baseledger.wallets;
+begin
+  select * into v_wallet from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  if v_wallet.closed then
+    perform baseledger._raise('LGCLO', jsonb_build_object('wallet_id', p_wallet_id));
+  end if;
+  if not v_wallet.restricted then
+    update baseledger.wallets w set restricted = true where w.wallet_id = p_wallet_id;
+  end if;
+end
+$$;
+
+revoke all on function baseledger._restrict from public;
+--! EndIncluded functions/access/_restrict.sql
+--! Included functions/access/allow.sql
+-- Lets a role use a wallet. Locks the wallet's row. Role and wallet are looked at after the event
+-- was written, so that a retry gets its receipt whatever has changed since.
+create or replace function baseledger.allow(
+  p_wallet_id text,
+  p_role text,
+  p_labels jsonb default '{}',
+  p_free_labels text[] default '{}',
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.allow(text,text,jsonb,text[],text,jsonb)');
+  perform baseledger._require_labels(p_labels, p_free_labels);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'allowed', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object(
+      'role', p_role, 'labels', p_labels, 'free_labels', p_free_labels
+    )
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  if not exists (select from pg_roles r where r.rolname = p_role) then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('role'));
+  end if;
+  perform baseledger._restrict(p_wallet_id);
+  insert into baseledger.grants (wallet_id, role_name, labels, free_labels, granted_at)
+    values (p_wallet_id, p_role, p_labels, p_free_labels, v_receipt.occurred_at)
+    on conflict (wallet_id, role_name) do update
+      set labels = excluded.labels,
+        free_labels = excluded.free_labels,
+        granted_at = excluded.granted_at;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.allow is
+  e'Lets a role use a wallet, which is restricted from then on: nobody else but operators and '
+  'holders of its keys may use it, or look at it. The role is that of the session or the one in '
+  'effect (set role), by its exact name: membership does not count. Allowed again, it gets these '
+  'labels in place of those it had. The key is optional: a retry with the same key gets the first '
+  'receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
+  '\np_role: Name of the role.'
+  '\np_labels: Fixed labels, such as {"team": "search"}: all that the role reserves or charges has '
+  'them, whatever its metadata says, and it sees no reservation without them. At most 16.'
+  '\np_free_labels: Labels that the role chooses itself, as metadata; {*} for all. At most 16.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.allow from public;
+grant execute on function baseledger.allow to baseledger_operator;
+--! EndIncluded functions/access/allow.sql
+--! Included functions/access/create_key.sql
+-- Makes a key to a wallet. Locks the wallet's row. The secret is made of two random UUIDs of 122
+-- bits, and is kept nowhere, only its hash.
+--
+-- In UTC, so that the event has the same text for a time whatever the session's time zone.
+create or replace function baseledger.create_key(
+  p_wallet_id text,
+  p_labels jsonb default '{}',
+  p_free_labels text[] default '{}',
+  p_expires_at timestamptz default null,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.created_key
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set jit = off
+as $$
+declare
+  v_secret constant text := 'bl_' || left(encode(
+    sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'
+  ), 40);
+  v_key_id text := 'key_' || left(replace(gen_random_uuid()::text, '-', ''), 12);
+  v_expires_at constant timestamptz := nullif(p_expires_at, 'infinity');
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.create_key(text,jsonb,text[],timestamptz,text,jsonb)'
+  );
+  perform baseledger._require_labels(p_labels, p_free_labels);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'key_created', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object(
+      'key_id', v_key_id, 'labels', p_labels, 'free_labels', p_free_labels,
+      'expires_at', v_expires_at,
+      'secret_sha256', encode(sha256(convert_to(v_secret, 'UTF8')), 'hex')
+    )
+  ));
+  if v_receipt.replayed then
+    select e.details ->> 'key_id' into v_key_id
+      from baseledger.events e
+      where e.wallet_id = p_wallet_id and e.seq = v_receipt.seq;
+    return row(v_key_id, null, v_expires_at, true)::baseledger.created_key;
+  end if;
+
+  if v_expires_at <= clock_timestamp() then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('expires_at'));
+  end if;
+  perform baseledger._restrict(p_wallet_id);
+  insert into baseledger.keys
+    (wallet_id, key_id, secret_sha256, labels, free_labels, created_at, expires_at)
+    values (
+      p_wallet_id, v_key_id, sha256(convert_to(v_secret, 'UTF8')), p_labels, p_free_labels,
+      v_receipt.occurred_at, v_expires_at
+    );
+  return row(v_key_id, v_secret, v_expires_at, false)::baseledger.created_key;
+end
+$$;
+
+comment on function baseledger.create_key is
+  e'Makes a key to a wallet, which is restricted from then on: see allow. Whoever has set '
+  'baseledger.key to its secret (set local baseledger.key = ''bl_…'') may use the wallet as the '
+  'key says, and only so, whatever the role. The secret is returned once and kept nowhere: a retry '
+  'with the same idempotency key gets the same key_id, and null for the secret. Refused with '
+  'LGARG, LGWNF, LGIDK, LGCLO.'
+  '\np_labels: Fixed labels, such as {"user": "ann"}: all that is reserved or charged with the key '
+  'has them, whatever metadata says, and no reservation without them is seen. At most 16.'
+  '\np_free_labels: Labels that the holder chooses, as metadata; {*} for all. At most 16.'
+  '\np_expires_at: Until when it can be used. Default: until it is revoked.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.create_key from public;
+grant execute on function baseledger.create_key to baseledger_operator;
+--! EndIncluded functions/access/create_key.sql
+--! Included functions/access/disallow.sql
+-- Takes a grant back. Locks the wallet's row.
+create or replace function baseledger.disallow(
+  p_wallet_id text,
+  p_role text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.disallow(text,text,text,jsonb)');
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'disallowed', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('role', p_role)
+  ));
+  if not v_receipt.replayed then
+    delete from baseledger.grants g where g.wallet_id = p_wallet_id and g.role_name = p_role;
+    if not found then
+      perform baseledger._raise('LGARG', baseledger._describe_argument('role'));
+    end if;
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.disallow is
+  e'Takes back what allow gave to a role. What it has reserved, it can still settle, cancel and '
+  'extend. The wallet stays restricted, if to nobody. The key is optional: a retry with the same '
+  'key gets the first receipt. Refused with LGARG (also if the role has no grant), LGWNF, LGIDK.'
+  '\np_role: Name of the role.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.disallow from public;
+grant execute on function baseledger.disallow to baseledger_operator;
+--! EndIncluded functions/access/disallow.sql
+--! Included functions/access/list_grants.sql
+-- The roles that may use a wallet.
+create or replace function baseledger.list_grants(p_wallet_id text)
+returns setof baseledger.wallet_grant
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return query
+    select g.role_name, g.labels, g.free_labels, g.granted_at
+      from baseledger.grants g
+      where g.wallet_id = p_wallet_id
+      order by g.role_name;
+end
+$$;
+
+comment on function baseledger.list_grants is
+  'The roles that may use a restricted wallet, in the order of their names; those without a grant '
+  'are not listed (operators, holders of keys). Refused with LGARG, LGWNF.';
+revoke all on function baseledger.list_grants from public;
+grant execute on function baseledger.list_grants to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/access/list_grants.sql
+--! Included functions/access/list_keys.sql
+-- The keys of a wallet, also those that can no longer be used.
+create or replace function baseledger.list_keys(p_wallet_id text)
+returns setof baseledger.wallet_key
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return query
+    select k.key_id, k.labels, k.free_labels, k.created_at, k.expires_at, k.revoked_at
+      from baseledger.keys k
+      where k.wallet_id = p_wallet_id
+      order by k.created_at, k.key_id;
+end
+$$;
+
+comment on function baseledger.list_keys is
+  'The keys of a wallet in the order of their making, revoked and expired ones included; never '
+  'their secrets. Refused with LGARG, LGWNF.';
+revoke all on function baseledger.list_keys from public;
+grant execute on function baseledger.list_keys to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/access/list_keys.sql
+--! Included functions/access/revoke_key.sql
+-- Ends a key. Locks the wallet's row.
+create or replace function baseledger.revoke_key(
+  p_wallet_id text,
+  p_key_id text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.revoke_key(text,text,text,jsonb)');
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'key_revoked', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('key_id', p_key_id)
+  ));
+  if not v_receipt.replayed then
+    update baseledger.keys k
+      set revoked_at = v_receipt.occurred_at
+      where k.wallet_id = p_wallet_id and k.key_id = p_key_id and k.revoked_at is null;
+    if not found then
+      perform baseledger._raise('LGARG', baseledger._describe_argument('key_id'));
+    end if;
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.revoke_key is
+  e'Ends a key at once. What was reserved with it can still be settled, cancelled and extended '
+  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused '
+  'with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
+  '\np_key_id: The key''s name, not its secret.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.revoke_key from public;
+grant execute on function baseledger.revoke_key to baseledger_operator;
+--! EndIncluded functions/access/revoke_key.sql
 --! Included functions/alerts/_cross_thresholds.sql
 -- The alerts of a counter that has spent what its next alert waits for: one for each percentage.
 create or replace function baseledger._cross_thresholds(
@@ -883,6 +1391,7 @@ begin
     return v_receipt;
   end if;
 
+  perform baseledger._refuse_closed(p_wallet_id);
   update baseledger.wallets w
     set low_balances = nullif(v_amounts, '{}'),
       below = baseledger._list_below(v_amounts, w.available, w.reserved)
@@ -901,6 +1410,828 @@ comment on function baseledger.set_low_balance is
 revoke all on function baseledger.set_low_balance from public;
 grant execute on function baseledger.set_low_balance to baseledger_operator;
 --! EndIncluded functions/alerts/set_low_balance.sql
+--! Included functions/audit/_verify_counters.sql
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent since
+-- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
+-- window has spent nothing in the limit's present one.
+create or replace function baseledger._verify_counters(p_wallets text[])
+returns setof baseledger.discrepancy
+language sql
+stable
+set timezone = 'UTC'
+as $$
+  with l as materialized (
+    select * from baseledger.limits s where s.wallet_id = any (p_wallets)
+  ),
+  c as materialized (
+    select * from baseledger.counters s where s.wallet_id = any (p_wallets)
+  ),
+  limited as materialized (
+    select distinct l.wallet_id from l
+  ),
+  opened as materialized (
+    select e.wallet_id, e.reservation_id, e.seq,
+        coalesce(e.details -> 'labels', e.metadata) as labels,
+        baseledger._event_clock(e.occurred_at, e.details) as instant
+      from baseledger.events e
+      join limited on limited.wallet_id = e.wallet_id
+      where e.event in ('reserved', 'charged')
+  ),
+  -- By combination, what counts: amounts with the opening, which decides whether a refund does.
+  counted as (
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
+        s.instant, s.amount, case when s.event = 'refunded' then o.instant end as refund_of
+      from l
+      join (
+        select e.wallet_id, e.seq, e.reservation_id, e.event,
+            case when e.event = 'refunded' then -e.amount else e.amount end as amount,
+            baseledger._event_clock(e.occurred_at, e.details) as instant
+          from baseledger.events e
+          join limited on limited.wallet_id = e.wallet_id
+          where e.event in ('settled', 'charged', 'refunded')
+      ) as s on s.wallet_id = l.wallet_id and s.seq > l.set_seq
+      join opened o on o.wallet_id = s.wallet_id and o.reservation_id = s.reservation_id
+      where l.of = 'amount'
+    union all
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by), o.instant, 1, null
+      from l
+      join opened o on o.wallet_id = l.wallet_id and o.seq > l.set_seq
+      where l.of = 'calls'
+  ),
+  spent as (
+    select s.wallet_id, s.limit_id, s.label_values,
+        pg_catalog.sum(s.amount) filter (
+          where s.instant >= c.starts_at and s.instant < c.ends_at
+            and (s.refund_of is null or s.refund_of >= greatest(c.starts_at, l.set_at))
+        ) as in_its_window,
+        pg_catalog.sum(s.amount) filter (
+          where s.instant >= l.starts_at and s.instant < l.ends_at
+            and (s.refund_of is null or s.refund_of >= greatest(l.starts_at, l.set_at))
+        ) as in_present_window
+      from counted s
+      join l on l.wallet_id = s.wallet_id and l.limit_id = s.limit_id
+      left join c
+        on c.wallet_id = s.wallet_id
+        and c.limit_id = s.limit_id
+        and c.label_values = s.label_values
+      group by s.wallet_id, s.limit_id, s.label_values
+  ),
+  held as (
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
+        pg_catalog.sum(case l.of when 'open' then 1 else r.held end) as held
+      from l
+      join baseledger.reservations r on r.wallet_id = l.wallet_id
+      join opened o on o.wallet_id = r.wallet_id and o.reservation_id = r.reservation_id
+      where l.of <> 'calls'
+      group by l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by)
+  ),
+  expected as (
+    select k.wallet_id, k.limit_id, k.label_values, c.limit_id is not null as has_counter,
+        coalesce(s.in_its_window, 0) as spent, coalesce(s.in_present_window, 0) as now_spent,
+        coalesce(h.held, 0) as held, coalesce(c.spent, 0) as found_spent,
+        coalesce(c.held, 0) as found_held, c.starts_at, c.ends_at
+      from (
+        select c.wallet_id, c.limit_id, c.label_values from c
+        union
+        select s.wallet_id, s.limit_id, s.label_values from spent s
+        union
+        select h.wallet_id, h.limit_id, h.label_values from held h
+      ) as k
+      left join c using (wallet_id, limit_id, label_values)
+      left join spent s using (wallet_id, limit_id, label_values)
+      left join held h using (wallet_id, limit_id, label_values)
+  )
+  select x.wallet_id, null::bigint, 'counter',
+      case when l.limit_id is not null then pg_catalog.format('%s %s: %sheld %s',
+        x.limit_id, x.label_values,
+        case
+          when x.has_counter then pg_catalog.format('spent %s from %s to %s, ',
+            x.spent, x.starts_at, x.ends_at)
+          else pg_catalog.format('spent %s from %s to %s, ', x.now_spent, l.starts_at, l.ends_at)
+        end, x.held) end,
+      case when x.has_counter then pg_catalog.format('%s %s: spent %s from %s to %s, held %s',
+        x.limit_id, x.label_values, x.found_spent, x.starts_at, x.ends_at, x.found_held) end
+    from expected x
+    left join l on l.wallet_id = x.wallet_id and l.limit_id = x.limit_id
+    where l.limit_id is null
+      or x.held <> x.found_held
+      or x.has_counter and (
+        x.spent <> x.found_spent
+        or not baseledger._may_be_window(l.per, x.starts_at, x.ends_at)
+          -- Made for an own amount, it has not been in any window.
+          and not (x.starts_at = '-infinity' and x.ends_at = '-infinity')
+      )
+      -- A window that came back is counted again when it is looked at.
+      or l.ends_at = l.counted_until
+        and x.starts_at is distinct from l.starts_at
+        and x.now_spent <> 0
+  union all
+  select c.wallet_id, null, 'alerted', 'a percentage of the limit, or 0', c.alerted::text
+    from c
+    where c.alerted < 0 or c.alerted > 1000
+$$;
+
+revoke all on function baseledger._verify_counters from public;
+--! EndIncluded functions/audit/_verify_counters.sql
+--! Included functions/audit/_verify_definitions.sql
+-- Checks the limits of wallets, the own amounts of combinations, and the low balances, against the
+-- events that set them. In UTC, so that a time has the same text on both sides.
+create or replace function baseledger._verify_definitions(p_wallets text[])
+returns setof baseledger.discrepancy
+language sql
+stable
+set timezone = 'UTC'
+as $$
+  with changes as materialized (
+    select e.wallet_id, e.seq, e.event, e.details - '{ahead_us,backlog}'::text[] as details,
+        e.details ->> 'limit_id' as limit_id,
+        baseledger._event_clock(e.occurred_at, e.details) as instant,
+        -- Whatever was set before a removal has gone with it.
+        pg_catalog.max(e.seq) filter (where e.event = 'limit_removed')
+          over (partition by e.wallet_id, e.details ->> 'limit_id') as removed_seq
+      from baseledger.events e
+      where e.wallet_id = any (p_wallets)
+        and e.event in ('limit_set', 'limit_set_for', 'limit_removed', 'low_balance_set')
+  ),
+  defined as (
+    select c.wallet_id, c.limit_id, pg_catalog.min(c.seq) as set_seq,
+        (pg_catalog.array_agg(c.instant order by c.seq))[1] as set_at,
+        (pg_catalog.array_agg(c.details order by c.seq desc))[1] as terms
+      from changes c
+      where c.event = 'limit_set' and c.seq > coalesce(c.removed_seq, 0)
+      group by c.wallet_id, c.limit_id
+  ),
+  found as (
+    select l.wallet_id, l.limit_id, l.set_seq, l.set_at,
+        pg_catalog.jsonb_build_object(
+          'limit_id', l.limit_id, 'amount', l.amount, 'per', l.per, 'by', l.by, 'of', l.of,
+          'time_zone', l.time_zone, 'hard', l.hard, 'alert_at', l.alert_at
+        ) as terms,
+        l.per, l.starts_at, l.ends_at, l.counted_until
+      from baseledger.limits l
+      where l.wallet_id = any (p_wallets)
+  ),
+  own as (
+    select *
+      from (
+        select distinct on (c.wallet_id, c.limit_id, c.details -> 'values')
+            c.wallet_id, c.limit_id, c.seq,
+            array(select pg_catalog.jsonb_array_elements_text(c.details -> 'values'))
+              as label_values,
+            (c.details ->> 'amount')::bigint as amount
+          from changes c
+          where c.event = 'limit_set_for' and c.seq > coalesce(c.removed_seq, 0)
+          order by c.wallet_id, c.limit_id, c.details -> 'values', c.seq desc
+      ) as l
+      where l.amount is not null
+  ),
+  watched as (
+    select w.wallet_id, w.seq, coalesce(w.low_balances, '{}') as found_amounts,
+        array(select b.amount from pg_catalog.unnest(w.below) as b (amount) order by 1)
+          as found_below,
+        l.seq as set_seq,
+        array(
+          select a.amount::bigint
+            from pg_catalog.jsonb_array_elements_text(l.details -> 'amounts') as a (amount)
+            order by 1
+        ) as amounts,
+        coalesce(baseledger._list_below(w.low_balances, w.available, w.reserved), '{}') as below
+      from baseledger.wallets w
+      left join lateral (
+        select c.seq, c.details from changes c
+          where c.wallet_id = w.wallet_id and c.event = 'low_balance_set'
+          order by c.seq desc
+          limit 1
+      ) as l on true
+      where w.wallet_id = any (p_wallets)
+  )
+  select coalesce(d.wallet_id, f.wallet_id), d.set_seq, 'limit',
+      case when d.wallet_id is not null
+        then pg_catalog.format('%s, set by event %s at %s', d.terms, d.set_seq, d.set_at) end,
+      case when f.wallet_id is not null
+        then pg_catalog.format('%s, set by event %s at %s', f.terms, f.set_seq, f.set_at) end
+    from defined d
+    full join found f on f.wallet_id = d.wallet_id and f.limit_id = d.limit_id
+    where (d.wallet_id, d.terms, d.set_seq, d.set_at)
+      is distinct from (f.wallet_id, f.terms, f.set_seq, f.set_at)
+  union all
+  -- Rules of zones change, so that a window is checked for its length only.
+  select f.wallet_id, null, 'window', f.limit_id || ': one of per ' || f.per,
+      pg_catalog.format('from %s to %s, counted until %s', f.starts_at, f.ends_at, f.counted_until)
+    from found f
+    where case
+        when not baseledger._may_be_window(f.per, f.starts_at, f.ends_at) then true
+        else f.counted_until < f.ends_at
+      end
+  union all
+  select coalesce(o.wallet_id, c.wallet_id), o.seq, 'own amount',
+      case when o.wallet_id is not null
+        then pg_catalog.format('%s %s: %s', o.limit_id, o.label_values, o.amount) end,
+      case when c.wallet_id is not null
+        then pg_catalog.format('%s %s: %s', c.limit_id, c.label_values, c.own_amount) end
+    from own o
+    full join (
+      select * from baseledger.counters k
+        where k.wallet_id = any (p_wallets) and k.own_amount is not null
+    ) as c
+      on c.wallet_id = o.wallet_id
+      and c.limit_id = o.limit_id
+      and c.label_values = o.label_values
+    where o.amount is distinct from c.own_amount
+  union all
+  select w.wallet_id, null, 'limited', x.limited::text, w.limited::text
+    from baseledger.wallets w
+    cross join lateral (
+      select exists (select from defined d where d.wallet_id = w.wallet_id)
+    ) as x(limited)
+    where w.wallet_id = any (p_wallets) and w.limited <> x.limited
+  union all
+  select w.wallet_id, coalesce(w.set_seq, w.seq), 'low balances',
+      pg_catalog.format('%s, below %s', w.amounts, w.below),
+      pg_catalog.format('%s, below %s', w.found_amounts, w.found_below)
+    from watched w
+    where w.amounts <> w.found_amounts or w.below <> w.found_below
+$$;
+
+revoke all on function baseledger._verify_definitions from public;
+--! EndIncluded functions/audit/_verify_definitions.sql
+--! Included functions/audit/_verify_events.sql
+-- Checks the events of wallets p_first to p_last (null: to the end), each against the event before
+-- it in its wallet and the event before it of its reservation. What each event moves is written
+-- here a second time on purpose: a check that called the engine would repeat its mistakes.
+--
+-- Three passes: in the order of the chain, in the order of each reservation, the verdicts. The life
+-- of a reservation is one window: a second window, or a wider row in it, would cost as much as
+-- hashing.
+create or replace function baseledger._verify_events(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language sql
+stable
+as $$
+  with chained as (
+    select e.*,
+        pg_catalog.lag(e.seq, 1, 0::bigint) over chain as before_seq,
+        pg_catalog.lag(e.occurred_at) over chain as before_at,
+        pg_catalog.lag(e.hash, 1, pg_catalog.decode(pg_catalog.repeat('00', 32), 'hex'))
+          over chain as before_hash,
+        pg_catalog.lag(e.available, 1, 0::bigint) over chain as before_available,
+        pg_catalog.lag(e.reserved, 1, 0::bigint) over chain as before_reserved,
+        pg_catalog.lag(e.spent, 1, 0::bigint) over chain as before_spent
+      from baseledger.events e
+      where e.wallet_id >= p_first
+        and e.wallet_id <= coalesce(p_last, e.wallet_id)
+      window chain as (partition by e.wallet_id order by e.seq)
+  ),
+  -- Hashed here, so that what is only hashed need not be sorted.
+  hashed as (
+    select c.wallet_id, c.seq, c.event, c.reservation_id, c.amount, c.available, c.reserved,
+        c.spent, c.expires_at, c.occurred_at, c.details, c.before_seq, c.before_at,
+        c.before_available, c.before_reserved, c.before_spent,
+        baseledger._subtract(c.before_available, c.available) as available_by,
+        baseledger._subtract(c.before_reserved, c.reserved) as reserved_by,
+        baseledger._subtract(c.before_spent, c.spent) as spent_by,
+        -- To sort by: a number is compared faster than a text.
+        pg_catalog.hashtextextended(c.reservation_id, 0) as reservation_hash,
+        nullif(pg_catalog.sha256(c.before_hash || baseledger._encode_event(
+          c.wallet_id, c.seq, c.event, c.reservation_id, c.amount, c.available, c.reserved,
+          c.spent, c.expires_at, c.occurred_at, c.idempotency_key, c.actor, c.metadata, c.details
+        )), c.hash) as other_hash
+      from chained c
+  ),
+  lived as (
+    select c.*,
+        pg_catalog.lag(c.event) over life as life_event,
+        pg_catalog.lag(c.expires_at) over life as life_deadline,
+        pg_catalog.lag(c.details) over life as life_details,
+        coalesce(pg_catalog.sum(c.reserved_by) over life, 0) as held,
+        coalesce(pg_catalog.sum(c.spent_by) over life, 0) as refundable
+      from hashed c
+      window life as (
+        partition by c.wallet_id, c.reservation_hash, c.reservation_id order by c.seq
+        rows between unbounded preceding and 1 preceding
+      )
+  ),
+  judged as (
+    select l.*,
+        coalesce((l.details ->> 'late')::boolean, false) as late,
+        coalesce((l.details ->> 'final')::boolean, true) as final,
+        baseledger._event_clock(l.occurred_at, l.details) as instant,
+        baseledger._leaves_open(l.life_event, l.life_deadline) as was_open
+      from lived l
+  ),
+  expected as (
+    select j.*, m.available_due, m.reserved_due, m.spent_due,
+        j.seq = j.before_seq + 1 as seq_holds,
+        j.before_at is null or j.occurred_at > j.before_at as time_holds,
+        j.other_hash is null as hash_holds,
+        j.available_by is not distinct from m.available_due
+          and j.reserved_by is not distinct from m.reserved_due
+          and j.spent_by is not distinct from m.spent_due as balances_hold,
+        -- Only what was really spent takes available below zero.
+        j.available >= 0 or j.available_by >= 0 or j.event = 'settled'
+          or j.event = 'charged' and coalesce(j.details @> '{"already_spent": true}', false)
+          as funds_hold,
+        coalesce(case j.event
+          when 'reserved' then j.life_event is null and j.expires_at > j.instant
+          when 'charged' then j.life_event is null
+          when 'extended' then j.was_open and j.life_deadline > j.instant
+            and j.expires_at > j.instant
+          when 'cancelled' then j.was_open and j.life_deadline > j.instant
+            and j.amount = j.held
+          when 'expired' then j.was_open and j.expires_at = j.life_deadline
+            and j.expires_at <= j.instant and j.amount = j.held
+          when 'settled' then
+            case when j.late
+              then not j.was_open and (
+                j.life_event in ('expired', 'refunded')
+                or j.life_details @> '{"late": true, "final": false}'
+              )
+              else j.was_open and j.life_deadline > j.instant
+                and j.final = (j.expires_at is null)
+            end
+          when 'refunded' then j.refundable >= j.amount
+          else j.reservation_id is null
+        end, false) as life_holds
+      from judged j
+      cross join lateral (
+        select
+          case
+            when j.event in ('credited', 'transferred_in', 'refunded') then j.amount
+            when j.event in ('withdrawn', 'transferred_out', 'reserved', 'charged', 'extended')
+              then -j.amount
+            when j.event in ('cancelled', 'expired') then j.held
+            when j.event <> 'settled' then 0
+            when j.late then -j.amount
+            when j.final then j.held - j.amount
+            else -greatest(j.amount - j.held, 0)
+          end,
+          case
+            when j.event in ('reserved', 'extended') then j.amount
+            when j.event in ('cancelled', 'expired') then -j.held
+            when j.event <> 'settled' or j.late then 0
+            when j.final then -j.held
+            else -least(j.amount, j.held)
+          end,
+          case
+            when j.event in ('settled', 'charged') then j.amount
+            when j.event = 'refunded' then -j.amount
+            else 0
+          end
+      ) as m(available_due, reserved_due, spent_due)
+  )
+  select x.wallet_id, x.seq, f.name, f.expected, f.found
+    from expected x
+    cross join lateral (
+      values
+        ('seq', x.seq_holds, (x.before_seq + 1)::text, x.seq::text),
+        ('time', x.time_holds, 'after ' || x.before_at::text, x.occurred_at::text),
+        ('hash', x.hash_holds,
+          pg_catalog.encode(x.other_hash, 'hex'), (
+            select pg_catalog.encode(e.hash, 'hex') from baseledger.events e
+              where e.wallet_id = x.wallet_id and e.seq = x.seq
+          )),
+        ('balances', x.balances_hold,
+          pg_catalog.format('available %s, reserved %s, spent %s',
+            x.before_available + x.available_due,
+            x.before_reserved + x.reserved_due,
+            x.before_spent::numeric + x.spent_due),
+          pg_catalog.format('available %s, reserved %s, spent %s',
+            x.available, x.reserved, x.spent)),
+        ('reservation', x.life_holds, 'an event that may follow ' || coalesce(
+            x.life_event::text || coalesce(' (deadline ' || x.life_deadline::text || ')', ''),
+            'nothing'
+          ),
+          x.event::text || ' at ' || x.occurred_at::text),
+        ('funds', x.funds_hold, 'available of at least 0', x.available::text)
+    ) as f(name, holds, expected, found)
+    where not (
+      x.seq_holds and x.time_holds and x.hash_holds and x.balances_hold and x.life_holds
+      and x.funds_hold
+    )
+    and f.holds is not true
+    order by x.wallet_id, x.seq
+$$;
+
+revoke all on function baseledger._verify_events from public;
+--! EndIncluded functions/audit/_verify_events.sql
+--! Included functions/audit/_verify_limits.sql
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
+-- balances that are watched: definitions against the events that set them, counters against what the
+-- journal says that each combination has spent and holds. A pass over the events finds the wallets
+-- that have any of this; the others cost nothing more.
+create or replace function baseledger._verify_limits(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+as $$
+declare
+  v_wallets text[];
+begin
+  v_wallets := array(
+    select e.wallet_id from baseledger.events e
+      where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+        and e.event in ('limit_set', 'limit_set_for', 'limit_removed', 'low_balance_set')
+    union
+    select l.wallet_id from baseledger.limits l
+      where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+    union
+    select c.wallet_id from baseledger.counters c
+      where c.wallet_id >= p_first and c.wallet_id <= coalesce(p_last, c.wallet_id)
+    union
+    select w.wallet_id from baseledger.wallets w
+      where w.wallet_id >= p_first and w.wallet_id <= coalesce(p_last, w.wallet_id)
+        and (w.limited or w.low_balances is not null or w.below <> '{}')
+  );
+  if v_wallets <> '{}' then
+    return query select * from baseledger._verify_definitions(v_wallets);
+    return query select * from baseledger._verify_counters(v_wallets);
+  end if;
+end
+$$;
+
+revoke all on function baseledger._verify_limits from public;
+--! EndIncluded functions/audit/_verify_limits.sql
+--! Included functions/audit/_verify_terms.sql
+-- Checks the terms of wallets p_first to p_last (null: to the end) and who may use them against the
+-- events: what the first one says, and what was changed since. One pass over the journal, as few of
+-- its events are such.
+--
+-- In UTC, so that a time has the same text on both sides.
+create or replace function baseledger._verify_terms(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language sql
+stable
+set timezone = 'UTC'
+as $$
+  with w as materialized (
+    select * from baseledger.wallets l
+      where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+  ),
+  changes as materialized (
+    select e.wallet_id, e.seq, e.event, e.occurred_at, e.details
+      from baseledger.events e
+      where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+        and e.event in (
+          'overdraft_limit_set', 'closed', 'reopened', 'allowed', 'disallowed', 'key_created',
+          'key_revoked'
+        )
+  ),
+  -- What was changed of the wallet itself.
+  changed as (
+    select c.wallet_id,
+        (pg_catalog.array_agg(
+          pg_catalog.jsonb_build_object('overdraft_limit', c.details -> 'overdraft_limit')
+          order by c.seq desc
+        ) filter (where c.event = 'overdraft_limit_set'))[1] as terms,
+        (pg_catalog.array_agg(c.event = 'closed' order by c.seq desc)
+          filter (where c.event in ('closed', 'reopened')))[1] as closed,
+        pg_catalog.bool_or(c.event in ('allowed', 'key_created')) as restricted,
+        coalesce(
+          pg_catalog.max(c.seq) filter (where c.event = 'overdraft_limit_set'), 1
+        ) as terms_seq,
+        pg_catalog.max(c.seq) filter (where c.event in ('closed', 'reopened')) as closed_seq,
+        pg_catalog.min(c.seq) filter (where c.event in ('allowed', 'key_created'))
+          as restricted_seq
+      from changes c
+      group by c.wallet_id
+  ),
+  expected as (
+    select w.wallet_id, coalesce(c.terms_seq, 1) as terms_seq, c.closed_seq,
+        coalesce(c.restricted_seq, 1) as restricted_seq,
+        (o.details - 'restricted') || coalesce(c.terms, '{}') as terms,
+        coalesce(c.closed, false) as closed,
+        coalesce(c.restricted or o.details @> '{"restricted": true}', false) as restricted
+      from w
+      left join changed c on c.wallet_id = w.wallet_id
+      left join lateral (
+        select l.details from baseledger.events l
+          where l.wallet_id = w.wallet_id and l.seq = 1 and l.event = 'opened'
+          limit 1
+      ) as o on true
+  ),
+  roles as (
+    select *
+      from (
+        select distinct on (c.wallet_id, c.details ->> 'role')
+            c.wallet_id, c.seq, c.event, c.details ->> 'role' as role_name,
+            c.details -> 'labels' as labels, c.details -> 'free_labels' as free_labels,
+            c.occurred_at
+          from changes c
+          where c.event in ('allowed', 'disallowed')
+          order by c.wallet_id, c.details ->> 'role', c.seq desc
+      ) as l
+      where l.event = 'allowed'
+  ),
+  made as (
+    select c.wallet_id, c.seq, c.details ->> 'key_id' as key_id,
+        c.details -> 'labels' as labels, c.details -> 'free_labels' as free_labels,
+        c.occurred_at, c.details -> 'expires_at' as expires_at,
+        c.details ->> 'secret_sha256' as secret_sha256,
+        (
+          select pg_catalog.min(r.occurred_at) from changes r
+            where r.wallet_id = c.wallet_id
+              and r.event = 'key_revoked'
+              and r.details ->> 'key_id' = c.details ->> 'key_id'
+        ) as revoked_at
+      from changes c
+      where c.event = 'key_created'
+  )
+  select w.wallet_id, x.terms_seq, 'terms', x.terms::text, f.terms::text
+    from w
+    join expected x on x.wallet_id = w.wallet_id
+    cross join lateral (
+      select pg_catalog.jsonb_build_object(
+        'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
+      )
+    ) as f(terms)
+    where x.terms is distinct from f.terms
+  union all
+  select w.wallet_id, x.closed_seq, 'closed', x.closed::text, w.closed::text
+    from w
+    join expected x on x.wallet_id = w.wallet_id
+    where w.closed is distinct from x.closed
+  union all
+  select w.wallet_id, x.restricted_seq, 'restricted', x.restricted::text, w.restricted::text
+    from w
+    join expected x on x.wallet_id = w.wallet_id
+    where w.restricted is distinct from x.restricted
+  union all
+  select coalesce(r.wallet_id, g.wallet_id), r.seq, 'grant',
+      case when r.wallet_id is not null then pg_catalog.format(
+        '%s: labels %s, free %s, at %s', r.role_name, r.labels, r.free_labels, r.occurred_at
+      ) end,
+      case when g.wallet_id is not null then pg_catalog.format(
+        '%s: labels %s, free %s, at %s', g.role_name, g.labels,
+        pg_catalog.to_jsonb(g.free_labels), g.granted_at
+      ) end
+    from roles r
+    full join (
+      select * from baseledger.grants l
+        where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+    ) as g on g.wallet_id = r.wallet_id and g.role_name = r.role_name
+    where (r.wallet_id, r.labels, r.free_labels, r.occurred_at)
+      is distinct from (g.wallet_id, g.labels, pg_catalog.to_jsonb(g.free_labels), g.granted_at)
+  union all
+  select coalesce(m.wallet_id, k.wallet_id), m.seq, 'key',
+      case when m.wallet_id is not null then pg_catalog.format(
+        '%s: labels %s, free %s, made %s, until %s, revoked %s, sha256 %s', m.key_id, m.labels,
+        m.free_labels, m.occurred_at, m.expires_at #>> '{}', m.revoked_at, m.secret_sha256
+      ) end,
+      case when k.wallet_id is not null then pg_catalog.format(
+        '%s: labels %s, free %s, made %s, until %s, revoked %s, sha256 %s', k.key_id, k.labels,
+        pg_catalog.to_jsonb(k.free_labels), k.created_at,
+        pg_catalog.to_jsonb(k.expires_at) #>> '{}', k.revoked_at,
+        pg_catalog.encode(k.secret_sha256, 'hex')
+      ) end
+    from made m
+    full join (
+      select * from baseledger.keys l
+        where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+    ) as k on k.wallet_id = m.wallet_id and k.key_id = m.key_id
+    where (
+        m.wallet_id, m.labels, m.free_labels, m.occurred_at, m.expires_at #>> '{}', m.revoked_at,
+        m.secret_sha256
+      ) is distinct from (
+        k.wallet_id, k.labels, pg_catalog.to_jsonb(k.free_labels), k.created_at,
+        pg_catalog.to_jsonb(k.expires_at) #>> '{}', k.revoked_at,
+        pg_catalog.encode(k.secret_sha256, 'hex')
+      )
+$$;
+
+revoke all on function baseledger._verify_terms from public;
+--! EndIncluded functions/audit/_verify_terms.sql
+--! Included functions/audit/_verify_wallets.sql
+-- Checks the rows of wallets p_first to p_last (null: to the end) against the end of their
+-- journals, their open reservations, and the other side of their transfers.
+create or replace function baseledger._verify_wallets(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language sql
+stable
+as $$
+  with w as materialized (
+    select * from baseledger.wallets l
+      where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+  ),
+  -- What the journal says is open: reserved, and no event has ended it.
+  lived as (
+    select e.wallet_id, e.reservation_id
+      from baseledger.events e
+      where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+        and e.event = 'reserved'
+        and not exists (
+          select from baseledger.events d
+            where d.wallet_id >= p_first and d.wallet_id <= coalesce(p_last, d.wallet_id)
+              and d.wallet_id = e.wallet_id
+              and d.reservation_id = e.reservation_id
+              and not baseledger._leaves_open(d.event, d.expires_at)
+        )
+  ),
+  -- Few are open at a time: what they hold, and until when, is looked up one by one.
+  open as (
+    select l.*, h.seq, h.amount, h.settled, h.held, h.expires_at
+      from lived l
+      cross join lateral (
+        select
+            pg_catalog.max(e.seq) as seq,
+            pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0))
+              filter (where e.event <> 'settled') as amount,
+            pg_catalog.sum(e.amount) filter (where e.event = 'settled') as settled,
+            pg_catalog.sum(e.reserved::numeric - coalesce(b.reserved, 0)) as held,
+            (pg_catalog.array_agg(e.expires_at order by e.seq desc))[1] as expires_at
+          from baseledger.events e
+          left join baseledger.events b on b.wallet_id = e.wallet_id and b.seq = e.seq - 1
+          where e.wallet_id = l.wallet_id and e.reservation_id = l.reservation_id
+      ) as h
+  ),
+  r as (
+    select * from baseledger.reservations s
+      where s.wallet_id >= p_first and s.wallet_id <= coalesce(p_last, s.wallet_id)
+  )
+  -- Each wallet's row is its last event.
+  select w.wallet_id, w.seq, 'wallet',
+      pg_catalog.format('seq %s, available %s, reserved %s, spent %s, at %s, hash %s',
+        e.seq, e.available, e.reserved, e.spent, e.occurred_at, pg_catalog.encode(e.hash, 'hex')),
+      pg_catalog.format('seq %s, available %s, reserved %s, spent %s, at %s, hash %s',
+        w.seq, w.available, w.reserved, w.spent, w.last_event_at, pg_catalog.encode(w.hash, 'hex'))
+    from w
+    left join lateral (
+      select * from baseledger.events l where l.wallet_id = w.wallet_id order by l.seq desc limit 1
+    ) as e on true
+    where (w.seq, w.available, w.reserved, w.spent, w.last_event_at, w.hash)
+      is distinct from (e.seq, e.available, e.reserved, e.spent, e.occurred_at, e.hash)
+  union all
+  select w.wallet_id, f.seq, 'frozen', coalesce(f.event = 'frozen', false)::text, w.frozen::text
+    from w
+    left join lateral (
+      select l.seq, l.event from baseledger.events l
+        where l.wallet_id = w.wallet_id and l.event in ('frozen', 'unfrozen')
+        order by l.seq desc limit 1
+    ) as f on true
+    where w.frozen is distinct from coalesce(f.event = 'frozen', false)
+  union all
+  -- Every event has a wallet.
+  select e.wallet_id, pg_catalog.min(e.seq), 'orphan', 'a wallet', 'none'
+    from baseledger.events e
+    where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+      and not exists (select from w where w.wallet_id = e.wallet_id)
+    group by e.wallet_id
+  union all
+  -- The open reservations are those that the journal left open, with what they hold.
+  select coalesce(o.wallet_id, r.wallet_id), o.seq, 'open reservation',
+      case when o.wallet_id is not null then pg_catalog.format(
+        '%s: amount %s, settled %s, held %s, until %s', o.reservation_id, o.amount,
+        coalesce(o.settled, 0), o.held, o.expires_at
+      ) end,
+      case when r.wallet_id is not null then pg_catalog.format(
+        '%s: amount %s, settled %s, held %s, until %s', r.reservation_id, r.amount, r.settled,
+        r.held, r.expires_at
+      ) end
+    from open o
+    full join r on r.wallet_id = o.wallet_id and r.reservation_id = o.reservation_id
+    where (o.amount, coalesce(o.settled, 0), o.held, o.expires_at)
+      is distinct from (r.amount::numeric, r.settled::numeric, r.held::numeric, r.expires_at)
+  union all
+  select w.wallet_id, w.seq, 'reserved', coalesce(h.held, 0)::text, w.reserved::text
+    from w
+    left join (
+      select r.wallet_id, pg_catalog.sum(r.held) as held from r group by r.wallet_id
+    ) as h on h.wallet_id = w.wallet_id
+    where w.reserved <> coalesce(h.held, 0)
+  union all
+  select w.wallet_id, null, 'next deadline', 'not after ' || d.first::text,
+      coalesce(w.next_deadline::text, 'none')
+    from w
+    join (
+      select r.wallet_id, pg_catalog.min(r.expires_at) as first from r group by r.wallet_id
+    ) as d on d.wallet_id = w.wallet_id
+    where coalesce(w.next_deadline > d.first, true)
+  union all
+  -- A transfer has two sides.
+  select t.wallet_id, t.seq, 'transfer', 'transferred_in to ' || (t.details ->> 'to'), 'none'
+    from baseledger.events t
+    where t.wallet_id >= p_first and t.wallet_id <= coalesce(p_last, t.wallet_id)
+      and t.event = 'transferred_out'
+      and not exists (
+        select from baseledger.events i
+          where i.wallet_id = t.details ->> 'to'
+            and i.event = 'transferred_in'
+            and i.details @> pg_catalog.jsonb_build_object('from', t.wallet_id, 'from_seq', t.seq)
+            and i.amount = t.amount
+      )
+  union all
+  select t.wallet_id, t.seq, 'transfer', 'transferred_out from ' || (t.details ->> 'from'), 'none'
+    from baseledger.events t
+    where t.wallet_id >= p_first and t.wallet_id <= coalesce(p_last, t.wallet_id)
+      and t.event = 'transferred_in'
+      and not exists (
+        select from baseledger.events o
+          where o.wallet_id = t.details ->> 'from'
+            and o.seq = (t.details ->> 'from_seq')::bigint
+            and o.event = 'transferred_out'
+            and o.details ->> 'to' = t.wallet_id
+            and o.amount = t.amount
+      )
+$$;
+
+revoke all on function baseledger._verify_wallets from public;
+--! EndIncluded functions/audit/_verify_wallets.sql
+--! Included functions/audit/verify.sql
+-- Proves the ledger, or finds where it is wrong. Reads only, in one snapshot: a stable function
+-- uses that of its query. The whole ledger is read in portions of wallets, so that memory does not
+-- grow with it.
+create or replace function baseledger.verify(p_wallet_id text default null)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set jit = off
+as $$
+declare
+  c_events constant bigint := 100000;     -- in a portion, if wallets are small
+  v_first text collate "C" := '';
+  v_last text collate "C";
+begin
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+    return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
+    return;
+  end if;
+
+  return query select * from baseledger.verify_rights();
+  loop
+    -- The last wallet of the next portion; none if the rest fits in.
+    select min(p.wallet_id) into v_last
+      from (
+        select w.wallet_id, sum(w.seq) over (order by w.wallet_id) as events
+          from (
+            select l.wallet_id, l.seq from baseledger.wallets l
+              where l.wallet_id >= v_first
+              order by l.wallet_id
+              limit 20000
+          ) as w
+      ) as p
+      where p.events >= c_events;
+    if v_last is null then
+      select w.wallet_id into v_last from baseledger.wallets w
+        where w.wallet_id >= v_first
+        order by w.wallet_id
+        offset 19999 limit 1;
+    end if;
+    -- Without a last wallet to the end of the events, to find those without a wallet.
+    return query select * from baseledger._verify_events(v_first, v_last);
+    return query select * from baseledger._verify_wallets(v_first, v_last);
+    return query select * from baseledger._verify_terms(v_first, v_last);
+    return query select * from baseledger._verify_limits(v_first, v_last);
+    exit when v_last is null;
+    v_first := v_last || chr(1);          -- the first text after it
+  end loop;
+end
+$$;
+
+comment on function baseledger.verify is
+  e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
+  'replays the events and compares each balance, the wallet''s row, its terms, the open '
+  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
+  'of each transfer. For the whole ledger it also checks that nobody may do more than the role '
+  'allows. Reads only. Refused with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all wallets.';
+revoke all on function baseledger.verify from public;
+grant execute on function baseledger.verify to baseledger_auditor;
+--! EndIncluded functions/audit/verify.sql
+--! Included functions/batch/_batch_operations.sql
+-- The operations of a batch, and the fields that each may have: op, and the parameters of the
+-- function of that name without p_ and without the wallet. post_funds takes all of them, post those
+-- that are not for operators. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._batch_operations()
+returns table (operation text, for_operators boolean, fields text[])
+language sql
+immutable
+parallel safe
+as $$
+  values
+    ('reserve', false,
+      '{op,idempotency_key,amount,reservation_id,ttl,at_least,metadata}'::text[]),
+    ('settle', false, '{op,idempotency_key,amount,reservation_id,final,metadata}'),
+    ('cancel', false, '{op,idempotency_key,reservation_id,metadata}'),
+    ('extend', false, '{op,idempotency_key,reservation_id,ttl,amount,metadata}'),
+    ('charge', false, '{op,idempotency_key,amount,reservation_id,metadata,already_spent}'),
+    ('credit', true, '{op,idempotency_key,amount,metadata}'),
+    ('withdraw', true, '{op,idempotency_key,amount,metadata}'),
+    ('refund', true, '{op,idempotency_key,amount,reservation_id,metadata}')
+$$;
+
+revoke all on function baseledger._batch_operations from public;
+--! EndIncluded functions/batch/_batch_operations.sql
 --! Included functions/batch/_execute_batch.sql
 -- Executes a batch. An empty one only checks the wallet: _execute without commands would be the
 -- sweep.
@@ -928,6 +2259,157 @@ $$;
 
 revoke all on function baseledger._execute_batch from public;
 --! EndIncluded functions/batch/_execute_batch.sql
+--! Included functions/batch/_explain_parse_error.sql
+-- Why a command of a batch could not be parsed: {code, detail} of the first problem. p_fields are
+-- those that its operation may have; null if this batch has no such operation. With p_several, each
+-- names its wallet.
+create or replace function baseledger._explain_parse_error(
+  p_command jsonb,
+  p_op text,
+  p_fields text[],
+  p_several boolean
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_field text;
+begin
+  if jsonb_typeof(p_command -> 'op') is distinct from 'string' then
+    v_field := 'op';
+  elsif p_fields is null then
+    return jsonb_build_object('code', 'LGUNK', 'detail', jsonb_build_object('op', p_op));
+  else
+    select k into v_field
+      from jsonb_object_keys(p_command) as k
+      where k <> all (p_fields)
+      order by k
+      limit 1;
+    v_field := coalesce(v_field, case
+      when p_several and jsonb_typeof(p_command -> 'wallet_id') is distinct from 'string'
+        then 'wallet_id'
+      when jsonb_typeof(p_command -> 'idempotency_key') not in ('string', 'null')
+        then 'idempotency_key'
+      when jsonb_typeof(p_command -> 'reservation_id') not in ('string', 'null')
+        then 'reservation_id'
+      when p_command -> 'amount' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'amount') is null
+        then 'amount'
+      when p_command -> 'at_least' <> 'null'
+        and baseledger._parse_bigint(p_command -> 'at_least') is null
+        then 'at_least'
+      when p_command -> 'ttl' <> 'null' and baseledger._parse_ttl(p_command -> 'ttl') is null
+        then 'ttl'
+      when jsonb_typeof(p_command -> 'final') not in ('boolean', 'null') then 'final'
+      else 'already_spent'
+    end);
+  end if;
+  return jsonb_build_object('code', 'LGARG', 'detail', baseledger._describe_argument(v_field));
+end
+$$;
+
+revoke all on function baseledger._explain_parse_error from public;
+--! EndIncluded functions/batch/_explain_parse_error.sql
+--! Included functions/batch/_read_commands.sql
+-- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a value
+-- of the wrong type or one that is not allowed refuses that command alone. A field that is null
+-- counts as absent. With p_several, each names its wallet.
+--
+-- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
+-- and _parse_ttl, which cost more. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._read_commands(
+  p_commands jsonb,
+  p_for_operators boolean,
+  p_several boolean
+)
+returns table (
+  place bigint,
+  wallet_id text,
+  idempotency_key text,
+  reservation_id text,
+  command baseledger._command
+)
+language sql
+stable
+as $$
+  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
+      r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
+      case when r.already_spent = 'true' then '{"already_spent": true}'::jsonb end, null,
+      case
+        when r.problem is not null then r.problem ->> 'code'
+        when baseledger._find_invalid_field(
+          r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata, null
+        ) is not null then 'LGARG'
+      end,
+      r.problem -> 'detail', null, null
+    )::baseledger._command
+    from (
+      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least, v.already_spent,
+          coalesce(
+            v.reservation_id,
+            case when v.op in ('reserve', 'charge') then v.idempotency_key end
+          ) as reservation_id,
+          case when v.op = 'reserve' then baseledger._default_ttl(v.ttl) else v.ttl end as ttl,
+          v.final is distinct from 'false' as final,
+          coalesce(v.metadata, '{}') as metadata,
+          case when v.fields is null
+            or v.command - v.fields <> '{}'
+            or p_several and jsonb_typeof(v.command -> 'wallet_id') is distinct from 'string'
+            or jsonb_typeof(v.command -> 'idempotency_key') not in ('string', 'null')
+            or jsonb_typeof(v.command -> 'reservation_id') not in ('string', 'null')
+            or v.amount is null and v.given_amount is not null
+            or v.at_least is null and v.given_at_least is not null
+            or v.ttl is null and v.given_ttl is not null
+            or v.final is not null and jsonb_typeof(v.command -> 'final') <> 'boolean'
+            or v.already_spent is not null
+              and jsonb_typeof(v.command -> 'already_spent') <> 'boolean'
+          then baseledger._explain_parse_error(v.command, v.op, v.fields, p_several)
+          end as problem
+        from (
+          select e.command, e.place, e.op, o.fields, e.idempotency_key, e.reservation_id,
+              e.final, e.metadata, e.wallet_id, e.already_spent,
+              e.amount as given_amount,
+              case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
+                  then e.amount::bigint
+                when e.amount is not null
+                  then baseledger._parse_bigint(e.command -> 'amount')
+              end as amount,
+              e.at_least as given_at_least,
+              case when e.at_least is not null
+                then baseledger._parse_bigint(e.command -> 'at_least')
+              end as at_least,
+              e.ttl as given_ttl,
+              case when ltrim(e.ttl, '0123456789') = '' and length(e.ttl) between 1 and 8
+                  then make_interval(secs => e.ttl::integer)
+                when e.ttl is not null then baseledger._parse_ttl(e.command -> 'ttl')
+              end as ttl
+            from rows from (
+              jsonb_array_elements(p_commands),
+              jsonb_to_recordset(p_commands) as (
+                op text, wallet_id text, idempotency_key text, reservation_id text, amount text,
+                at_least text, ttl text, final text, metadata jsonb, already_spent text
+              )
+            ) with ordinality as e(
+              command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
+              final, metadata, already_spent, place
+            )
+            left join (
+              select b.operation,
+                  case when p_several then b.fields || 'wallet_id'::text else b.fields end as fields
+                from baseledger._batch_operations() as b
+                where p_for_operators or not b.for_operators
+                offset 0
+            ) as o on o.operation = e.op
+            -- each value is computed once, however often it is named
+            offset 0
+        ) as v
+        offset 0
+    ) as r
+$$;
+
+revoke all on function baseledger._read_commands from public;
+--! EndIncluded functions/batch/_read_commands.sql
 --! Included functions/batch/_refuse_unlocked.sql
 -- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself is
 -- refused already, there is no such wallet, or somebody else has it.
@@ -2373,7 +3855,7 @@ begin
           and e.event in ('reserved', 'charged')
           and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
           and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
-          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.by)
+          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit."by")
             = p_label_values;
     when 'amount' then
       select
@@ -2401,7 +3883,7 @@ begin
           on o.wallet_id = p_wallet_id
           and o.reservation_id = s.reservation_id
           and o.event in ('reserved', 'charged')
-        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.by)
+        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit."by")
           = p_label_values;
     else
       null;
@@ -2797,7 +4279,7 @@ begin
         ) as r
         cross join lateral baseledger._find_opening(p_wallet_id, r.reservation_id) as f
         cross join lateral (
-          select baseledger._label_values(f.labels, v_limit.by) offset 0
+          select baseledger._label_values(f.labels, v_limit."by") offset 0
         ) as v (label_values)
         group by v.label_values
     ) as d;
@@ -2921,6 +4403,29 @@ $$;
 
 revoke all on function baseledger._load_counters from public;
 --! EndIncluded functions/limits/_load_counters.sql
+--! Included functions/limits/_may_be_window.sql
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
+-- but for what the clocks of a zone may do.
+create or replace function baseledger._may_be_window(
+  p_per text,
+  p_starts_at timestamptz,
+  p_ends_at timestamptz
+)
+returns boolean
+language sql
+immutable
+as $$
+  select case
+    when p_per = 'ever' then p_starts_at = '-infinity' and p_ends_at = 'infinity'
+    when not pg_catalog.isfinite(p_starts_at) or not pg_catalog.isfinite(p_ends_at) then false
+    else p_starts_at < p_ends_at
+      and pg_catalog.extract('epoch', p_ends_at) - pg_catalog.extract('epoch', p_starts_at)
+        <= 1.5 * pg_catalog.extract('epoch', ('1 ' || p_per)::interval)
+  end
+$$;
+
+revoke all on function baseledger._may_be_window from public;
+--! EndIncluded functions/limits/_may_be_window.sql
 --! Included functions/limits/_merge_counters.sql
 -- Adds counters to those that are loaded already, which may have changed since, and gives slots the
 -- positions that theirs have then.
@@ -3321,7 +4826,7 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit.by when '{}' then v_limit.by end, v_limit.per, v_limit.by,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
       v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
@@ -3329,7 +4834,7 @@ begin
     for v_counter in
       select * from baseledger._list_counters(
         p_wallet_id, v_limit.limit_id, v_wallet.at, v_window,
-        baseledger._known_values(v_access, v_limit.by), p_after, v_left
+        baseledger._known_values(v_access, v_limit."by"), p_after, v_left
       )
     loop
       v_use.label_values := v_counter.label_values;
@@ -3478,6 +4983,7 @@ begin
     return v_receipt;
   end if;
 
+  perform baseledger._refuse_closed(p_wallet_id);
   select * into v_limit from baseledger.limits l
     where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
   if found then
@@ -3599,11 +5105,12 @@ begin
     return v_receipt;
   end if;
 
+  perform baseledger._refuse_closed(p_wallet_id);
   select * into v_limit from baseledger.limits l
     where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
   if not found then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
-  elsif cardinality(v_values) <> cardinality(v_limit.by) then
+  elsif cardinality(v_values) <> cardinality(v_limit."by") then
     perform baseledger._raise('LGARG', baseledger._describe_argument('values'));
   end if;
   update baseledger.counters c
@@ -3723,7 +5230,7 @@ begin
         p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
         p_command.at_least, p_command.ttl, p_command.metadata, p_command.details
       ));
-    when 'LGFRZ', 'LGCLO', 'LGWNF' then
+    when 'LGFRZ', 'LGCLO' then
       return jsonb_build_object('wallet_id', p_wallet_id);
     when 'LGRNF', 'LGRID' then
       return jsonb_build_object('reservation_id', p_command.reservation_id);
@@ -3979,3 +5486,640 @@ $$;
 
 revoke all on function baseledger._raise_wallet_not_found from public;
 --! EndIncluded functions/refusals/_raise_wallet_not_found.sql
+--! Included functions/refusals/_refuse_closed.sql
+-- Refuses what a closed wallet gets no more. The caller has its lock.
+create or replace function baseledger._refuse_closed(p_wallet_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  if (select w.closed from baseledger.wallets w where w.wallet_id = p_wallet_id) then
+    perform baseledger._raise('LGCLO', jsonb_build_object('wallet_id', p_wallet_id));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._refuse_closed from public;
+--! EndIncluded functions/refusals/_refuse_closed.sql
+--! Included functions/reservations/charge.sql
+-- Spends at once. Locks the wallet's row.
+create or replace function baseledger.charge(
+  p_wallet_id text,
+  p_amount bigint,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_metadata jsonb default '{}',
+  p_already_spent boolean default false
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
+    p_metadata => p_metadata,
+    p_details => case when p_already_spent then '{"already_spent": true}'::jsonb end
+  ));
+end
+$$;
+
+comment on function baseledger.charge is
+  e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
+  'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
+  'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRID, LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with p_already_spent with LGOVD '
+  'in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.'
+  '\np_already_spent: Whether the cost has arisen already, without a hold, so that it must be '
+  'booked: past limits, a freeze and a closing, down to the overdraft limit. Default: false.';
+revoke all on function baseledger.charge from public;
+grant execute on function baseledger.charge to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/reservations/charge.sql
+--! Included functions/reservations/reservation.sql
+-- Looks up a reservation. Takes no lock; a stable function has one snapshot.
+create or replace function baseledger.reservation(p_wallet_id text, p_reservation_id text)
+returns baseledger.reservation_state
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._read_clock();
+  v_restricted boolean;
+  v_instant timestamptz;
+  v_life record;
+  v_end record;
+begin
+  select w.restricted, baseledger._deadline_clock(v_clock, w.last_event_at)
+    into v_restricted, v_instant
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  perform baseledger._require_id('reservation_id', p_reservation_id);
+
+  select
+      min(l.seq) as opened_seq,
+      max(l.seq) filter (where l.event <> 'refunded') as last_seq,
+      sum(l.amount) filter (where l.event in ('reserved', 'extended', 'charged')) as amount,
+      coalesce(sum(l.amount) filter (where l.event in ('settled', 'charged')), 0) as settled,
+      coalesce(sum(l.amount) filter (where l.event = 'refunded'), 0) as refunded,
+      max(l.expires_at) filter (where l.event = 'expired') as expired_at,
+      coalesce(bool_or(l.details @> '{"late": true}'), false) as late
+    into v_life
+    from (
+      -- A range of one value in the order of its index, for the planner's sake: see _execute.
+      select * from baseledger.events e
+        where e.wallet_id = p_wallet_id
+          and e.reservation_id between p_reservation_id and p_reservation_id
+        order by e.reservation_id
+        offset 0
+    ) as l;
+  if v_life.opened_seq is null
+    or v_restricted and not baseledger._is_own(
+      p_wallet_id, baseledger._find_reader(p_wallet_id), p_reservation_id
+    )
+  then
+    perform baseledger._raise('LGRNF', jsonb_build_object('reservation_id', p_reservation_id));
+  end if;
+
+  -- As it stands on record, and by deadline.
+  select e.event, e.occurred_at, r.held, r.expires_at,
+      case
+        when r.expires_at > v_instant then 'open'
+        when r.expires_at is not null
+          or e.event = 'expired'
+          or e.event = 'settled' and e.details @> '{"late": true, "final": false}'
+          then 'expired'
+        when e.event = 'cancelled' then 'cancelled'
+        else 'settled'
+      end as status
+    into v_end
+    from baseledger.events e
+    left join baseledger.reservations r
+      on r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id
+    where e.wallet_id = p_wallet_id and e.seq = v_life.last_seq;
+  return (
+    select row(
+        p_wallet_id, p_reservation_id, v_end.status, v_life.amount,
+        case when v_end.status = 'open' then v_end.held else 0 end,
+        v_life.settled, v_life.refunded,
+        case v_end.status
+          when 'open' then v_end.expires_at
+          when 'expired' then coalesce(v_life.expired_at, v_end.expires_at)
+        end,
+        o.occurred_at,
+        case v_end.status
+          when 'open' then null
+          when 'expired' then coalesce(v_life.expired_at, v_end.expires_at)
+          else v_end.occurred_at
+        end,
+        case v_end.status when 'open' then null when 'expired' then 'expired' else v_end.event end,
+        v_life.late, o.metadata, coalesce(o.details -> 'labels', o.metadata)
+      )::baseledger.reservation_state
+      from baseledger.events o
+      where o.wallet_id = p_wallet_id and o.seq = v_life.opened_seq
+  );
+end
+$$;
+
+comment on function baseledger.reservation is
+  'How a reservation stands now: open, expired (its deadline has passed, whether or not a worker '
+  'has swept it), settled (also late) or cancelled; what it was granted, holds, has settled and had '
+  'refunded, in the wallet''s smallest step; how and when it ended, and what it was opened with. A '
+  'charge left one that is settled. Refused with LGARG, LGWNF, LGRNF.';
+revoke all on function baseledger.reservation from public;
+grant execute on function baseledger.reservation
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/reservations/reservation.sql
+--! Included functions/wallets/balance.sql
+-- The balances now. Takes no lock; one statement, so that wallet and reservations agree.
+create or replace function baseledger.balance(p_wallet_id text)
+returns baseledger.wallet_balance
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._read_clock();
+  v_balance baseledger.wallet_balance;
+begin
+  select w.wallet_id, w.unit, w.scale, w.available + d.due, w.reserved - d.due, w.spent,
+      w.overdraft_limit, w.frozen, w.seq, i.instant
+    into v_balance
+    from baseledger.wallets w
+    cross join lateral (
+      select baseledger._deadline_clock(v_clock, w.last_event_at) offset 0
+    ) as i(instant)
+    cross join lateral (
+      select coalesce(sum(o.held), 0)::bigint
+        from (
+          -- In the order of the index, for the planner's sake: see _execute.
+          select r.held from baseledger.reservations r
+            where r.wallet_id = p_wallet_id
+              and w.next_deadline <= i.instant
+              and r.expires_at <= i.instant
+              and r.expires_at < 'infinity'
+            order by r.expires_at
+            offset 0
+        ) as o
+    ) as d(due)
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return v_balance;
+end
+$$;
+
+comment on function baseledger.balance is
+  'The balances of a wallet now, in its smallest step. Reservations past their deadline count as '
+  'returned, whether or not a worker has swept them. On a standby: as of what it has replayed. '
+  'Refused with LGARG, LGWNF.';
+revoke all on function baseledger.balance from public;
+grant execute on function baseledger.balance
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/wallets/balance.sql
+--! Included functions/wallets/close_wallet.sql
+-- Closes a wallet for all that is new. Locks the wallet's row.
+create or replace function baseledger.close_wallet(
+  p_wallet_id text,
+  p_reason text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.close_wallet(text,text,text,jsonb)');
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'closed', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('reason', p_reason)
+  ));
+  if not v_receipt.replayed then
+    update baseledger.wallets w set closed = true where w.wallet_id = p_wallet_id;
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.close_wallet is
+  e'Closes a wallet: from now on no new reservations, larger holds, charges, credits or transfers '
+  'into it. Reservations can be settled, late ones too, cancelled and extended, charges refunded, '
+  'and funds withdrawn or transferred out; list_wallets leaves it out unless asked. p_reason (1 to '
+  '1000 characters) goes on record. The key is optional: a retry with the same key gets the first '
+  'receipt; each call without one is an event, the wallet just stays closed. Refused with LGARG, '
+  'LGWNF, LGIDK.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.close_wallet from public;
+grant execute on function baseledger.close_wallet to baseledger_operator;
+--! EndIncluded functions/wallets/close_wallet.sql
+--! Included functions/wallets/list_wallets.sql
+-- The wallets, a page at a time.
+--
+-- Planned for the prefix that is asked for, so that the index finds where it begins and ends.
+create or replace function baseledger.list_wallets(
+  p_prefix text default '',
+  p_unit text default null,
+  p_frozen boolean default null,
+  p_closed boolean default false,
+  p_after text default null,
+  p_limit integer default 100
+)
+returns setof baseledger.listed_wallet
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_custom_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  return query
+    select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.overdraft_limit,
+        b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+      from baseledger.wallet_balances b
+      where b.wallet_id ^@ coalesce(p_prefix, '')
+        and (p_after is null or b.wallet_id > p_after)
+        and (p_unit is null or b.unit = p_unit)
+        and (p_frozen is null or b.frozen = p_frozen)
+        and (p_closed is null or b.closed = p_closed)
+      order by b.wallet_id
+      limit p_limit;
+end
+$$;
+
+comment on function baseledger.list_wallets is
+  e'The wallets with their balances now, in the order of their ids (byte by byte), a page at a '
+  'time: the id of the last one is p_after of the next page. Refused with LGARG.'
+  '\np_prefix: Only those whose id begins so. Default: all.'
+  '\np_unit: Only those of this unit. Default: all.'
+  '\np_frozen: Only frozen ones, or only others. Default: both.'
+  '\np_closed: Only closed ones, or only others; null = both. Default: only others.'
+  '\np_after: Only ids after this one. Default: from the first.'
+  '\np_limit: How many at most, 1 to 100,000. Default: 100.';
+revoke all on function baseledger.list_wallets from public;
+grant execute on function baseledger.list_wallets to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/wallets/list_wallets.sql
+--! Included functions/wallets/open_wallet.sql
+-- Opens a wallet. A second opening finds the first and compares the terms.
+create or replace function baseledger.open_wallet(
+  p_wallet_id text,
+  p_unit text default 'USD',
+  p_scale integer default 9,
+  p_overdraft_limit bigint default null,
+  p_metadata jsonb default '{}',
+  p_restricted boolean default false
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_terms jsonb := jsonb_build_object(
+    'unit', p_unit, 'scale', p_scale, 'overdraft_limit', p_overdraft_limit
+  ) || case when p_restricted then '{"restricted": true}' else '{}' end::jsonb;
+  v_event baseledger.events;
+  v_difference jsonb;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.open_wallet(text,text,integer,bigint,jsonb,boolean)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('unit', p_unit);
+  if p_scale is null or p_scale not between 0 and 18 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('scale'));
+  end if;
+  if p_overdraft_limit < 0 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('overdraft_limit'));
+  end if;
+  if p_restricted is null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('restricted'));
+  end if;
+
+  if baseledger._find_invalid_field(
+    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null
+  ) is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('metadata'));
+  end if;
+
+  insert into baseledger.wallets
+    (wallet_id, unit, scale, overdraft_limit, restricted, hash, last_event_at)
+    values (
+      p_wallet_id, p_unit, p_scale, p_overdraft_limit, p_restricted,
+      decode(repeat('00', 32), 'hex'), '-infinity'
+    )
+    on conflict (wallet_id) do nothing;
+  if found then
+    -- One that was opened before this was a rule can be opened again.
+    if baseledger._is_ambiguous_name(p_wallet_id) or baseledger._is_ambiguous_name(p_unit) then
+      perform baseledger._raise('LGARG', baseledger._describe_argument(
+        case when baseledger._is_ambiguous_name(p_wallet_id) then 'wallet_id' else 'unit' end
+      ));
+    end if;
+    return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+      'open', null, p_metadata => p_metadata, p_details => v_terms
+    ));
+  end if;
+
+  select * into v_event from baseledger.events e where e.wallet_id = p_wallet_id and e.seq = 1;
+  v_difference := baseledger._compare_requests(
+    '{"restricted": false}'::jsonb || v_event.details, '{"restricted": false}'::jsonb || v_terms
+  );
+  if v_difference is not null then
+    perform baseledger._raise('LGIDK', v_difference);
+  end if;
+  return row(
+    v_event.wallet_id, v_event.seq, v_event.event, null, v_event.amount, v_event.available,
+    v_event.reserved, v_event.spent, null, v_event.occurred_at, null, true, null, null
+  )::baseledger.receipt;
+end
+$$;
+
+comment on function baseledger.open_wallet is
+  e'Opens a wallet for amounts counted in the smallest step of p_unit: p_scale (0 to 18) decimal '
+  'digits, so 9 for USD means nano-dollars. Settlements may take available down to '
+  '-p_overdraft_limit; null = without limit, 0 = never below zero. Any agent may use a wallet that '
+  'is not restricted. Idempotent by id: opened again on the terms that it was first opened on, it '
+  'returns the first receipt with replayed = true (metadata stays as it was). Refused with LGARG, '
+  'and LGIDK when unit, scale, overdraft limit or p_restricted differ.'
+  '\np_restricted: Whether only operators may use it, and those whom allow and create_key let.';
+revoke all on function baseledger.open_wallet from public;
+grant execute on function baseledger.open_wallet to baseledger_operator;
+--! EndIncluded functions/wallets/open_wallet.sql
+--! Included functions/wallets/receipt.sql
+-- Looks up what has become of a command. Takes no lock; a stable function has one snapshot.
+create or replace function baseledger.receipt(p_wallet_id text, p_idempotency_key text)
+returns setof baseledger.receipt
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_restricted boolean;
+  v_event baseledger.events;
+begin
+  select w.restricted into v_restricted
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  perform baseledger._require_id('idempotency_key', p_idempotency_key);
+  select * into v_event
+    from baseledger.events e
+    where e.wallet_id = p_wallet_id
+      and e.idempotency_key between p_idempotency_key and p_idempotency_key
+    order by e.idempotency_key
+    limit 1;
+  if found and (
+    not v_restricted
+    or baseledger._owns_key(
+      p_wallet_id, baseledger._find_reader(p_wallet_id), p_idempotency_key
+    )
+  ) then
+    return next row(
+      v_event.wallet_id, v_event.seq, v_event.event, v_event.reservation_id, v_event.amount,
+      v_event.available, v_event.reserved, v_event.spent, v_event.expires_at,
+      v_event.occurred_at, v_event.idempotency_key, true, null, null
+    )::baseledger.receipt;
+  end if;
+end
+$$;
+
+comment on function baseledger.receipt is
+  e'What has become of a command: its receipt, as a retry would get it, or no row if none was '
+  'carried out under this key (yet: an attempt whose answer was lost may still be under way), or '
+  'none that the caller may see. Refused with LGARG, LGWNF.'
+  '\np_idempotency_key: The caller''s name for the command.';
+revoke all on function baseledger.receipt from public;
+grant execute on function baseledger.receipt
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/wallets/receipt.sql
+--! Included functions/wallets/reopen_wallet.sql
+-- Ends a closing. Locks the wallet's row.
+create or replace function baseledger.reopen_wallet(
+  p_wallet_id text,
+  p_reason text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.reopen_wallet(text,text,text,jsonb)');
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'reopened', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('reason', p_reason)
+  ));
+  if not v_receipt.replayed then
+    update baseledger.wallets w set closed = false where w.wallet_id = p_wallet_id;
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.reopen_wallet is
+  e'Opens a closed wallet again. p_reason (1 to 1000 characters) goes on record. The key is '
+  'optional: a retry with the same key gets the first receipt; each call without one is an event, '
+  'the wallet just stays open. Refused with LGARG, LGWNF, LGIDK.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.reopen_wallet from public;
+grant execute on function baseledger.reopen_wallet to baseledger_operator;
+--! EndIncluded functions/wallets/reopen_wallet.sql
+--! Included functions/wallets/set_overdraft_limit.sql
+-- Changes a wallet's overdraft limit. Locks the wallet's row. The debt is looked at after the
+-- event: what was due has then expired, but for a backlog.
+create or replace function baseledger.set_overdraft_limit(
+  p_wallet_id text,
+  p_overdraft_limit bigint,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+  v_available bigint;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_overdraft_limit(text,bigint,text,jsonb)'
+  );
+  if p_overdraft_limit < 0 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('overdraft_limit'));
+  end if;
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'overdraft_limit_set', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('overdraft_limit', p_overdraft_limit)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  if v_receipt.available < -p_overdraft_limit then
+    v_available := v_receipt.available + baseledger._sum_backlog(
+      p_wallet_id, baseledger._deadline_clock(clock_timestamp(), v_receipt.occurred_at)
+    );
+    if v_available < -p_overdraft_limit then
+      perform baseledger._raise('LGOVD', jsonb_build_object(
+        'requested', null, 'available', v_available, 'would_be', v_available,
+        'overdraft_limit', p_overdraft_limit
+      ));
+    end if;
+  end if;
+  update baseledger.wallets w
+    set overdraft_limit = p_overdraft_limit
+    where w.wallet_id = p_wallet_id;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_overdraft_limit is
+  e'Sets how far below zero settlements may take available: not above the debt that there is. The '
+  'key is optional: a retry with the same key gets the first receipt; each call without one is an '
+  'event. Refused with LGARG, LGWNF, LGIDK, LGOVD (available is below the new limit).'
+  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_overdraft_limit from public;
+grant execute on function baseledger.set_overdraft_limit to baseledger_operator;
+--! EndIncluded functions/wallets/set_overdraft_limit.sql
+--! Included views/wallet_access.sql
+-- Who may use restricted wallets: grants and keys, of all wallets.
+create view baseledger.wallet_access as
+select
+  g.wallet_id,
+  g.role_name,
+  null::text collate "C" as key_id,
+  g.labels,
+  g.free_labels,
+  g.granted_at as since,
+  null::timestamptz as expires_at,
+  null::timestamptz as revoked_at
+from baseledger.grants g
+union all
+select
+  k.wallet_id,
+  null,
+  k.key_id,
+  k.labels,
+  k.free_labels,
+  k.created_at,
+  k.expires_at,
+  k.revoked_at
+from baseledger.keys k;
+
+comment on view baseledger.wallet_access is
+  'Who may use restricted wallets: one row for each role that was allowed to, and for each key, '
+  'revoked and expired ones included, with the labels that are fixed for it and those that it '
+  'chooses itself. Operators may use all of them.';
+revoke all on baseledger.wallet_access from public;
+grant select on baseledger.wallet_access to baseledger_auditor;
+--! EndIncluded views/wallet_access.sql
+--! Included views/wallet_balances.sql
+-- Every wallet with its balances by deadline, as baseledger.balance() answers.
+create or replace view baseledger.wallet_balances as
+select
+  w.wallet_id,
+  w.unit,
+  w.scale,
+  w.available + d.due as available,
+  w.reserved - d.due as reserved,
+  w.spent,
+  w.overdraft_limit,
+  w.frozen,
+  w.seq,
+  w.last_event_at,
+  case when w.last_event_at > c.clock + interval '1 second'
+    then w.last_event_at - c.clock
+  end as ahead_by,
+  w.restricted,
+  w.closed,
+  w.limited
+from baseledger.wallets w
+-- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
+-- not call.
+cross join (
+  select case
+    when pg_is_in_recovery() then pg_last_xact_replay_timestamp()
+    else statement_timestamp()
+  end
+) as c(clock)
+cross join lateral (
+  select case
+    when w.last_event_at > c.clock + interval '1 second' then c.clock
+    else greatest(c.clock, w.last_event_at)
+  end
+) as i(instant)
+cross join lateral (
+  select coalesce(sum(r.held), 0)::bigint
+  from baseledger.reservations r
+  where r.wallet_id = w.wallet_id
+    and w.next_deadline <= i.instant
+    and r.expires_at <= i.instant
+    and r.expires_at < 'infinity'
+) as d(due);
+
+comment on view baseledger.wallet_balances is
+  'Every wallet with its balances now, in its smallest step; reservations past their deadline '
+  'count as returned.';
+comment on column baseledger.wallet_balances.ahead_by is
+  'By how much the last event is ahead of the server''s clock, if by more than a second: the clock '
+  'was ahead when it was written, or is behind now. Deadlines count by the clock all the same.';
+comment on column baseledger.wallet_balances.restricted is
+  'Only those may use it who have a grant or a key.';
+comment on column baseledger.wallet_balances.closed is
+  'Nothing new may be reserved, charged or credited.';
+comment on column baseledger.wallet_balances.limited is 'It has limits.';
+revoke all on baseledger.wallet_balances from public;
+grant select on baseledger.wallet_balances to baseledger_auditor;
+--! EndIncluded views/wallet_balances.sql
