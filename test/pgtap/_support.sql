@@ -151,6 +151,12 @@ as $$
       select 'event ' || e::text from baseledger.events e
       union all
       select 'reservation ' || o::text from baseledger.reservations o
+      union all
+      select 'limit ' || l::text from baseledger.limits l
+      union all
+      select 'counter ' || c::text from baseledger.counters c
+      union all
+      select 'alert ' || a::text from baseledger.raised_alerts a
     ) as r(content)
 $$;
 
@@ -312,6 +318,7 @@ begin
   update baseledger.wallets w
     set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by
     where w.wallet_id = p_wallet_id;
+  perform tap.move_limits(p_wallet_id, v_by);
   perform tap.rehash(p_wallet_id);
 end
 $$;

@@ -73,9 +73,11 @@ begin
       v_use.own_amount := v_counter.own_amount;
       v_use.used := least(v_counter.spent + v_counter.held, 9223372036854775807);
       v_use.held := least(v_counter.held, 9223372036854775807);
-      v_use.remaining := greatest(
-        coalesce(v_use.own_amount, v_use.amount) - v_counter.spent - v_counter.held, 0
-      );
+      v_use.remaining := case when coalesce(v_use.own_amount, v_use.amount) is not null
+        then greatest(
+          coalesce(v_use.own_amount, v_use.amount) - v_counter.spent - v_counter.held, 0
+        )
+      end;
       v_left := v_left - 1;
       return next v_use;
     end loop;

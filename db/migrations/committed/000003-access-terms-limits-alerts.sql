@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:e5f0ef01d7fb45312fc6ef3e963d7a2fd15b79ca
+--! Hash: sha1:b79f09300898fda06ec577d7b4b300f2b801e2f9
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -4841,9 +4841,11 @@ begin
       v_use.own_amount := v_counter.own_amount;
       v_use.used := least(v_counter.spent + v_counter.held, 9223372036854775807);
       v_use.held := least(v_counter.held, 9223372036854775807);
-      v_use.remaining := greatest(
-        coalesce(v_use.own_amount, v_use.amount) - v_counter.spent - v_counter.held, 0
-      );
+      v_use.remaining := case when coalesce(v_use.own_amount, v_use.amount) is not null
+        then greatest(
+          coalesce(v_use.own_amount, v_use.amount) - v_counter.spent - v_counter.held, 0
+        )
+      end;
       v_left := v_left - 1;
       return next v_use;
     end loop;
