@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:b79f09300898fda06ec577d7b4b300f2b801e2f9
+--! Hash: sha1:b0a2a4a18a9da384c3a99dd71d40922e624cc023
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -3999,7 +3999,9 @@ as $$
       coalesce(k.own_amount, w.amount), w.alert_at,
       case
         when k.starts_at = w.starts_at then k.spent
-        when w.starts_at = w.was_at or w.starts_at >= w.counted_until then 0
+        when w.starts_at >= w.counted_until
+          or w.starts_at = w.was_at and w.ends_at >= w.counted_until
+          then 0
         else baseledger._count_spent(
           p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
         )
