@@ -77,3 +77,14 @@ as $$
       select a::text from baseledger.raised_alerts a where a.wallet_id = p_wallet_id
     ) as r (content)
 $$;
+
+-- The deadlines of a wallet's open reservations.
+create or replace function tap.deadlines(p_wallet_id text)
+returns table (reservation_id text, expires_at timestamptz)
+language sql
+stable
+security definer
+as $$
+  select r.reservation_id, r.expires_at from baseledger.reservations r
+    where r.wallet_id = p_wallet_id
+$$;
