@@ -124,6 +124,58 @@ comment on column baseledger.created_key.expires_at is
 comment on column baseledger.created_key.replayed is
   'True when the key had been made before, and nothing was done now. @notNull';
 --! EndIncluded schema/types/created_key.sql
+--! Included schema/types/limit_use.sql
+-- A row of limits.
+create type baseledger.limit_use as (
+  limit_id text,
+  label_values text[],
+  per text,
+  by text[],
+  of text,
+  time_zone text,
+  hard boolean,
+  amount bigint,
+  own_amount bigint,
+  used bigint,
+  held bigint,
+  remaining bigint,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  alert_at integer[]
+);
+comment on type baseledger.limit_use is
+  'What a combination of values of a limit''s labels has used now. Amounts are in the wallet''s '
+  'smallest step, or numbers of calls or open reservations.';
+comment on column baseledger.limit_use.limit_id is 'Name of the limit in its wallet. @notNull';
+comment on column baseledger.limit_use.label_values is
+  'The combination: a value for each label of by, empty for what has no such label; null when none '
+  'has used the limit yet.';
+comment on column baseledger.limit_use.per is
+  'The window: minute, hour, day, week, month, year or ever. @notNull';
+comment on column baseledger.limit_use.by is
+  'The labels whose combinations of values are limited; none: the wallet as a whole. @notNull';
+comment on column baseledger.limit_use.of is
+  'What is counted: amount, calls (opened in the window) or open (reservations). @notNull';
+comment on column baseledger.limit_use.time_zone is 'Where its windows begin. @notNull';
+comment on column baseledger.limit_use.hard is
+  'Whether it refuses what would go above it; else it only alerts. @notNull';
+comment on column baseledger.limit_use.amount is
+  'The limit''s amount; null: only combinations with an amount of their own are limited.';
+comment on column baseledger.limit_use.own_amount is
+  'The combination''s own amount, in place of the limit''s; null: it has none.';
+comment on column baseledger.limit_use.used is
+  'Spent in the window, or calls opened in it, and what is held. @notNull';
+comment on column baseledger.limit_use.held is
+  'Held by open reservations now, or how many are open. @notNull';
+comment on column baseledger.limit_use.remaining is
+  'What is left of the amount, not below 0; null without an amount.';
+comment on column baseledger.limit_use.starts_at is
+  'When the window began; null for ever.';
+comment on column baseledger.limit_use.ends_at is
+  'When the window ends, and the next begins; null for ever.';
+comment on column baseledger.limit_use.alert_at is
+  'Percentages of the amount at which it alerts when they are spent. @notNull';
+--! EndIncluded schema/types/limit_use.sql
 --! Included schema/types/listed_wallet.sql
 -- A row of list_wallets: that of the view wallet_balances.
 create type baseledger.listed_wallet as (
@@ -281,8 +333,10 @@ comment on column baseledger.counters.held is
 comment on column baseledger.counters.alerted is
   'The highest percentage that was alerted in this window; 0: none.';
 
--- For clearing those of past windows.
-create index counters_ends_at_idx on baseledger.counters (ends_at) where ends_at < 'infinity';
+-- For clearing those of past windows. Neither column changes with what is counted, so that updates
+-- stay heap-only.
+create index counters_ends_at_idx on baseledger.counters (ends_at)
+  where ends_at < 'infinity' and own_amount is null;
 --! EndIncluded schema/tables/counters.sql
 --! Included schema/tables/deliveries.sql
 -- Alerts on their way to webhooks.
@@ -604,18 +658,18 @@ as $$
         ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
         ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
         ('function', 'EXECUTE', 'baseledger_agent',
-          '{balance,cancel,charge,extend,post,post_many,receipt,reservation,reserve,settle}'),
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
-          '{balance,cancel,charge,extend,post,post_many,receipt,reservation,reserve,settle,
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle,
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
-            list_keys,list_wallets,open_wallet,post_funds,refund,reopen_wallet,revoke_key,
-            set_overdraft_limit,statement,transfer,unfreeze_wallet,withdraw,doctor,sweep_status,
-            wallets_ahead}'),
+            list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
+            revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
-          '{balance,balance_at,list_grants,list_keys,list_wallets,receipt,reservation,statement,
-            verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+          '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
+            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{expire_due,next_due,sweep_status,wallets_ahead}'),
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{journal,open_reservations,postings,reservation_history,wallet_access,wallet_balances}')
     ) as r (kind, privilege, grantee, names)
@@ -1212,6 +1266,24 @@ $$;
 
 revoke all on function baseledger._cross_thresholds from public;
 --! EndIncluded functions/alerts/_cross_thresholds.sql
+--! Included functions/alerts/_list_below.sql
+-- The amounts that available + reserved is below, in order; null if there are none.
+create or replace function baseledger._list_below(
+  p_amounts bigint[],
+  p_available bigint,
+  p_reserved bigint
+)
+returns bigint[]
+language sql
+immutable
+as $$
+  select pg_catalog.array_agg(a.amount order by a.amount)
+    from pg_catalog.unnest(p_amounts) as a (amount)
+    where p_available::numeric + p_reserved < a.amount
+$$;
+
+revoke all on function baseledger._list_below from public;
+--! EndIncluded functions/alerts/_list_below.sql
 --! Included functions/alerts/_watch_balance.sql
 -- What events do to funds that are watched: an alert each time they fall below an amount, and those
 -- amounts that they are below in the end.
@@ -1439,6 +1511,43 @@ $$;
 
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
+--! Included functions/audit/_verify_limits.sql
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
+-- balances that are watched: definitions against the events that set them, counters against what the
+-- journal says that each combination has spent and holds. A pass over the events finds the wallets
+-- that have any of this; the others cost nothing more.
+create or replace function baseledger._verify_limits(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+as $$
+declare
+  v_wallets text[];
+begin
+  v_wallets := array(
+    select e.wallet_id from baseledger.events e
+      where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+        and e.event in ('limit_set', 'limit_set_for', 'limit_removed', 'low_balance_set')
+    union
+    select l.wallet_id from baseledger.limits l
+      where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+    union
+    select c.wallet_id from baseledger.counters c
+      where c.wallet_id >= p_first and c.wallet_id <= coalesce(p_last, c.wallet_id)
+    union
+    select w.wallet_id from baseledger.wallets w
+      where w.wallet_id >= p_first and w.wallet_id <= coalesce(p_last, w.wallet_id)
+        and (w.limited or w.low_balances is not null or w.below <> '{}')
+  );
+  if v_wallets <> '{}' then
+    return query select * from baseledger._verify_definitions(v_wallets);
+    return query select * from baseledger._verify_counters(v_wallets);
+  end if;
+end
+$$;
+
+revoke all on function baseledger._verify_limits from public;
+--! EndIncluded functions/audit/_verify_limits.sql
 --! Included functions/audit/_verify_terms.sql
 -- Checks the terms of wallets p_first to p_last (null: to the end) and who may use them against the
 -- events: what the first one says, and what was changed since. One pass over the journal, as few of
@@ -1749,6 +1858,7 @@ begin
     return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
     return;
   end if;
 
@@ -1776,6 +1886,7 @@ begin
     return query select * from baseledger._verify_events(v_first, v_last);
     return query select * from baseledger._verify_wallets(v_first, v_last);
     return query select * from baseledger._verify_terms(v_first, v_last);
+    return query select * from baseledger._verify_limits(v_first, v_last);
     exit when v_last is null;
     v_first := v_last || chr(1);          -- the first text after it
   end loop;
@@ -1786,8 +1897,9 @@ comment on function baseledger.verify is
   e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, its terms, the open '
-  'reservations, who may use the wallet, and the other side of each transfer. For the whole ledger '
-  'it also checks that nobody may do more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
+  'of each transfer. For the whole ledger it also checks that nobody may do more than the role '
+  'allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
@@ -3368,6 +3480,39 @@ $$;
 
 revoke all on function baseledger._choose_obstacle from public;
 --! EndIncluded functions/limits/_choose_obstacle.sql
+--! Included functions/limits/_count_held.sql
+-- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
+-- of each open reservation, looked up by index.
+create or replace function baseledger._count_held(p_wallet_id text, p_limit_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.counters (
+      wallet_id, limit_id, label_values, spent, held, starts_at, ends_at
+    )
+    select p_wallet_id, p_limit_id, h.label_values, 0, h.held, h.starts_at, h.ends_at
+      from (
+        select v.label_values, l.starts_at, l.ends_at,
+            sum(case l.of when 'open' then 1 else r.held end) as held
+          from baseledger.limits l
+          join baseledger.reservations r on r.wallet_id = p_wallet_id
+          left join lateral baseledger._find_opening(
+            p_wallet_id, case when l.by <> '{}' then r.reservation_id end
+          ) as o on true
+          cross join lateral (
+            select baseledger._label_values(o.labels, l.by) offset 0
+          ) as v (label_values)
+          where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id and l.of <> 'calls'
+          group by v.label_values, l.starts_at, l.ends_at
+      ) as h
+      where h.held > 0;
+end
+$$;
+
+revoke all on function baseledger._count_held from public;
+--! EndIncluded functions/limits/_count_held.sql
 --! Included functions/limits/_count_spent.sql
 -- What the journal says that a combination of labels has spent in a window of a limit, or how many
 -- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
@@ -3406,7 +3551,7 @@ begin
           and e.event in ('reserved', 'charged')
           and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
           and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
-          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.by)
+          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit."by")
             = p_label_values;
     when 'amount' then
       select
@@ -3434,7 +3579,7 @@ begin
           on o.wallet_id = p_wallet_id
           and o.reservation_id = s.reservation_id
           and o.event in ('reserved', 'charged')
-        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.by)
+        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit."by")
           = p_label_values;
     else
       null;
@@ -3476,6 +3621,24 @@ $$;
 
 revoke all on function baseledger._exceeds_limits from public;
 --! EndIncluded functions/limits/_exceeds_limits.sql
+--! Included functions/limits/_find_changed_term.sql
+-- The first term of an existing limit that is not as asked for but cannot change; null if there is
+-- none.
+create or replace function baseledger._find_changed_term(p_stored jsonb, p_given jsonb)
+returns text
+language sql
+immutable
+as $$
+  select case
+    when p_stored -> 'per' <> p_given -> 'per' then 'per'
+    when p_stored -> 'by' <> p_given -> 'by' then 'by'
+    when p_stored -> 'of' <> p_given -> 'of' then 'of'
+    when p_stored -> 'time_zone' <> p_given -> 'time_zone' then 'time_zone'
+  end
+$$;
+
+revoke all on function baseledger._find_changed_term from public;
+--! EndIncluded functions/limits/_find_changed_term.sql
 --! Included functions/limits/_find_clock_change.sql
 -- When the clocks of a zone change, between an instant before the change and one that may be the
 -- change itself. By bisection to the second, as PostgreSQL does not tell; called by _window, with
@@ -3532,7 +3695,9 @@ as $$
       coalesce(k.own_amount, w.amount), w.alert_at,
       case
         when k.starts_at = w.starts_at then k.spent
-        when w.starts_at = w.was_at or w.starts_at >= w.counted_until then 0
+        when w.starts_at >= w.counted_until
+          or w.starts_at = w.was_at and w.ends_at >= w.counted_until
+          then 0
         else baseledger._count_spent(
           p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
         )
@@ -3568,6 +3733,67 @@ $$;
 
 revoke all on function baseledger._find_counters from public;
 --! EndIncluded functions/limits/_find_counters.sql
+--! Included functions/limits/_find_invalid_term.sql
+-- The first argument of set_limit that is no term of a limit; null if all are. A zone is UTC or an
+-- Area/City: the other names that PostgreSQL takes mean what a session's settings say, or one
+-- offset for ever.
+create or replace function baseledger._find_invalid_term(
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[],
+  p_of text,
+  p_time_zone text,
+  p_hard boolean,
+  p_alert_at integer[]
+)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return case
+    when baseledger._is_impossible_id(p_limit_id) or baseledger._is_ambiguous_name(p_limit_id)
+      then 'limit_id'
+    when p_by is null
+      or array_ndims(p_by) > 1
+      or cardinality(p_by) > 4
+      or (
+        select count(distinct b.name) filter (where octet_length(b.name) between 1 and 255)
+          from unnest(p_by) as b (name)
+      ) <> cardinality(p_by)
+      then 'by'
+    when p_amount < 0 or p_amount is null and p_by = '{}'
+      then 'amount'
+    when p_of is null or p_of not in ('amount', 'calls', 'open')
+      then 'of'
+    when p_per is null
+      or p_per not in ('minute', 'hour', 'day', 'week', 'month', 'year', 'ever')
+      or p_of = 'open' and p_per <> 'ever'
+      then 'per'
+    when p_hard is null
+      then 'hard'
+    when p_alert_at is null
+      or array_ndims(p_alert_at) > 1
+      or cardinality(p_alert_at) > case p_of when 'open' then 0 else 10 end
+      or (
+        select count(distinct a.percentage) filter (where a.percentage between 1 and 1000)
+          from unnest(p_alert_at) as a (percentage)
+      ) <> cardinality(p_alert_at)
+      then 'alert_at'
+    when p_time_zone is null
+      or p_time_zone <> 'UTC' and (
+        p_time_zone not like '%/%'
+        or p_time_zone ~ '^(posix|right)/'
+        or not exists (select from pg_timezone_names z where z.name = p_time_zone)
+      )
+      then 'time_zone'
+  end;
+end
+$$;
+
+revoke all on function baseledger._find_invalid_term from public;
+--! EndIncluded functions/limits/_find_invalid_term.sql
 --! Included functions/limits/_find_opening.sql
 -- How a reservation was opened: its labels, and when, by the clock. No row, if it is not in the
 -- journal. A range of one value in the order of its index, as in _look_up; the opening is nearly
@@ -3640,6 +3866,27 @@ $$;
 
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
+--! Included functions/limits/_known_values.sql
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
+-- caller may choose. Null if the caller sees all.
+create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
+returns text[]
+language sql
+immutable
+as $$
+  select pg_catalog.array_agg(
+      case
+        when p_access.labels -> b.name is not null then p_access.labels ->> b.name
+        when not p_access.free_labels && array['*', b.name] then ''
+      end
+      order by b.n
+    )
+    from pg_catalog.unnest(p_by) with ordinality as b (name, n)
+    where p_access.labels <> '{}'
+$$;
+
+revoke all on function baseledger._known_values from public;
+--! EndIncluded functions/limits/_known_values.sql
 --! Included functions/limits/_label_value.sql
 -- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
 -- settings, so that it is inlined.
@@ -3688,6 +3935,86 @@ $$;
 
 revoke all on function baseledger._label_values from public;
 --! EndIncluded functions/limits/_label_values.sql
+--! Included functions/limits/_list_counters.sql
+-- The counters of a limit, as of an instant and in the order of their values: after p_after, and of
+-- p_known only, as _known_values has it.
+create or replace function baseledger._list_counters(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz,
+  p_window tstzrange,                 -- the one of the instant
+  p_known text[],
+  p_after text[],
+  p_limit integer
+)
+returns table (label_values text[], own_amount bigint, spent numeric, held numeric)
+language plpgsql
+stable
+as $$
+declare
+  c_starts_at constant timestamptz := lower(p_window);
+  v_limit baseledger.limits;
+  v_came_back boolean;
+  v_due jsonb;                        -- what is held past its deadline, by values
+  v_from text[] collate "C" := '{}';
+  v_until text[] collate "C" := array[null::text];    -- null comes last
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_came_back := upper(p_window) < v_limit.counted_until;
+  select jsonb_object_agg(d.label_values::text, d.held) into v_due
+    from (
+      select v.label_values, sum(case v_limit.of when 'open' then 1 else r.held end) as held
+        from (
+          -- In the order of the index, for the planner's sake: see _execute.
+          select o.reservation_id, o.held from baseledger.reservations o
+            where o.wallet_id = p_wallet_id
+              and v_limit.of <> 'calls'
+              and o.expires_at <= p_at
+              and o.expires_at < 'infinity'
+            order by o.expires_at
+            offset 0
+        ) as r
+        cross join lateral baseledger._find_opening(p_wallet_id, r.reservation_id) as f
+        cross join lateral (
+          select baseledger._label_values(f.labels, v_limit."by") offset 0
+        ) as v (label_values)
+        group by v.label_values
+    ) as d;
+
+  -- Those with the values that are known of the first labels stand together.
+  for v_n in 1 .. coalesce(cardinality(p_known), 0) loop
+    exit when p_known[v_n] is null;
+    v_until := v_from || (p_known[v_n] || chr(1));
+    v_from := v_from || p_known[v_n];
+  end loop;
+  return query
+    select c.label_values, c.own_amount,
+        case
+          when c.starts_at = c_starts_at then c.spent
+          when v_came_back then baseledger._count_spent(
+            p_wallet_id, p_limit_id, c.label_values, c_starts_at, upper(p_window)
+          )
+          else 0
+        end,
+        c.held - coalesce((v_due ->> c.label_values::text)::numeric, 0)
+      from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.limit_id = p_limit_id
+        and c.label_values >= greatest(v_from, p_after)
+        and c.label_values < v_until
+        and (p_after is null or c.label_values <> p_after)
+        and (p_known[1] is null or c.label_values[1] = p_known[1])
+        and (p_known[2] is null or c.label_values[2] = p_known[2])
+        and (p_known[3] is null or c.label_values[3] = p_known[3])
+        and (p_known[4] is null or c.label_values[4] = p_known[4])
+      order by c.label_values
+      limit p_limit;
+end
+$$;
+
+revoke all on function baseledger._list_counters from public;
+--! EndIncluded functions/limits/_list_counters.sql
 --! Included functions/limits/_load_counters.sql
 -- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
 -- slots say which belong to each command, in the order of their limits.
@@ -3774,6 +4101,29 @@ $$;
 
 revoke all on function baseledger._load_counters from public;
 --! EndIncluded functions/limits/_load_counters.sql
+--! Included functions/limits/_may_be_window.sql
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
+-- but for what the clocks of a zone may do.
+create or replace function baseledger._may_be_window(
+  p_per text,
+  p_starts_at timestamptz,
+  p_ends_at timestamptz
+)
+returns boolean
+language sql
+immutable
+as $$
+  select case
+    when p_per = 'ever' then p_starts_at = '-infinity' and p_ends_at = 'infinity'
+    when not pg_catalog.isfinite(p_starts_at) or not pg_catalog.isfinite(p_ends_at) then false
+    else p_starts_at < p_ends_at
+      and pg_catalog.extract('epoch', p_ends_at) - pg_catalog.extract('epoch', p_starts_at)
+        <= 1.5 * pg_catalog.extract('epoch', ('1 ' || p_per)::interval)
+  end
+$$;
+
+revoke all on function baseledger._may_be_window from public;
+--! EndIncluded functions/limits/_may_be_window.sql
 --! Included functions/limits/_merge_counters.sql
 -- Adds counters to those that are loaded already, which may have changed since, and gives slots the
 -- positions that theirs have then.
@@ -4049,13 +4399,13 @@ language sql
 immutable
 as $$
   select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
-    when p_field in (
-      'wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit', 'limit_id'
-    )
+    when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
       then 'must be 1 to 255 characters, the first and the last of them visible'
     when p_field = 'amount' then 'must be a whole number above 0 (for settle and limits, 0 is '
       'allowed; a limit by labels may have none), in the wallet''s smallest step, up to '
       '9223372036854775807'
+    when p_field = 'limit_id' then 'must be a limit of this wallet; or, to set one of at most 32, '
+      '1 to 255 characters, the first and the last of them visible'
     when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
     when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
     when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
@@ -4079,7 +4429,8 @@ as $$
       'change while the limit exists'
     when p_field = 'time_zone' then 'must be UTC or an Area/City of pg_timezone_names; it cannot '
       'change while the limit exists'
-    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000'
+    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000, and '
+      'none where open reservations are limited'
     when p_field = 'values'
       then 'must be a text of at most 255 bytes for each label of the limit, which has labels'
     when p_field = 'amounts' then 'must be at most 10 different whole numbers of at least 1'
@@ -4380,6 +4731,22 @@ $$;
 
 revoke all on function baseledger._raise_wallet_not_found from public;
 --! EndIncluded functions/refusals/_raise_wallet_not_found.sql
+--! Included functions/refusals/_refuse_closed.sql
+-- Refuses what a closed wallet gets no more. The caller has its lock.
+create or replace function baseledger._refuse_closed(p_wallet_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  if (select w.closed from baseledger.wallets w where w.wallet_id = p_wallet_id) then
+    perform baseledger._raise('LGCLO', jsonb_build_object('wallet_id', p_wallet_id));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._refuse_closed from public;
+--! EndIncluded functions/refusals/_refuse_closed.sql
 --! Included functions/reservations/charge.sql
 -- Spends at once. Locks the wallet's row.
 create or replace function baseledger.charge(
