@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:eb98cc20df5cc8af81764c5f246d2045486602b3
+--! Hash: sha1:a3a43fc34c21e89317d216f95deedb209b91ea70
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -53,7 +53,7 @@ create type baseledger._access as (
 );
 --! EndIncluded schema/types/_access.sql
 --! Included schema/types/_alert.sql
--- An alert on its way into baseledger.alerts.
+-- An alert on its way into baseledger.raised_alerts.
 create type baseledger._alert as (
   kind text,
   threshold bigint,
@@ -101,37 +101,6 @@ create type baseledger._slot as (
   opened_at timestamptz
 );
 --! EndIncluded schema/types/_slot.sql
---! Included schema/tables/alerts.sql
--- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
-create table baseledger.alerts (
-  wallet_id text collate "C" not null,
-  seq bigint not null,
-  number integer not null,
-  kind text not null,
-  threshold bigint not null,
-  limit_id text collate "C",
-  label_values text[],
-  amount numeric not null,
-  value numeric not null,
-  starts_at timestamptz,
-  ends_at timestamptz,
-  occurred_at timestamptz not null,
-  constraint alerts_pkey primary key (wallet_id, seq, number)
-);
-
-comment on table baseledger.alerts is
-  'One row for each threshold that a command has crossed, written in its transaction.';
-comment on column baseledger.alerts.seq is
-  'The last event that was written with it: that of the command, or of its batch.';
-comment on column baseledger.alerts.number is 'Counts the alerts of that event from 1.';
-comment on column baseledger.alerts.kind is 'limit or low_balance.';
-comment on column baseledger.alerts.threshold is
-  'limit: the percentage; low_balance: the amount that available + reserved fell below.';
-comment on column baseledger.alerts.amount is
-  'limit: its amount; low_balance: the same as threshold.';
-comment on column baseledger.alerts.value is
-  'limit: what was spent in the window; low_balance: available + reserved.';
---! EndIncluded schema/tables/alerts.sql
 --! Included schema/tables/counters.sql
 -- What a combination of labels has used of a limit.
 create table baseledger.counters (
@@ -163,6 +132,55 @@ comment on column baseledger.counters.alerted is
 -- For clearing those of past windows.
 create index counters_ends_at_idx on baseledger.counters (ends_at) where ends_at < 'infinity';
 --! EndIncluded schema/tables/counters.sql
+--! Included schema/tables/deliveries.sql
+-- Alerts on their way to webhooks.
+create table baseledger.deliveries (
+  wallet_id text collate "C" not null,
+  seq bigint not null,
+  number integer not null,
+  webhook_id text collate "C" not null,
+  state text not null default 'pending',
+  attempts integer not null default 0,
+  due_at timestamptz not null default '-infinity',
+  suppressed bigint,
+  last_error text,
+  ended_at timestamptz,
+  constraint deliveries_pkey primary key (wallet_id, seq, number, webhook_id)
+);
+
+comment on table baseledger.deliveries is
+  'One row for each alert and each webhook that there was when it was raised, written in the '
+  'transaction of its command.';
+comment on column baseledger.deliveries.state is
+  'pending, sent, failed (given up), or suppressed (counted in a later one instead).';
+comment on column baseledger.deliveries.attempts is 'Requests that have begun.';
+comment on column baseledger.deliveries.due_at is
+  'While pending: when a worker queues it, the first time or because its job was lost.';
+comment on column baseledger.deliveries.suppressed is
+  'How many before it were suppressed and are counted in it; null until it is queued first.';
+
+-- For the workers: what is to be queued.
+create index deliveries_due_at_idx on baseledger.deliveries (due_at, wallet_id, seq)
+  where state = 'pending';
+--! EndIncluded schema/tables/deliveries.sql
+--! Included schema/tables/delivery_rates.sql
+-- How often alerts of a limit have been sent to a webhook lately.
+create table baseledger.delivery_rates (
+  wallet_id text collate "C" not null,
+  webhook_id text collate "C" not null,
+  limit_id text collate "C" not null,
+  queued_at timestamptz[] not null,
+  suppressed bigint not null,
+  constraint delivery_rates_pkey primary key (wallet_id, webhook_id, limit_id)
+);
+
+comment on table baseledger.delivery_rates is
+  'How often alerts of a limit have been sent to a webhook lately: at most so many an hour.';
+comment on column baseledger.delivery_rates.limit_id is 'Empty for alerts of low balances.';
+comment on column baseledger.delivery_rates.queued_at is 'When, in the last hour.';
+comment on column baseledger.delivery_rates.suppressed is
+  'How many were suppressed since the last that was queued.';
+--! EndIncluded schema/tables/delivery_rates.sql
 --! Included schema/tables/grants.sql
 -- Who may use a restricted wallet, by login role.
 create table baseledger.grants (
@@ -237,6 +255,63 @@ comment on column baseledger.limits.counted_until is
   'The latest end of any window that it was in. Windows before that are counted again from the '
   'journal when they come back, as after a clock that was ahead.';
 --! EndIncluded schema/tables/limits.sql
+--! Included schema/tables/raised_alerts.sql
+-- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
+create table baseledger.raised_alerts (
+  wallet_id text collate "C" not null,
+  seq bigint not null,
+  number integer not null,
+  kind text not null,
+  threshold bigint not null,
+  limit_id text collate "C",
+  label_values text[],
+  amount numeric not null,
+  value numeric not null,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  occurred_at timestamptz not null,
+  constraint raised_alerts_pkey primary key (wallet_id, seq, number)
+);
+
+comment on table baseledger.raised_alerts is
+  'One row for each threshold that a command has crossed, written in its transaction.';
+comment on column baseledger.raised_alerts.seq is
+  'The last event that was written with it: that of the command, or of its batch.';
+comment on column baseledger.raised_alerts.number is 'Counts the alerts of that event from 1.';
+comment on column baseledger.raised_alerts.kind is 'limit or low_balance.';
+comment on column baseledger.raised_alerts.threshold is
+  'limit: the percentage; low_balance: the amount that available + reserved fell below.';
+comment on column baseledger.raised_alerts.amount is
+  'limit: its amount; low_balance: the same as threshold.';
+comment on column baseledger.raised_alerts.value is
+  'limit: what was spent in the window; low_balance: available + reserved.';
+--! EndIncluded schema/tables/raised_alerts.sql
+--! Included schema/tables/webhooks.sql
+-- Where alerts are sent.
+create table baseledger.webhooks (
+  wallet_id text collate "C" not null,
+  webhook_id text collate "C" not null,
+  url text not null,
+  events text[] not null,
+  secret text,
+  allow_private boolean not null,
+  idempotency_key text collate "C",
+  added_at timestamptz not null,
+  removed_at timestamptz,
+  constraint webhooks_pkey primary key (wallet_id, webhook_id),
+  constraint webhooks_idempotency_key_key unique (wallet_id, idempotency_key)
+);
+
+comment on table baseledger.webhooks is
+  'Where alerts are sent. A removed one stays, without its secret, for the deliveries that name it.';
+comment on column baseledger.webhooks.wallet_id is
+  'Whose alerts; empty, which is the id of no wallet: those of all wallets.';
+comment on column baseledger.webhooks.events is 'The kinds of alerts: limit, low_balance.';
+comment on column baseledger.webhooks.secret is
+  'What deliveries are signed with. In plain text, as a signature needs it.';
+comment on column baseledger.webhooks.allow_private is
+  'Whether it may be at an address that is not public.';
+--! EndIncluded schema/tables/webhooks.sql
 --! Included functions/access/_describe_actor.sql
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
 -- effect and the key. Names are quoted where they could be taken for two.
@@ -321,6 +396,38 @@ $$;
 
 revoke all on function baseledger._has_role from public;
 --! EndIncluded functions/access/_has_role.sql
+--! Included functions/alerts/_write_alerts.sql
+-- Writes the alerts that a call has raised in a wallet, and their deliveries to the webhooks that
+-- there are now. p_seq is the wallet's last event, which the call has written. The caller has locked
+-- the wallet; when alerts are sent is the worker's business.
+create or replace function baseledger._write_alerts(
+  p_wallet_id text,
+  p_seq bigint,
+  p_alerts baseledger._alert[]
+)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.raised_alerts (
+      wallet_id, seq, number, kind, threshold, limit_id, label_values, amount, value, starts_at,
+      ends_at, occurred_at
+    )
+    select p_wallet_id, p_seq, a.ordinality, a.kind, a.threshold, a.limit_id, a.label_values,
+        a.amount, a.value, a.starts_at, a.ends_at, a.occurred_at
+      from unnest(p_alerts) with ordinality as a;
+  insert into baseledger.deliveries (wallet_id, seq, number, webhook_id)
+    select p_wallet_id, p_seq, a.ordinality, h.webhook_id
+      from unnest(p_alerts) with ordinality as a
+      -- Those of the empty id are for all wallets.
+      join baseledger.webhooks h
+        on h.wallet_id in (p_wallet_id, '') and h.removed_at is null and a.kind = any(h.events);
+end
+$$;
+
+revoke all on function baseledger._write_alerts from public;
+--! EndIncluded functions/alerts/_write_alerts.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)

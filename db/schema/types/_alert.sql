@@ -1,4 +1,4 @@
--- An alert on its way into baseledger.alerts.
+-- An alert on its way into baseledger.raised_alerts.
 create type baseledger._alert as (
   kind text,
   threshold bigint,

@@ -1,5 +1,5 @@
 -- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
-create table baseledger.alerts (
+create table baseledger.raised_alerts (
   wallet_id text collate "C" not null,
   seq bigint not null,
   number integer not null,
@@ -12,18 +12,18 @@ create table baseledger.alerts (
   starts_at timestamptz,
   ends_at timestamptz,
   occurred_at timestamptz not null,
-  constraint alerts_pkey primary key (wallet_id, seq, number)
+  constraint raised_alerts_pkey primary key (wallet_id, seq, number)
 );
 
-comment on table baseledger.alerts is
+comment on table baseledger.raised_alerts is
   'One row for each threshold that a command has crossed, written in its transaction.';
-comment on column baseledger.alerts.seq is
+comment on column baseledger.raised_alerts.seq is
   'The last event that was written with it: that of the command, or of its batch.';
-comment on column baseledger.alerts.number is 'Counts the alerts of that event from 1.';
-comment on column baseledger.alerts.kind is 'limit or low_balance.';
-comment on column baseledger.alerts.threshold is
+comment on column baseledger.raised_alerts.number is 'Counts the alerts of that event from 1.';
+comment on column baseledger.raised_alerts.kind is 'limit or low_balance.';
+comment on column baseledger.raised_alerts.threshold is
   'limit: the percentage; low_balance: the amount that available + reserved fell below.';
-comment on column baseledger.alerts.amount is
+comment on column baseledger.raised_alerts.amount is
   'limit: its amount; low_balance: the same as threshold.';
-comment on column baseledger.alerts.value is
+comment on column baseledger.raised_alerts.value is
   'limit: what was spent in the window; low_balance: available + reserved.';
