@@ -1,6 +1,12 @@
 // Types of SQL in TypeScript: how their values are written and read, and the types that are declared.
 import type { ArgumentInfo, Catalog, ColumnInfo, FunctionInfo, TypeInfo } from "./catalog.ts";
-import { describeArgument, isNotNull, type Naming, withoutMarkers } from "./comments.ts";
+import {
+  describeArgument,
+  isNotNull,
+  isNullable,
+  type Naming,
+  withoutMarkers,
+} from "./comments.ts";
 import {
   camelCase,
   checkName,
@@ -53,9 +59,23 @@ function same(type: string, name: string): Mapping {
 const TEXT = same("string", "text");
 const NUMBER = same("number", "number");
 const INTEGER = { ...NUMBER, write: "write.integer" };
+const BIGINT = same("bigint", "bigint");
 const JSON_VALUE = same("Json", "json");
 
+function arrayOf({ result, argument, read, write }: Mapping): Mapping {
+  return {
+    result: `readonly ${result}[]`,
+    argument: `readonly ${argument}[]`,
+    read: `read.array(${read})`,
+    write: `write.array(${write})`,
+    select: (column) => `to_json(${column}::text[])`,
+  };
+}
+
 const BASE: Readonly<Record<string, Mapping>> = {
+  _int4: arrayOf(INTEGER),
+  _int8: arrayOf(BIGINT),
+  _text: arrayOf(TEXT),
   bool: same("boolean", "boolean"),
   bpchar: TEXT,
   date: TEXT,
@@ -63,7 +83,7 @@ const BASE: Readonly<Record<string, Mapping>> = {
   float8: NUMBER,
   int2: INTEGER,
   int4: INTEGER,
-  int8: same("bigint", "bigint"),
+  int8: BIGINT,
   interval: {
     ...TEXT,
     argument: "string | number",
@@ -179,7 +199,8 @@ export function printProperty(
   const { meaning, byDefault } = describeArgument(scope.catalog, fn, argument, name);
   const docs = [meaning, type ? "" : mapping.note, byDefault].filter(Boolean).join(" ");
   const mark = optional ? "?" : "";
-  const none = optional ? " | null | undefined" : "";
+  const nullable = isNullable(scope.catalog, fn, argument);
+  const none = optional ? " | null | undefined" : nullable ? " | null" : "";
   return (
     doc(docs, "  ") +
     `  readonly ${name(fieldOf(argument))}${mark}: ${type ?? mapping.argument}${none};\n`

@@ -37,6 +37,14 @@ export const timestamp: Reader<Date> = (value, column) => {
 /** `json`, `jsonb` */
 export const json: Reader<Json> = (value, column) => parseJson(present(value, column));
 
+/** An array, as `to_json` writes it when its elements are text. */
+export function array<T>(read: Reader<T>): Reader<readonly T[]> {
+  return (value, column) => {
+    const elements = JSON.parse(present(value, column)) as (string | null)[];
+    return elements.map((element) => read(element, column));
+  };
+}
+
 /** `void` */
 export const nothing: Reader<void> = () => undefined;
 

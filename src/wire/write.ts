@@ -11,6 +11,11 @@ export function optional<T extends NonNullable<unknown>>(
   return (value, field) => (value === undefined || value === null ? value : write(value, field));
 }
 
+/** A writer for an argument that must be given, but may be null. */
+export function orNull<T>(write: Writer<T>): (value: T | null, field: string) => string | null {
+  return (value, field) => (value === null ? null : write(value, field));
+}
+
 /**
  * A string. The server cannot hold a NUL character, and the driver would send the replacement
  * character for half of a surrogate pair: two different keys would become one.
@@ -46,6 +51,17 @@ export const boolean: Writer<boolean> = (value, field) => {
   if (typeof value !== "boolean") throw invalidArgument(field, "must be true or false");
   return String(value);
 };
+
+/** An array. Each element is quoted, so that none is mistaken for null or for several. */
+export function array<T>(write: Writer<T>): Writer<readonly T[]> {
+  return (value, field) => {
+    if (!Array.isArray(value)) throw invalidArgument(field, "must be an array");
+    const elements = (value as readonly T[]).map((element) =>
+      write(element, field).replaceAll(/["\\]/g, "\\$&"),
+    );
+    return elements.length === 0 ? "{}" : `{"${elements.join('","')}"}`;
+  };
+}
 
 /** A `Date`, or a string where microseconds matter. */
 export const timestamp: Writer<Date | string> = (value, field) => {
