@@ -18,10 +18,94 @@ export const EVENT_TYPE_VALUES = [
   "transferred_in",
   "frozen",
   "unfrozen",
+  "allowed",
+  "disallowed",
+  "key_created",
+  "key_revoked",
+  "limit_set",
+  "limit_set_for",
+  "limit_removed",
+  "overdraft_limit_set",
+  "low_balance_set",
+  "closed",
+  "reopened",
 ] as const;
 
 /** What an event of the journal says has happened. */
 export type EventType = (typeof EVENT_TYPE_VALUES)[number];
+
+/** A webhook that was added. */
+export interface AddedWebhook {
+  /** Its id, for remove_webhook. */
+  readonly webhookId: string;
+  /** The secret that its requests are signed with, which is shown only now; null for a replay. */
+  readonly secret: string | null;
+  /** Whether the key was used before, and this is the webhook of then. */
+  readonly replayed: boolean;
+}
+
+const addedWebhookRow = call.row<AddedWebhook>({
+  webhookId: ['"webhook_id"', read.text],
+  secret: ['"secret"', read.orNull(read.text)],
+  replayed: ['"replayed"', read.boolean],
+});
+
+/** How many alerts are in a state. */
+export interface AlertCount {
+  /** limit or low_balance. */
+  readonly kind: string;
+  /** none (no webhook), pending, sent, failed, or suppressed. */
+  readonly state: string;
+  /** How many. */
+  readonly alerts: bigint;
+}
+
+const alertCountRow = call.row<AlertCount>({
+  kind: ['"kind"', read.text],
+  state: ['"state"', read.text],
+  alerts: ['"alerts"', read.bigint],
+});
+
+/** What to send to a webhook. */
+export interface Delivery {
+  /** Where. */
+  readonly url: string;
+  /** What to sign it with. */
+  readonly secret: string;
+  /** Whether it may be at an address that is not public. */
+  readonly allowPrivate: boolean;
+  /** The same for each attempt, and for each webhook. */
+  readonly messageId: string;
+  /** The alert as JSON. */
+  readonly body: string;
+}
+
+const deliveryRow = call.row<Delivery>({
+  url: ['"url"', read.text],
+  secret: ['"secret"', read.text],
+  allowPrivate: ['"allow_private"', read.boolean],
+  messageId: ['"message_id"', read.text],
+  body: ['"body"', read.text],
+});
+
+/** An alert, and a webhook that it is sent to. */
+export interface DeliveryId {
+  /** The wallet. */
+  readonly walletId: string;
+  /** The event that raised the alert. */
+  readonly seq: bigint;
+  /** Which of its alerts. */
+  readonly number: number;
+  /** The webhook. */
+  readonly webhookId: string;
+}
+
+const deliveryIdRow = call.row<DeliveryId>({
+  walletId: ['"wallet_id"', read.text],
+  seq: ['"seq"', read.bigint],
+  number: ['"number"', read.number],
+  webhookId: ['"webhook_id"', read.text],
+});
 
 /** What the doctor says of one thing. */
 export interface Diagnosis {
@@ -65,6 +149,37 @@ const discrepancyRow = call.row<Discrepancy>({
   check: ['"check"', read.text],
   expected: ['"expected"', read.orNull(read.text)],
   found: ['"found"', read.orNull(read.text)],
+});
+
+/** The use of a limit, for monitoring. */
+export interface LimitMetric {
+  /** The wallet. */
+  readonly walletId: string;
+  /** The limit. */
+  readonly limitId: string;
+  /** Its window. */
+  readonly per: string;
+  /** What it counts: amount, calls or open. */
+  readonly of: string;
+  /** What amounts are of; null if it does not count amounts. */
+  readonly unit: string | null;
+  /** Decimal digits of the smallest step; null if it does not count amounts. */
+  readonly scale: number | null;
+  /** The most that may be used; null: no limit. */
+  readonly amount: string | null;
+  /** What was spent in the present window, and what is held now. */
+  readonly used: string;
+}
+
+const limitMetricRow = call.row<LimitMetric>({
+  walletId: ['"wallet_id"', read.text],
+  limitId: ['"limit_id"', read.text],
+  per: ['"per"', read.text],
+  of: ['"of"', read.text],
+  unit: ['"unit"', read.orNull(read.text)],
+  scale: ['"scale"', read.orNull(read.number)],
+  amount: ['"amount"', read.orNull(read.text)],
+  used: ['"used"', read.text],
 });
 
 /**
@@ -229,6 +344,31 @@ const walletBalanceRow = call.row<WalletBalance>({
   asOf: ['to_json("as_of")', read.timestamp],
 });
 
+/** The balances of a wallet, for monitoring. */
+export interface WalletMetric {
+  /** The wallet. */
+  readonly walletId: string;
+  /** What amounts are of. */
+  readonly unit: string;
+  /** Decimal digits of the smallest step. */
+  readonly scale: number;
+  /** What can be reserved. */
+  readonly available: bigint;
+  /** What is held. */
+  readonly reserved: bigint;
+  /** What was spent. */
+  readonly spent: bigint;
+}
+
+const walletMetricRow = call.row<WalletMetric>({
+  walletId: ['"wallet_id"', read.text],
+  unit: ['"unit"', read.text],
+  scale: ['"scale"', read.number],
+  available: ['"available"', read.bigint],
+  reserved: ['"reserved"', read.bigint],
+  spent: ['"spent"', read.bigint],
+});
+
 /** Wallets whose last event lies ahead of the clock. */
 export interface WalletsAhead {
   /** The server's clock. */
@@ -247,6 +387,82 @@ const walletsAheadRow = call.row<WalletsAhead>({
   walletId: ['"wallet_id"', read.orNull(read.text)],
   lastEventAt: ['to_json("last_event_at")', read.orNull(read.timestamp)],
 });
+
+/** Where alerts are sent. */
+export interface Webhook {
+  /** Its id. */
+  readonly webhookId: string;
+  /** Whose alerts; null: those of all wallets. */
+  readonly walletId: string | null;
+  /** The address. */
+  readonly url: string;
+  /** Which alerts: limit, low_balance. */
+  readonly events: readonly string[];
+  /** Whether it may be at an address that is not public. */
+  readonly allowPrivate: boolean;
+  /** Since when. */
+  readonly addedAt: Date;
+}
+
+const webhookRow = call.row<Webhook>({
+  webhookId: ['"webhook_id"', read.text],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
+  url: ['"url"', read.text],
+  events: ['to_json("events"::text[])', read.array(read.text)],
+  allowPrivate: ['"allow_private"', read.boolean],
+  addedAt: ['to_json("added_at")', read.timestamp],
+});
+
+/** Arguments of {@link addWebhook}. */
+export interface AddWebhookArgs {
+  /** Id of the wallet whose alerts are sent; null for those of all wallets. */
+  readonly walletId: string | null;
+  /** An http or https address without credentials, of at most 2048 characters. */
+  readonly url: string;
+  /** Which alerts: limit, low_balance. Default: '{limit,low_balance}'. */
+  readonly events?: readonly string[] | null | undefined;
+  /** Whether it may be at an address that is not public, such as 10.0.0.1. Default: false. */
+  readonly allowPrivate?: boolean | null | undefined;
+  /** The caller's name for the call, unique in its wallet. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+/**
+ * Sends alerts to an address from now on: the worker posts each as JSON, signed after the
+ * convention of Standard Webhooks, until the receiver answers with a code from 200 to 299, for
+ * about a day. The secret to check signatures with is made here and shown only once. The key is
+ * optional: a retry with the same key gets the same webhook, without the secret. At most 16 for a
+ * wallet, and 16 for all. Refused with LGARG, LGWNF, LGIDK.
+ */
+export async function addWebhook(sql: Queryable, args: AddWebhookArgs): Promise<AddedWebhook> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.orNull(write.text)(args.walletId, "wallet_id")],
+    ['"p_url" => $n::text', write.text(args.url, "url")],
+    [
+      '"p_events" => $n::text::text[]',
+      write.optional(write.array(write.text))(args.events, "events"),
+    ],
+    [
+      '"p_allow_private" => $n::text::boolean',
+      write.optional(write.boolean)(args.allowPrivate, "allow_private"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+  );
+  const query = `select ${addedWebhookRow.columns} from "baseledger"."add_webhook"(${given.sql})`;
+  return call.one(sql, addedWebhookRow, query, given.values);
+}
+
+/**
+ * How many alerts there are, by kind and by the state of their delivery, as in the view alerts: one
+ * for several webhooks counts once for each. Reads all of them.
+ */
+export async function alertCounts(sql: Queryable): Promise<AlertCount[]> {
+  const query = `select ${alertCountRow.columns} from "baseledger"."alert_counts"()`;
+  return call.many(sql, alertCountRow, query, []);
+}
 
 /** Arguments of {@link balance}. */
 export interface BalanceArgs {
@@ -465,6 +681,40 @@ export async function extend(sql: Queryable, args: ExtendArgs): Promise<Receipt>
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link finishDelivery}. */
+export interface FinishDeliveryArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The event that raised the alert. */
+  readonly seq: bigint;
+  /** Which of its alerts. */
+  readonly number: number;
+  /** The webhook. */
+  readonly webhookId: string;
+  /** Why it was not received. Default: it was. */
+  readonly error?: string | null | undefined;
+}
+
+/**
+ * For the worker: records how an attempt to send an alert has ended, and returns what the delivery
+ * is now: sent, pending (to be tried again), or failed (given up); null if it had ended before.
+ * Refused with LGARG.
+ */
+export async function finishDelivery(
+  sql: Queryable,
+  args: FinishDeliveryArgs,
+): Promise<string | null> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_seq" => $n::text::bigint', write.bigint(args.seq, "seq")],
+    ['"p_number" => $n::text::integer', write.integer(args.number, "number")],
+    ['"p_webhook_id" => $n::text', write.text(args.webhookId, "webhook_id")],
+    ['"p_error" => $n::text', write.optional(write.text)(args.error, "error")],
+  );
+  const query = `select "result" from "baseledger"."finish_delivery"(${given.sql}) as "result"`;
+  return call.one(sql, call.scalar(read.orNull(read.text)), query, given.values);
+}
+
 /** Arguments of {@link freezeWallet}. */
 export interface FreezeWalletArgs {
   /** Id of the wallet. */
@@ -495,6 +745,48 @@ export async function freezeWallet(sql: Queryable, args: FreezeWalletArgs): Prom
   );
   const query = `select ${receiptRow.columns} from "baseledger"."freeze_wallet"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link limitMetrics}. */
+export interface LimitMetricsArgs {
+  /** How many at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The use of the first `limit` limits (1 to 100,000) in the order of their wallets and ids, of
+ * those that count a wallet as a whole, for monitoring. Refused with LGARG.
+ */
+export async function limitMetrics(
+  sql: Queryable,
+  args: LimitMetricsArgs = {},
+): Promise<LimitMetric[]> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${limitMetricRow.columns} from "baseledger"."limit_metrics"(${given.sql})`;
+  return call.many(sql, limitMetricRow, query, given.values);
+}
+
+/** Arguments of {@link listWebhooks}. */
+export interface ListWebhooksArgs {
+  /** Id of the wallet. Default: all of them. */
+  readonly walletId?: string | null | undefined;
+}
+
+/**
+ * The webhooks that get the alerts of a wallet, or all webhooks; without their secrets. Refused
+ * with LGARG, LGWNF.
+ */
+export async function listWebhooks(
+  sql: Queryable,
+  args: ListWebhooksArgs = {},
+): Promise<Webhook[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.optional(write.text)(args.walletId, "wallet_id")],
+  );
+  const query = `select ${webhookRow.columns} from "baseledger"."list_webhooks"(${given.sql})`;
+  return call.many(sql, webhookRow, query, given.values);
 }
 
 /**
@@ -787,6 +1079,27 @@ export async function postMany(sql: Queryable, args: PostManyArgs): Promise<Rece
   return call.many(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link queueDeliveries}. */
+export interface QueueDeliveriesArgs {
+  /** How many at most, 1 to 100,000. Default: 100. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * For the worker: the next deliveries of alerts to webhooks, at most `limit` (1 to 100,000), for
+ * each of which it queues a job. Refused with LGARG.
+ */
+export async function queueDeliveries(
+  sql: Queryable,
+  args: QueueDeliveriesArgs = {},
+): Promise<DeliveryId[]> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${deliveryIdRow.columns} from "baseledger"."queue_deliveries"(${given.sql})`;
+  return call.many(sql, deliveryIdRow, query, given.values);
+}
+
 /** Arguments of {@link refund}. */
 export interface RefundArgs {
   /** Id of the wallet. */
@@ -819,6 +1132,24 @@ export async function refund(sql: Queryable, args: RefundArgs): Promise<Receipt>
   );
   const query = `select ${receiptRow.columns} from "baseledger"."refund"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link removeWebhook}. */
+export interface RemoveWebhookArgs {
+  /** Id of the webhook, from add_webhook or list_webhooks. */
+  readonly webhookId: string;
+}
+
+/**
+ * Sends no more alerts to a webhook, and returns it. What was not delivered yet is given up.
+ * Refused with LGARG, also when it was removed already.
+ */
+export async function removeWebhook(sql: Queryable, args: RemoveWebhookArgs): Promise<Webhook> {
+  const given = call.list(
+    ['"p_webhook_id" => $n::text', write.text(args.webhookId, "webhook_id")],
+  );
+  const query = `select ${webhookRow.columns} from "baseledger"."remove_webhook"(${given.sql})`;
+  return call.one(sql, webhookRow, query, given.values);
 }
 
 /** Arguments of {@link reserve}. */
@@ -910,6 +1241,33 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
   );
   const query = `select ${receiptRow.columns} from "baseledger"."settle"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link startDelivery}. */
+export interface StartDeliveryArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The event that raised the alert. */
+  readonly seq: bigint;
+  /** Which of its alerts. */
+  readonly number: number;
+  /** The webhook. */
+  readonly webhookId: string;
+}
+
+/**
+ * For the worker: what to send to a webhook, and with which secret to sign it; no row if it was
+ * sent, given up or suppressed. Each call counts as an attempt. Refused with LGARG.
+ */
+export async function startDelivery(sql: Queryable, args: StartDeliveryArgs): Promise<Delivery[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_seq" => $n::text::bigint', write.bigint(args.seq, "seq")],
+    ['"p_number" => $n::text::integer', write.integer(args.number, "number")],
+    ['"p_webhook_id" => $n::text', write.text(args.webhookId, "webhook_id")],
+  );
+  const query = `select ${deliveryRow.columns} from "baseledger"."start_delivery"(${given.sql})`;
+  return call.many(sql, deliveryRow, query, given.values);
 }
 
 /** Arguments of {@link statement}. */
@@ -1051,6 +1409,27 @@ export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
   return call.many(sql, discrepancyRow, query, []);
 }
 
+/** Arguments of {@link walletMetrics}. */
+export interface WalletMetricsArgs {
+  /** How many at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The balances of the first `limit` wallets (1 to 100,000) in the order of their ids, closed ones
+ * left out, for monitoring. Refused with LGARG.
+ */
+export async function walletMetrics(
+  sql: Queryable,
+  args: WalletMetricsArgs = {},
+): Promise<WalletMetric[]> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${walletMetricRow.columns} from "baseledger"."wallet_metrics"(${given.sql})`;
+  return call.many(sql, walletMetricRow, query, given.values);
+}
+
 /**
  * How many wallets have a last event more than a second ahead of the server's clock, and which is
  * the furthest ahead: the clock was ahead when the event was written, or is behind now. Their books
@@ -1094,14 +1473,18 @@ export async function withdraw(sql: Queryable, args: WithdrawArgs): Promise<Rece
 
 /** Names of the wrappers of functions that only read. */
 export const READS: ReadonlySet<string> = new Set([
+  "alertCounts",
   "balance",
   "balanceAt",
   "doctor",
+  "limitMetrics",
+  "listWebhooks",
   "nextDue",
   "statement",
   "sweepStatus",
   "verify",
   "verifyRights",
+  "walletMetrics",
   "walletsAhead",
 ]);
 

@@ -19,13 +19,17 @@ as $$
         ('function', 'EXECUTE', 'baseledger_operator',
           '{balance,cancel,charge,extend,post,post_many,reserve,settle,
             balance_at,credit,freeze_wallet,open_wallet,post_funds,refund,statement,transfer,
-            unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+            unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            add_webhook,alert_counts,list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
-          '{balance,balance_at,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+          '{balance,balance_at,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,
+            alert_counts,list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{expire_due,next_due,sweep_status,wallets_ahead}'),
+          '{expire_due,next_due,sweep_status,wallets_ahead,
+            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
+            wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{journal,open_reservations,postings,reservation_history,wallet_balances}')
+          '{alerts,journal,open_reservations,postings,reservation_history,wallet_balances}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
 $$;
