@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:f9d51831773043e8a8c794bf1f0cf329ae5ea8f4
+--! Hash: sha1:c624bfdd272fa161f17579f2222a1e30e66d6194
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -745,22 +745,23 @@ revoke all on function baseledger._apply_access from public;
 --! EndIncluded functions/access/_apply_access.sql
 --! Included functions/access/_describe_actor.sql
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
--- effect and the key. Names are quoted where they could be taken for two.
+-- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute seldom
+-- needs it.
 create or replace function baseledger._describe_actor(p_key_id text)
 returns text
-language sql
+language plpgsql
 stable
 as $$
-  select case
-    when pg_catalog.current_setting('role') in ('none', session_user) and p_key_id is null
-      and pg_catalog.strpos(session_user, ' ') = 0
-      then session_user
-    else pg_catalog.quote_ident(session_user)
-      || case when pg_catalog.current_setting('role') not in ('none', session_user)
-        then ' as ' || pg_catalog.quote_ident(pg_catalog.current_setting('role')) else ''
-      end
-      || coalesce(' with key ' || p_key_id, '')
-  end
+declare
+  c_role constant text := nullif(nullif(current_setting('role'), 'none'), session_user::text);
+begin
+  if c_role is null and p_key_id is null and strpos(session_user, ' ') = 0 then
+    return session_user;
+  end if;
+  return quote_ident(session_user)
+    || coalesce(' as ' || quote_ident(c_role), '')
+    || coalesce(' with key ' || p_key_id, '');
+end
 $$;
 
 revoke all on function baseledger._describe_actor from public;
@@ -4742,12 +4743,15 @@ $$;
 revoke all on function baseledger._find_clock_change from public;
 --! EndIncluded functions/limits/_find_clock_change.sql
 --! Included functions/limits/_find_counters.sql
--- The counters of a reservation with these labels, as they are on record: one for each limit of the
--- wallet. fresh: its window is the present one, so that this is what they are (see
--- _refresh_counter). A SQL function without settings, so that it is inlined into _load_counters.
+-- Counters as they are on record: of a reservation with these labels one for each limit of the
+-- wallet, or the one of a limit and a combination. fresh: its window is the present one, so that
+-- this is what it is (see _refresh_counter). A SQL function without settings, so that it is inlined
+-- into _load_single and _load_batch, without what is not asked for.
 create or replace function baseledger._find_counters(
   p_wallet_id text,
   p_labels jsonb,
+  p_limit_id text,                    -- null: all
+  p_label_values text[],              -- null: those of p_labels
   p_at timestamptz
 )
 returns table (limit_id text, label_values text[], counter baseledger._counter, fresh boolean)
@@ -4766,9 +4770,10 @@ as $$
       and coalesce(k.starts_at, l.starts_at) = l.starts_at
       and l.alert_at = '{}'
     from (
-      select s.*, baseledger._label_values(p_labels, s.by) as label_values
+      select s.*,
+          coalesce(p_label_values, baseledger._label_values(p_labels, s.by)) as label_values
         from baseledger.limits s
-        where s.wallet_id = p_wallet_id
+        where s.wallet_id = p_wallet_id and (p_limit_id is null or s.limit_id = p_limit_id)
         order by s.limit_id
         offset 0
     ) as l
@@ -5073,33 +5078,29 @@ begin
         p_wallet_id, case when c.op not in ('reserve', 'charge') then c.reservation_id end
       ) as o on true
   ),
-  -- Few labels differ; each combination has one counter, whichever commands share it.
-  labelled as materialized (
-    select a.labels, array_agg(a.place) as places
-      from asked a
-      where a.labels is not null
-      group by a.labels
-  ),
+  -- Each combination has one counter, whichever commands share it.
   combinations as materialized (
-    select l.places, f.counter, f.fresh,
-        dense_rank() over (
-          order by f.limit_id collate "C", f.label_values collate "C"
-        )::integer as n
-      from labelled l
-      cross join lateral baseledger._find_counters(p_wallet_id, l.labels, p_at) as f
+    select v.place, v.opened_at, v.limit_id, v.label_values,
+        dense_rank() over (order by v.limit_id, v.label_values)::integer as n,
+        row_number() over (partition by v.limit_id, v.label_values) = 1 as is_first
+      from (
+        select a.place, a.opened_at, l.limit_id,
+            baseledger._label_values(a.labels, l.by) collate "C" as label_values
+          from asked a
+          cross join baseledger.limits l
+          where l.wallet_id = p_wallet_id and a.labels is not null
+      ) as v
   )
   select
       (
         select array_agg(row(s.counters, s.opened_at)::baseledger._slot order by s.place)
           from (
             select u.place, array_agg(u.n order by u.n) filter (where u.n is not null) as counters,
-                max(u.opened_at) as opened_at
+                min(u.opened_at) as opened_at
               from (
-                select p.place, c.n, null::timestamptz as opened_at
-                  from combinations c
-                  cross join lateral unnest(c.places) as p (place)
+                select c.place, c.n, c.opened_at from combinations c
                 union all
-                select a.place, null, a.opened_at from asked a
+                select a.place, null, null from asked a where a.labels is null
               ) as u
               group by u.place
           ) as s
@@ -5107,13 +5108,13 @@ begin
       d.counters, d.stale
     into slots, counters, v_stale
     from (
-      select array_agg(n.counter order by n.n) as counters,
-          array_agg(n.n) filter (where not n.fresh) as stale
-        from (
-          select c.n, (array_agg(c.counter))[1] as counter, bool_and(c.fresh) as fresh
-            from combinations c
-            group by c.n
-        ) as n
+      select array_agg(f.counter order by c.n) as counters,
+          array_agg(c.n) filter (where not f.fresh) as stale
+        from combinations c
+        cross join lateral baseledger._find_counters(
+          p_wallet_id, null, c.limit_id, c.label_values, p_at
+        ) as f
+        where c.is_first
     ) as d;
   if v_stale is not null then
     foreach v_i in array v_stale loop
@@ -5157,13 +5158,15 @@ begin
       )
       into counters, v_fresh, tight
       from baseledger._find_counters(
-        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), p_at
+        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), null, null, p_at
       ) as f;
   else
     select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
       into counters, v_fresh, v_opened_at
       from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
-      cross join lateral baseledger._find_counters(p_wallet_id, o.labels, p_at) as f;
+      cross join lateral baseledger._find_counters(
+        p_wallet_id, o.labels, null, null, p_at
+      ) as f;
     tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   if tight or not v_fresh then
