@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import {
-  createKey,
+  createIdempotencyKey,
   createLedger,
   formatAmount,
   parseAmount,
@@ -11,7 +11,7 @@ const usd = (text: string) => parseAmount(text, 9); // dollars in nano-dollars, 
 
 const sql = postgres(process.env.DATABASE_URL ?? "", { onnotice: () => undefined });
 const ledger = createLedger(sql);
-const walletId = `acme-${createKey()}`; // a new wallet each time that this is run
+const walletId = `acme-${createIdempotencyKey()}`; // a new wallet each time that this is run
 await ledger.openWallet({ walletId });
 await ledger.credit({ walletId, amount: usd("10.00") });
 await sql`create table if not exists summaries (id text primary key, summary text)`;
@@ -54,13 +54,13 @@ async function finish(id: string, { text, cost }: { text: string; cost: bigint }
   });
 }
 
-const id = createKey();
+const id = createIdempotencyKey();
 await begin(id);
 await finish(id, await callModel());
 
 // The mistake: the call inside the transaction. It takes too long, the server ends the transaction
 // (`idle_in_transaction_session_timeout`), and the hold is rolled back. The call is billed anyway.
-const other = createKey();
+const other = createIdempotencyKey();
 const answer = await sql
   .begin(async (tx) => {
     await ledger.with(tx).reserve({ walletId, amount: usd("0.25"), idempotencyKey: other });

@@ -1,5 +1,5 @@
 import {
-  createKey,
+  createIdempotencyKey,
   createLedger,
   formatAmount,
   OutcomeUnknownError,
@@ -9,7 +9,7 @@ import {
 const usd = (text: string) => parseAmount(text, 9); // dollars in nano-dollars, exactly
 
 const ledger = createLedger(process.env.DATABASE_URL);
-const walletId = `acme-${createKey()}`; // a new wallet each time that this is run
+const walletId = `acme-${createIdempotencyKey()}`; // a new wallet each time that this is run
 await ledger.openWallet({ walletId });
 await ledger.credit({ walletId, amount: usd("1.00") });
 

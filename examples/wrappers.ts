@@ -2,7 +2,7 @@ import postgres from "postgres";
 import * as ledger from "../src/index.ts";
 
 const sql = postgres(process.env.DATABASE_URL ?? "", { onnotice: () => undefined });
-const walletId = `acme-${ledger.createKey()}`; // a new wallet each time that this is run
+const walletId = `acme-${ledger.createIdempotencyKey()}`; // a new wallet each time that this is run
 
 await ledger.openWallet(sql, { walletId });
 await ledger.credit(sql, { walletId, amount: 10_000_000_000n, idempotencyKey: "invoice-17" });

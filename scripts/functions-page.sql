@@ -10,6 +10,9 @@ select baseledger.reserve('acme', 250000000, 'call-2', p_ttl => '10 minutes');
 select baseledger.open_wallet('globex');
 select baseledger.credit('globex', 2000000000, 'invoice-18');
 select baseledger.reserve('globex', 30000000, 'call-3', p_ttl => '1 second');
+select baseledger.open_wallet('hooli', p_restricted => true);
+select baseledger.credit('hooli', 3000000000, 'invoice-19');
+select baseledger.allow('hooli', 'baseledger_agent', '{"team": "search"}', '{user}');
 
 -- ## Wallets and funds
 
@@ -37,6 +40,20 @@ select baseledger.reserve('acme', 250000000, 'call-4');
 -- ### unfreeze_wallet
 select event from baseledger.freeze_wallet('acme', 'runaway agent');
 select event from baseledger.unfreeze_wallet('acme', 'agent mended');
+
+-- ### close_wallet
+select event, available from baseledger.close_wallet('acme', 'contract ended');
+select baseledger.credit('acme', 5000000000, 'invoice-19');
+
+-- ### reopen_wallet
+select event from baseledger.close_wallet('acme', 'contract ended');
+select event from baseledger.reopen_wallet('acme', 'contract renewed');
+
+-- ### set_overdraft_limit
+select event, available from baseledger.set_overdraft_limit('acme', 1000000000);
+
+-- ### list_wallets
+select wallet_id, unit, available, restricted from baseledger.list_wallets(p_unit => 'USD', p_limit => 2);
 
 -- ### balance
 select unit, scale, available, reserved, spent, frozen from baseledger.balance('acme');
@@ -73,6 +90,40 @@ select event, amount, available, spent
   from baseledger.refund('acme', 'call-1', 15000000, 'call-1-refund');
 -- More than is left of the 40,000,000:
 select baseledger.refund('acme', 'call-1', 30000000, 'call-1-refund-2');
+
+-- ### reservation
+select status, amount, held, settled, metadata from baseledger.reservation('acme', 'call-2');
+
+-- ### receipt
+select seq, event, amount, replayed from baseledger.receipt('acme', 'call-1');
+-- None was carried out under this key:
+select seq, event, amount, replayed from baseledger.receipt('acme', 'call-9');
+
+-- ## Access
+
+-- ### allow
+select event from baseledger.allow('hooli', 'baseledger_agent', '{"team": "search"}', '{user,run}');
+
+-- ### disallow
+select event from baseledger.disallow('hooli', 'baseledger_agent');
+
+-- ### list_grants
+select role_name, labels, free_labels from baseledger.list_grants('hooli');
+
+-- ### create_key
+select substr(key_id, 1, 4) as key_id, substr(secret, 1, 3) as secret, replayed
+  from baseledger.create_key('hooli', '{"user": "ann"}', '{run}', now() + interval '30 days', 'ann-1');
+-- The same key again; its secret was shown once:
+select substr(key_id, 1, 4) as key_id, secret, replayed
+  from baseledger.create_key('hooli', '{"user": "ann"}', '{run}', now() + interval '30 days', 'ann-1');
+
+-- ### revoke_key
+select event from baseledger.revoke_key(
+  'hooli', (select key_id from baseledger.create_key('hooli', '{"user": "bob"}'))
+);
+
+-- ### list_keys
+select labels, free_labels, expires_at, revoked_at from baseledger.list_keys('hooli');
 
 -- ## Batches
 

@@ -15,6 +15,7 @@ export {
   LedgerClosedError,
   LedgerError,
   type LedgerErrorFields,
+  LimitReachedError,
   NothingReportedError,
   NotSettledError,
   OutcomeUnknownError,
@@ -31,6 +32,7 @@ export {
   UnavailableError,
   UnknownCommandError,
   WalletBusyError,
+  WalletClosedError,
   WalletFrozenError,
   WalletNotFoundError,
 } from "./errors/index.ts";

@@ -13,7 +13,10 @@ select
   w.last_event_at,
   case when w.last_event_at > c.clock + interval '1 second'
     then w.last_event_at - c.clock
-  end as ahead_by
+  end as ahead_by,
+  w.restricted,
+  w.closed,
+  w.limited
 from baseledger.wallets w
 -- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
 -- not call.
@@ -44,5 +47,10 @@ comment on view baseledger.wallet_balances is
 comment on column baseledger.wallet_balances.ahead_by is
   'By how much the last event is ahead of the server''s clock, if by more than a second: the clock '
   'was ahead when it was written, or is behind now. Deadlines count by the clock all the same.';
+comment on column baseledger.wallet_balances.restricted is
+  'Only those may use it who have a grant or a key.';
+comment on column baseledger.wallet_balances.closed is
+  'Nothing new may be reserved, charged or credited.';
+comment on column baseledger.wallet_balances.limited is 'It has limits.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;

@@ -104,7 +104,7 @@ async function sendWithKey<T>(
   act: (idempotencyKey: string) => Promise<T>,
 ): Promise<T> {
   // Loaded only without a key: with it comes all of the client.
-  const idempotencyKey = key ?? (await import("../client/index.ts")).createKey();
+  const idempotencyKey = key ?? (await import("../client/index.ts")).createIdempotencyKey();
   const again = `ask again with --key ${idempotencyKey}`;
   return attempt({ denomination, idempotencyKey, again }, () => act(idempotencyKey));
 }

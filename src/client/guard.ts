@@ -1,7 +1,7 @@
 import { NothingReportedError } from "../errors/index.ts";
 import type { Metadata } from "../json/index.ts";
 import type { FundsQueue } from "./funds-queue.ts";
-import { createKey } from "./keys.ts";
+import { createIdempotencyKey } from "./keys.ts";
 import type { Held } from "./receipts.ts";
 import { createHandle, type Handle, type Reservation, type SendFollowUp } from "./reservation.ts";
 
@@ -91,7 +91,7 @@ export async function hold(options: HoldOptions, context: HoldContext): Promise<
 }
 
 async function reserve(options: HoldOptions, context: HoldContext): Promise<Handle> {
-  const { signal, onThrow, wait, idempotencyKey = createKey(), ...args } = options;
+  const { signal, onThrow, wait, idempotencyKey = createIdempotencyKey(), ...args } = options;
   const onEnd = context.keepOpen();
   try {
     const receipt = await context.reserve({ ...args, idempotencyKey }, { wait, signal });
@@ -113,7 +113,7 @@ async function reserve(options: HoldOptions, context: HoldContext): Promise<Hand
 /** Extends a reservation that was granted before, which also proves that it is open. */
 async function takeOver(receipt: Held, ttl: number | string, { send }: HoldContext): Promise<Held> {
   const { walletId, reservationId } = receipt;
-  const args = { walletId, reservationId, ttl, idempotencyKey: createKey() };
+  const args = { walletId, reservationId, ttl, idempotencyKey: createIdempotencyKey() };
   const { expiresAt, occurredAt } = (await send("extend", args)) as Held;
   return { ...receipt, expiresAt, occurredAt };
 }

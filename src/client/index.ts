@@ -1,6 +1,6 @@
 export * from "./drivers.ts";
 export type { Floor, HoldOptions, OnThrow } from "./guard.ts";
-export { createKey } from "./keys.ts";
+export { createIdempotencyKey } from "./keys.ts";
 export { createLedger, type Ledger, type LedgerOptions } from "./ledger.ts";
 export type { KeyOptional, LedgerMethods, MethodName } from "./methods.ts";
 export * from "./receipts.ts";

@@ -19,7 +19,7 @@ let lastTime = { milliseconds: -1, digits: "" };
  * keys of a wallet stay together in the database's indexes. A UUID works as well, but makes an
  * event a seventh larger, as its row and two indexes hold its keys.
  */
-export function createKey(): string {
+export function createIdempotencyKey(): string {
   return keyOf(Date.now());
 }
 

@@ -1,5 +1,5 @@
 import { HeartbeatLostError, LedgerError } from "../errors/index.ts";
-import { createKey } from "./keys.ts";
+import { createIdempotencyKey } from "./keys.ts";
 import type { Held } from "./receipts.ts";
 import type { SendFollowUp } from "./reservation.ts";
 
@@ -43,7 +43,13 @@ export function startLease({ receipt, ttl, signal, send }: LeaseOptions): Lease 
   let deadline = after(ttlMs, expire);
 
   async function extend(hold?: bigint): Promise<Held> {
-    const args = { walletId, reservationId, ttl, amount: hold, idempotencyKey: createKey() };
+    const args = {
+      walletId,
+      reservationId,
+      ttl,
+      amount: hold,
+      idempotencyKey: createIdempotencyKey(),
+    };
     const extended = (await send("extend", args)) as Held;
     amount += extended.amount;
     expiresAt = extended.expiresAt;

@@ -36,7 +36,7 @@ import { type BatchedMethod, encode, isBatched } from "./commands.ts";
 import { connect, createConnections } from "./connections.ts";
 import { createFundsQueue, type FundsQueue } from "./funds-queue.ts";
 import { guard, type HoldContext, type HoldOptions, hold } from "./guard.ts";
-import { createKey } from "./keys.ts";
+import { createIdempotencyKey } from "./keys.ts";
 import { createMethods, type KeyOptional, type LedgerMethods } from "./methods.ts";
 import { type PendingCommands, trackPending } from "./pending.ts";
 import type { Held } from "./receipts.ts";
@@ -212,7 +212,7 @@ export function createLedger(
     reserve: async (args) => {
       // A copy, so that the ledger refuses what is no object, like any other invalid argument.
       const { wait, ...request } = { ...args };
-      const idempotencyKey = request.idempotencyKey ?? createKey();
+      const idempotencyKey = request.idempotencyKey ?? createIdempotencyKey();
       return queue.reserve({ ...request, idempotencyKey }, { wait });
     },
     with(connection) {

@@ -1,6 +1,6 @@
 import * as generated from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
-import { createKey } from "./keys.ts";
+import { createIdempotencyKey } from "./keys.ts";
 import type { Receipts } from "./receipts.ts";
 
 type Generated = typeof generated;
@@ -53,7 +53,10 @@ export function createMethods(
     name,
     // Wrappers of functions without a key ignore it.
     async (args?: Partial<Args>) =>
-      send(name, wrapper, { ...args, idempotencyKey: args?.idempotencyKey ?? createKey() }),
+      send(name, wrapper, {
+        ...args,
+        idempotencyKey: args?.idempotencyKey ?? createIdempotencyKey(),
+      }),
   ]);
   return Object.fromEntries(methods);
 }

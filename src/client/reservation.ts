@@ -2,7 +2,7 @@ import { AlreadyEndedError, NotSettledError } from "../errors/index.ts";
 import type { BatchOperations, Receipt } from "../generated/index.ts";
 import type { Metadata } from "../json/index.ts";
 import type { BatchedMethod } from "./commands.ts";
-import { createKey } from "./keys.ts";
+import { createIdempotencyKey } from "./keys.ts";
 import { type LeaseOptions, startLease } from "./lease.ts";
 import type { Booked, Held } from "./receipts.ts";
 
@@ -90,7 +90,7 @@ type End = "settled" | "cancelled";
 export function createHandle(options: HandleOptions): Handle {
   const { walletId, reservationId } = options.receipt;
   // An end is sent with the same key each time, so that it is carried out once.
-  const keys = { settled: createKey(), cancelled: createKey() };
+  const keys = { settled: createIdempotencyKey(), cancelled: createIdempotencyKey() };
   const lease = startLease(options);
   const spent: { amount: bigint; metadata: Metadata } = { amount: 0n, metadata: {} };
   let hasReported = false;

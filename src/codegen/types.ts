@@ -59,23 +59,25 @@ function same(type: string, name: string): Mapping {
 const TEXT = same("string", "text");
 const NUMBER = same("number", "number");
 const INTEGER = { ...NUMBER, write: "write.integer" };
-const BIGINT = same("bigint", "bigint");
 const JSON_VALUE = same("Json", "json");
 
-function arrayOf({ result, argument, read, write }: Mapping): Mapping {
+/** An array without nulls, of one dimension: it is read as JSON, whatever its elements are. */
+function list({ argument, result, read, write }: Mapping): Mapping {
   return {
     result: `readonly ${result}[]`,
     argument: `readonly ${argument}[]`,
-    read: `read.array(${read})`,
-    write: `write.array(${write})`,
-    select: (column) => `to_json(${column}::text[])`,
+    read: `read.list(${read})`,
+    write: `write.list(${write})`,
+    select: (column) => `to_json(${column})`,
   };
 }
 
+const BIGINT = same("bigint", "bigint");
+
 const BASE: Readonly<Record<string, Mapping>> = {
-  _int4: arrayOf(INTEGER),
-  _int8: arrayOf(BIGINT),
-  _text: arrayOf(TEXT),
+  _int4: list(INTEGER),
+  _int8: list(BIGINT),
+  _text: list(TEXT),
   bool: same("boolean", "boolean"),
   bpchar: TEXT,
   date: TEXT,

@@ -1,6 +1,9 @@
 import { type Json, parseJson } from "../json/index.ts";
 
 const AMOUNTS = new Set([
+  "amount",
+  "used",
+  "held",
   "requested",
   "available",
   "reserved",

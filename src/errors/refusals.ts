@@ -5,11 +5,13 @@ import { readDetail } from "./detail.ts";
 export const ERROR_CODES = [
   "LGARG",
   "LGBSY",
+  "LGCLO",
   "LGEND",
   "LGEXP",
   "LGFRZ",
   "LGIDK",
   "LGIMM",
+  "LGLIM",
   "LGNSF",
   "LGOVD",
   "LGOVF",
@@ -77,13 +79,13 @@ export class WalletBusyError extends LedgerError {
   declare readonly walletId: string;
 }
 
-/** No wallet has this id. */
+/** No wallet has this id, or it is restricted and the caller has no access to it. */
 export class WalletNotFoundError extends LedgerError {
   declare readonly code: "LGWNF";
   declare readonly walletId: string;
 }
 
-/** The wallet has no reservation of this id. */
+/** The wallet has no reservation of this id, or none that the caller may see. */
 export class ReservationNotFoundError extends LedgerError {
   declare readonly code: "LGRNF";
   declare readonly reservationId: string;
@@ -103,10 +105,42 @@ export class InsufficientFundsError extends LedgerError {
   declare readonly retryAt: Date | null;
 }
 
+/**
+ * A limit of the wallet would be passed. Amounts are in the wallet's smallest step, or, where the limit is
+ * of calls or of open reservations, numbers of these.
+ */
+export class LimitReachedError extends LedgerError {
+  declare readonly code: "LGLIM";
+  declare readonly limitId: string;
+  /** the values of the labels that the limit is by; empty where it is by none */
+  declare readonly values: readonly string[];
+  /** its window: minute, hour, day, week, month, year, ever */
+  declare readonly per: string;
+  declare readonly of: "amount" | "calls" | "open";
+  /** the most that may be used in a window */
+  declare readonly amount: bigint;
+  /** spent in this window, and held */
+  declare readonly used: bigint;
+  /** of these: held by open reservations */
+  declare readonly held: bigint;
+  declare readonly requested: bigint;
+  /** used and requested, less amount */
+  declare readonly shortfall: bigint;
+  /** `held`: open reservations would cover it when they end; `exhausted`: it is spent */
+  declare readonly reason: "held" | "exhausted";
+  /** when the next reservation of the wallet comes due; null when exhausted */
+  declare readonly retryAt: Date | null;
+  /** when the next window begins; null when held, or when no window helps */
+  declare readonly resetsAt: Date | null;
+}
+
 /** The idempotency key belongs to another command already. */
 export class IdempotencyKeyReusedError extends LedgerError {
   declare readonly code: "LGIDK";
-  /** the first field that differs, as it is called in SQL */
+  /**
+   * the first field that differs, as it is called in SQL; idempotency_key if the other command is one
+   * that the caller may not see
+   */
   declare readonly field: string;
   /** its value in the command that the key belongs to; an amount is a bigint */
   declare readonly stored: Json;
@@ -132,10 +166,11 @@ export class ReservationExpiredError extends LedgerError {
   declare readonly expiredAt: Date | null;
 }
 
-/** The settlement would take the wallet below its overdraft limit. */
+/** The wallet would be below its overdraft limit. */
 export class OverdraftLimitError extends LedgerError {
   declare readonly code: "LGOVD";
-  declare readonly requested: bigint;
+  /** what was spent; null when the limit was to be changed */
+  declare readonly requested: bigint | null;
   declare readonly available: bigint;
   /** what would be available after it */
   declare readonly wouldBe: bigint;
@@ -145,6 +180,12 @@ export class OverdraftLimitError extends LedgerError {
 /** The wallet is frozen: nothing new is reserved, charged, withdrawn or transferred out. */
 export class WalletFrozenError extends LedgerError {
   declare readonly code: "LGFRZ";
+  declare readonly walletId: string;
+}
+
+/** The wallet is closed: nothing new is reserved, charged or credited. */
+export class WalletClosedError extends LedgerError {
+  declare readonly code: "LGCLO";
   declare readonly walletId: string;
 }
 
@@ -190,11 +231,13 @@ type LedgerErrorClass<C> = new (code: C, fields: LedgerErrorFields) => LedgerErr
 const CLASSES: { readonly [C in ErrorCode]: readonly [LedgerErrorClass<C>, title: string] } = {
   LGARG: [InvalidArgumentError, "invalid argument"],
   LGBSY: [WalletBusyError, "wallet is busy"],
+  LGCLO: [WalletClosedError, "wallet is closed"],
   LGEND: [ReservationEndedError, "reservation already ended"],
   LGEXP: [ReservationExpiredError, "reservation is past its deadline"],
   LGFRZ: [WalletFrozenError, "wallet is frozen"],
   LGIDK: [IdempotencyKeyReusedError, "idempotency key reused with another request"],
   LGIMM: [JournalImmutableError, "journal is append-only"],
+  LGLIM: [LimitReachedError, "limit reached"],
   LGNSF: [InsufficientFundsError, "insufficient funds"],
   LGOVD: [OverdraftLimitError, "over the overdraft limit"],
   LGOVF: [BalanceOutOfRangeError, "balance out of range"],
@@ -202,7 +245,7 @@ const CLASSES: { readonly [C in ErrorCode]: readonly [LedgerErrorClass<C>, title
   LGRID: [ReservationIdTakenError, "reservation id already taken"],
   LGRNF: [ReservationNotFoundError, "reservation not found"],
   LGUNK: [UnknownCommandError, "unknown command"],
-  LGWNF: [WalletNotFoundError, "wallet not found"],
+  LGWNF: [WalletNotFoundError, "wallet not found, or not open to the caller"],
 };
 
 /**

@@ -66,6 +66,25 @@ const alertCountRow = call.row<AlertCount>({
   alerts: ['"alerts"', read.bigint],
 });
 
+/** A new key to a wallet. */
+export interface CreatedKey {
+  /** Its name, which is no secret. */
+  readonly keyId: string;
+  /** Its secret, for the setting baseledger.key. It is shown this once: a retry gets null. */
+  readonly secret: string | null;
+  /** Until when it can be used; null = until it is revoked. */
+  readonly expiresAt: Date | null;
+  /** True when the key had been made before, and nothing was done now. */
+  readonly replayed: boolean;
+}
+
+const createdKeyRow = call.row<CreatedKey>({
+  keyId: ['"key_id"', read.text],
+  secret: ['"secret"', read.orNull(read.text)],
+  expiresAt: ['to_json("expires_at")', read.orNull(read.timestamp)],
+  replayed: ['"replayed"', read.boolean],
+});
+
 /** What to send to a webhook. */
 export interface Delivery {
   /** Where. */
@@ -183,6 +202,116 @@ const limitMetricRow = call.row<LimitMetric>({
 });
 
 /**
+ * What a combination of values of a limit's labels has used now. Amounts are in the wallet's
+ * smallest step, or numbers of calls or open reservations.
+ */
+export interface LimitUse {
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /**
+   * The combination: a value for each label of by, empty for what has no such label; null when none
+   * has used the limit yet.
+   */
+  readonly labelValues: readonly string[] | null;
+  /** The window: minute, hour, day, week, month, year or ever. */
+  readonly per: string;
+  /** The labels whose combinations of values are limited; none: the wallet as a whole. */
+  readonly by: readonly string[];
+  /** What is counted: amount, calls (opened in the window) or open (reservations). */
+  readonly of: string;
+  /** Where its windows begin. */
+  readonly timeZone: string;
+  /** Whether it refuses what would go above it; else it only alerts. */
+  readonly hard: boolean;
+  /** The limit's amount; null: only combinations with an amount of their own are limited. */
+  readonly amount: bigint | null;
+  /** The combination's own amount, in place of the limit's; null: it has none. */
+  readonly ownAmount: bigint | null;
+  /** Spent in the window, or calls opened in it, and what is held. */
+  readonly used: bigint;
+  /** Held by open reservations now, or how many are open. */
+  readonly held: bigint;
+  /** What is left of the amount, not below 0; null without an amount. */
+  readonly remaining: bigint | null;
+  /** When the window began; null for ever. */
+  readonly startsAt: Date | null;
+  /** When the window ends, and the next begins; null for ever. */
+  readonly endsAt: Date | null;
+  /** Percentages of the amount at which it alerts when they are spent. */
+  readonly alertAt: readonly number[];
+}
+
+const limitUseRow = call.row<LimitUse>({
+  limitId: ['"limit_id"', read.text],
+  labelValues: ['to_json("label_values")', read.orNull(read.list(read.text))],
+  per: ['"per"', read.text],
+  by: ['to_json("by")', read.list(read.text)],
+  of: ['"of"', read.text],
+  timeZone: ['"time_zone"', read.text],
+  hard: ['"hard"', read.boolean],
+  amount: ['"amount"', read.orNull(read.bigint)],
+  ownAmount: ['"own_amount"', read.orNull(read.bigint)],
+  used: ['"used"', read.bigint],
+  held: ['"held"', read.bigint],
+  remaining: ['"remaining"', read.orNull(read.bigint)],
+  startsAt: ['to_json("starts_at")', read.orNull(read.timestamp)],
+  endsAt: ['to_json("ends_at")', read.orNull(read.timestamp)],
+  alertAt: ['to_json("alert_at")', read.list(read.number)],
+});
+
+/**
+ * A wallet with its balances now, in its smallest step; reservations past their deadline count as
+ * returned.
+ */
+export interface ListedWallet {
+  /** The wallet. */
+  readonly walletId: string;
+  /** What is counted, e.g. USD. */
+  readonly unit: string;
+  /** Decimal digits of the smallest step: 9 for USD means nano-dollars. */
+  readonly scale: number;
+  /** What can be reserved; below zero after an overdraft. */
+  readonly available: bigint;
+  /** Held by open reservations. */
+  readonly reserved: bigint;
+  /** Settled and charged, less refunds. */
+  readonly spent: bigint;
+  /** How far settlements may take available below zero; null = without limit. */
+  readonly overdraftLimit: bigint | null;
+  /** True while nothing new may be reserved, charged, withdrawn or transferred out. */
+  readonly frozen: boolean;
+  /** Its last event. */
+  readonly seq: bigint;
+  /** When that happened. */
+  readonly lastEventAt: Date;
+  /** By how much that is ahead of the server's clock, if by more than a second; else null. */
+  readonly aheadBy: string | null;
+  /** True if only those may use it who have a grant or a key. */
+  readonly restricted: boolean;
+  /** True while nothing new may be reserved, charged or credited. */
+  readonly closed: boolean;
+  /** True while it has limits. */
+  readonly limited: boolean;
+}
+
+const listedWalletRow = call.row<ListedWallet>({
+  walletId: ['"wallet_id"', read.text],
+  unit: ['"unit"', read.text],
+  scale: ['"scale"', read.number],
+  available: ['"available"', read.bigint],
+  reserved: ['"reserved"', read.bigint],
+  spent: ['"spent"', read.bigint],
+  overdraftLimit: ['"overdraft_limit"', read.orNull(read.bigint)],
+  frozen: ['"frozen"', read.boolean],
+  seq: ['"seq"', read.bigint],
+  lastEventAt: ['to_json("last_event_at")', read.timestamp],
+  aheadBy: ['"ahead_by"', read.orNull(read.text)],
+  restricted: ['"restricted"', read.boolean],
+  closed: ['"closed"', read.boolean],
+  limited: ['"limited"', read.boolean],
+});
+
+/**
  * The answer to a command. Of a granted command it shows the event that was written, with the
  * balances right after it; a retry gets the same receipt with replayed = true. Of a refused command
  * in a batch it shows the code in refused and the reason in detail, and no event.
@@ -238,6 +367,61 @@ const receiptRow = call.row<Receipt>({
   replayed: ['"replayed"', read.boolean],
   refused: ['"refused"', read.orNull(read.text)],
   detail: ['"detail"', read.orNull(read.json)],
+});
+
+/** A reservation as it stands now, with amounts in the wallet's smallest step. */
+export interface ReservationState {
+  /** The wallet. */
+  readonly walletId: string;
+  /** The reservation's name in its wallet. */
+  readonly reservationId: string;
+  /**
+   * open, expired (past its deadline, whether or not a worker has swept it; what was spent can
+   * still be settled), settled or cancelled.
+   */
+  readonly status: string;
+  /** Granted in all, extensions included; of a charge what was charged. */
+  readonly amount: bigint;
+  /** What it holds of the wallet's funds; 0 unless it is open. */
+  readonly held: bigint;
+  /** Settled in all, late and over its amount included; of a charge what was charged. */
+  readonly settled: bigint;
+  /** Refunded of that. */
+  readonly refunded: bigint;
+  /** The deadline of one that is open, or the one that has passed if it is expired; else null. */
+  readonly expiresAt: Date | null;
+  /** When it was reserved or charged. */
+  readonly openedAt: Date;
+  /** When it was settled, cancelled or charged; of an expired one its deadline; null while open. */
+  readonly endedAt: Date | null;
+  /** The event that ended it: settled, cancelled, charged or expired; null while it is open. */
+  readonly endedBy: EventType | null;
+  /** Whether something was settled after its deadline. */
+  readonly late: boolean;
+  /** What the caller gave with the reservation or charge. */
+  readonly metadata: Json;
+  /**
+   * What limits count it by: the metadata, or in a restricted wallet what the caller could choose
+   * of it and what was fixed for the caller.
+   */
+  readonly labels: Json;
+}
+
+const reservationStateRow = call.row<ReservationState>({
+  walletId: ['"wallet_id"', read.text],
+  reservationId: ['"reservation_id"', read.text],
+  status: ['"status"', read.text],
+  amount: ['"amount"', read.bigint],
+  held: ['"held"', read.bigint],
+  settled: ['"settled"', read.bigint],
+  refunded: ['"refunded"', read.bigint],
+  expiresAt: ['to_json("expires_at")', read.orNull(read.timestamp)],
+  openedAt: ['to_json("opened_at")', read.timestamp],
+  endedAt: ['to_json("ended_at")', read.orNull(read.timestamp)],
+  endedBy: ['"ended_by"', read.orNull(read.label<EventType>)],
+  late: ['"late"', read.boolean],
+  metadata: ['"metadata"', read.json],
+  labels: ['"labels"', read.json],
 });
 
 /** One event of a wallet, with the balances after it. */
@@ -344,6 +528,50 @@ const walletBalanceRow = call.row<WalletBalance>({
   asOf: ['to_json("as_of")', read.timestamp],
 });
 
+/** A role that may use a restricted wallet. */
+export interface WalletGrant {
+  /** The role: of the session, or the one in effect, by its exact name. */
+  readonly roleName: string;
+  /** Labels that are fixed for it. */
+  readonly labels: Json;
+  /** Labels that it chooses itself, as metadata; {*} for all. */
+  readonly freeLabels: readonly string[];
+  /** When it was last allowed. */
+  readonly grantedAt: Date;
+}
+
+const walletGrantRow = call.row<WalletGrant>({
+  roleName: ['"role_name"', read.text],
+  labels: ['"labels"', read.json],
+  freeLabels: ['to_json("free_labels")', read.list(read.text)],
+  grantedAt: ['to_json("granted_at")', read.timestamp],
+});
+
+/** A key to a restricted wallet. */
+export interface WalletKey {
+  /** Its name, which is no secret. */
+  readonly keyId: string;
+  /** Labels that are fixed for its holder. */
+  readonly labels: Json;
+  /** Labels that its holder chooses, as metadata; {*} for all. */
+  readonly freeLabels: readonly string[];
+  /** When it was made. */
+  readonly createdAt: Date;
+  /** Until when it can be used; null = until it is revoked. */
+  readonly expiresAt: Date | null;
+  /** When it was revoked; null = it was not. */
+  readonly revokedAt: Date | null;
+}
+
+const walletKeyRow = call.row<WalletKey>({
+  keyId: ['"key_id"', read.text],
+  labels: ['"labels"', read.json],
+  freeLabels: ['to_json("free_labels")', read.list(read.text)],
+  createdAt: ['to_json("created_at")', read.timestamp],
+  expiresAt: ['to_json("expires_at")', read.orNull(read.timestamp)],
+  revokedAt: ['to_json("revoked_at")', read.orNull(read.timestamp)],
+});
+
 /** The balances of a wallet, for monitoring. */
 export interface WalletMetric {
   /** The wallet. */
@@ -408,7 +636,7 @@ const webhookRow = call.row<Webhook>({
   webhookId: ['"webhook_id"', read.text],
   walletId: ['"wallet_id"', read.orNull(read.text)],
   url: ['"url"', read.text],
-  events: ['to_json("events"::text[])', read.array(read.text)],
+  events: ['to_json("events")', read.list(read.text)],
   allowPrivate: ['"allow_private"', read.boolean],
   addedAt: ['to_json("added_at")', read.timestamp],
 });
@@ -440,7 +668,7 @@ export async function addWebhook(sql: Queryable, args: AddWebhookArgs): Promise<
     ['"p_url" => $n::text', write.text(args.url, "url")],
     [
       '"p_events" => $n::text::text[]',
-      write.optional(write.array(write.text))(args.events, "events"),
+      write.optional(write.list(write.text))(args.events, "events"),
     ],
     [
       '"p_allow_private" => $n::text::boolean',
@@ -462,6 +690,51 @@ export async function addWebhook(sql: Queryable, args: AddWebhookArgs): Promise<
 export async function alertCounts(sql: Queryable): Promise<AlertCount[]> {
   const query = `select ${alertCountRow.columns} from "baseledger"."alert_counts"()`;
   return call.many(sql, alertCountRow, query, []);
+}
+
+/** Arguments of {@link allow}. */
+export interface AllowArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the role. */
+  readonly role: string;
+  /**
+   * Fixed labels, such as {"team": "search"}: all that the role reserves or charges has them,
+   * whatever its metadata says, and it sees no reservation without them. At most 16. Default: '{}'.
+   */
+  readonly labels?: Json | null | undefined;
+  /** Labels that the role chooses itself, as metadata; {*} for all. At most 16. Default: '{}'. */
+  readonly freeLabels?: readonly string[] | null | undefined;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Lets a role use a wallet, which is restricted from then on: nobody else but operators and holders
+ * of its keys may use it, or look at it. The role is that of the session or the one in effect (set
+ * role), by its exact name: membership does not count. Allowed again, it gets these labels in place
+ * of those it had. The key is optional: a retry with the same key gets the first receipt; each call
+ * without one is an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.
+ */
+export async function allow(sql: Queryable, args: AllowArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_role" => $n::text', write.text(args.role, "role")],
+    ['"p_labels" => $n::text::jsonb', write.optional(write.json)(args.labels, "labels")],
+    [
+      '"p_free_labels" => $n::text::text[]',
+      write.optional(write.list(write.text))(args.freeLabels, "free_labels"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."allow"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
 }
 
 /** Arguments of {@link balance}. */
@@ -555,13 +828,19 @@ export interface ChargeArgs {
   readonly reservationId?: string | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /**
+   * Whether the cost has arisen already, without a hold, so that it must be booked: past limits, a
+   * freeze and a closing, down to the overdraft limit. Default: false.
+   */
+  readonly alreadySpent?: boolean | null | undefined;
 }
 
 /**
  * Spends `amount` (above 0) at once, when the cost is known already. Leaves a reservation that is
  * settled from the start, named `reservationId` or else the idempotency key, so that it can be
  * looked up and refunded. A retry with the same key gets the first receipt. Refused with LGARG,
- * LGWNF, LGIDK, LGRID, LGFRZ, LGNSF, LGOVF.
+ * LGWNF, LGIDK, LGRID, LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with `alreadySpent` with LGOVD in place
+ * of LGCLO, LGFRZ, LGNSF and LGLIM.
  */
 export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt> {
   const given = call.list(
@@ -573,9 +852,117 @@ export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt>
       write.optional(write.text)(args.reservationId, "reservation_id"),
     ],
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+    [
+      '"p_already_spent" => $n::text::boolean',
+      write.optional(write.boolean)(args.alreadySpent, "already_spent"),
+    ],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."charge"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link clearCounters}. */
+export interface ClearCountersArgs {
+  /** How many at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * Deletes counters of limits whose window has passed, at most `limit` (1 to 100,000), and returns
+ * how many: those that hold nothing and have no amount of their own. Those of limits for ever stay.
+ * Waits for no lock. While it is not called, limits are right all the same. Refused with LGARG.
+ */
+export async function clearCounters(sql: Queryable, args: ClearCountersArgs = {}): Promise<number> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select "result" from "baseledger"."clear_counters"(${given.sql}) as "result"`;
+  return call.one(sql, call.scalar(read.number), query, given.values);
+}
+
+/** Arguments of {@link closeWallet}. */
+export interface CloseWalletArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Why, in 1 to 1000 characters; goes on record. */
+  readonly reason: string;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Closes a wallet: from now on no new reservations, larger holds, charges, credits or transfers
+ * into it. Reservations can be settled, late ones too, cancelled and extended, charges refunded,
+ * and funds withdrawn or transferred out; list_wallets leaves it out unless asked. `reason` (1 to
+ * 1000 characters) goes on record. The key is optional: a retry with the same key gets the first
+ * receipt; each call without one is an event, the wallet just stays closed. Refused with LGARG,
+ * LGWNF, LGIDK.
+ */
+export async function closeWallet(sql: Queryable, args: CloseWalletArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_reason" => $n::text', write.text(args.reason, "reason")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."close_wallet"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link createKey}. */
+export interface CreateKeyArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /**
+   * Fixed labels, such as {"user": "ann"}: all that is reserved or charged with the key has them,
+   * whatever metadata says, and no reservation without them is seen. At most 16. Default: '{}'.
+   */
+  readonly labels?: Json | null | undefined;
+  /** Labels that the holder chooses, as metadata; {*} for all. At most 16. Default: '{}'. */
+  readonly freeLabels?: readonly string[] | null | undefined;
+  /**
+   * Until when it can be used. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds. Default: until it is revoked.
+   */
+  readonly expiresAt?: Date | string | null | undefined;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Makes a key to a wallet, which is restricted from then on: see allow. Whoever has set
+ * baseledger.key to its secret (set local baseledger.key = 'bl_…') may use the wallet as the key
+ * says, and only so, whatever the role. The secret is returned once and kept nowhere: a retry with
+ * the same idempotency key gets the same key_id, and null for the secret. Refused with LGARG,
+ * LGWNF, LGIDK, LGCLO.
+ */
+export async function createKey(sql: Queryable, args: CreateKeyArgs): Promise<CreatedKey> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_labels" => $n::text::jsonb', write.optional(write.json)(args.labels, "labels")],
+    [
+      '"p_free_labels" => $n::text::text[]',
+      write.optional(write.list(write.text))(args.freeLabels, "free_labels"),
+    ],
+    [
+      '"p_expires_at" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.expiresAt, "expires_at"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${createdKeyRow.columns} from "baseledger"."create_key"(${given.sql})`;
+  return call.one(sql, createdKeyRow, query, given.values);
 }
 
 /** Arguments of {@link credit}. */
@@ -605,6 +992,37 @@ export async function credit(sql: Queryable, args: CreditArgs): Promise<Receipt>
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."credit"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link disallow}. */
+export interface DisallowArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the role. */
+  readonly role: string;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Takes back what allow gave to a role. What it has reserved, it can still settle, cancel and
+ * extend. The wallet stays restricted, if to nobody. The key is optional: a retry with the same key
+ * gets the first receipt. Refused with LGARG (also if the role has no grant), LGWNF, LGIDK.
+ */
+export async function disallow(sql: Queryable, args: DisallowArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_role" => $n::text', write.text(args.role, "role")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."disallow"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
 }
 
@@ -768,6 +1186,110 @@ export async function limitMetrics(
   return call.many(sql, limitMetricRow, query, given.values);
 }
 
+/** Arguments of {@link limits}. */
+export interface LimitsArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Only this limit. Default: all. */
+  readonly limitId?: string | null | undefined;
+  /**
+   * label_values of the last row seen, to go on from there; with `limitId`. Default: from the
+   * first.
+   */
+  readonly after?: readonly string[] | null | undefined;
+  /** How many rows at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The limits of a wallet, and what is used of them now: a row for each combination of values that
+ * has a counter, in order; for a limit without counters one row, in which nothing is used. Holds
+ * past their deadline do not count, whether or not a worker has swept them. Who has fixed labels
+ * sees the combinations that have them. Refused with LGARG, LGWNF.
+ */
+export async function limits(sql: Queryable, args: LimitsArgs): Promise<LimitUse[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.optional(write.text)(args.limitId, "limit_id")],
+    ['"p_after" => $n::text::text[]', write.optional(write.list(write.text))(args.after, "after")],
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${limitUseRow.columns} from "baseledger"."limits"(${given.sql})`;
+  return call.many(sql, limitUseRow, query, given.values);
+}
+
+/** Arguments of {@link listGrants}. */
+export interface ListGrantsArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+}
+
+/**
+ * The roles that may use a restricted wallet, in the order of their names; those without a grant
+ * are not listed (operators, holders of keys). Refused with LGARG, LGWNF.
+ */
+export async function listGrants(sql: Queryable, args: ListGrantsArgs): Promise<WalletGrant[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+  );
+  const query = `select ${walletGrantRow.columns} from "baseledger"."list_grants"(${given.sql})`;
+  return call.many(sql, walletGrantRow, query, given.values);
+}
+
+/** Arguments of {@link listKeys}. */
+export interface ListKeysArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+}
+
+/**
+ * The keys of a wallet in the order of their making, revoked and expired ones included; never their
+ * secrets. Refused with LGARG, LGWNF.
+ */
+export async function listKeys(sql: Queryable, args: ListKeysArgs): Promise<WalletKey[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+  );
+  const query = `select ${walletKeyRow.columns} from "baseledger"."list_keys"(${given.sql})`;
+  return call.many(sql, walletKeyRow, query, given.values);
+}
+
+/** Arguments of {@link listWallets}. */
+export interface ListWalletsArgs {
+  /** Only those whose id begins so. Default: all. */
+  readonly prefix?: string | null | undefined;
+  /** Only those of this unit. Default: all. */
+  readonly unit?: string | null | undefined;
+  /** Only frozen ones, or only others. Default: both. */
+  readonly frozen?: boolean | null | undefined;
+  /** Only closed ones, or only others; null = both. Default: only others. */
+  readonly closed?: boolean | null | undefined;
+  /** Only ids after this one. Default: from the first. */
+  readonly after?: string | null | undefined;
+  /** How many at most, 1 to 100,000. Default: 100. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The wallets with their balances now, in the order of their ids (byte by byte), a page at a time:
+ * the id of the last one is `after` of the next page. Refused with LGARG.
+ */
+export async function listWallets(
+  sql: Queryable,
+  args: ListWalletsArgs = {},
+): Promise<ListedWallet[]> {
+  const given = call.list(
+    ['"p_prefix" => $n::text', write.optional(write.text)(args.prefix, "prefix")],
+    ['"p_unit" => $n::text', write.optional(write.text)(args.unit, "unit")],
+    ['"p_frozen" => $n::text::boolean', write.optional(write.boolean)(args.frozen, "frozen")],
+    ['"p_closed" => $n::text::boolean', write.optional(write.boolean)(args.closed, "closed")],
+    ['"p_after" => $n::text', write.optional(write.text)(args.after, "after")],
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${listedWalletRow.columns} from "baseledger"."list_wallets"(${given.sql})`;
+  return call.many(sql, listedWalletRow, query, given.values);
+}
+
 /** Arguments of {@link listWebhooks}. */
 export interface ListWebhooksArgs {
   /** Id of the wallet. Default: all of them. */
@@ -810,14 +1332,17 @@ export interface OpenWalletArgs {
   readonly overdraftLimit?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Whether only operators may use it, and those whom allow and create_key let. Default: false. */
+  readonly restricted?: boolean | null | undefined;
 }
 
 /**
  * Opens a wallet for amounts counted in the smallest step of `unit`: `scale` (0 to 18) decimal
  * digits, so 9 for USD means nano-dollars. Settlements may take available down to
- * -`overdraftLimit`; null = without limit, 0 = never below zero. Idempotent by id: opened again on
- * the same terms, it returns the first receipt with replayed = true (metadata stays as it was).
- * Refused with LGARG, and LGIDK when unit, scale or overdraft limit differ.
+ * -`overdraftLimit`; null = without limit, 0 = never below zero. Any agent may use a wallet that is
+ * not restricted. Idempotent by id: opened again on the terms that it was first opened on, it
+ * returns the first receipt with replayed = true (metadata stays as it was). Refused with LGARG,
+ * and LGIDK when unit, scale, overdraft limit or `restricted` differ.
  */
 export async function openWallet(sql: Queryable, args: OpenWalletArgs): Promise<Receipt> {
   const given = call.list(
@@ -829,6 +1354,10 @@ export async function openWallet(sql: Queryable, args: OpenWalletArgs): Promise<
       write.optional(write.bigint)(args.overdraftLimit, "overdraft_limit"),
     ],
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+    [
+      '"p_restricted" => $n::text::boolean',
+      write.optional(write.boolean)(args.restricted, "restricted"),
+    ],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."open_wallet"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
@@ -926,6 +1455,11 @@ export type ChargeCommand = {
   readonly reservation_id?: string | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /**
+   * Whether the cost has arisen already, without a hold, so that it must be booked: past limits, a
+   * freeze and a closing, down to the overdraft limit. Default: false.
+   */
+  readonly already_spent?: boolean | null | undefined;
 };
 
 /** A command of {@link post}. */
@@ -1100,6 +1634,28 @@ export async function queueDeliveries(
   return call.many(sql, deliveryIdRow, query, given.values);
 }
 
+/** Arguments of {@link receipt}. */
+export interface ReceiptArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The caller's name for the command. */
+  readonly idempotencyKey: string;
+}
+
+/**
+ * What has become of a command: its receipt, as a retry would get it, or no row if none was carried
+ * out under this key (yet: an attempt whose answer was lost may still be under way), or none that
+ * the caller may see. Refused with LGARG, LGWNF.
+ */
+export async function receipt(sql: Queryable, args: ReceiptArgs): Promise<Receipt[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_idempotency_key" => $n::text', write.text(args.idempotencyKey, "idempotency_key")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."receipt"(${given.sql})`;
+  return call.many(sql, receiptRow, query, given.values);
+}
+
 /** Arguments of {@link refund}. */
 export interface RefundArgs {
   /** Id of the wallet. */
@@ -1134,6 +1690,37 @@ export async function refund(sql: Queryable, args: RefundArgs): Promise<Receipt>
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link removeLimit}. */
+export interface RemoveLimitArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Removes a limit, with what it has counted and the amounts of its combinations. Set again under
+ * the same name, it counts from then on. The key is optional: a retry with the same key gets the
+ * first receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK.
+ */
+export async function removeLimit(sql: Queryable, args: RemoveLimitArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."remove_limit"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
 /** Arguments of {@link removeWebhook}. */
 export interface RemoveWebhookArgs {
   /** Id of the webhook, from add_webhook or list_webhooks. */
@@ -1150,6 +1737,63 @@ export async function removeWebhook(sql: Queryable, args: RemoveWebhookArgs): Pr
   );
   const query = `select ${webhookRow.columns} from "baseledger"."remove_webhook"(${given.sql})`;
   return call.one(sql, webhookRow, query, given.values);
+}
+
+/** Arguments of {@link reopenWallet}. */
+export interface ReopenWalletArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Why, in 1 to 1000 characters; goes on record. */
+  readonly reason: string;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Opens a closed wallet again. `reason` (1 to 1000 characters) goes on record. The key is optional:
+ * a retry with the same key gets the first receipt; each call without one is an event, the wallet
+ * just stays open. Refused with LGARG, LGWNF, LGIDK.
+ */
+export async function reopenWallet(sql: Queryable, args: ReopenWalletArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_reason" => $n::text', write.text(args.reason, "reason")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."reopen_wallet"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link reservation}. */
+export interface ReservationArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the reservation in its wallet. */
+  readonly reservationId: string;
+}
+
+/**
+ * How a reservation stands now: open, expired (its deadline has passed, whether or not a worker has
+ * swept it), settled (also late) or cancelled; what it was granted, holds, has settled and had
+ * refunded, in the wallet's smallest step; how and when it ended, and what it was opened with. A
+ * charge left one that is settled. Refused with LGARG, LGWNF, LGRNF.
+ */
+export async function reservation(
+  sql: Queryable,
+  args: ReservationArgs,
+): Promise<ReservationState> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_reservation_id" => $n::text', write.text(args.reservationId, "reservation_id")],
+  );
+  const query = `select ${reservationStateRow.columns} from "baseledger"."reservation"(${given.sql})`;
+  return call.one(sql, reservationStateRow, query, given.values);
 }
 
 /** Arguments of {@link reserve}. */
@@ -1198,6 +1842,222 @@ export async function reserve(sql: Queryable, args: ReserveArgs): Promise<Receip
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."reserve"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link revokeKey}. */
+export interface RevokeKeyArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The key's name, not its secret. */
+  readonly keyId: string;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Ends a key at once. What was reserved with it can still be settled, cancelled and extended with
+ * it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused
+ * with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.
+ */
+export async function revokeKey(sql: Queryable, args: RevokeKeyArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_key_id" => $n::text', write.text(args.keyId, "key_id")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."revoke_key"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link setLimit}. */
+export interface SetLimitArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /**
+   * In the wallet's smallest step, or how many calls or open reservations; 0 = nothing. Null, for a
+   * limit by labels: only combinations with an amount of their own (set_limit_for) are limited.
+   */
+  readonly amount: bigint;
+  /** The window: minute, hour, day, week (from Monday), month, year or ever. */
+  readonly per: string;
+  /**
+   * Names of labels, at most 4: each combination of their values has the amount. Labels are strings
+   * of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. Default:
+   * none, the wallet as a whole.
+   */
+  readonly by?: readonly string[] | null | undefined;
+  /**
+   * amount; calls: reservations and charges opened in the window; open: reservations open now (per
+   * ever only). Default: 'amount'.
+   */
+  readonly of?: string | null | undefined;
+  /**
+   * Where days, weeks, months and years begin: UTC or an Area/City of pg_timezone_names. Default:
+   * 'UTC'.
+   */
+  readonly timeZone?: string | null | undefined;
+  /** False: nothing is refused, it only alerts. Default: true. */
+  readonly hard?: boolean | null | undefined;
+  /**
+   * Percentages of the amount, 1 to 1000, at most 10: an alert when that much is spent in the
+   * window. Default: none.
+   */
+  readonly alertAt?: readonly number[] | null | undefined;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Sets how much a wallet may use in a window, as a whole or for each combination of values of some
+ * labels: a reservation, a larger hold or a charge that would go above it is refused with LGLIM.
+ * Used is what the events of the window have spent, and what is held now, whenever it was opened.
+ * Counts from now on. Set again, the amount, `hard` and `alertAt` change, and counters go on; the
+ * rest cannot change. At most 32 limits a wallet. The key is optional: a retry with the same key
+ * gets the first receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK,
+ * LGCLO.
+ */
+export async function setLimit(sql: Queryable, args: SetLimitArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
+    ['"p_amount" => $n::text::bigint', write.bigint(args.amount, "amount")],
+    ['"p_per" => $n::text', write.text(args.per, "per")],
+    ['"p_by" => $n::text::text[]', write.optional(write.list(write.text))(args.by, "by")],
+    ['"p_of" => $n::text', write.optional(write.text)(args.of, "of")],
+    ['"p_time_zone" => $n::text', write.optional(write.text)(args.timeZone, "time_zone")],
+    ['"p_hard" => $n::text::boolean', write.optional(write.boolean)(args.hard, "hard")],
+    [
+      '"p_alert_at" => $n::text::integer[]',
+      write.optional(write.list(write.integer))(args.alertAt, "alert_at"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_limit"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link setLimitFor}. */
+export interface SetLimitForArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /**
+   * A value for each label of the limit, in its order; the empty text is the value of whatever has
+   * no such label.
+   */
+  readonly values: readonly string[];
+  /** As in set_limit; null = that of the limit. */
+  readonly amount: bigint;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Gives one combination of values of a limit's labels an amount of its own, in place of the
+ * limit's; null takes it back. What it has used counts on. The key is optional: a retry with the
+ * same key gets the first receipt; each call without one is an event. Refused with LGARG, LGWNF,
+ * LGIDK, LGCLO.
+ */
+export async function setLimitFor(sql: Queryable, args: SetLimitForArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
+    ['"p_values" => $n::text::text[]', write.list(write.text)(args.values, "values")],
+    ['"p_amount" => $n::text::bigint', write.bigint(args.amount, "amount")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_limit_for"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link setLowBalance}. */
+export interface SetLowBalanceArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** In the wallet's smallest step, each at least 1, at most 10; null or empty = none. */
+  readonly amounts: readonly bigint[];
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Sets the amounts that alert when available + reserved falls below them: once each time, and again
+ * only after funds were back. Replaces those that were set before. Setting alerts nothing. The key
+ * is optional: a retry with the same key gets the first receipt; each call without one is an event.
+ * Refused with LGARG, LGWNF, LGIDK, LGCLO.
+ */
+export async function setLowBalance(sql: Queryable, args: SetLowBalanceArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_amounts" => $n::text::bigint[]', write.list(write.bigint)(args.amounts, "amounts")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_low_balance"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link setOverdraftLimit}. */
+export interface SetOverdraftLimitArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** How far below zero; 0 = not at all, null = without limit. */
+  readonly overdraftLimit: bigint;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Sets how far below zero settlements may take available: not above the debt that there is. The key
+ * is optional: a retry with the same key gets the first receipt; each call without one is an event.
+ * Refused with LGARG, LGWNF, LGIDK, LGOVD (available is below the new limit).
+ */
+export async function setOverdraftLimit(
+  sql: Queryable,
+  args: SetOverdraftLimitArgs,
+): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    [
+      '"p_overdraft_limit" => $n::text::bigint',
+      write.bigint(args.overdraftLimit, "overdraft_limit"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_overdraft_limit"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
 }
 
@@ -1387,9 +2247,10 @@ export interface VerifyArgs {
 /**
  * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
- * the events and compares each balance, the wallet's row, the open reservations and the other side
- * of each transfer. For the whole ledger it also checks that nobody may do more than the role
- * allows. Reads only. Refused with LGARG, LGWNF.
+ * the events and compares each balance, the wallet's row, its terms, the open reservations, who may
+ * use the wallet, its limits and what is counted of them, and the other side of each transfer. For
+ * the whole ledger it also checks that nobody may do more than the role allows. Reads only. Refused
+ * with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -1478,8 +2339,14 @@ export const READS: ReadonlySet<string> = new Set([
   "balanceAt",
   "doctor",
   "limitMetrics",
+  "limits",
+  "listGrants",
+  "listKeys",
+  "listWallets",
   "listWebhooks",
   "nextDue",
+  "receipt",
+  "reservation",
   "statement",
   "sweepStatus",
   "verify",
@@ -1548,6 +2415,7 @@ export const BATCH_FIELDS = {
       ["idempotencyKey", "idempotency_key", "text"],
       ["reservationId", "reservation_id", "text"],
       ["metadata", "metadata", "jsonb"],
+      ["alreadySpent", "already_spent", "boolean"],
     ],
   },
 } as const;

@@ -33,6 +33,17 @@ export function movesOf({ event, amount, final = true }: JournalEvent, held: big
     case "opened":
     case "frozen":
     case "unfrozen":
+    case "allowed":
+    case "disallowed":
+    case "key_created":
+    case "key_revoked":
+    case "limit_set":
+    case "limit_set_for":
+    case "limit_removed":
+    case "overdraft_limit_set":
+    case "low_balance_set":
+    case "closed":
+    case "reopened":
       return NO_MONEY;
     case "credited":
     case "transferred_in":

@@ -37,11 +37,12 @@ export const timestamp: Reader<Date> = (value, column) => {
 /** `json`, `jsonb` */
 export const json: Reader<Json> = (value, column) => parseJson(present(value, column));
 
-/** An array, as `to_json` writes it when its elements are text. */
-export function array<T>(read: Reader<T>): Reader<readonly T[]> {
+/** An array, as `to_json` writes it: its elements are read by their own reader. */
+export function list<T>(read: Reader<T>): Reader<readonly T[]> {
   return (value, column) => {
-    const elements = JSON.parse(present(value, column)) as (string | null)[];
-    return elements.map((element) => read(element, column));
+    const elements = parseJson(present(value, column));
+    if (!Array.isArray(elements)) throw new TypeError(`${column} is not an array`);
+    return elements.map((each: Json) => read(each === null ? null : String(each), column));
   };
 }
 

@@ -52,17 +52,6 @@ export const boolean: Writer<boolean> = (value, field) => {
   return String(value);
 };
 
-/** An array. Each element is quoted, so that none is mistaken for null or for several. */
-export function array<T>(write: Writer<T>): Writer<readonly T[]> {
-  return (value, field) => {
-    if (!Array.isArray(value)) throw invalidArgument(field, "must be an array");
-    const elements = (value as readonly T[]).map((element) =>
-      write(element, field).replaceAll(/["\\]/g, "\\$&"),
-    );
-    return elements.length === 0 ? "{}" : `{"${elements.join('","')}"}`;
-  };
-}
-
 /** A `Date`, or a string where microseconds matter. */
 export const timestamp: Writer<Date | string> = (value, field) => {
   if (!(value instanceof Date)) return text(value, field);
@@ -73,6 +62,15 @@ export const timestamp: Writer<Date | string> = (value, field) => {
 /** Seconds, or a string such as `5 minutes`. */
 export const interval: Writer<number | string> = (value, field) =>
   typeof value === "number" ? `${number(value, field)} seconds` : text(value, field);
+
+/** An array, without nulls: each element is quoted, so that none is taken for syntax. */
+export function list<T>(write: Writer<T>): Writer<readonly T[]> {
+  return (value, field) => {
+    if (!Array.isArray(value)) throw invalidArgument(field, "must be an array");
+    const quoted = value.map((each: T) => `"${write(each, field).replace(/["\\]/g, "\\$&")}"`);
+    return `{${quoted.join(",")}}`;
+  };
+}
 
 /** A JSON value; `null` is JSON's null, where the argument is not optional. */
 export const json: Writer<Json> = (value: Json | EncodedJson, field) => {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { createKey, keyOf } from "../../src/client/keys.ts";
+import { createIdempotencyKey, keyOf } from "../../src/client/keys.ts";
 
 test("keys are 22 characters that need no escape, and no two are the same", () => {
-  const keys = Array.from({ length: 20_000 }, createKey);
+  const keys = Array.from({ length: 20_000 }, createIdempotencyKey);
   expect(new Set(keys).size).toBe(keys.length);
   for (const key of keys) expect(key).toMatch(/^\w[\w~]{21}$/);
 });

@@ -276,7 +276,7 @@ describe("what has no wrapper is refused", () => {
     [returning("f(out p_a integer)"), /function f: out and variadic arguments have no wrapper/],
     [returning("f() returns table (a integer)"), /function f: out and variadic arguments/],
     [returning("f(variadic p_a integer[]) returns integer"), /function f: out and variadic/],
-    [returning("f(p_a date[]) returns integer"), /function f: no TypeScript type for date\[\]/],
+    [returning("f(p_a uuid[]) returns integer"), /function f: no TypeScript type for uuid\[\]/],
     [returning("f() returns record"), /function f: no TypeScript type for record/],
     [returning('"f\'; drop table x; --"() returns integer'), /is not in lower snake_case/],
     [returning('"`); exit(`"() returns integer'), /is not in lower snake_case/],
@@ -383,7 +383,7 @@ describe("a wrapper", () => {
     expect(await sample.echoBack(sql, args)).toEqual({ ...args, ttl: null });
   });
 
-  test("sends and returns arrays exactly", async () => {
+  test("sends and returns arrays exactly, and null where it may be", async () => {
     const lists = await load(LISTS);
     const texts = ["", "null", "NULL", 'a "b"', "c\\d", "{e,f}", " ", "\n", "🎟️", "'$1'"];
     expect(await lists.texts(sql, { list: texts })).toEqual(texts);

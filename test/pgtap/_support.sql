@@ -127,6 +127,19 @@ as $$
     where e.wallet_id = p_wallet_id and e.seq = p_seq
 $$;
 
+-- Whom events name that are written now: the session's role, and the one in effect.
+create or replace function tap.actor()
+returns text
+language sql
+stable
+as $$
+  select session_user || case
+    when pg_catalog.current_setting('role') not in ('none', session_user)
+      then ' as ' || pg_catalog.current_setting('role')
+    else ''
+  end
+$$;
+
 -- The time of a wallet's last event, after which the next one happens.
 create or replace function tap.last_event_at(p_wallet_id text)
 returns timestamptz
@@ -151,6 +164,16 @@ as $$
       select 'event ' || e::text from baseledger.events e
       union all
       select 'reservation ' || o::text from baseledger.reservations o
+      union all
+      select 'grant ' || g::text from baseledger.grants g
+      union all
+      select 'key ' || k::text from baseledger.keys k
+      union all
+      select 'limit ' || m::text from baseledger.limits m
+      union all
+      select 'counter ' || c::text from baseledger.counters c
+      union all
+      select 'alert ' || a::text from baseledger.raised_alerts a
     ) as r(content)
 $$;
 
@@ -312,6 +335,7 @@ begin
   update baseledger.wallets w
     set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by
     where w.wallet_id = p_wallet_id;
+  perform tap.move_limits(p_wallet_id, v_by);
   perform tap.rehash(p_wallet_id);
 end
 $$;

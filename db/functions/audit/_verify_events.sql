@@ -69,8 +69,10 @@ as $$
         j.available_by is not distinct from m.available_due
           and j.reserved_by is not distinct from m.reserved_due
           and j.spent_by is not distinct from m.spent_due as balances_hold,
-        -- Nothing but a settlement takes available below zero.
-        j.available >= 0 or j.available_by >= 0 or j.event = 'settled' as funds_hold,
+        -- Only what was really spent takes available below zero.
+        j.available >= 0 or j.available_by >= 0 or j.event = 'settled'
+          or j.event = 'charged' and coalesce(j.details @> '{"already_spent": true}', false)
+          as funds_hold,
         coalesce(case j.event
           when 'reserved' then j.life_event is null and j.expires_at > j.instant
           when 'charged' then j.life_event is null

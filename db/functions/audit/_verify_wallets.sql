@@ -57,21 +57,6 @@ as $$
     where (w.seq, w.available, w.reserved, w.spent, w.last_event_at, w.hash)
       is distinct from (e.seq, e.available, e.reserved, e.spent, e.occurred_at, e.hash)
   union all
-  -- Its terms are those it was opened on.
-  select w.wallet_id, 1::bigint, 'terms', e.details::text,
-      pg_catalog.jsonb_build_object(
-        'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
-      )::text
-    from w
-    left join lateral (
-      select l.details from baseledger.events l
-        where l.wallet_id = w.wallet_id and l.seq = 1 and l.event = 'opened'
-        limit 1
-    ) as e on true
-    where e.details is distinct from pg_catalog.jsonb_build_object(
-      'unit', w.unit, 'scale', w.scale, 'overdraft_limit', w.overdraft_limit
-    )
-  union all
   select w.wallet_id, f.seq, 'frozen', coalesce(f.event = 'frozen', false)::text, w.frozen::text
     from w
     left join lateral (

@@ -13,7 +13,7 @@ as $$
     ('settle', false, '{op,idempotency_key,amount,reservation_id,final,metadata}'),
     ('cancel', false, '{op,idempotency_key,reservation_id,metadata}'),
     ('extend', false, '{op,idempotency_key,reservation_id,ttl,amount,metadata}'),
-    ('charge', false, '{op,idempotency_key,amount,reservation_id,metadata}'),
+    ('charge', false, '{op,idempotency_key,amount,reservation_id,metadata,already_spent}'),
     ('credit', true, '{op,idempotency_key,amount,metadata}'),
     ('withdraw', true, '{op,idempotency_key,amount,metadata}'),
     ('refund', true, '{op,idempotency_key,amount,reservation_id,metadata}')

@@ -12,7 +12,9 @@ begin
   if cardinality(p_commands) > 0 then
     return baseledger._execute(p_wallet_id, p_commands);
   end if;
-  perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  perform from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or (baseledger._find_access(p_wallet_id)).allowed);
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;

@@ -39,7 +39,8 @@ begin
         then 'at_least'
       when p_command -> 'ttl' <> 'null' and baseledger._parse_ttl(p_command -> 'ttl') is null
         then 'ttl'
-      else 'final'
+      when jsonb_typeof(p_command -> 'final') not in ('boolean', 'null') then 'final'
+      else 'already_spent'
     end);
   end if;
   return jsonb_build_object('code', 'LGARG', 'detail', baseledger._describe_argument(v_field));

@@ -21,7 +21,7 @@ stable
 as $$
   select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
       r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
-      null, null,
+      case when r.already_spent = 'true' then '{"already_spent": true}'::jsonb end, null,
       case
         when r.problem is not null then r.problem ->> 'code'
         when baseledger._find_invalid_field(
@@ -31,7 +31,7 @@ as $$
       r.problem -> 'detail', null, null
     )::baseledger._command
     from (
-      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least,
+      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least, v.already_spent,
           coalesce(
             v.reservation_id,
             case when v.op in ('reserve', 'charge') then v.idempotency_key end
@@ -48,11 +48,13 @@ as $$
             or v.at_least is null and v.given_at_least is not null
             or v.ttl is null and v.given_ttl is not null
             or v.final is not null and jsonb_typeof(v.command -> 'final') <> 'boolean'
+            or v.already_spent is not null
+              and jsonb_typeof(v.command -> 'already_spent') <> 'boolean'
           then baseledger._explain_parse_error(v.command, v.op, v.fields, p_several)
           end as problem
         from (
           select e.command, e.place, e.op, o.fields, e.idempotency_key, e.reservation_id,
-              e.final, e.metadata, e.wallet_id,
+              e.final, e.metadata, e.wallet_id, e.already_spent,
               e.amount as given_amount,
               case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
                   then e.amount::bigint
@@ -72,11 +74,11 @@ as $$
               jsonb_array_elements(p_commands),
               jsonb_to_recordset(p_commands) as (
                 op text, wallet_id text, idempotency_key text, reservation_id text, amount text,
-                at_least text, ttl text, final text, metadata jsonb
+                at_least text, ttl text, final text, metadata jsonb, already_spent text
               )
             ) with ordinality as e(
               command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
-              final, metadata, place
+              final, metadata, already_spent, place
             )
             left join (
               select b.operation,

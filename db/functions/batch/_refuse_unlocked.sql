@@ -40,7 +40,17 @@ begin
         select case
           when c.refused is not null then c.refused
           when baseledger._is_impossible_id(c.wallet_id) then 'LGARG'
-          when exists (select from baseledger.wallets w where w.wallet_id = c.wallet_id)
+          when exists (
+            select from baseledger.wallets w
+              where w.wallet_id = c.wallet_id
+                -- What he has opened can be settled by post by one who has lost his access.
+                and (
+                  not w.restricted
+                  or baseledger._may_send(
+                    w.wallet_id, c.idempotency_key, c.reservation_id
+                  )
+                )
+          )
             then 'LGBSY'
           else 'LGWNF'
         end as code

@@ -57,7 +57,12 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  v_actor constant text := session_user;
+  -- Few sessions differ from their role, or have a key: see _describe_actor.
+  c_plain constant boolean := current_setting('role') = 'none'
+    and coalesce(current_setting('baseledger.key', true), '') = ''
+    and strpos(session_user, ' ') = 0;
+  v_actor text := case when c_plain then session_user
+    else (baseledger._find_access(p_wallet_id)).actor end;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -92,6 +97,18 @@ declare
   v_reserved bigint;                  -- by how much a settlement or extension would change reserved
   v_earlier baseledger.events;
 
+  -- In a limited wallet: see _counter.
+  v_loaded record;
+  v_counters baseledger._counter[];
+  v_slots baseledger._slot[];
+  v_window_end timestamptz;           -- when the first of their windows ends
+  v_rolled boolean;
+  v_place integer;
+  v_slot baseledger._slot;
+  v_k integer;
+  v_counter baseledger._counter;
+  v_alerts baseledger._alert[];
+
   v_events baseledger.events[];
   v_receipts baseledger.receipt[];
   v_opened timestamptz;               -- first deadline of what was opened or extended
@@ -104,12 +121,12 @@ begin
       w.closed, w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id
+    where w.wallet_id = p_wallet_id and not w.restricted
     for no key update;
-  if not found then
-    if p_wallet_ids is null then
-      perform baseledger._raise_wallet_not_found(p_wallet_id);
-    end if;
+  if not found and p_wallet_ids is null then
+    select l.locked, l.commands into v_locked, p_commands
+      from baseledger._lock_restricted(p_wallet_id, p_commands) as l;
+  elsif not found then
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
       select array_agg(p.done order by c.ordinality),
@@ -160,6 +177,17 @@ begin
       if p_wallet_ids is not null then
         continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
+        if not c_plain then
+          v_actor := (baseledger._find_access(p_wallet_id)).actor;
+        end if;
+        if v_wallet.restricted and v_asked > 0 then
+          -- A grant may have been taken back while the wallets were locked.
+          continue when not (baseledger._find_access(p_wallet_id)).allowed;
+          p_commands[v_wallet.first:v_wallet.until] := baseledger._apply_access(
+            p_wallet_id, baseledger._find_access(p_wallet_id),
+            p_commands[v_wallet.first:v_wallet.until]
+          );
+        end if;
         v_look_due := v_wallet.swept;
         v_next_command := v_wallet.first;
         v_first_due := v_wallet.first_due;
@@ -213,6 +241,21 @@ begin
         ) as p;
     end if;
 
+    if v_wallet.limited then
+      v_loaded := baseledger._load_counters(
+        p_wallet_id, coalesce(v_at - v_ahead, v_at),
+        case
+          when p_wallet_ids is null then p_commands
+          else p_commands[v_wallet.first:v_wallet.until]
+            || case when v_look_due then p_commands[v_first_due:v_until_due] end
+        end
+      );
+      v_counters := v_loaded.counters;
+      v_slots := v_loaded.slots;
+      v_window_end := v_loaded.window_end;
+      v_rolled := v_loaded.rolled;
+    end if;
+
     -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
     -- each turn takes the next expiry if its deadline is reached, else the next command, and sets
     -- v_i to its position; the loop then has no end of its own. (A second variable for the position
@@ -241,12 +284,18 @@ begin
               v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
             )::baseledger._command;
             v_next_command := v_i;
+            v_slots[v_first_due] := v_slots[v_i];
             v_i := v_first_due;
             v_seq := null;
           elsif v_seq is null
             and v_command.refused is null
-            and v_last.available
-              < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+            and (
+              v_last.available
+                < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              or v_wallet.limited and baseledger._exceeds_limits(
+                v_counters, v_slots[v_i].counters, v_command, v_hold
+              )
+            )
           then
             v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
               select coalesce(sum(e.amount), 0) from unnest(v_events) as e
@@ -269,6 +318,14 @@ begin
               v_total := cardinality(p_commands);
               v_until_due := v_total;
               v_backlog := v_due.more;
+              if v_wallet.limited then
+                v_loaded := baseledger._load_counters(p_wallet_id, v_at - v_ahead, v_due.commands);
+                v_loaded := baseledger._merge_counters(
+                  v_counters, v_loaded.counters, v_loaded.slots
+                );
+                v_counters := v_loaded.counters;
+                v_slots := v_slots || v_loaded.slots;
+              end if;
               v_note := case
                 when v_backlog then v_note
                 else nullif(v_note - 'backlog', '{}')
@@ -321,10 +378,21 @@ begin
           when 'reserve' then
             v_amount := case
               when v_command.at_least is null then v_command.amount
+              when v_wallet.limited then least(v_command.amount, greatest(
+                v_command.at_least, least(v_last.available, baseledger._find_room(
+                  v_counters,
+                  v_slots[case
+                    when p_wallet_ids is null then v_i
+                    else v_i - v_wallet.first + 1
+                  end].counters,
+                  coalesce(v_at - v_ahead, v_at)
+                ))
+              ))
               else least(v_command.amount, greatest(v_last.available, v_command.at_least))
             end;
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_amount then 'LGNSF'
             end;
@@ -338,9 +406,12 @@ begin
             end;
             v_move := row(
               'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
-              case when v_command.at_least is not null then jsonb_build_object(
-                'requested', v_command.amount, 'at_least', v_command.at_least
-              ) end
+              case
+                when v_command.at_least is null then v_command.details
+                else coalesce(v_command.details, '{}') || jsonb_build_object(
+                  'requested', v_command.amount, 'at_least', v_command.at_least
+                )
+              end
             )::baseledger._move;
 
           when 'settle' then
@@ -418,6 +489,7 @@ begin
               when v_hold.status = 'none' then 'LGRNF'
               when v_hold.status <> 'open' then 'LGEND'
               when v_reserved <= 0 then null
+              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_reserved then 'LGNSF'
               when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
@@ -440,12 +512,24 @@ begin
           when 'charge' then
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
+              -- What was spent already lands like a settlement.
+              when v_command.details -> 'already_spent' is not null then case
+                when v_last.available + coalesce(v_rest, 0)
+                  < -v_wallet.overdraft_limit + v_command.amount
+                  then 'LGOVD'
+                when v_last.available < -9223372036854775807 + v_command.amount
+                  or v_last.spent > 9223372036854775807 - v_command.amount
+                  then 'LGOVF'
+              end
+              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_command.amount then 'LGNSF'
               when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
             end;
+            v_available := -v_command.amount;
             v_move := row(
-              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null, null
+              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null,
+              v_command.details
             )::baseledger._move;
             v_hold := row(
               v_hold.reservation_id, 'settled', null, null, null, null, null, v_command.amount,
@@ -482,9 +566,11 @@ begin
             )::baseledger._move;
 
           when 'credit', 'transfer_in' then
-            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
-              v_command.refused := 'LGOVF';
-            end if;
+            v_command.refused := case
+              when v_wallet.closed then 'LGCLO'
+              when baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
+                then 'LGOVF'
+            end;
             v_move := row(
               case v_command.op when 'credit' then 'credited'::baseledger.event_type
                 else 'transferred_in' end,
@@ -508,6 +594,98 @@ begin
               v_command.op::baseledger.event_type, null, 0, 0, 0, null, v_command.details
             )::baseledger._move;
         end case;
+
+        if v_wallet.limited
+          and v_command.reservation_id is not null
+          and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
+        then
+          -- Limits. The counters are those of the command's reservation, or of the command before
+          -- it that has opened that.
+          if coalesce(v_at - v_ahead, v_at) >= v_window_end then
+            v_counters := baseledger._roll_counters(v_counters, coalesce(v_at - v_ahead, v_at));
+            v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+            v_rolled := true;
+          end if;
+          v_place := case
+            when p_wallet_ids is null then v_i
+            when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
+            else v_i - v_wallet.first + 1
+          end;
+          v_slot := v_slots[v_place];
+          if v_slot.counters is null then
+            v_slot := v_slots[v_command.hold_at - v_i + v_place];
+          end if;
+          if v_command.op in ('reserve', 'extend')
+            or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+          then
+            v_amount := case v_command.op
+              when 'reserve' then v_amount
+              when 'extend' then v_reserved
+              else v_command.amount
+            end;
+            foreach v_k in array v_slot.counters loop
+              v_counter := v_counters[v_k];
+              if v_counter.hard and v_counter.spent + v_counter.held
+                + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount
+              then
+                v_command.refused := 'LGLIM';
+                exit;
+              end if;
+            end loop;
+            if v_command.refused in ('LGNSF', 'LGLIM') then
+              v_command.detail := baseledger._choose_obstacle(
+                p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+                v_counters, v_slot.counters,
+                case when p_wallet_ids is null then v_holds
+                  else v_holds[v_wallet.first:v_wallet.until]
+                    || case when v_look_due then v_holds[v_first_due:v_until_due] end
+                end
+              );
+              v_command.refused := case when v_command.detail is null then 'LGNSF' else 'LGLIM' end;
+            end if;
+          end if;
+          if v_command.refused is null then
+            foreach v_k in array v_slot.counters loop
+              v_counter := v_counters[v_k];
+              v_counter := row(
+                v_counter.limit_id, v_counter.label_values, v_counter.per, v_counter.of,
+                v_counter.time_zone, v_counter.hard, v_counter.amount, v_counter.alert_at,
+                v_counter.spent + case v_counter.of
+                  when 'amount' then case
+                    when v_command.op <> 'refund' or v_slot.opened_at >= v_counter.counts_from
+                      then v_move.spent else 0 end
+                  when 'calls' then case when v_command.op in ('reserve', 'charge') then 1 else 0 end
+                  else 0
+                end,
+                v_counter.held + case v_counter.of
+                  when 'amount' then v_move.reserved
+                  when 'open' then case
+                    when v_command.op = 'reserve' then 1
+                    when v_command.op in ('cancel', 'expire')
+                      or v_command.op = 'settle' and v_move.details is null then -1
+                    else 0
+                  end
+                  else 0
+                end,
+                v_counter.starts_at, v_counter.ends_at, v_counter.counts_from,
+                v_counter.next_alert, v_counter.alerted, v_counter.rolled, true
+              )::baseledger._counter;
+              if v_counter.spent >= v_counter.next_alert then
+                v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
+                v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
+                v_counter.next_alert := baseledger._next_alert(
+                  v_counter.amount, v_counter.alert_at, v_counter.alerted
+                );
+              end if;
+              v_counters[v_k] := v_counter;
+            end loop;
+            if v_command.op in ('reserve', 'charge') then
+              v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
+              v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+            end if;
+          end if;
+        end if;
       end if;
 
       if v_command.refused is not null then
@@ -596,6 +774,13 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
+        if v_wallet.limited or v_wallet.low_balances is not null then
+          perform baseledger._save_watched(
+            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            array[v_last.occurred_at]
+          );
+        end if;
         return v_receipts;
       end if;
       v_events := v_events || v_last;
@@ -641,6 +826,22 @@ begin
         least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null, null,
         null, null, null
       )::baseledger._locked_wallet;
+    end if;
+    if v_wallet.limited or v_wallet.low_balances is not null then
+      if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
+        perform baseledger._save_watched(
+          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          v_wallet.below, array(
+            select e.available::numeric + e.reserved
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          ), array(
+            select e.occurred_at
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          )
+        );
+      end if;
+      v_counters := null;
+      v_alerts := null;
     end if;
     v_expired := 0;
     v_opened := null;
@@ -722,6 +923,13 @@ begin
       last_event_at = v_last.occurred_at,
       next_deadline = least(v_wallet.next_deadline, v_opened)
     where w.wallet_id = p_wallet_id;
+  if v_wallet.limited or v_wallet.low_balances is not null then
+    perform baseledger._save_watched(
+      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      array(select e.occurred_at from unnest(v_events) as e)
+    );
+  end if;
 
   if v_asked > 0 and v_total > v_asked then
     return v_receipts[:v_asked];

@@ -22,6 +22,12 @@ begin
     from (
       select * from baseledger.wallets w
         where w.wallet_id = any(p_wallet_ids)
+          -- Nobody who may not use a wallet holds its lock.
+          and (
+            not w.restricted
+            or not p_asks
+            or (baseledger._find_access(w.wallet_id)).allowed
+          )
         for no key update skip locked
     ) as l
     join (

@@ -10,6 +10,8 @@ language sql
 immutable
 as $$
   select case
+    when p_command.details -> 'already_spent' is not null
+      then p_command.amount - p_overdraft_limit
     when p_command.op in ('reserve', 'charge', 'withdraw', 'transfer_out') then p_command.amount
     when p_command.op = 'extend' then p_command.amount - p_hold.held
     when p_command.op = 'settle' then

@@ -27,7 +27,7 @@ begin
         p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
         p_command.at_least, p_command.ttl, p_command.metadata, p_command.details
       ));
-    when 'LGFRZ' then
+    when 'LGFRZ', 'LGCLO' then
       return jsonb_build_object('wallet_id', p_wallet_id);
     when 'LGRNF', 'LGRID' then
       return jsonb_build_object('reservation_id', p_command.reservation_id);

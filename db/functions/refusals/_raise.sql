@@ -14,8 +14,13 @@ begin
       v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
       v_hint := 'Correct the argument; sending the same again will be refused again.';
     when 'LGWNF' then
-      v_message := format('wallet not found: %s', p_detail ->> 'wallet_id');
-      v_hint := 'Open it with baseledger.open_wallet, or check the id.';
+      -- The same, whether or not there is such a wallet.
+      v_message := format(
+        'wallet not found, or not open to %s: %s',
+        coalesce(nullif(current_setting('role'), 'none'), session_user), p_detail ->> 'wallet_id'
+      );
+      v_hint := 'Check the id, and baseledger.key if you use one. An operator opens a wallet with '
+        'baseledger.open_wallet, and a restricted one to others with baseledger.allow.';
     when 'LGBSY' then
       v_message := format('wallet is busy: %s', p_detail ->> 'wallet_id');
       v_hint := 'Another session has locked it: send the command again, or with post, which waits.';
@@ -38,12 +43,29 @@ begin
           then 'Open reservations hold what is missing: retry when one has ended.'
         else 'Credit the wallet, or ask for less.'
       end;
-    when 'LGIDK' then
+    when 'LGLIM' then
       v_message := format(
-        'idempotency key reused with another %s: stored %s, given %s',
-        p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
-        coalesce(p_detail ->> 'given', 'none')
+        'limit %s reached: %s asked for, %s of %s used',
+        p_detail ->> 'limit_id', p_detail ->> 'requested', p_detail ->> 'used',
+        p_detail ->> 'amount'
       );
+      v_hint := case
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        when p_detail ->> 'resets_at' is not null
+          then 'Retry in the next window, or ask for less.'
+        else 'Ask for less; an operator changes the limit with baseledger.set_limit.'
+      end;
+    when 'LGIDK' then
+      v_message := case p_detail ->> 'field'
+        -- It belongs to somebody else, about whom nothing is told.
+        when 'idempotency_key' then 'idempotency key already in use'
+        else format(
+          'idempotency key reused with another %s: stored %s, given %s',
+          p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
+          coalesce(p_detail ->> 'given', 'none')
+        )
+      end;
       v_hint := 'One key names one command: repeat it unchanged, or use a new key.';
     when 'LGEND' then
       v_message := format(
@@ -64,13 +86,16 @@ begin
         'over the overdraft limit: available would be %s, the limit is %s',
         p_detail ->> 'would_be', p_detail ->> 'overdraft_limit'
       );
-      v_hint := 'Credit the wallet and settle again.';
+      v_hint := 'Credit the wallet, then send the command again.';
     when 'LGOVF' then
       v_message := 'balance out of range';
       v_hint := 'Balances are 64-bit counts of the smallest step: use a smaller scale or amount.';
     when 'LGFRZ' then
       v_message := format('wallet is frozen: %s', p_detail ->> 'wallet_id');
       v_hint := 'Settling, cancelling and crediting go on; unfreeze_wallet ends it.';
+    when 'LGCLO' then
+      v_message := format('wallet is closed: %s', p_detail ->> 'wallet_id');
+      v_hint := 'What is open can be ended, and funds withdrawn; reopen_wallet opens it again.';
     when 'LGIMM' then
       v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
       v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';

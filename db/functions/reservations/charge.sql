@@ -4,7 +4,8 @@ create or replace function baseledger.charge(
   p_amount bigint,
   p_idempotency_key text,
   p_reservation_id text default null,
-  p_metadata jsonb default '{}'
+  p_metadata jsonb default '{}',
+  p_already_spent boolean default false
 )
 returns baseledger.receipt
 language plpgsql
@@ -15,7 +16,8 @@ as $$
 begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
-    p_metadata => p_metadata
+    p_metadata => p_metadata,
+    p_details => case when p_already_spent then '{"already_spent": true}'::jsonb end
   ));
 end
 $$;
@@ -24,7 +26,10 @@ comment on function baseledger.charge is
   e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
   'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
   'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
-  'LGARG, LGWNF, LGIDK, LGRID, LGFRZ, LGNSF, LGOVF.'
-  '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.';
+  'LGARG, LGWNF, LGIDK, LGRID, LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with p_already_spent with LGOVD '
+  'in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.'
+  '\np_already_spent: Whether the cost has arisen already, without a hold, so that it must be '
+  'booked: past limits, a freeze and a closing, down to the overdraft limit. Default: false.';
 revoke all on function baseledger.charge from public;
 grant execute on function baseledger.charge to baseledger_agent, baseledger_operator;

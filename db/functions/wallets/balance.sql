@@ -34,7 +34,8 @@ begin
             offset 0
         ) as o
     ) as d(due)
-    where w.wallet_id = p_wallet_id;
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;

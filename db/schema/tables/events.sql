@@ -23,10 +23,16 @@ comment on table baseledger.events is
   'The journal: append-only, numbered and hash-chained in each wallet. Each row holds the '
   'balances after it.';
 comment on column baseledger.events.details is
-  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}; reserved with '
-  'p_at_least {requested, at_least}; extended with p_amount {hold}; settled in part '
-  '{final: false}, after the deadline {late: true}; frozen, unfrozen {reason}; transferred_out '
-  '{to}, transferred_in {from, from_seq}. Any event: {backlog: true} when more reservations were '
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}, restricted {…, '
+  'restricted: true}; reserved with p_at_least {requested, at_least}; extended with p_amount {hold}; '
+  'settled in part {final: false}, after the deadline {late: true}; charged with p_already_spent '
+  '{already_spent: true}; reserved, charged {labels} where they differ from the metadata; frozen, '
+  'unfrozen, closed, reopened {reason}; transferred_out {to}, transferred_in {from, from_seq}; '
+  'allowed {role, labels, free_labels}, disallowed {role}; key_created {key_id, labels, '
+  'free_labels, expires_at, secret_sha256}, key_revoked {key_id}; overdraft_limit_set '
+  '{overdraft_limit}, low_balance_set {amounts}; limit_set {limit_id, amount, per, by, of, '
+  'time_zone, hard, alert_at}, limit_set_for {limit_id, values, amount}, limit_removed {limit_id}. '
+  'Any event: {backlog: true} when more reservations were '
   'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
   'ahead of the server''s clock.';
 comment on column baseledger.events.hash is

@@ -3,6 +3,7 @@
 --   counts_from  the start of its window, or the setting of the limit, if that was later
 --   next_alert   what is spent when the next alert is due; null: none
 --   alerted      the highest percentage that was alerted in this window; 0: none
+--   rolled       its window is not the one on record
 --   changed      by the commands executed so far
 create type baseledger._counter as (
   limit_id text,
@@ -20,5 +21,6 @@ create type baseledger._counter as (
   counts_from timestamptz,
   next_alert numeric,
   alerted integer,
+  rolled boolean,
   changed boolean
 );

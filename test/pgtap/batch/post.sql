@@ -70,7 +70,7 @@ select is(array_agg(tap.as_json(receipt)), array[
   from first;
 
 select is(
-  array_agg(distinct tap.on_record('w', (receipt).seq) ->> 'actor'), array[session_user::text],
+  array_agg(distinct tap.on_record('w', (receipt).seq) ->> 'actor'), array[session_user || ' as baseledger_agent'],
   'the event records who asked'
 ) from first where (receipt).refused is null;
 select is(

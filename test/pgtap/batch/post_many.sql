@@ -86,7 +86,7 @@ select is(tap.last_events('idle', 9), events, 'a wallet that no command names is
 
 select is(
   array_agg(distinct tap.on_record((receipt).wallet_id, (receipt).seq) ->> 'actor'),
-  array[session_user::text], 'the event records who asked'
+  array[session_user || ' as baseledger_agent'], 'the event records who asked'
 ) from first where (receipt).refused is null;
 select is(
   array[tap.on_record('b', 4) -> 'metadata', tap.on_record('a', 3) -> 'metadata',

@@ -23,7 +23,7 @@ select is(tap.as_json(receipt), '{
 select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 3), jsonb_build_object(
-  'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{}'::jsonb, 'details', null
 ), 'the event records who asked');
 
 select is(tap.as_json(baseledger.charge('w', 50, 'k2', 'r2', '{"model": "m"}')), '{

@@ -24,7 +24,7 @@ select is(tap.as_json(receipt), '{
 select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 4), jsonb_build_object(
-  'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{}'::jsonb, 'details', null
 ), 'the event records who asked');
 
 select is(
@@ -37,7 +37,7 @@ select is(
   'extend can set an earlier deadline, and p_amount is a larger hold'
 );
 select is(tap.on_record('w', 5), jsonb_build_object(
-  'actor', session_user, 'metadata', '{"step": 2}'::jsonb, 'details', '{"hold": 150}'::jsonb
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{"step": 2}'::jsonb, 'details', '{"hold": 150}'::jsonb
 ), 'the event records the new hold and the metadata');
 select is(tap.as_json(baseledger.extend('w', 'r', '30 days', 'e3', 20, null)), '{
   "wallet_id": "w", "seq": 6, "event": "extended", "reservation_id": "r", "amount": -130,

@@ -25,7 +25,7 @@ select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 
 select is(tap.on_record('w', 3), jsonb_build_object(
-  'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{}'::jsonb, 'details', null
 ), 'the event records who asked');
 
 select is(
@@ -39,7 +39,7 @@ select is(
 );
 
 select is(tap.on_record('w', 4), jsonb_build_object(
-  'actor', session_user, 'metadata', '{"model": "m"}'::jsonb,
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{"model": "m"}'::jsonb,
   'details', '{"requested": 50, "at_least": 50}'::jsonb
 ), 'the event records the metadata, and what was requested with p_at_least');
 

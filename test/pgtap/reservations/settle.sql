@@ -28,7 +28,7 @@ select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 
 select is(tap.on_record('w', 8), jsonb_build_object(
-  'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{}'::jsonb, 'details', null
 ), 'the event records who asked');
 
 select is(tap.brief(baseledger.settle('w', 'r2', 100, 's2', true, '{"model": "m"}')),
@@ -37,7 +37,7 @@ select is(tap.on_record('w', 9) -> 'metadata', '{"model": "m"}', 'the event reco
 select is(tap.brief(baseledger.settle('w', 'r3', 0, 's3', null, null)),
   '#10 settled 0: 630/200/170', 'a settlement can be 0, and null means the default');
 select is(tap.on_record('w', 10), jsonb_build_object(
-  'actor', session_user, 'metadata', '{}'::jsonb, 'details', null
+  'actor', session_user || ' as baseledger_agent', 'metadata', '{}'::jsonb, 'details', null
 ), 'the default is a final settlement without metadata');
 select is(tap.brief(baseledger.settle('w', 'r4', 150, 's4')),
   '#11 settled 150: 580/100/320',

@@ -52,7 +52,7 @@ select is(
   ),
   array_agg(jsonb_build_object(
     'wallet_id', 'w', 'seq', x.seq, 'event', 'expired', 'reservation_id', x.id,
-    'idempotency_key', null, 'actor', session_user, 'metadata', '{}'::jsonb, 'details', null,
+    'idempotency_key', null, 'actor', session_user || ' as baseledger_worker', 'metadata', '{}'::jsonb, 'details', null,
     'occurred_at', true, 'expires_at', true
   ) order by x.seq),
   'an expiry records the deadline and the time of the sweep, and has no key'

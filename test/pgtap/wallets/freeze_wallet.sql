@@ -27,7 +27,7 @@ select is(tap.as_json(receipt), '{
 select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 7), jsonb_build_object(
-  'actor', session_user, 'metadata', '{"by": "ops"}'::jsonb,
+  'actor', session_user || ' as baseledger_operator', 'metadata', '{"by": "ops"}'::jsonb,
   'details', '{"reason": "a runaway agent"}'::jsonb
 ), 'the event records who asked, and why');
 select ok((baseledger.balance('w')).frozen, 'the balance shows the freeze');

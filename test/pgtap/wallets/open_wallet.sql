@@ -13,7 +13,7 @@ select is(tap.as_json(receipt), '{
 select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 1), jsonb_build_object(
-  'actor', session_user, 'metadata', '{}'::jsonb,
+  'actor', session_user || ' as baseledger_operator', 'metadata', '{}'::jsonb,
   'details', '{"unit": "USD", "scale": 9, "overdraft_limit": null}'::jsonb
 ), 'the default is nano-dollars without an overdraft limit');
 
@@ -26,7 +26,7 @@ select is(
   'a wallet can have another unit'
 );
 select is(tap.on_record('t', 1), jsonb_build_object(
-  'actor', session_user, 'metadata', '{"team": 7}'::jsonb,
+  'actor', session_user || ' as baseledger_operator', 'metadata', '{"team": 7}'::jsonb,
   'details', '{"unit": "tokens", "scale": 0, "overdraft_limit": 500}'::jsonb
 ), 'the event records the terms and the metadata');
 select is(

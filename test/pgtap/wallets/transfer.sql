@@ -25,7 +25,7 @@ select is(tap.as_json(receipt), '{
 select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 select is(tap.on_record('a', 3), jsonb_build_object(
-  'actor', session_user, 'metadata', '{"why": "x"}'::jsonb, 'details', '{"to": "b"}'::jsonb
+  'actor', session_user || ' as baseledger_operator', 'metadata', '{"why": "x"}'::jsonb, 'details', '{"to": "b"}'::jsonb
 ), 'the sender''s event records the receiver');
 
 select is(tap.balances('b'), '1100/0/0', 'the receiver has the amount');
@@ -35,7 +35,7 @@ select is(
   jsonb_build_object(
     'wallet_id', 'b', 'seq', 3, 'event', 'transferred_in', 'reservation_id', null, 'amount', 100,
     'available', 1100, 'reserved', 0, 'spent', 0, 'expires_at', null, 'idempotency_key', null,
-    'actor', session_user, 'metadata', '{"why": "x"}'::jsonb,
+    'actor', session_user || ' as baseledger_operator', 'metadata', '{"why": "x"}'::jsonb,
     'details', '{"from": "a", "from_seq": 3}'::jsonb
   ),
   'the receiver''s event records the sender and its event, without the key'

@@ -24,7 +24,7 @@ select is(tap.as_json(receipt), '{
 select ok((receipt).occurred_at between now() and clock_timestamp(),
   'the event has the time of the database''s clock') from first;
 select is(tap.on_record('w', 6), jsonb_build_object(
-  'actor', session_user, 'metadata', '{"by": "ops"}'::jsonb,
+  'actor', session_user || ' as baseledger_operator', 'metadata', '{"by": "ops"}'::jsonb,
   'details', '{"reason": "all well"}'::jsonb
 ), 'the event records who asked, and why');
 select ok(not (baseledger.balance('w')).frozen, 'one unfreezing ends several freezes');

@@ -1,0 +1,42 @@
+-- Locks a wallet that is restricted, if the caller may use it, and gives his commands what his access
+-- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
+-- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
+-- if there were none.
+create or replace function baseledger._lock_restricted(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  out locked baseledger._locked_wallet[],
+  out commands baseledger._command[]
+)
+returns record
+language plpgsql
+volatile
+as $$
+declare
+  v_asks constant boolean := exists (
+    select from unnest(p_commands) as c
+      where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+  );
+begin
+  commands := p_commands;
+  if v_asks then
+    commands := baseledger._admit(p_wallet_id, p_commands);
+  end if;
+  select array[row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline, false, 1, cardinality(p_commands), null, null, null,
+      w.restricted, w.closed, w.limited, w.low_balances, w.below
+    )::baseledger._locked_wallet] into locked
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+    for no key update;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  if v_asks then
+    commands := baseledger._admit(p_wallet_id, p_commands);
+  end if;
+end
+$$;
+
+revoke all on function baseledger._lock_restricted from public;

@@ -1,0 +1,21 @@
+-- What the hard limits of amounts leave for a reservation that may get less than it asks for; null:
+-- no limit.
+create or replace function baseledger._find_room(
+  p_counters baseledger._counter[],
+  p_counted integer[],
+  p_at timestamptz
+)
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select min(c.amount - c.held - case when c.ends_at > p_at then c.spent else 0 end)
+      from unnest(p_counters) with ordinality as c
+      where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
+  );
+end
+$$;
+
+revoke all on function baseledger._find_room from public;
