@@ -72,7 +72,6 @@ function list({ argument, result, read, write }: Mapping): Mapping {
   };
 }
 
-const BIGINT = same("bigint", "bigint");
 
 const BASE: Readonly<Record<string, Mapping>> = {
   _int4: list(INTEGER),

@@ -1886,7 +1886,7 @@ export interface SetLimitArgs {
    * In the wallet's smallest step, or how many calls or open reservations; 0 = nothing. Null, for a
    * limit by labels: only combinations with an amount of their own (set_limit_for) are limited.
    */
-  readonly amount: bigint;
+  readonly amount: bigint | null;
   /** The window: minute, hour, day, week (from Monday), month, year or ever. */
   readonly per: string;
   /**
@@ -1931,7 +1931,7 @@ export async function setLimit(sql: Queryable, args: SetLimitArgs): Promise<Rece
   const given = call.list(
     ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
     ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
-    ['"p_amount" => $n::text::bigint', write.bigint(args.amount, "amount")],
+    ['"p_amount" => $n::text::bigint', write.orNull(write.bigint)(args.amount, "amount")],
     ['"p_per" => $n::text', write.text(args.per, "per")],
     ['"p_by" => $n::text::text[]', write.optional(write.list(write.text))(args.by, "by")],
     ['"p_of" => $n::text', write.optional(write.text)(args.of, "of")],
@@ -1963,7 +1963,7 @@ export interface SetLimitForArgs {
    */
   readonly values: readonly string[];
   /** As in set_limit; null = that of the limit. */
-  readonly amount: bigint;
+  readonly amount: bigint | null;
   /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
@@ -1981,7 +1981,7 @@ export async function setLimitFor(sql: Queryable, args: SetLimitForArgs): Promis
     ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
     ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
     ['"p_values" => $n::text::text[]', write.list(write.text)(args.values, "values")],
-    ['"p_amount" => $n::text::bigint', write.bigint(args.amount, "amount")],
+    ['"p_amount" => $n::text::bigint', write.orNull(write.bigint)(args.amount, "amount")],
     [
       '"p_idempotency_key" => $n::text',
       write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
@@ -1997,7 +1997,7 @@ export interface SetLowBalanceArgs {
   /** Id of the wallet. */
   readonly walletId: string;
   /** In the wallet's smallest step, each at least 1, at most 10; null or empty = none. */
-  readonly amounts: readonly bigint[];
+  readonly amounts: readonly bigint[] | null;
   /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
@@ -2013,7 +2013,10 @@ export interface SetLowBalanceArgs {
 export async function setLowBalance(sql: Queryable, args: SetLowBalanceArgs): Promise<Receipt> {
   const given = call.list(
     ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
-    ['"p_amounts" => $n::text::bigint[]', write.list(write.bigint)(args.amounts, "amounts")],
+    [
+      '"p_amounts" => $n::text::bigint[]',
+      write.orNull(write.list(write.bigint))(args.amounts, "amounts"),
+    ],
     [
       '"p_idempotency_key" => $n::text',
       write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
@@ -2029,7 +2032,7 @@ export interface SetOverdraftLimitArgs {
   /** Id of the wallet. */
   readonly walletId: string;
   /** How far below zero; 0 = not at all, null = without limit. */
-  readonly overdraftLimit: bigint;
+  readonly overdraftLimit: bigint | null;
   /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
@@ -2049,7 +2052,7 @@ export async function setOverdraftLimit(
     ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
     [
       '"p_overdraft_limit" => $n::text::bigint',
-      write.bigint(args.overdraftLimit, "overdraft_limit"),
+      write.orNull(write.bigint)(args.overdraftLimit, "overdraft_limit"),
     ],
     [
       '"p_idempotency_key" => $n::text',

@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:e2c0ee8b998942328ce5e9efde0d0b8dbd85aeb1
+--! Hash: sha1:5ec5bfe669217535f9994efe8cf5bcbdfc590afb
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -782,16 +782,18 @@ as $$
           '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
           '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle,
-            add_webhook,alert_counts,allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
-            list_keys,list_wallets,list_webhooks,open_wallet,post_funds,refund,remove_limit,
-            remove_webhook,reopen_wallet,revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
-            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+            allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
+            list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
+            revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            add_webhook,alert_counts,list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
-          '{alert_counts,balance,balance_at,limits,list_grants,list_keys,list_wallets,
-            list_webhooks,receipt,reservation,statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+          '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
+            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
+            list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{alert_counts,clear_counters,expire_due,finish_delivery,limit_metrics,next_due,
-            queue_deliveries,start_delivery,sweep_status,wallet_metrics,wallets_ahead}'),
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
+            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
             wallet_balances}')
@@ -2035,7 +2037,7 @@ comment on function baseledger.set_low_balance is
   'again only after funds were back. Replaces those that were set before. Setting alerts nothing. '
   'The key is optional: a retry with the same key gets the first receipt; each call without one is '
   'an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
-  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none.'
+  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_low_balance from public;
 grant execute on function baseledger.set_low_balance to baseledger_operator;
@@ -5774,7 +5776,7 @@ comment on function baseledger.set_limit is
   '\np_limit_id: Name of the limit in its wallet.'
   '\np_amount: In the wallet''s smallest step, or how many calls or open reservations; 0 = '
   'nothing. Null, for a limit by labels: only combinations with an amount of their own '
-  '(set_limit_for) are limited.'
+  '(set_limit_for) are limited. @nullable'
   '\np_per: The window: minute, hour, day, week (from Monday), month, year or ever.'
   '\np_by: Names of labels, at most 4: each combination of their values has the amount. Labels are '
   'strings of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. '
@@ -5881,7 +5883,7 @@ comment on function baseledger.set_limit_for is
   '\np_limit_id: Name of the limit in its wallet.'
   '\np_values: A value for each label of the limit, in its order; the empty text is the value of '
   'whatever has no such label.'
-  '\np_amount: As in set_limit; null = that of the limit.'
+  '\np_amount: As in set_limit; null = that of the limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_limit_for from public;
 grant execute on function baseledger.set_limit_for to baseledger_operator;
@@ -6774,7 +6776,7 @@ comment on function baseledger.set_overdraft_limit is
   e'Sets how far below zero settlements may take available: not above the debt that there is. The '
   'key is optional: a retry with the same key gets the first receipt; each call without one is an '
   'event. Refused with LGARG, LGWNF, LGIDK, LGOVD (available is below the new limit).'
-  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit.'
+  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_overdraft_limit from public;
 grant execute on function baseledger.set_overdraft_limit to baseledger_operator;
