@@ -59,6 +59,7 @@ function same(type: string, name: string): Mapping {
 const TEXT = same("string", "text");
 const NUMBER = same("number", "number");
 const INTEGER = { ...NUMBER, write: "write.integer" };
+const BIGINT = same("bigint", "bigint");
 const JSON_VALUE = same("Json", "json");
 
 /** An array without nulls, of one dimension: it is read as JSON, whatever its elements are. */
