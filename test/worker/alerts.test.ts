@@ -5,6 +5,7 @@ import {
   type AddWebhookArgs,
   addWebhook,
   balance,
+  charge,
   credit,
   openWallet,
   removeWebhook,
@@ -143,6 +144,32 @@ test("sends each alert once, signed with the secret of its webhook", async () =>
     },
   });
   await until("its job is done", async () => (await jobs()) === 0);
+});
+
+test("tells of a limit that is used up to a percentage, and of a low balance", async () => {
+  await hook();
+  await start();
+  await sql`
+    select baseledger.set_limit(${walletId}, 'team-day', 100, 'day', '{team}', p_alert_at => '{80}')`;
+  await credit(sql, { walletId, amount: 1_000n, idempotencyKey: "c" });
+  await sql`select baseledger.set_low_balance(${walletId}, '{950}')`;
+  await charge(sql, { walletId, amount: 85n, idempotencyKey: "x", metadata: { team: "blue" } });
+  await until("both are received", () => receiver.received.length === 2);
+  const sent = receiver.received.map(({ body }) => JSON.parse(body));
+  expect(sent.toSorted((a, b) => b.type.localeCompare(a.type))).toMatchObject([
+    {
+      type: "baseledger.low_balance",
+      data: { wallet_id: walletId, threshold: "950", amount: "950", value: "915", limit_id: null },
+    },
+    {
+      type: "baseledger.limit",
+      data: {
+        ...{ wallet_id: walletId, threshold: 80, amount: "100", value: "85" },
+        ...{ limit_id: "team-day", values: ["blue"], per: "day", of: "amount" },
+        ends_at: expect.stringMatching(/T00:00:00\+00:00$/),
+      },
+    },
+  ]);
 });
 
 test("an alert without a webhook goes nowhere, one of all wallets gets it", async () => {
@@ -356,4 +383,20 @@ test("when alerts cannot be queued, it says so once, and the sweep goes on", asy
   await raise(1);
   await sql`grant execute on function baseledger.queue_deliveries to baseledger_worker`;
   await untilState({ state: "sent" });
+});
+
+test("counters of windows that are over are cleared", async () => {
+  await sql`select baseledger.set_limit(${walletId}, 'a', 5, 'minute')`;
+  await credit(sql, { walletId, amount: 10n, idempotencyKey: "c" });
+  await reserve(sql, { walletId, amount: 5n, idempotencyKey: "r", ttl: 1 });
+  await sql`select baseledger.cancel(${walletId}, 'r', 'x')`;
+  const changed = await sql`
+    update baseledger.counters
+      set starts_at = starts_at - interval '1 hour', ends_at = ends_at - interval '1 hour'
+      where wallet_id = ${walletId}`;
+  expect(changed.count).toBe(1);
+  await start();
+  await until("it is cleared", async () => {
+    return (await sql`select from baseledger.counters where wallet_id = ${walletId}`).count === 0;
+  });
 });
