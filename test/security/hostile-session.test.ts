@@ -293,7 +293,7 @@ test("the worker delivers alerts in a hostile session", async () => {
     select baseledger.finish_delivery(${id}, 1, 1, ${hook}) as state`;
   expect(ended?.state).toBe("sent");
   const counts = await worker.sql`select c.* from baseledger.alert_counts() as c`;
-  expect(counts).toEqual([{ kind: "limit", state: "sent", alerts: "1" }]);
+  expect(counts).toEqual([{ kind: "limit", state: "sent", alerts: 1n }]);
   const wallets = await worker.sql<{ wallet_id: string }[]>`
     select m.* from baseledger.wallet_metrics() as m`;
   expect(wallets.map(({ wallet_id }) => wallet_id)).toContain(id);
