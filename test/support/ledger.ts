@@ -412,6 +412,15 @@ export async function travelBack(
         update baseledger.reservations
           set expires_at = expires_at - ${interval}::text::interval
           where wallet_id = ${walletId}`;
+      await tx`
+        update baseledger.grants
+          set granted_at = granted_at - ${interval}::text::interval
+          where wallet_id = ${walletId}`;
+      await tx`
+        update baseledger.keys
+          set created_at = created_at - ${interval}::text::interval,
+            revoked_at = revoked_at - ${interval}::text::interval
+          where wallet_id = ${walletId}`;
       await rehash(tx, walletId);
     }
   });
