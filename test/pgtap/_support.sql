@@ -342,6 +342,7 @@ begin
   update baseledger.wallets w
     set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by
     where w.wallet_id = p_wallet_id;
+  perform tap.move_limits(p_wallet_id, v_by);
   perform tap.rehash(p_wallet_id);
 end
 $$;

@@ -422,8 +422,32 @@ export async function travelBack(
             revoked_at = revoked_at - ${interval}::text::interval
           where wallet_id = ${walletId}`;
       await rehash(tx, walletId);
+      await moveLimits(tx, walletId, interval);
     }
   });
+}
+
+/** Moves the limits of a wallet after its events; counters are counted anew. */
+async function moveLimits(tx: postgres.TransactionSql, walletId: string, interval: string) {
+  await tx`
+    update baseledger.limits l
+      set set_at = l.set_at - ${interval}::text::interval, starts_at = lower(m.period),
+        ends_at = upper(m.period), counted_until = upper(m.period)
+      from (
+        select o.limit_id, baseledger._window(o.per, o.time_zone, w.last_event_at) as period
+          from baseledger.limits o
+          join baseledger.wallets w using (wallet_id)
+          where o.wallet_id = ${walletId}
+      ) as m
+      where l.wallet_id = ${walletId} and l.limit_id = m.limit_id`;
+  await tx`
+    update baseledger.counters c
+      set starts_at = l.starts_at, ends_at = l.ends_at,
+        spent = baseledger._count_spent(
+          c.wallet_id, c.limit_id, c.label_values, l.starts_at, l.ends_at
+        )
+      from baseledger.limits l
+      where c.wallet_id = ${walletId} and l.wallet_id = c.wallet_id and l.limit_id = c.limit_id`;
 }
 
 /**

@@ -23,6 +23,7 @@ begin
     return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
     return;
   end if;
 
@@ -50,6 +51,7 @@ begin
     return query select * from baseledger._verify_events(v_first, v_last);
     return query select * from baseledger._verify_wallets(v_first, v_last);
     return query select * from baseledger._verify_terms(v_first, v_last);
+    return query select * from baseledger._verify_limits(v_first, v_last);
     exit when v_last is null;
     v_first := v_last || chr(1);          -- the first text after it
   end loop;
@@ -60,8 +62,9 @@ comment on function baseledger.verify is
   e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, its terms, the open '
-  'reservations, who may use the wallet, and the other side of each transfer. For the whole ledger '
-  'it also checks that nobody may do more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
+  'of each transfer. For the whole ledger it also checks that nobody may do more than the role '
+  'allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

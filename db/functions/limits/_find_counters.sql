@@ -17,7 +17,9 @@ as $$
       coalesce(k.own_amount, w.amount), w.alert_at,
       case
         when k.starts_at = w.starts_at then k.spent
-        when w.starts_at = w.was_at or w.starts_at >= w.counted_until then 0
+        when w.starts_at >= w.counted_until
+          or w.starts_at = w.was_at and w.ends_at >= w.counted_until
+          then 0
         else baseledger._count_spent(
           p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
         )

@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:4ea70896e50cd5ed70513af8504b3cb9b6396a1a
+--! Hash: sha1:08e05c53d73fbaca7a07a7878ac1c901a9a515a2
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -107,6 +107,33 @@ create type baseledger._slot as (
   opened_at timestamptz
 );
 --! EndIncluded schema/types/_slot.sql
+--! Included schema/types/added_webhook.sql
+-- What add_webhook returns.
+create type baseledger.added_webhook as (
+  webhook_id text,
+  secret text,
+  replayed boolean
+);
+comment on type baseledger.added_webhook is 'A webhook that was added.';
+comment on column baseledger.added_webhook.webhook_id is 'Its id, for remove_webhook. @notNull';
+comment on column baseledger.added_webhook.secret is
+  'The secret that its requests are signed with, which is shown only now; null for a replay.';
+comment on column baseledger.added_webhook.replayed is
+  'Whether the key was used before, and this is the webhook of then. @notNull';
+--! EndIncluded schema/types/added_webhook.sql
+--! Included schema/types/alert_count.sql
+-- A row of alert_counts.
+create type baseledger.alert_count as (
+  kind text,
+  state text,
+  alerts bigint
+);
+comment on type baseledger.alert_count is 'How many alerts are in a state.';
+comment on column baseledger.alert_count.kind is 'limit or low_balance. @notNull';
+comment on column baseledger.alert_count.state is
+  'none (no webhook), pending, sent, failed, or suppressed. @notNull';
+comment on column baseledger.alert_count.alerts is 'How many. @notNull';
+--! EndIncluded schema/types/alert_count.sql
 --! Included schema/types/created_key.sql
 -- What create_key returns.
 create type baseledger.created_key as (
@@ -124,6 +151,115 @@ comment on column baseledger.created_key.expires_at is
 comment on column baseledger.created_key.replayed is
   'True when the key had been made before, and nothing was done now. @notNull';
 --! EndIncluded schema/types/created_key.sql
+--! Included schema/types/delivery.sql
+-- What start_delivery returns.
+create type baseledger.delivery as (
+  url text,
+  secret text,
+  allow_private boolean,
+  message_id text,
+  body text
+);
+comment on type baseledger.delivery is 'What to send to a webhook.';
+comment on column baseledger.delivery.url is 'Where. @notNull';
+comment on column baseledger.delivery.secret is 'What to sign it with. @notNull';
+comment on column baseledger.delivery.allow_private is
+  'Whether it may be at an address that is not public. @notNull';
+comment on column baseledger.delivery.message_id is
+  'The same for each attempt, and for each webhook. @notNull';
+comment on column baseledger.delivery.body is 'The alert as JSON. @notNull';
+--! EndIncluded schema/types/delivery.sql
+--! Included schema/types/delivery_id.sql
+-- What names a delivery.
+create type baseledger.delivery_id as (
+  wallet_id text,
+  seq bigint,
+  number integer,
+  webhook_id text
+);
+comment on type baseledger.delivery_id is 'An alert, and a webhook that it is sent to.';
+comment on column baseledger.delivery_id.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.delivery_id.seq is 'The event that raised the alert. @notNull';
+comment on column baseledger.delivery_id.number is 'Which of its alerts. @notNull';
+comment on column baseledger.delivery_id.webhook_id is 'The webhook. @notNull';
+--! EndIncluded schema/types/delivery_id.sql
+--! Included schema/types/limit_metric.sql
+-- A row of limit_metrics.
+create type baseledger.limit_metric as (
+  wallet_id text,
+  limit_id text,
+  per text,
+  of text,
+  unit text,
+  scale integer,
+  amount text,
+  used text
+);
+comment on type baseledger.limit_metric is 'The use of a limit, for monitoring.';
+comment on column baseledger.limit_metric.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.limit_metric.limit_id is 'The limit. @notNull';
+comment on column baseledger.limit_metric.per is 'Its window. @notNull';
+comment on column baseledger.limit_metric.of is 'What it counts: amount, calls or open. @notNull';
+comment on column baseledger.limit_metric.unit is
+  'What amounts are of; null if it does not count amounts.';
+comment on column baseledger.limit_metric.scale is
+  'Decimal digits of the smallest step; null if it does not count amounts.';
+comment on column baseledger.limit_metric.amount is 'The most that may be used; null: no limit.';
+comment on column baseledger.limit_metric.used is
+  'What was spent in the present window, and what is held now. @notNull';
+--! EndIncluded schema/types/limit_metric.sql
+--! Included schema/types/limit_use.sql
+-- A row of limits.
+create type baseledger.limit_use as (
+  limit_id text,
+  label_values text[],
+  per text,
+  by text[],
+  of text,
+  time_zone text,
+  hard boolean,
+  amount bigint,
+  own_amount bigint,
+  used bigint,
+  held bigint,
+  remaining bigint,
+  starts_at timestamptz,
+  ends_at timestamptz,
+  alert_at integer[]
+);
+comment on type baseledger.limit_use is
+  'What a combination of values of a limit''s labels has used now. Amounts are in the wallet''s '
+  'smallest step, or numbers of calls or open reservations.';
+comment on column baseledger.limit_use.limit_id is 'Name of the limit in its wallet. @notNull';
+comment on column baseledger.limit_use.label_values is
+  'The combination: a value for each label of by, empty for what has no such label; null when none '
+  'has used the limit yet.';
+comment on column baseledger.limit_use.per is
+  'The window: minute, hour, day, week, month, year or ever. @notNull';
+comment on column baseledger.limit_use.by is
+  'The labels whose combinations of values are limited; none: the wallet as a whole. @notNull';
+comment on column baseledger.limit_use.of is
+  'What is counted: amount, calls (opened in the window) or open (reservations). @notNull';
+comment on column baseledger.limit_use.time_zone is 'Where its windows begin. @notNull';
+comment on column baseledger.limit_use.hard is
+  'Whether it refuses what would go above it; else it only alerts. @notNull';
+comment on column baseledger.limit_use.amount is
+  'The limit''s amount; null: only combinations with an amount of their own are limited.';
+comment on column baseledger.limit_use.own_amount is
+  'The combination''s own amount, in place of the limit''s; null: it has none.';
+comment on column baseledger.limit_use.used is
+  'Spent in the window, or calls opened in it, and what is held. @notNull';
+comment on column baseledger.limit_use.held is
+  'Held by open reservations now, or how many are open. @notNull';
+comment on column baseledger.limit_use.remaining is
+  'What is left of the amount, not below 0; null without an amount.';
+comment on column baseledger.limit_use.starts_at is
+  'When the window began; null for ever.';
+comment on column baseledger.limit_use.ends_at is
+  'When the window ends, and the next begins; null for ever.';
+comment on column baseledger.limit_use.alert_at is
+  'Percentages of the amount at which it alerts when they are spent. @notNull';
+--! EndIncluded schema/types/limit_use.sql
 --! Included schema/types/listed_wallet.sql
 -- A row of list_wallets: that of the view wallet_balances.
 create type baseledger.listed_wallet as (
@@ -253,6 +389,43 @@ comment on column baseledger.wallet_key.expires_at is
 comment on column baseledger.wallet_key.revoked_at is
   'When it was revoked; null = it was not.';
 --! EndIncluded schema/types/wallet_key.sql
+--! Included schema/types/wallet_metric.sql
+-- A row of wallet_metrics.
+create type baseledger.wallet_metric as (
+  wallet_id text,
+  unit text,
+  scale integer,
+  available bigint,
+  reserved bigint,
+  spent bigint
+);
+comment on type baseledger.wallet_metric is 'The balances of a wallet, for monitoring.';
+comment on column baseledger.wallet_metric.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.wallet_metric.unit is 'What amounts are of. @notNull';
+comment on column baseledger.wallet_metric.scale is 'Decimal digits of the smallest step. @notNull';
+comment on column baseledger.wallet_metric.available is 'What can be reserved. @notNull';
+comment on column baseledger.wallet_metric.reserved is 'What is held. @notNull';
+comment on column baseledger.wallet_metric.spent is 'What was spent. @notNull';
+--! EndIncluded schema/types/wallet_metric.sql
+--! Included schema/types/webhook.sql
+-- A row of list_webhooks.
+create type baseledger.webhook as (
+  webhook_id text,
+  wallet_id text,
+  url text,
+  events text[],
+  allow_private boolean,
+  added_at timestamptz
+);
+comment on type baseledger.webhook is 'Where alerts are sent.';
+comment on column baseledger.webhook.webhook_id is 'Its id. @notNull';
+comment on column baseledger.webhook.wallet_id is 'Whose alerts; null: those of all wallets.';
+comment on column baseledger.webhook.url is 'The address. @notNull';
+comment on column baseledger.webhook.events is 'Which alerts: limit, low_balance. @notNull';
+comment on column baseledger.webhook.allow_private is
+  'Whether it may be at an address that is not public. @notNull';
+comment on column baseledger.webhook.added_at is 'Since when. @notNull';
+--! EndIncluded schema/types/webhook.sql
 --! Included schema/tables/counters.sql
 -- What a combination of labels has used of a limit.
 create table baseledger.counters (
@@ -281,8 +454,10 @@ comment on column baseledger.counters.held is
 comment on column baseledger.counters.alerted is
   'The highest percentage that was alerted in this window; 0: none.';
 
--- For clearing those of past windows.
-create index counters_ends_at_idx on baseledger.counters (ends_at) where ends_at < 'infinity';
+-- For clearing those of past windows. Neither column changes with what is counted, so that updates
+-- stay heap-only.
+create index counters_ends_at_idx on baseledger.counters (ends_at)
+  where ends_at < 'infinity' and own_amount is null;
 --! EndIncluded schema/tables/counters.sql
 --! Included schema/tables/deliveries.sql
 -- Alerts on their way to webhooks.
@@ -604,20 +779,24 @@ as $$
         ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
         ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
         ('function', 'EXECUTE', 'baseledger_agent',
-          '{balance,cancel,charge,extend,post,post_many,receipt,reservation,reserve,settle}'),
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
-          '{balance,cancel,charge,extend,post,post_many,receipt,reservation,reserve,settle,
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle,
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
-            list_keys,list_wallets,open_wallet,post_funds,refund,reopen_wallet,revoke_key,
-            set_overdraft_limit,statement,transfer,unfreeze_wallet,withdraw,doctor,sweep_status,
-            wallets_ahead}'),
+            list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
+            revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,add_webhook,alert_counts,
+            list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
-          '{balance,balance_at,list_grants,list_keys,list_wallets,receipt,reservation,statement,
-            verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+          '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
+            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
+            list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{expire_due,next_due,sweep_status,wallets_ahead}'),
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,alert_counts,finish_delivery,
+            limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{journal,open_reservations,postings,reservation_history,wallet_access,wallet_balances}')
+          '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
+            wallet_balances}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
 $$;
@@ -1187,6 +1366,55 @@ comment on function baseledger.revoke_key is
 revoke all on function baseledger.revoke_key from public;
 grant execute on function baseledger.revoke_key to baseledger_operator;
 --! EndIncluded functions/access/revoke_key.sql
+--! Included functions/alerts/_count_delivery.sql
+-- Counts a delivery that is about to be queued: how many of its limit and webhook were suppressed
+-- before it, or null if it is to be suppressed as well, because there were enough in the last hour.
+create or replace function baseledger._count_delivery(
+  p_id baseledger.delivery_id,
+  p_now timestamptz
+)
+returns bigint
+language plpgsql
+volatile
+as $$
+declare
+  c_an_hour constant integer := 20;
+  v_limit_id text;
+  v_queued_at timestamptz[];
+  v_suppressed bigint;
+begin
+  select coalesce(a.limit_id, '') into v_limit_id
+    from baseledger.raised_alerts a
+    where a.wallet_id = p_id.wallet_id and a.seq = p_id.seq and a.number = p_id.number;
+  insert into baseledger.delivery_rates (wallet_id, webhook_id, limit_id, queued_at, suppressed)
+    values (p_id.wallet_id, p_id.webhook_id, v_limit_id, '{}', 0)
+    on conflict (wallet_id, webhook_id, limit_id) do nothing;
+  -- Times after now were written while the clock was ahead.
+  select array(
+        select q from unnest(r.queued_at) as q
+          where q > p_now - interval '1 hour' and q <= p_now
+      ),
+      r.suppressed
+    into v_queued_at, v_suppressed
+    from baseledger.delivery_rates r
+    where r.wallet_id = p_id.wallet_id and r.webhook_id = p_id.webhook_id
+      and r.limit_id = v_limit_id
+    for update;
+  if cardinality(v_queued_at) >= c_an_hour then
+    update baseledger.delivery_rates r set suppressed = v_suppressed + 1
+      where r.wallet_id = p_id.wallet_id and r.webhook_id = p_id.webhook_id
+        and r.limit_id = v_limit_id;
+    return null;
+  end if;
+  update baseledger.delivery_rates r set queued_at = v_queued_at || p_now, suppressed = 0
+    where r.wallet_id = p_id.wallet_id and r.webhook_id = p_id.webhook_id
+      and r.limit_id = v_limit_id;
+  return v_suppressed;
+end
+$$;
+
+revoke all on function baseledger._count_delivery from public;
+--! EndIncluded functions/alerts/_count_delivery.sql
 --! Included functions/alerts/_cross_thresholds.sql
 -- The alerts of a counter that has spent what its next alert waits for: one for each percentage.
 create or replace function baseledger._cross_thresholds(
@@ -1212,6 +1440,117 @@ $$;
 
 revoke all on function baseledger._cross_thresholds from public;
 --! EndIncluded functions/alerts/_cross_thresholds.sql
+--! Included functions/alerts/_encode_alert.sql
+-- What a webhook gets: the alert as JSON. Amounts are text, as a number of JSON may lose digits.
+create or replace function baseledger._encode_alert(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_suppressed bigint
+)
+returns text
+language plpgsql
+stable
+set timezone = 'UTC'
+as $$
+declare
+  v_wallet baseledger.wallets;
+  v_limit baseledger.limits;
+  v_alert baseledger.raised_alerts;
+begin
+  select * into v_wallet from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  select * into v_alert from baseledger.raised_alerts a
+    where a.wallet_id = p_wallet_id and a.seq = p_seq and a.number = p_number;
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = v_alert.limit_id;
+  return json_build_object(
+    'type', 'baseledger.' || v_alert.kind,
+    'timestamp', v_alert.occurred_at,
+    'data', json_build_object(
+      'wallet_id', p_wallet_id,
+      'seq', p_seq,
+      'number', p_number,
+      'kind', v_alert.kind,
+      'threshold', case
+        when v_alert.kind = 'limit' then to_json(v_alert.threshold)
+        else to_json(v_alert.threshold::text)
+      end,
+      'limit_id', v_alert.limit_id,
+      'values', v_alert.label_values,
+      'per', v_limit.per,
+      'of', v_limit.of,
+      'amount', trim_scale(v_alert.amount)::text,
+      'value', trim_scale(v_alert.value)::text,
+      'unit', v_wallet.unit,
+      'scale', v_wallet.scale,
+      'starts_at', nullif(v_alert.starts_at, '-infinity'),
+      'ends_at', nullif(v_alert.ends_at, 'infinity'),
+      'suppressed', p_suppressed
+    )
+  )::text;
+end
+$$;
+
+revoke all on function baseledger._encode_alert from public;
+--! EndIncluded functions/alerts/_encode_alert.sql
+--! Included functions/alerts/_is_webhook_url.sql
+-- Whether a text is an address that alerts can be sent to: http or https, with a host, without
+-- credentials, and only of visible ASCII characters. The worker reads it as browsers do, for which
+-- a backslash is a slash: none is allowed, so that both see the same host.
+create or replace function baseledger._is_webhook_url(p_url text)
+returns boolean
+language sql
+immutable
+as $$
+  select coalesce(
+    pg_catalog.length(p_url) <= 2048
+      and p_url !~ '[^!-~]'
+      and pg_catalog.strpos(p_url, E'\\') = 0
+      and p_url ~* '^https?://([^]:/?#@[]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#].*)?$',
+    false
+  )
+$$;
+
+revoke all on function baseledger._is_webhook_url from public;
+--! EndIncluded functions/alerts/_is_webhook_url.sql
+--! Included functions/alerts/_list_below.sql
+-- The amounts that available + reserved is below, in order; null if there are none.
+create or replace function baseledger._list_below(
+  p_amounts bigint[],
+  p_available bigint,
+  p_reserved bigint
+)
+returns bigint[]
+language sql
+immutable
+as $$
+  select pg_catalog.array_agg(a.amount order by a.amount)
+    from pg_catalog.unnest(p_amounts) as a (amount)
+    where p_available::numeric + p_reserved < a.amount
+$$;
+
+revoke all on function baseledger._list_below from public;
+--! EndIncluded functions/alerts/_list_below.sql
+--! Included functions/alerts/_make_webhook_secret.sql
+-- A secret of 32 random bytes, as Standard Webhooks writes it. Of the functions that are always
+-- there, gen_random_uuid alone draws from the system's strong source: 122 random bits a call.
+create or replace function baseledger._make_webhook_secret()
+returns text
+language plpgsql
+volatile
+as $$
+begin
+  return 'whsec_' || encode(
+    sha256(
+      uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+    ),
+    'base64'
+  );
+end
+$$;
+
+revoke all on function baseledger._make_webhook_secret from public;
+--! EndIncluded functions/alerts/_make_webhook_secret.sql
 --! Included functions/alerts/_watch_balance.sql
 -- What events do to funds that are watched: an alert each time they fall below an amount, and those
 -- amounts that they are below in the end.
@@ -1250,8 +1589,8 @@ revoke all on function baseledger._watch_balance from public;
 --! EndIncluded functions/alerts/_watch_balance.sql
 --! Included functions/alerts/_write_alerts.sql
 -- Writes the alerts that a call has raised in a wallet, and their deliveries to the webhooks that
--- there are now. p_seq is the wallet's last event, which the call has written. The caller has locked
--- the wallet; when alerts are sent is the worker's business.
+-- there are now. p_seq is the wallet's last event, which the call has written. The caller has
+-- locked the wallet; when alerts are sent is the worker's business.
 create or replace function baseledger._write_alerts(
   p_wallet_id text,
   p_seq bigint,
@@ -1280,6 +1619,781 @@ $$;
 
 revoke all on function baseledger._write_alerts from public;
 --! EndIncluded functions/alerts/_write_alerts.sql
+--! Included functions/alerts/add_webhook.sql
+-- Adds a webhook. Locks the table of webhooks against other changes, not against commands, which
+-- read it when they raise an alert. It is in no wallet's journal: it may concern all wallets.
+create or replace function baseledger.add_webhook(
+  p_wallet_id text,
+  p_url text,
+  p_events text[] default '{limit,low_balance}',
+  p_allow_private boolean default false,
+  p_idempotency_key text default null
+)
+returns baseledger.added_webhook
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  c_at_most constant integer := 16;
+  v_invalid text;
+  v_webhook baseledger.webhooks;
+  v_first baseledger.webhooks;
+  v_difference jsonb;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.add_webhook(text,text,text[],boolean,text)'
+  );
+  v_invalid := case
+    when not baseledger._is_webhook_url(p_url) then 'url'
+    when p_events is null or p_events = '{}' or array_ndims(p_events) <> 1
+      or array_position(p_events, null) is not null
+      or not p_events <@ '{limit,low_balance}' then 'events'
+    when p_allow_private is null then 'allow_private'
+    when p_idempotency_key is not null and baseledger._is_impossible_id(p_idempotency_key)
+      then 'idempotency_key'
+  end;
+  if v_invalid is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_invalid));
+  end if;
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+  end if;
+
+  lock table baseledger.webhooks in share row exclusive mode;
+  v_webhook.wallet_id := coalesce(p_wallet_id, '');
+  v_webhook.webhook_id := 'wh_' || replace(gen_random_uuid()::text, '-', '');
+  v_webhook.url := p_url;
+  v_webhook.events := array(select distinct e from unnest(p_events) as e order by e);
+  v_webhook.secret := baseledger._make_webhook_secret();
+  v_webhook.allow_private := p_allow_private;
+  v_webhook.idempotency_key := p_idempotency_key;
+  v_webhook.added_at := clock_timestamp();
+  if p_idempotency_key is not null then
+    select * into v_first from baseledger.webhooks h
+      where h.wallet_id = v_webhook.wallet_id and h.idempotency_key = p_idempotency_key;
+    if found then
+      v_difference := baseledger._compare_requests(
+        jsonb_build_object(
+          'url', v_first.url, 'events', v_first.events, 'allow_private', v_first.allow_private
+        ),
+        jsonb_build_object(
+          'url', p_url, 'events', v_webhook.events, 'allow_private', p_allow_private
+        )
+      );
+      if v_difference is not null then
+        perform baseledger._raise('LGIDK', v_difference);
+      end if;
+      return row(v_first.webhook_id, null, true)::baseledger.added_webhook;
+    end if;
+  end if;
+
+  if c_at_most <= (
+    select count(*) from baseledger.webhooks h
+      where h.wallet_id = v_webhook.wallet_id and h.removed_at is null
+  ) then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('webhooks'));
+  end if;
+  insert into baseledger.webhooks (
+      wallet_id, webhook_id, url, events, secret, allow_private, idempotency_key, added_at
+    )
+    values (
+      v_webhook.wallet_id, v_webhook.webhook_id, v_webhook.url, v_webhook.events,
+      v_webhook.secret, v_webhook.allow_private, v_webhook.idempotency_key, v_webhook.added_at
+    );
+  return row(v_webhook.webhook_id, v_webhook.secret, false)::baseledger.added_webhook;
+end
+$$;
+
+comment on function baseledger.add_webhook is
+  e'Sends alerts to an address from now on: the worker posts each as JSON, signed after the '
+  'convention of Standard Webhooks, until the receiver answers with a code from 200 to 299, for '
+  'about a day. The secret to check signatures with is made here and shown only once. The key is '
+  'optional: a retry with the same key gets the same webhook, without the secret. At most 16 for '
+  'a wallet, and 16 for all. Refused with LGARG, LGWNF, LGIDK. @notNull'
+  '\np_wallet_id: Id of the wallet whose alerts are sent; null for those of all wallets. @nullable'
+  '\np_url: An http or https address without credentials, of at most 2048 characters.'
+  '\np_events: Which alerts: limit, low_balance.'
+  '\np_allow_private: Whether it may be at an address that is not public, such as 10.0.0.1.'
+  '\np_idempotency_key: The caller''s name for the call, unique in its wallet. Default: none.';
+revoke all on function baseledger.add_webhook from public;
+grant execute on function baseledger.add_webhook to baseledger_operator;
+--! EndIncluded functions/alerts/add_webhook.sql
+--! Included functions/alerts/alert_counts.sql
+-- For monitoring: how many alerts there are, by what has become of them. Reads all of them.
+create or replace function baseledger.alert_counts()
+returns setof baseledger.alert_count
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return query
+    select a.kind, a.state, count(*) from baseledger.alerts a group by 1, 2 order by 1, 2;
+end
+$$;
+
+comment on function baseledger.alert_counts is
+  'How many alerts there are, by kind and by the state of their delivery, as in the view alerts: '
+  'one for several webhooks counts once for each. Reads all of them.';
+revoke all on function baseledger.alert_counts from public;
+grant execute on function baseledger.alert_counts
+  to baseledger_worker, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/alerts/alert_counts.sql
+--! Included functions/alerts/finish_delivery.sql
+-- How an attempt has ended: it was received, or not. After so many attempts that a day is over,
+-- with the pauses of graphile-worker between them (e, e^2, e^3 … e^10 = 22,026 seconds, and then
+-- always as long), it is given up. Until then the job retries; should it be lost, the delivery is
+-- due again somewhat later than the job would have run.
+create or replace function baseledger.finish_delivery(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_webhook_id text,
+  p_error text default null
+)
+returns text
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  c_attempts constant integer := 14;
+  v_now constant timestamptz := clock_timestamp();
+  v_state text;
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  update baseledger.deliveries d
+    set state = case
+        when p_error is null then 'sent'
+        when d.attempts >= c_attempts then 'failed'
+        else d.state
+      end,
+      last_error = coalesce(left(p_error, 500), d.last_error),
+      due_at = v_now
+        + make_interval(secs => exp(least(d.attempts, 10)), mins => 10),
+      ended_at = case when p_error is null or d.attempts >= c_attempts then v_now end
+    where d.wallet_id = p_wallet_id and d.seq = p_seq and d.number = p_number
+      and d.webhook_id = p_webhook_id
+      -- Received after all, by an attempt that took longer than the one that gave up.
+      and (d.state = 'pending' or d.state = 'failed' and p_error is null)
+    returning d.state into v_state;
+  return v_state;
+end
+$$;
+
+comment on function baseledger.finish_delivery is
+  e'For the worker: records how an attempt to send an alert has ended, and returns what the '
+  'delivery is now: sent, pending (to be tried again), or failed (given up); null if it had ended '
+  'before. Refused with LGARG.'
+  '\np_seq: The event that raised the alert.'
+  '\np_number: Which of its alerts.'
+  '\np_webhook_id: The webhook.'
+  '\np_error: Why it was not received. Default: it was.';
+revoke all on function baseledger.finish_delivery from public;
+grant execute on function baseledger.finish_delivery to baseledger_worker;
+--! EndIncluded functions/alerts/finish_delivery.sql
+--! Included functions/alerts/limit_metrics.sql
+-- For monitoring: the use of the first limits by id, of those that count a wallet as a whole. Holds
+-- past their deadline count until they are swept.
+create or replace function baseledger.limit_metrics(p_limit integer default 1000)
+returns setof baseledger.limit_metric
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  return query
+    select l.wallet_id, l.limit_id, l.per, l.of,
+        case l.of when 'amount' then w.unit::text end,
+        case l.of when 'amount' then w.scale::integer end,
+        coalesce(c.own_amount, l.amount)::text,
+        trim_scale(
+          case when c.ends_at > v_now then c.spent else 0 end + coalesce(c.held, 0)
+        )::text
+      from (
+        select s.wallet_id, s.limit_id, s.per, s.of, s.amount
+          from baseledger.limits s
+          where s.by = '{}'
+          order by s.wallet_id, s.limit_id
+          limit p_limit
+      ) as l
+      join baseledger.wallets w on w.wallet_id = l.wallet_id
+      left join baseledger.counters c
+        on c.wallet_id = l.wallet_id and c.limit_id = l.limit_id and c.label_values = '{}';
+end
+$$;
+
+comment on function baseledger.limit_metrics is
+  'The use of the first p_limit limits (1 to 100,000) in the order of their wallets and ids, of '
+  'those that count a wallet as a whole, for monitoring. Refused with LGARG.';
+revoke all on function baseledger.limit_metrics from public;
+grant execute on function baseledger.limit_metrics to baseledger_worker;
+--! EndIncluded functions/alerts/limit_metrics.sql
+--! Included functions/alerts/list_webhooks.sql
+-- The webhooks, without their secrets.
+create or replace function baseledger.list_webhooks(p_wallet_id text default null)
+returns setof baseledger.webhook
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+  end if;
+  return query
+    select h.webhook_id, nullif(h.wallet_id, ''), h.url, h.events, h.allow_private, h.added_at
+      from baseledger.webhooks h
+      where h.removed_at is null
+        and (p_wallet_id is null or h.wallet_id in (p_wallet_id, ''))
+      order by h.wallet_id, h.added_at, h.webhook_id;
+end
+$$;
+
+comment on function baseledger.list_webhooks is
+  e'The webhooks that get the alerts of a wallet, or all webhooks; without their secrets. Refused '
+  'with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all of them.';
+revoke all on function baseledger.list_webhooks from public;
+grant execute on function baseledger.list_webhooks to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/alerts/list_webhooks.sql
+--! Included functions/alerts/queue_deliveries.sql
+-- Takes deliveries for which a job is to be queued: new ones, and those whose job was lost. Of one
+-- limit and webhook at most so many an hour: the others are suppressed. Each is due again a minute
+-- later, in case the worker that takes it dies before it has queued the job; a job that is queued
+-- twice has the same key.
+create or replace function baseledger.queue_deliveries(p_limit integer default 100)
+returns setof baseledger.delivery_id
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_again constant timestamptz := v_now + interval '1 minute';
+  v_id baseledger.delivery_id;
+  v_suppressed bigint;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  for v_id in
+    select d.wallet_id, d.seq, d.number, d.webhook_id
+      from baseledger.deliveries d
+      where d.state = 'pending' and d.due_at <= v_now
+      order by d.due_at, d.wallet_id, d.seq
+      limit p_limit
+  loop
+    select d.suppressed into v_suppressed
+      from baseledger.deliveries d
+      where d.wallet_id = v_id.wallet_id and d.seq = v_id.seq and d.number = v_id.number
+        and d.webhook_id = v_id.webhook_id
+        and d.state = 'pending' and d.due_at <= v_now
+      for update skip locked;
+    continue when not found;
+    if v_suppressed is null then
+      v_suppressed := baseledger._count_delivery(v_id, v_now);
+    end if;
+    update baseledger.deliveries d
+      set suppressed = v_suppressed,
+        state = case when v_suppressed is null then 'suppressed' else 'pending' end,
+        due_at = v_again,
+        ended_at = case when v_suppressed is null then v_now end
+      where d.wallet_id = v_id.wallet_id and d.seq = v_id.seq and d.number = v_id.number
+        and d.webhook_id = v_id.webhook_id;
+    if v_suppressed is not null then
+      return next v_id;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function baseledger.queue_deliveries is
+  'For the worker: the next deliveries of alerts to webhooks, at most p_limit (1 to 100,000), for '
+  'each of which it queues a job. Refused with LGARG.';
+revoke all on function baseledger.queue_deliveries from public;
+grant execute on function baseledger.queue_deliveries to baseledger_worker;
+--! EndIncluded functions/alerts/queue_deliveries.sql
+--! Included functions/alerts/remove_webhook.sql
+-- Ends a webhook. Its row stays, without the secret, and so do its deliveries: those under way
+-- fail.
+create or replace function baseledger.remove_webhook(p_webhook_id text)
+returns baseledger.webhook
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_webhook baseledger.webhooks;
+begin
+  perform baseledger._require_operators_only('baseledger.remove_webhook(text)');
+  update baseledger.webhooks h
+    set removed_at = v_now, secret = null
+    where h.webhook_id = p_webhook_id and h.removed_at is null
+    returning * into v_webhook;
+  if not found then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('webhook_id'));
+  end if;
+  update baseledger.deliveries d
+    set state = 'failed', last_error = 'the webhook was removed', ended_at = v_now
+    where d.webhook_id = p_webhook_id and d.state = 'pending';
+  return row(
+    v_webhook.webhook_id, nullif(v_webhook.wallet_id, ''), v_webhook.url, v_webhook.events,
+    v_webhook.allow_private, v_webhook.added_at
+  )::baseledger.webhook;
+end
+$$;
+
+comment on function baseledger.remove_webhook is
+  e'Sends no more alerts to a webhook, and returns it. What was not delivered yet is given up. '
+  'Refused with LGARG, also when it was removed already. @notNull'
+  '\np_webhook_id: Id of the webhook, from add_webhook or list_webhooks.';
+revoke all on function baseledger.remove_webhook from public;
+grant execute on function baseledger.remove_webhook to baseledger_operator;
+--! EndIncluded functions/alerts/remove_webhook.sql
+--! Included functions/alerts/set_low_balance.sql
+-- Sets the amounts below which funds alert. Locks the wallet's row. Those that funds are below
+-- already alert when they have been above.
+create or replace function baseledger.set_low_balance(
+  p_wallet_id text,
+  p_amounts bigint[],
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_amounts bigint[];
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_low_balance(text,bigint[],text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  if array_ndims(p_amounts) > 1
+    or cardinality(p_amounts) > 10
+    or (
+      select count(distinct a.amount) filter (where a.amount >= 1)
+        from unnest(p_amounts) as a (amount)
+    ) <> cardinality(p_amounts)
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('amounts'));
+  end if;
+  v_amounts := array(select a.amount from unnest(p_amounts) as a (amount) order by 1);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'low_balance_set', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('amounts', v_amounts)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  perform baseledger._refuse_closed(p_wallet_id);
+  update baseledger.wallets w
+    set low_balances = nullif(v_amounts, '{}'),
+      below = baseledger._list_below(v_amounts, w.available, w.reserved)
+    where w.wallet_id = p_wallet_id;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_low_balance is
+  e'Sets the amounts that alert when available + reserved falls below them: once each time, and '
+  'again only after funds were back. Replaces those that were set before. Setting alerts nothing. '
+  'The key is optional: a retry with the same key gets the first receipt; each call without one is '
+  'an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
+  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none. @nullable'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_low_balance from public;
+grant execute on function baseledger.set_low_balance to baseledger_operator;
+--! EndIncluded functions/alerts/set_low_balance.sql
+--! Included functions/alerts/start_delivery.sql
+-- What a job needs to send an alert; no row if there is nothing to send any more. The attempt
+-- counts from here on. If the worker dies during it, the delivery is due again a minute later.
+create or replace function baseledger.start_delivery(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_webhook_id text
+)
+returns setof baseledger.delivery
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_due_at constant timestamptz := v_now + interval '1 minute';
+  v_suppressed bigint;
+  v_delivery baseledger.delivery;
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  update baseledger.deliveries d
+    set attempts = d.attempts + 1, due_at = v_due_at
+    where d.wallet_id = p_wallet_id and d.seq = p_seq and d.number = p_number
+      and d.webhook_id = p_webhook_id and d.state = 'pending'
+    returning d.suppressed into v_suppressed;
+  if not found then
+    return;
+  end if;
+  select h.url, h.secret, h.allow_private
+    into v_delivery.url, v_delivery.secret, v_delivery.allow_private
+    from baseledger.webhooks h
+    where h.wallet_id in (p_wallet_id, '') and h.webhook_id = p_webhook_id
+      and h.removed_at is null;
+  if not found then
+    -- Removed while a command that had still seen it was writing the alert.
+    update baseledger.deliveries d
+      set state = 'failed', last_error = 'the webhook was removed', ended_at = v_now
+      where d.wallet_id = p_wallet_id and d.seq = p_seq and d.number = p_number
+        and d.webhook_id = p_webhook_id;
+    return;
+  end if;
+  v_delivery.message_id := 'alert_' || left(encode(sha256(convert_to(
+    concat_ws(' ', p_seq, p_number, p_wallet_id), 'UTF8'
+  )), 'hex'), 32);
+  v_delivery.body := baseledger._encode_alert(p_wallet_id, p_seq, p_number, v_suppressed);
+  return next v_delivery;
+end
+$$;
+
+comment on function baseledger.start_delivery is
+  e'For the worker: what to send to a webhook, and with which secret to sign it; no row if it was '
+  'sent, given up or suppressed. Each call counts as an attempt. Refused with LGARG.'
+  '\np_seq: The event that raised the alert.'
+  '\np_number: Which of its alerts.'
+  '\np_webhook_id: The webhook.';
+revoke all on function baseledger.start_delivery from public;
+grant execute on function baseledger.start_delivery to baseledger_worker;
+--! EndIncluded functions/alerts/start_delivery.sql
+--! Included functions/alerts/wallet_metrics.sql
+-- For monitoring: the balances of the first wallets by id, closed ones left out.
+create or replace function baseledger.wallet_metrics(p_limit integer default 1000)
+returns setof baseledger.wallet_metric
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  return query
+    select w.wallet_id, w.unit::text, w.scale::integer, w.available + d.due, w.reserved - d.due,
+        w.spent
+      from (
+        select o.wallet_id, o.unit, o.scale, o.available, o.reserved, o.spent, o.next_deadline,
+            baseledger._deadline_clock(baseledger._read_clock(), o.last_event_at) as instant
+          from baseledger.wallets o
+          where not o.closed
+          order by o.wallet_id
+          limit p_limit
+      ) as w
+      cross join lateral (
+        select coalesce(sum(r.held), 0)::bigint
+          from baseledger.reservations r
+          where r.wallet_id = w.wallet_id
+            and w.next_deadline <= w.instant
+            and r.expires_at <= w.instant
+            and r.expires_at < 'infinity'
+      ) as d(due);
+end
+$$;
+
+comment on function baseledger.wallet_metrics is
+  'The balances of the first p_limit wallets (1 to 100,000) in the order of their ids, closed ones '
+  'left out, for monitoring. Refused with LGARG.';
+revoke all on function baseledger.wallet_metrics from public;
+grant execute on function baseledger.wallet_metrics to baseledger_worker;
+--! EndIncluded functions/alerts/wallet_metrics.sql
+--! Included functions/audit/_verify_counters.sql
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent since
+-- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
+-- window has spent nothing in the limit's present one.
+create or replace function baseledger._verify_counters(p_wallets text[])
+returns setof baseledger.discrepancy
+language sql
+stable
+set timezone = 'UTC'
+as $$
+  with l as materialized (
+    select * from baseledger.limits s where s.wallet_id = any (p_wallets)
+  ),
+  c as materialized (
+    select * from baseledger.counters s where s.wallet_id = any (p_wallets)
+  ),
+  limited as materialized (
+    select distinct l.wallet_id from l
+  ),
+  opened as materialized (
+    select e.wallet_id, e.reservation_id, e.seq,
+        coalesce(e.details -> 'labels', e.metadata) as labels,
+        baseledger._event_clock(e.occurred_at, e.details) as instant
+      from baseledger.events e
+      join limited on limited.wallet_id = e.wallet_id
+      where e.event in ('reserved', 'charged')
+  ),
+  -- By combination, what counts: amounts with the opening, which decides whether a refund does.
+  counted as (
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
+        s.instant, s.amount, case when s.event = 'refunded' then o.instant end as refund_of
+      from l
+      join (
+        select e.wallet_id, e.seq, e.reservation_id, e.event,
+            case when e.event = 'refunded' then -e.amount else e.amount end as amount,
+            baseledger._event_clock(e.occurred_at, e.details) as instant
+          from baseledger.events e
+          join limited on limited.wallet_id = e.wallet_id
+          where e.event in ('settled', 'charged', 'refunded')
+      ) as s on s.wallet_id = l.wallet_id and s.seq > l.set_seq
+      join opened o on o.wallet_id = s.wallet_id and o.reservation_id = s.reservation_id
+      where l.of = 'amount'
+    union all
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by), o.instant, 1, null
+      from l
+      join opened o on o.wallet_id = l.wallet_id and o.seq > l.set_seq
+      where l.of = 'calls'
+  ),
+  spent as (
+    select s.wallet_id, s.limit_id, s.label_values,
+        pg_catalog.sum(s.amount) filter (
+          where s.instant >= c.starts_at and s.instant < c.ends_at
+            and (s.refund_of is null or s.refund_of >= greatest(c.starts_at, l.set_at))
+        ) as in_its_window,
+        pg_catalog.sum(s.amount) filter (
+          where s.instant >= l.starts_at and s.instant < l.ends_at
+            and (s.refund_of is null or s.refund_of >= greatest(l.starts_at, l.set_at))
+        ) as in_present_window
+      from counted s
+      join l on l.wallet_id = s.wallet_id and l.limit_id = s.limit_id
+      left join c
+        on c.wallet_id = s.wallet_id
+        and c.limit_id = s.limit_id
+        and c.label_values = s.label_values
+      group by s.wallet_id, s.limit_id, s.label_values
+  ),
+  held as (
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
+        pg_catalog.sum(case l.of when 'open' then 1 else r.held end) as held
+      from l
+      join baseledger.reservations r on r.wallet_id = l.wallet_id
+      join opened o on o.wallet_id = r.wallet_id and o.reservation_id = r.reservation_id
+      where l.of <> 'calls'
+      group by l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by)
+  ),
+  expected as (
+    select k.wallet_id, k.limit_id, k.label_values, c.limit_id is not null as has_counter,
+        coalesce(s.in_its_window, 0) as spent, coalesce(s.in_present_window, 0) as now_spent,
+        coalesce(h.held, 0) as held, coalesce(c.spent, 0) as found_spent,
+        coalesce(c.held, 0) as found_held, c.starts_at, c.ends_at
+      from (
+        select c.wallet_id, c.limit_id, c.label_values from c
+        union
+        select s.wallet_id, s.limit_id, s.label_values from spent s
+        union
+        select h.wallet_id, h.limit_id, h.label_values from held h
+      ) as k
+      left join c using (wallet_id, limit_id, label_values)
+      left join spent s using (wallet_id, limit_id, label_values)
+      left join held h using (wallet_id, limit_id, label_values)
+  )
+  select x.wallet_id, null::bigint, 'counter',
+      case when l.limit_id is not null then pg_catalog.format('%s %s: %sheld %s',
+        x.limit_id, x.label_values,
+        case
+          when x.has_counter then pg_catalog.format('spent %s from %s to %s, ',
+            x.spent, x.starts_at, x.ends_at)
+          else pg_catalog.format('spent %s from %s to %s, ', x.now_spent, l.starts_at, l.ends_at)
+        end, x.held) end,
+      case when x.has_counter then pg_catalog.format('%s %s: spent %s from %s to %s, held %s',
+        x.limit_id, x.label_values, x.found_spent, x.starts_at, x.ends_at, x.found_held) end
+    from expected x
+    left join l on l.wallet_id = x.wallet_id and l.limit_id = x.limit_id
+    where l.limit_id is null
+      or x.held <> x.found_held
+      or x.has_counter and (
+        x.spent <> x.found_spent
+        or not baseledger._may_be_window(l.per, x.starts_at, x.ends_at)
+          -- Made for an own amount, it has not been in any window.
+          and not (x.starts_at = '-infinity' and x.ends_at = '-infinity')
+      )
+      -- A window that came back is counted again when it is looked at.
+      or l.ends_at = l.counted_until
+        and x.starts_at is distinct from l.starts_at
+        and x.now_spent <> 0
+  union all
+  select c.wallet_id, null, 'alerted', 'a percentage of the limit, or 0', c.alerted::text
+    from c
+    where c.alerted < 0 or c.alerted > 1000
+$$;
+
+revoke all on function baseledger._verify_counters from public;
+--! EndIncluded functions/audit/_verify_counters.sql
+--! Included functions/audit/_verify_definitions.sql
+-- Checks the limits of wallets, the own amounts of combinations, and the low balances, against the
+-- events that set them. In UTC, so that a time has the same text on both sides.
+create or replace function baseledger._verify_definitions(p_wallets text[])
+returns setof baseledger.discrepancy
+language sql
+stable
+set timezone = 'UTC'
+as $$
+  with changes as materialized (
+    select e.wallet_id, e.seq, e.event, e.details - '{ahead_us,backlog}'::text[] as details,
+        e.details ->> 'limit_id' as limit_id,
+        baseledger._event_clock(e.occurred_at, e.details) as instant,
+        -- Whatever was set before a removal has gone with it.
+        pg_catalog.max(e.seq) filter (where e.event = 'limit_removed')
+          over (partition by e.wallet_id, e.details ->> 'limit_id') as removed_seq
+      from baseledger.events e
+      where e.wallet_id = any (p_wallets)
+        and e.event in ('limit_set', 'limit_set_for', 'limit_removed', 'low_balance_set')
+  ),
+  defined as (
+    select c.wallet_id, c.limit_id, pg_catalog.min(c.seq) as set_seq,
+        (pg_catalog.array_agg(c.instant order by c.seq))[1] as set_at,
+        (pg_catalog.array_agg(c.details order by c.seq desc))[1] as terms
+      from changes c
+      where c.event = 'limit_set' and c.seq > coalesce(c.removed_seq, 0)
+      group by c.wallet_id, c.limit_id
+  ),
+  found as (
+    select l.wallet_id, l.limit_id, l.set_seq, l.set_at,
+        pg_catalog.jsonb_build_object(
+          'limit_id', l.limit_id, 'amount', l.amount, 'per', l.per, 'by', l.by, 'of', l.of,
+          'time_zone', l.time_zone, 'hard', l.hard, 'alert_at', l.alert_at
+        ) as terms,
+        l.per, l.starts_at, l.ends_at, l.counted_until
+      from baseledger.limits l
+      where l.wallet_id = any (p_wallets)
+  ),
+  own as (
+    select *
+      from (
+        select distinct on (c.wallet_id, c.limit_id, c.details -> 'values')
+            c.wallet_id, c.limit_id, c.seq,
+            array(select pg_catalog.jsonb_array_elements_text(c.details -> 'values'))
+              as label_values,
+            (c.details ->> 'amount')::bigint as amount
+          from changes c
+          where c.event = 'limit_set_for' and c.seq > coalesce(c.removed_seq, 0)
+          order by c.wallet_id, c.limit_id, c.details -> 'values', c.seq desc
+      ) as l
+      where l.amount is not null
+  ),
+  watched as (
+    select w.wallet_id, w.seq, coalesce(w.low_balances, '{}') as found_amounts,
+        array(select b.amount from pg_catalog.unnest(w.below) as b (amount) order by 1)
+          as found_below,
+        l.seq as set_seq,
+        array(
+          select a.amount::bigint
+            from pg_catalog.jsonb_array_elements_text(l.details -> 'amounts') as a (amount)
+            order by 1
+        ) as amounts,
+        coalesce(baseledger._list_below(w.low_balances, w.available, w.reserved), '{}') as below
+      from baseledger.wallets w
+      left join lateral (
+        select c.seq, c.details from changes c
+          where c.wallet_id = w.wallet_id and c.event = 'low_balance_set'
+          order by c.seq desc
+          limit 1
+      ) as l on true
+      where w.wallet_id = any (p_wallets)
+  )
+  select coalesce(d.wallet_id, f.wallet_id), d.set_seq, 'limit',
+      case when d.wallet_id is not null
+        then pg_catalog.format('%s, set by event %s at %s', d.terms, d.set_seq, d.set_at) end,
+      case when f.wallet_id is not null
+        then pg_catalog.format('%s, set by event %s at %s', f.terms, f.set_seq, f.set_at) end
+    from defined d
+    full join found f on f.wallet_id = d.wallet_id and f.limit_id = d.limit_id
+    where (d.wallet_id, d.terms, d.set_seq, d.set_at)
+      is distinct from (f.wallet_id, f.terms, f.set_seq, f.set_at)
+  union all
+  -- Rules of zones change, so that a window is checked for its length only.
+  select f.wallet_id, null, 'window', f.limit_id || ': one of per ' || f.per,
+      pg_catalog.format('from %s to %s, counted until %s', f.starts_at, f.ends_at, f.counted_until)
+    from found f
+    where case
+        when not baseledger._may_be_window(f.per, f.starts_at, f.ends_at) then true
+        else f.counted_until < f.ends_at
+      end
+  union all
+  select coalesce(o.wallet_id, c.wallet_id), o.seq, 'own amount',
+      case when o.wallet_id is not null
+        then pg_catalog.format('%s %s: %s', o.limit_id, o.label_values, o.amount) end,
+      case when c.wallet_id is not null
+        then pg_catalog.format('%s %s: %s', c.limit_id, c.label_values, c.own_amount) end
+    from own o
+    full join (
+      select * from baseledger.counters k
+        where k.wallet_id = any (p_wallets) and k.own_amount is not null
+    ) as c
+      on c.wallet_id = o.wallet_id
+      and c.limit_id = o.limit_id
+      and c.label_values = o.label_values
+    where o.amount is distinct from c.own_amount
+  union all
+  select w.wallet_id, null, 'limited', x.limited::text, w.limited::text
+    from baseledger.wallets w
+    cross join lateral (
+      select exists (select from defined d where d.wallet_id = w.wallet_id)
+    ) as x(limited)
+    where w.wallet_id = any (p_wallets) and w.limited <> x.limited
+  union all
+  select w.wallet_id, coalesce(w.set_seq, w.seq), 'low balances',
+      pg_catalog.format('%s, below %s', w.amounts, w.below),
+      pg_catalog.format('%s, below %s', w.found_amounts, w.found_below)
+    from watched w
+    where w.amounts <> w.found_amounts or w.below <> w.found_below
+$$;
+
+revoke all on function baseledger._verify_definitions from public;
+--! EndIncluded functions/audit/_verify_definitions.sql
 --! Included functions/audit/_verify_events.sql
 -- Checks the events of wallets p_first to p_last (null: to the end), each against the event before
 -- it in its wallet and the event before it of its reservation. What each event moves is written
@@ -1439,6 +2553,43 @@ $$;
 
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
+--! Included functions/audit/_verify_limits.sql
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
+-- balances that are watched: definitions against the events that set them, counters against what the
+-- journal says that each combination has spent and holds. A pass over the events finds the wallets
+-- that have any of this; the others cost nothing more.
+create or replace function baseledger._verify_limits(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+as $$
+declare
+  v_wallets text[];
+begin
+  v_wallets := array(
+    select e.wallet_id from baseledger.events e
+      where e.wallet_id >= p_first and e.wallet_id <= coalesce(p_last, e.wallet_id)
+        and e.event in ('limit_set', 'limit_set_for', 'limit_removed', 'low_balance_set')
+    union
+    select l.wallet_id from baseledger.limits l
+      where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+    union
+    select c.wallet_id from baseledger.counters c
+      where c.wallet_id >= p_first and c.wallet_id <= coalesce(p_last, c.wallet_id)
+    union
+    select w.wallet_id from baseledger.wallets w
+      where w.wallet_id >= p_first and w.wallet_id <= coalesce(p_last, w.wallet_id)
+        and (w.limited or w.low_balances is not null or w.below <> '{}')
+  );
+  if v_wallets <> '{}' then
+    return query select * from baseledger._verify_definitions(v_wallets);
+    return query select * from baseledger._verify_counters(v_wallets);
+  end if;
+end
+$$;
+
+revoke all on function baseledger._verify_limits from public;
+--! EndIncluded functions/audit/_verify_limits.sql
 --! Included functions/audit/_verify_terms.sql
 -- Checks the terms of wallets p_first to p_last (null: to the end) and who may use them against the
 -- events: what the first one says, and what was changed since. One pass over the journal, as few of
@@ -1749,6 +2900,7 @@ begin
     return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
     return;
   end if;
 
@@ -1776,6 +2928,7 @@ begin
     return query select * from baseledger._verify_events(v_first, v_last);
     return query select * from baseledger._verify_wallets(v_first, v_last);
     return query select * from baseledger._verify_terms(v_first, v_last);
+    return query select * from baseledger._verify_limits(v_first, v_last);
     exit when v_last is null;
     v_first := v_last || chr(1);          -- the first text after it
   end loop;
@@ -1786,8 +2939,9 @@ comment on function baseledger.verify is
   e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, its terms, the open '
-  'reservations, who may use the wallet, and the other side of each transfer. For the whole ledger '
-  'it also checks that nobody may do more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
+  'of each transfer. For the whole ledger it also checks that nobody may do more than the role '
+  'allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
@@ -3368,6 +4522,39 @@ $$;
 
 revoke all on function baseledger._choose_obstacle from public;
 --! EndIncluded functions/limits/_choose_obstacle.sql
+--! Included functions/limits/_count_held.sql
+-- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
+-- of each open reservation, looked up by index.
+create or replace function baseledger._count_held(p_wallet_id text, p_limit_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.counters (
+      wallet_id, limit_id, label_values, spent, held, starts_at, ends_at
+    )
+    select p_wallet_id, p_limit_id, h.label_values, 0, h.held, h.starts_at, h.ends_at
+      from (
+        select v.label_values, l.starts_at, l.ends_at,
+            sum(case l.of when 'open' then 1 else r.held end) as held
+          from baseledger.limits l
+          join baseledger.reservations r on r.wallet_id = p_wallet_id
+          left join lateral baseledger._find_opening(
+            p_wallet_id, case when l.by <> '{}' then r.reservation_id end
+          ) as o on true
+          cross join lateral (
+            select baseledger._label_values(o.labels, l.by) offset 0
+          ) as v (label_values)
+          where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id and l.of <> 'calls'
+          group by v.label_values, l.starts_at, l.ends_at
+      ) as h
+      where h.held > 0;
+end
+$$;
+
+revoke all on function baseledger._count_held from public;
+--! EndIncluded functions/limits/_count_held.sql
 --! Included functions/limits/_count_spent.sql
 -- What the journal says that a combination of labels has spent in a window of a limit, or how many
 -- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
@@ -3406,7 +4593,7 @@ begin
           and e.event in ('reserved', 'charged')
           and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
           and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
-          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.by)
+          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit."by")
             = p_label_values;
     when 'amount' then
       select
@@ -3434,7 +4621,7 @@ begin
           on o.wallet_id = p_wallet_id
           and o.reservation_id = s.reservation_id
           and o.event in ('reserved', 'charged')
-        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.by)
+        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit."by")
           = p_label_values;
     else
       null;
@@ -3476,6 +4663,24 @@ $$;
 
 revoke all on function baseledger._exceeds_limits from public;
 --! EndIncluded functions/limits/_exceeds_limits.sql
+--! Included functions/limits/_find_changed_term.sql
+-- The first term of an existing limit that is not as asked for but cannot change; null if there is
+-- none.
+create or replace function baseledger._find_changed_term(p_stored jsonb, p_given jsonb)
+returns text
+language sql
+immutable
+as $$
+  select case
+    when p_stored -> 'per' <> p_given -> 'per' then 'per'
+    when p_stored -> 'by' <> p_given -> 'by' then 'by'
+    when p_stored -> 'of' <> p_given -> 'of' then 'of'
+    when p_stored -> 'time_zone' <> p_given -> 'time_zone' then 'time_zone'
+  end
+$$;
+
+revoke all on function baseledger._find_changed_term from public;
+--! EndIncluded functions/limits/_find_changed_term.sql
 --! Included functions/limits/_find_clock_change.sql
 -- When the clocks of a zone change, between an instant before the change and one that may be the
 -- change itself. By bisection to the second, as PostgreSQL does not tell; called by _window, with
@@ -3532,7 +4737,9 @@ as $$
       coalesce(k.own_amount, w.amount), w.alert_at,
       case
         when k.starts_at = w.starts_at then k.spent
-        when w.starts_at = w.was_at or w.starts_at >= w.counted_until then 0
+        when w.starts_at >= w.counted_until
+          or w.starts_at = w.was_at and w.ends_at >= w.counted_until
+          then 0
         else baseledger._count_spent(
           p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
         )
@@ -3568,6 +4775,67 @@ $$;
 
 revoke all on function baseledger._find_counters from public;
 --! EndIncluded functions/limits/_find_counters.sql
+--! Included functions/limits/_find_invalid_term.sql
+-- The first argument of set_limit that is no term of a limit; null if all are. A zone is UTC or an
+-- Area/City: the other names that PostgreSQL takes mean what a session's settings say, or one
+-- offset for ever.
+create or replace function baseledger._find_invalid_term(
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[],
+  p_of text,
+  p_time_zone text,
+  p_hard boolean,
+  p_alert_at integer[]
+)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return case
+    when baseledger._is_impossible_id(p_limit_id) or baseledger._is_ambiguous_name(p_limit_id)
+      then 'limit_id'
+    when p_by is null
+      or array_ndims(p_by) > 1
+      or cardinality(p_by) > 4
+      or (
+        select count(distinct b.name) filter (where octet_length(b.name) between 1 and 255)
+          from unnest(p_by) as b (name)
+      ) <> cardinality(p_by)
+      then 'by'
+    when p_amount < 0 or p_amount is null and p_by = '{}'
+      then 'amount'
+    when p_of is null or p_of not in ('amount', 'calls', 'open')
+      then 'of'
+    when p_per is null
+      or p_per not in ('minute', 'hour', 'day', 'week', 'month', 'year', 'ever')
+      or p_of = 'open' and p_per <> 'ever'
+      then 'per'
+    when p_hard is null
+      then 'hard'
+    when p_alert_at is null
+      or array_ndims(p_alert_at) > 1
+      or cardinality(p_alert_at) > case p_of when 'open' then 0 else 10 end
+      or (
+        select count(distinct a.percentage) filter (where a.percentage between 1 and 1000)
+          from unnest(p_alert_at) as a (percentage)
+      ) <> cardinality(p_alert_at)
+      then 'alert_at'
+    when p_time_zone is null
+      or p_time_zone <> 'UTC' and (
+        p_time_zone not like '%/%'
+        or p_time_zone ~ '^(posix|right)/'
+        or not exists (select from pg_timezone_names z where z.name = p_time_zone)
+      )
+      then 'time_zone'
+  end;
+end
+$$;
+
+revoke all on function baseledger._find_invalid_term from public;
+--! EndIncluded functions/limits/_find_invalid_term.sql
 --! Included functions/limits/_find_opening.sql
 -- How a reservation was opened: its labels, and when, by the clock. No row, if it is not in the
 -- journal. A range of one value in the order of its index, as in _look_up; the opening is nearly
@@ -3640,6 +4908,27 @@ $$;
 
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
+--! Included functions/limits/_known_values.sql
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
+-- caller may choose. Null if the caller sees all.
+create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
+returns text[]
+language sql
+immutable
+as $$
+  select pg_catalog.array_agg(
+      case
+        when p_access.labels -> b.name is not null then p_access.labels ->> b.name
+        when not p_access.free_labels && array['*', b.name] then ''
+      end
+      order by b.n
+    )
+    from pg_catalog.unnest(p_by) with ordinality as b (name, n)
+    where p_access.labels <> '{}'
+$$;
+
+revoke all on function baseledger._known_values from public;
+--! EndIncluded functions/limits/_known_values.sql
 --! Included functions/limits/_label_value.sql
 -- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
 -- settings, so that it is inlined.
@@ -3688,6 +4977,86 @@ $$;
 
 revoke all on function baseledger._label_values from public;
 --! EndIncluded functions/limits/_label_values.sql
+--! Included functions/limits/_list_counters.sql
+-- The counters of a limit, as of an instant and in the order of their values: after p_after, and of
+-- p_known only, as _known_values has it.
+create or replace function baseledger._list_counters(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz,
+  p_window tstzrange,                 -- the one of the instant
+  p_known text[],
+  p_after text[],
+  p_limit integer
+)
+returns table (label_values text[], own_amount bigint, spent numeric, held numeric)
+language plpgsql
+stable
+as $$
+declare
+  c_starts_at constant timestamptz := lower(p_window);
+  v_limit baseledger.limits;
+  v_came_back boolean;
+  v_due jsonb;                        -- what is held past its deadline, by values
+  v_from text[] collate "C" := '{}';
+  v_until text[] collate "C" := array[null::text];    -- null comes last
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_came_back := upper(p_window) < v_limit.counted_until;
+  select jsonb_object_agg(d.label_values::text, d.held) into v_due
+    from (
+      select v.label_values, sum(case v_limit.of when 'open' then 1 else r.held end) as held
+        from (
+          -- In the order of the index, for the planner's sake: see _execute.
+          select o.reservation_id, o.held from baseledger.reservations o
+            where o.wallet_id = p_wallet_id
+              and v_limit.of <> 'calls'
+              and o.expires_at <= p_at
+              and o.expires_at < 'infinity'
+            order by o.expires_at
+            offset 0
+        ) as r
+        cross join lateral baseledger._find_opening(p_wallet_id, r.reservation_id) as f
+        cross join lateral (
+          select baseledger._label_values(f.labels, v_limit."by") offset 0
+        ) as v (label_values)
+        group by v.label_values
+    ) as d;
+
+  -- Those with the values that are known of the first labels stand together.
+  for v_n in 1 .. coalesce(cardinality(p_known), 0) loop
+    exit when p_known[v_n] is null;
+    v_until := v_from || (p_known[v_n] || chr(1));
+    v_from := v_from || p_known[v_n];
+  end loop;
+  return query
+    select c.label_values, c.own_amount,
+        case
+          when c.starts_at = c_starts_at then c.spent
+          when v_came_back then baseledger._count_spent(
+            p_wallet_id, p_limit_id, c.label_values, c_starts_at, upper(p_window)
+          )
+          else 0
+        end,
+        c.held - coalesce((v_due ->> c.label_values::text)::numeric, 0)
+      from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.limit_id = p_limit_id
+        and c.label_values >= greatest(v_from, p_after)
+        and c.label_values < v_until
+        and (p_after is null or c.label_values <> p_after)
+        and (p_known[1] is null or c.label_values[1] = p_known[1])
+        and (p_known[2] is null or c.label_values[2] = p_known[2])
+        and (p_known[3] is null or c.label_values[3] = p_known[3])
+        and (p_known[4] is null or c.label_values[4] = p_known[4])
+      order by c.label_values
+      limit p_limit;
+end
+$$;
+
+revoke all on function baseledger._list_counters from public;
+--! EndIncluded functions/limits/_list_counters.sql
 --! Included functions/limits/_load_counters.sql
 -- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
 -- slots say which belong to each command, in the order of their limits.
@@ -3774,6 +5143,29 @@ $$;
 
 revoke all on function baseledger._load_counters from public;
 --! EndIncluded functions/limits/_load_counters.sql
+--! Included functions/limits/_may_be_window.sql
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
+-- but for what the clocks of a zone may do.
+create or replace function baseledger._may_be_window(
+  p_per text,
+  p_starts_at timestamptz,
+  p_ends_at timestamptz
+)
+returns boolean
+language sql
+immutable
+as $$
+  select case
+    when p_per = 'ever' then p_starts_at = '-infinity' and p_ends_at = 'infinity'
+    when not pg_catalog.isfinite(p_starts_at) or not pg_catalog.isfinite(p_ends_at) then false
+    else p_starts_at < p_ends_at
+      and pg_catalog.extract('epoch', p_ends_at) - pg_catalog.extract('epoch', p_starts_at)
+        <= 1.5 * pg_catalog.extract('epoch', ('1 ' || p_per)::interval)
+  end
+$$;
+
+revoke all on function baseledger._may_be_window from public;
+--! EndIncluded functions/limits/_may_be_window.sql
 --! Included functions/limits/_merge_counters.sql
 -- Adds counters to those that are loaded already, which may have changed since, and gives slots the
 -- positions that theirs have then.
@@ -4041,6 +5433,461 @@ $$;
 
 revoke all on function baseledger._window from public;
 --! EndIncluded functions/limits/_window.sql
+--! Included functions/limits/clear_counters.sql
+-- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
+-- counter that a command is writing has its turn later.
+--
+-- Before, limits move on to the present window: should the clock have been ahead and the window come
+-- back, it is counted again from the journal.
+create or replace function baseledger.clear_counters(p_limit integer default 1000)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_limit record;
+  v_window tstzrange;
+  v_past tid[];
+  v_cleared integer;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  v_past := array(
+    select c.ctid from baseledger.counters c
+      where c.ends_at <= v_now
+        and c.ends_at < 'infinity'
+        and c.own_amount is null
+        and c.held = 0
+      order by c.ends_at
+      limit p_limit
+      for update skip locked
+  );
+  for v_limit in
+    select l.* from baseledger.limits l
+      join (
+        select distinct c.wallet_id, c.limit_id from baseledger.counters c
+          where c.ctid = any (v_past)
+      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
+      where l.ends_at <= v_now
+      for no key update of l skip locked
+  loop
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+  end loop;
+  delete from baseledger.counters c
+    using baseledger.limits l
+    where c.ctid = any (v_past)
+      and l.wallet_id = c.wallet_id
+      and l.limit_id = c.limit_id
+      and l.starts_at >= c.ends_at;
+  get diagnostics v_cleared = row_count;
+  return v_cleared;
+end
+$$;
+
+comment on function baseledger.clear_counters is
+  'Deletes counters of limits whose window has passed, at most p_limit (1 to 100,000), and returns '
+  'how many: those that hold nothing and have no amount of their own. Those of limits for ever '
+  'stay. Waits for no lock. While it is not called, limits are right all the same. Refused with '
+  'LGARG. @notNull';
+revoke all on function baseledger.clear_counters from public;
+grant execute on function baseledger.clear_counters to baseledger_worker;
+--! EndIncluded functions/limits/clear_counters.sql
+--! Included functions/limits/limits.sql
+-- The limits of a wallet and what is used of them, now. Takes no lock; a stable function reads all
+-- in the snapshot of its query, so that counters and reservations agree.
+create or replace function baseledger.limits(
+  p_wallet_id text,
+  p_limit_id text default null,
+  p_after text[] default null,
+  p_limit integer default 1000
+)
+returns setof baseledger.limit_use
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._read_clock();
+  v_wallet record;
+  v_access baseledger._access;
+  v_limit baseledger.limits;
+  v_window tstzrange;
+  v_counter record;
+  v_use baseledger.limit_use;
+  v_left integer := p_limit;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  elsif p_limit_id is null and p_after is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('after'));
+  end if;
+  select w.restricted, w.next_deadline, baseledger._deadline_clock(v_clock, w.last_event_at) as at
+    into v_wallet
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  if v_wallet.restricted then
+    v_access := baseledger._find_reader(p_wallet_id);
+    if not v_access.allowed then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+  end if;
+
+  for v_limit in
+    select * from baseledger.limits l
+      where l.wallet_id = p_wallet_id
+        and (p_limit_id is null or l.limit_id = p_limit_id)
+      order by l.limit_id
+  loop
+    exit when v_left = 0;
+    v_window := case
+      when v_wallet.at >= v_limit.starts_at and v_wallet.at < v_limit.ends_at
+        then tstzrange(v_limit.starts_at, v_limit.ends_at)
+      else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
+    end;
+    v_use := row(
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
+      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      case when v_limit.per <> 'ever' then lower(v_window) end,
+      case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
+    )::baseledger.limit_use;
+    for v_counter in
+      select * from baseledger._list_counters(
+        p_wallet_id, v_limit.limit_id, v_wallet.at, v_window,
+        baseledger._known_values(v_access, v_limit."by"), p_after, v_left
+      )
+    loop
+      v_use.label_values := v_counter.label_values;
+      v_use.own_amount := v_counter.own_amount;
+      v_use.used := least(v_counter.spent + v_counter.held, 9223372036854775807);
+      v_use.held := least(v_counter.held, 9223372036854775807);
+      v_use.remaining := case when coalesce(v_use.own_amount, v_use.amount) is not null
+        then greatest(
+          coalesce(v_use.own_amount, v_use.amount) - v_counter.spent - v_counter.held, 0
+        )
+      end;
+      v_left := v_left - 1;
+      return next v_use;
+    end loop;
+    if not found and p_after is null then
+      v_left := v_left - 1;
+      return next v_use;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function baseledger.limits is
+  e'The limits of a wallet, and what is used of them now: a row for each combination of values '
+  'that has a counter, in order; for a limit without counters one row, in which nothing is used. '
+  'Holds past their deadline do not count, whether or not a worker has swept them. Who has fixed '
+  'labels sees the combinations that have them. Refused with LGARG, LGWNF.'
+  '\np_limit_id: Only this limit. Default: all.'
+  '\np_after: label_values of the last row seen, to go on from there; with p_limit_id. Default: '
+  'from the first.'
+  '\np_limit: How many rows at most, 1 to 100,000.';
+revoke all on function baseledger.limits from public;
+grant execute on function baseledger.limits
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/limits/limits.sql
+--! Included functions/limits/remove_limit.sql
+-- Removes a limit and its counters. Locks the wallet's row. Whether there is such a limit is looked
+-- at after the event was written, so that a retry gets its receipt.
+create or replace function baseledger.remove_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.remove_limit(text,text,text,jsonb)');
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('limit_id', p_limit_id);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_removed', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('limit_id', p_limit_id)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  delete from baseledger.limits l where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if not found then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  end if;
+  delete from baseledger.counters c where c.wallet_id = p_wallet_id and c.limit_id = p_limit_id;
+  if not exists (select from baseledger.limits l where l.wallet_id = p_wallet_id) then
+    update baseledger.wallets w set limited = false where w.wallet_id = p_wallet_id;
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.remove_limit is
+  e'Removes a limit, with what it has counted and the amounts of its combinations. Set again under '
+  'the same name, it counts from then on. The key is optional: a retry with the same key gets the '
+  'first receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.remove_limit from public;
+grant execute on function baseledger.remove_limit to baseledger_operator;
+--! EndIncluded functions/limits/remove_limit.sql
+--! Included functions/limits/set_limit.sql
+-- Sets a limit, or changes one. Locks the wallet's row. What the event may still be refused for is
+-- looked at after it was written, so that a retry gets its receipt whatever has changed since.
+--
+-- A new limit counts from its event on, and what is held then: it reads the open reservations and
+-- their openings, by index, and nothing else of the wallet's history.
+create or replace function baseledger.set_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[] default '{}',
+  p_of text default 'amount',
+  p_time_zone text default 'UTC',
+  p_hard boolean default true,
+  p_alert_at integer[] default '{}',
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_field text;
+  v_by text[];
+  v_alert_at integer[];
+  v_terms jsonb;
+  v_limit baseledger.limits;
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_limit(text,text,bigint,text,text[],text,text,boolean,integer[],text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  v_field := baseledger._find_invalid_term(
+    p_limit_id, p_amount, p_per, p_by, p_of, p_time_zone, p_hard, p_alert_at
+  );
+  if v_field is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+  end if;
+  -- As lists that begin at 1, and percentages in order.
+  v_by := array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n);
+  v_alert_at := array(select a.percentage from unnest(p_alert_at) as a (percentage) order by 1);
+  v_terms := jsonb_build_object(
+    'limit_id', p_limit_id, 'amount', p_amount, 'per', p_per, 'by', v_by, 'of', p_of,
+    'time_zone', p_time_zone, 'hard', p_hard, 'alert_at', v_alert_at
+  );
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_set', p_idempotency_key, p_metadata => p_metadata, p_details => v_terms
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  perform baseledger._refuse_closed(p_wallet_id);
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if found then
+    v_field := baseledger._find_changed_term(to_jsonb(v_limit), v_terms);
+    if v_field is not null then
+      perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+    end if;
+    update baseledger.limits l
+      set amount = p_amount,
+        hard = p_hard,
+        alert_at = v_alert_at
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+    return v_receipt;
+  end if;
+
+  if (select count(*) from baseledger.limits l where l.wallet_id = p_wallet_id) >= 32 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  end if;
+  insert into baseledger.limits (
+      wallet_id, limit_id, amount, per, by, of, time_zone, hard, alert_at, set_at, set_seq,
+      starts_at, ends_at, counted_until
+    )
+    select p_wallet_id, p_limit_id, p_amount, p_per, v_by, p_of, p_time_zone, p_hard, v_alert_at,
+        e.set_at, e.seq, lower(e.period), upper(e.period), upper(e.period)
+      from (
+        select l.seq, i.set_at, baseledger._window(p_per, p_time_zone, i.set_at) as period
+          from baseledger.events l
+          cross join lateral (
+            select baseledger._event_clock(l.occurred_at, l.details) offset 0
+          ) as i (set_at)
+          where l.wallet_id = p_wallet_id and l.seq = v_receipt.seq
+          offset 0
+      ) as e;
+  perform baseledger._count_held(p_wallet_id, p_limit_id);
+  update baseledger.wallets w set limited = true where w.wallet_id = p_wallet_id;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_limit is
+  e'Sets how much a wallet may use in a window, as a whole or for each combination of values of '
+  'some labels: a reservation, a larger hold or a charge that would go above it is refused with '
+  'LGLIM. Used is what the events of the window have spent, and what is held now, whenever it was '
+  'opened. Counts from now on. Set again, the amount, p_hard and p_alert_at change, and counters '
+  'go on; the rest cannot change. At most 32 limits a wallet. The key is optional: a retry with '
+  'the same key gets the first receipt; each call without one is an event. Refused with LGARG, '
+  'LGWNF, LGIDK, LGCLO.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_amount: In the wallet''s smallest step, or how many calls or open reservations; 0 = '
+  'nothing. Null, for a limit by labels: only combinations with an amount of their own '
+  '(set_limit_for) are limited. @nullable'
+  '\np_per: The window: minute, hour, day, week (from Monday), month, year or ever.'
+  '\np_by: Names of labels, at most 4: each combination of their values has the amount. Labels are '
+  'strings of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. '
+  'Default: none, the wallet as a whole.'
+  '\np_of: amount; calls: reservations and charges opened in the window; open: reservations open '
+  'now (per ever only).'
+  '\np_time_zone: Where days, weeks, months and years begin: UTC or an Area/City of '
+  'pg_timezone_names.'
+  '\np_hard: False: nothing is refused, it only alerts.'
+  '\np_alert_at: Percentages of the amount, 1 to 1000, at most 10: an alert when that much is '
+  'spent in the window. Default: none.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_limit from public;
+grant execute on function baseledger.set_limit to baseledger_operator;
+--! EndIncluded functions/limits/set_limit.sql
+--! Included functions/limits/set_limit_for.sql
+-- Sets or takes back one combination's own amount. Locks the wallet's row. What the event may still
+-- be refused for is looked at after it was written, so that a retry gets its receipt whatever has
+-- changed since.
+create or replace function baseledger.set_limit_for(
+  p_wallet_id text,
+  p_limit_id text,
+  p_values text[],
+  p_amount bigint,
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_values text[];
+  v_limit baseledger.limits;
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_limit_for(text,text,text[],bigint,text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('limit_id', p_limit_id);
+  if p_values is null
+    or array_ndims(p_values) > 1
+    or cardinality(p_values) not between 1 and 4
+    or exists (
+      select from unnest(p_values) as v (value)
+        where v.value is null or octet_length(v.value) > 255
+    )
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('values'));
+  end if;
+  if p_amount < 0 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
+  end if;
+  -- As a list that begins at 1.
+  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
+    p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  perform baseledger._refuse_closed(p_wallet_id);
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if not found then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  elsif cardinality(v_values) <> cardinality(v_limit."by") then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('values'));
+  end if;
+  update baseledger.counters c
+    set own_amount = p_amount
+    where c.wallet_id = p_wallet_id
+      and c.limit_id = p_limit_id
+      and c.label_values = v_values;
+  if not found and p_amount is not null then
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
+    -- come back: its next command looks.
+    insert into baseledger.counters (
+        wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
+      )
+      values (
+        p_wallet_id, p_limit_id, v_values, p_amount, 0, 0, '-infinity',
+        case v_limit.per when 'ever' then timestamptz 'infinity' else '-infinity' end
+      );
+  end if;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_limit_for is
+  e'Gives one combination of values of a limit''s labels an amount of its own, in place of the '
+  'limit''s; null takes it back. What it has used counts on. The key is optional: a retry with the '
+  'same key gets the first receipt; each call without one is an event. Refused with LGARG, LGWNF, '
+  'LGIDK, LGCLO.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_values: A value for each label of the limit, in its order; the empty text is the value of '
+  'whatever has no such label.'
+  '\np_amount: As in set_limit; null = that of the limit. @nullable'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_limit_for from public;
+grant execute on function baseledger.set_limit_for to baseledger_operator;
+--! EndIncluded functions/limits/set_limit_for.sql
 --! Included functions/refusals/_describe_argument.sql
 -- The detail of LGARG: the field, and what it must be.
 create or replace function baseledger._describe_argument(p_field text)
@@ -4049,13 +5896,13 @@ language sql
 immutable
 as $$
   select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
-    when p_field in (
-      'wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit', 'limit_id'
-    )
+    when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
       then 'must be 1 to 255 characters, the first and the last of them visible'
     when p_field = 'amount' then 'must be a whole number above 0 (for settle and limits, 0 is '
       'allowed; a limit by labels may have none), in the wallet''s smallest step, up to '
       '9223372036854775807'
+    when p_field = 'limit_id' then 'must be a limit of this wallet; or, to set one of at most 32, '
+      '1 to 255 characters, the first and the last of them visible'
     when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
     when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
     when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
@@ -4079,7 +5926,8 @@ as $$
       'change while the limit exists'
     when p_field = 'time_zone' then 'must be UTC or an Area/City of pg_timezone_names; it cannot '
       'change while the limit exists'
-    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000'
+    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000, and '
+      'none where open reservations are limited'
     when p_field = 'values'
       then 'must be a text of at most 255 bytes for each label of the limit, which has labels'
     when p_field = 'amounts' then 'must be at most 10 different whole numbers of at least 1'
@@ -4088,6 +5936,12 @@ as $$
     when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
     when p_field = 'at' then 'must be a time'
     when p_field = 'limit' then 'must be from 1 to 100,000'
+    when p_field = 'url' then 'must be an http or https address without credentials, of at most '
+      '2048 characters'
+    when p_field = 'events' then 'must name some of limit and low_balance'
+    when p_field = 'allow_private' then 'must be true or false'
+    when p_field = 'webhook_id' then 'must name a webhook that was not removed'
+    when p_field = 'webhooks' then 'must not be more than 16 for a wallet, or 16 for all wallets'
     else 'is not a field of this command'
   end)
 $$;
@@ -4380,6 +6234,22 @@ $$;
 
 revoke all on function baseledger._raise_wallet_not_found from public;
 --! EndIncluded functions/refusals/_raise_wallet_not_found.sql
+--! Included functions/refusals/_refuse_closed.sql
+-- Refuses what a closed wallet gets no more. The caller has its lock.
+create or replace function baseledger._refuse_closed(p_wallet_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  if (select w.closed from baseledger.wallets w where w.wallet_id = p_wallet_id) then
+    perform baseledger._raise('LGCLO', jsonb_build_object('wallet_id', p_wallet_id));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._refuse_closed from public;
+--! EndIncluded functions/refusals/_refuse_closed.sql
 --! Included functions/reservations/charge.sql
 -- Spends at once. Locks the wallet's row.
 create or replace function baseledger.charge(
@@ -4906,11 +6776,45 @@ comment on function baseledger.set_overdraft_limit is
   e'Sets how far below zero settlements may take available: not above the debt that there is. The '
   'key is optional: a retry with the same key gets the first receipt; each call without one is an '
   'event. Refused with LGARG, LGWNF, LGIDK, LGOVD (available is below the new limit).'
-  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit.'
+  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_overdraft_limit from public;
 grant execute on function baseledger.set_overdraft_limit to baseledger_operator;
 --! EndIncluded functions/wallets/set_overdraft_limit.sql
+--! Included views/alerts.sql
+-- What was raised, and what has become of it at each webhook.
+create or replace view baseledger.alerts as
+select
+  a.wallet_id,
+  a.seq,
+  a.number,
+  a.occurred_at,
+  a.kind,
+  a.threshold,
+  a.limit_id,
+  a.label_values,
+  a.amount,
+  a.value,
+  a.starts_at,
+  a.ends_at,
+  d.webhook_id,
+  coalesce(d.state, 'none') as state,
+  coalesce(d.attempts, 0) as attempts,
+  d.last_error,
+  d.ended_at
+from baseledger.raised_alerts a
+left join baseledger.deliveries d
+  on d.wallet_id = a.wallet_id and d.seq = a.seq and d.number = a.number;
+
+comment on view baseledger.alerts is
+  'Each alert, once for each webhook that there was when it was raised: a limit was used up to a '
+  'percentage (threshold) of its amount, or available + reserved (value) fell below an amount. '
+  'state says what has become of it: none (no webhook), pending, sent, failed (given up after a '
+  'day, see last_error), or suppressed (there were too many; the next one that is sent says how '
+  'many).';
+revoke all on baseledger.alerts from public;
+grant select on baseledger.alerts to baseledger_auditor;
+--! EndIncluded views/alerts.sql
 --! Included views/wallet_access.sql
 -- Who may use restricted wallets: grants and keys, of all wallets.
 create view baseledger.wallet_access as

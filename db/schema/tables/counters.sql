@@ -25,5 +25,7 @@ comment on column baseledger.counters.held is
 comment on column baseledger.counters.alerted is
   'The highest percentage that was alerted in this window; 0: none.';
 
--- For clearing those of past windows.
-create index counters_ends_at_idx on baseledger.counters (ends_at) where ends_at < 'infinity';
+-- For clearing those of past windows. Neither column changes with what is counted, so that updates
+-- stay heap-only.
+create index counters_ends_at_idx on baseledger.counters (ends_at)
+  where ends_at < 'infinity' and own_amount is null;
