@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:08e05c53d73fbaca7a07a7878ac1c901a9a515a2
+--! Hash: sha1:de02e70dc99a4ddf2c889d3b4edf3586a2da0bc9
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -42,6 +42,21 @@ alter type baseledger._locked_wallet
 -- Signatures that have changed.
 drop function baseledger.open_wallet(text, text, integer, bigint, jsonb);
 drop function baseledger.charge(text, bigint, text, text, jsonb);
+
+-- More events have details.
+comment on column baseledger.events.details is
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}, restricted {…, '
+  'restricted: true}; reserved with p_at_least {requested, at_least}; extended with p_amount {hold}; '
+  'settled in part {final: false}, after the deadline {late: true}; charged with p_already_spent '
+  '{already_spent: true}; reserved, charged {labels} where they differ from the metadata; frozen, '
+  'unfrozen, closed, reopened {reason}; transferred_out {to}, transferred_in {from, from_seq}; '
+  'allowed {role, labels, free_labels}, disallowed {role}; key_created {key_id, labels, '
+  'free_labels, expires_at, secret_sha256}, key_revoked {key_id}; overdraft_limit_set '
+  '{overdraft_limit}, low_balance_set {amounts}; limit_set {limit_id, amount, per, by, of, '
+  'time_zone, hard, alert_at}, limit_set_for {limit_id, values, amount}, limit_removed {limit_id}. '
+  'Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
 --! Included schema/types/_access.sql
 -- Who calls, as far as one wallet is concerned.
 --   allowed      may use the wallet
