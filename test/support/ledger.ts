@@ -140,6 +140,14 @@ const TYPES: Record<string, string> = {
   metadata: "jsonb",
   commands: "jsonb",
   at: "timestamptz",
+  labels: "jsonb",
+  free_labels: "text[]",
+  values: "text[]",
+  amounts: "bigint[]",
+  expires_at: "timestamptz",
+  already_spent: "boolean",
+  restricted: "boolean",
+  by: "text[]",
 };
 
 /** Arguments of a function, without `p_`. */
