@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:11b395247ada0b5d185d17626cbba76acd8a9e06
+--! Hash: sha1:2faa16004b279ba8e571a20460e524caedbc0a04
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -5557,15 +5557,14 @@ begin
   select w.restricted, w.next_deadline, baseledger._deadline_clock(v_clock, w.last_event_at) as at
     into v_wallet
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id;
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  -- Raised in one place: an error's context tells its line.
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
   if v_wallet.restricted then
     v_access := baseledger._find_reader(p_wallet_id);
-    if not v_access.allowed then
-      perform baseledger._raise_wallet_not_found(p_wallet_id);
-    end if;
   end if;
 
   for v_limit in
