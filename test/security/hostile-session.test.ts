@@ -105,8 +105,12 @@ async function openHostile(role: Role): Promise<Session> {
       held pg_catalog.int8, expires_at pg_catalog.timestamptz);
     insert into wallets select id, 'USD', 9, null, false, 1000000, 0, 0, 1, '', now(), null
       from unnest(array['plain', 'victim']) id;
-    grant all on wallets, events, reservations to public`);
-  for (const trigger of ["wallets", "events", "reservations"]) {
+    create temp table grants (wallet_id pg_catalog.text, role_name pg_catalog.text,
+      labels pg_catalog.jsonb, free_labels pg_catalog._text, granted_at pg_catalog.timestamptz);
+    create temp table keys (wallet_id pg_catalog.text, key_id pg_catalog.text,
+      secret_sha256 pg_catalog.bytea, labels pg_catalog.jsonb, free_labels pg_catalog._text);
+    grant all on wallets, events, reservations, grants, keys to public`);
+  for (const trigger of ["wallets", "events", "reservations", "grants", "keys"]) {
     await sql.unsafe(`create trigger t before insert or update or delete on pg_temp.${trigger}
       for each row execute function public.trap_row()`);
   }
@@ -115,8 +119,8 @@ async function openHostile(role: Role): Promise<Session> {
     await sql.unsafe(`create domain pg_temp.${type} as pg_catalog.${type}
       check (public.trap_value())`);
   }
-  const composites = ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"];
-  for (const type of [...composites, "_locked_wallet", "_move"]) {
+  const composites = "receipt wallet_balance discrepancy _command _hold _access".split(" ");
+  for (const type of [...composites, "_locked_wallet", "_move", "created_key"]) {
     await sql.unsafe(`create type pg_temp.${type} as (x pg_catalog.int4)`);
   }
   await sql.unsafe("set search_path = pg_temp, public, pg_catalog");
@@ -191,6 +195,7 @@ const calls: [Role, string][] = [
     {"op": "credit", "amount": "5", "idempotency_key": "f1"},
     {"op": "refund", "amount": 50, "reservation_id": "c", "idempotency_key": "f2"}]')`,
   ],
+  ["agent", "baseledger.charge('$', 1, 'spent', p_already_spent => true)"],
   ["agent", "baseledger.balance('$')"],
   // without what is different each time
   ["operator", "(select a.replayed from baseledger.add_webhook('$', 'https://x') as a) as w"],
@@ -200,8 +205,52 @@ const calls: [Role, string][] = [
     `(select r.url from baseledger.remove_webhook(
       (select h.webhook_id from baseledger.list_webhooks('$') as h)) as r) as w`,
   ],
+  ["agent", "baseledger.reservation('$', 'r')"],
+  ["agent", "baseledger.receipt('$', 'settle')"],
+  ["operator", "baseledger.set_overdraft_limit('$', 77)"],
+  ["operator", "baseledger.set_limit('$', 'day', 5000, 'day', p_alert_at => array[50])"],
+  ["operator", "baseledger.set_limit('$', 'run', null, 'ever', array['run'])"],
+  ["operator", "baseledger.set_limit_for('$', 'run', array['7'], 20)"],
+  ["operator", "baseledger.set_limit('$', 'hour', 5, 'hour', p_of => 'calls')"],
+  ["operator", "baseledger.remove_limit('$', 'hour')"],
+  ["operator", "baseledger.set_low_balance('$', array[1000, 10])"],
+  ["operator", "baseledger.close_wallet('$ new', 'end')"],
+  ["operator", "baseledger.reopen_wallet('$ new', 'go')"],
+  ["operator", "baseledger.list_wallets('$ new')"],
   ["auditor", "baseledger.balance_at('$', 'infinity')"],
   ["auditor", "baseledger.statement('$')"],
+  [
+    "operator",
+    `baseledger.allow('$', 'ledger_test_agent', '{"user": "ann", "team": "x"}', array['run', 'model'])`,
+  ],
+  ["operator", "baseledger.allow('$', 'baseledger_agent')"],
+  ["operator", "baseledger.disallow('$', 'baseledger_agent')"],
+  ["operator", "baseledger.list_grants('$')"],
+  [
+    "operator",
+    "baseledger.create_key('$', '{\"user\": \"bob\"}', array['run'], '2100-01-01', 'key')",
+  ],
+  [
+    "operator",
+    "baseledger.create_key('$', '{\"user\": \"bob\"}', array['run'], '2100-01-01', 'key')",
+  ],
+  [
+    "operator",
+    "baseledger.revoke_key('$', (select k.key_id from baseledger.list_keys('$') as k), 'revoke')",
+  ],
+  ["operator", "baseledger.list_keys('$')"],
+  ["agent", `baseledger.reserve('$', 7, 'own', p_metadata => '{"user": "bob", "run": "7"}')`],
+  ["agent", "baseledger.reservation('$', 'own')"],
+  ["agent", "baseledger.limits('$')"],
+  ["agent", "baseledger.receipt('$', 'credit')"],
+  ["agent", "baseledger.settle('$', 'own', 9, 'own settled')"],
+  [
+    "agent",
+    `baseledger.post('$', '[{"op": "reserve", "amount": 2, "idempotency_key": "own 2"},
+    {"op": "cancel", "reservation_id": "b1", "idempotency_key": "other"},
+    {"op": "cancel", "reservation_id": "own 2", "idempotency_key": "own 3"}]')`,
+  ],
+  ["agent", "baseledger.balance('$')"],
   ["auditor", "baseledger.verify('$')"],
   ["auditor", "baseledger.verify()"],
   ["auditor", "baseledger.verify_rights()"],
@@ -212,7 +261,9 @@ async function rowsOf(session: Session, walletId: string, text: string): Promise
   const query = text.replaceAll("$", walletId);
   const rows = await session.sql.unsafe<Record<string, unknown>[]>(`select * from ${query}`);
   return rows.map((row) => {
-    const entries = Object.entries(row).filter(([name]) => !/_at$|^as_of$|actor|hash/.test(name));
+    const entries = Object.entries(row).filter(
+      ([name]) => !/_at$|^as_of$|actor|hash|^key_id$|^secret$/.test(name),
+    );
     const texts = entries.map(([name, value]) => [name, String(value).replaceAll(walletId, "$")]);
     return Object.fromEntries(texts);
   });
@@ -238,8 +289,8 @@ test("every function returns the same to a hostile session as to any other", asy
     select proname as name from pg_proc
       where pronamespace = 'baseledger'::regnamespace and prosecdef
         and proname not in ('tg_events__append_only', 'expire_due', 'next_due', 'sweep_status',
-          'wallets_ahead', 'doctor', 'queue_deliveries', 'start_delivery', 'finish_delivery',
-          'alert_counts', 'wallet_metrics', 'limit_metrics')`;
+          'wallets_ahead', 'doctor', 'clear_counters', 'queue_deliveries', 'start_delivery',
+          'finish_delivery', 'alert_counts', 'wallet_metrics', 'limit_metrics')`;
   expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
 });
 

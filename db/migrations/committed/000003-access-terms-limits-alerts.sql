@@ -42,6 +42,21 @@ alter type baseledger._locked_wallet
 -- Signatures that have changed.
 drop function baseledger.open_wallet(text, text, integer, bigint, jsonb);
 drop function baseledger.charge(text, bigint, text, text, jsonb);
+
+-- More events have details.
+comment on column baseledger.events.details is
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}, restricted {…, '
+  'restricted: true}; reserved with p_at_least {requested, at_least}; extended with p_amount {hold}; '
+  'settled in part {final: false}, after the deadline {late: true}; charged with p_already_spent '
+  '{already_spent: true}; reserved, charged {labels} where they differ from the metadata; frozen, '
+  'unfrozen, closed, reopened {reason}; transferred_out {to}, transferred_in {from, from_seq}; '
+  'allowed {role, labels, free_labels}, disallowed {role}; key_created {key_id, labels, '
+  'free_labels, expires_at, secret_sha256}, key_revoked {key_id}; overdraft_limit_set '
+  '{overdraft_limit}, low_balance_set {amounts}; limit_set {limit_id, amount, per, by, of, '
+  'time_zone, hard, alert_at}, limit_set_for {limit_id, values, amount}, limit_removed {limit_id}. '
+  'Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
 --! Included schema/types/_access.sql
 -- Who calls, as far as one wallet is concerned.
 --   allowed      may use the wallet
@@ -5678,15 +5693,14 @@ begin
   select w.restricted, w.next_deadline, baseledger._deadline_clock(v_clock, w.last_event_at) as at
     into v_wallet
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id;
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  -- Raised in one place: an error's context tells its line.
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
   if v_wallet.restricted then
     v_access := baseledger._find_reader(p_wallet_id);
-    if not v_access.allowed then
-      perform baseledger._raise_wallet_not_found(p_wallet_id);
-    end if;
   end if;
 
   for v_limit in
@@ -6196,18 +6210,16 @@ immutable
 parallel safe
 as $$
   select case
-    when p_idempotency_key is null
-        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
-        and not baseledger._is_change(p_op)
+    when p_idempotency_key is null and p_op in (
+        'reserve', 'settle', 'cancel', 'extend', 'charge', 'credit', 'withdraw', 'refund',
+        'transfer_out'
+      )
       or baseledger._is_ambiguous_name(p_idempotency_key)
       or pg_catalog.octet_length(p_idempotency_key) > 255
         and pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
-      and p_op not in (
-        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
-      )
-        and not baseledger._is_change(p_op)
+        and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
       or case when p_op in ('reserve', 'charge')
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
@@ -6216,8 +6228,9 @@ as $$
         and pg_catalog.length(p_reservation_id) > 255
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
-      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
-        and not baseledger._is_change(p_op)
+      or p_amount is null and p_op in (
+        'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out', 'transfer_in'
+      )
       then 'amount'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'
