@@ -1,6 +1,9 @@
 import { call, command, createLedger, openWallet, type TestLedger, travelBack } from "./ledger.ts";
 
-/** A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. */
+/**
+ * A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. Wallet
+ * `limited` has limits and counters.
+ */
 export async function createFullJournal(): Promise<TestLedger> {
   const ledger = await createLedger();
   for (const id of ["a", "b", "c"]) await openWallet(ledger, id, 1000n, { overdraft_limit: 500n });
@@ -29,6 +32,26 @@ export async function createFullJournal(): Promise<TestLedger> {
   await agent("reserve", { amount: 70n, idempotency_key: "open", ttl: "1 day" });
   await agent("reserve", { amount: 60n, idempotency_key: "open too", ttl: "2 days" });
   await agent("settle", { reservation_id: "open", amount: 9n, idempotency_key: "p", final: false });
+  await ledger.operator`
+    select baseledger.set_limit('a', 'day', 100, 'day', '{user}'),
+      baseledger.set_limit_for('a', 'day', '{ann}', 50), baseledger.remove_limit('a', 'day'),
+      baseledger.set_low_balance('a', '{5}'), baseledger.set_low_balance('a', null)`;
+  await fillLimited(ledger);
   await operator("credit", { amount: 1n, idempotency_key: "last" });
   return ledger;
+}
+
+async function fillLimited(ledger: TestLedger): Promise<void> {
+  await openWallet(ledger, "limited", 1000n);
+  await ledger.operator`
+    select baseledger.set_limit('limited', 'day', 100, 'day', '{user}', p_alert_at => '{50}'),
+      baseledger.set_limit_for('limited', 'day', '{ann}', 200),
+      baseledger.set_limit('limited', 'calls', 50, 'month', '{}', 'calls'),
+      baseledger.set_limit('limited', 'open', 5, 'ever', '{user}', 'open'),
+      baseledger.set_low_balance('limited', '{10,5000}')`;
+  await ledger.agent`
+    select baseledger.charge('limited', 60, 'c1', p_metadata => '{"user": "ann"}'),
+      baseledger.charge('limited', 10, 'c2', p_metadata => '{"user": "bob"}'),
+      baseledger.reserve('limited', 20, 'r1', '1 day', p_metadata => '{"user": "ann"}')`;
+  await ledger.operator`select baseledger.refund('limited', 'c1', 5, 'rf')`;
 }
