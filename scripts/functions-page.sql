@@ -164,7 +164,43 @@ select * from baseledger.verify();
 -- ### verify_rights
 select * from baseledger.verify_rights();
 
+-- ## Alerts
+
+-- ### add_webhook
+select left(secret, 6) as secret, replayed
+  from baseledger.add_webhook('acme', 'https://hooks.example.com/budgets', p_idempotency_key => 'hook-1');
+-- The same key again: it is the same webhook, and the secret is not shown again.
+select left(secret, 6) as secret, replayed
+  from baseledger.add_webhook('acme', 'https://hooks.example.com/budgets', p_idempotency_key => 'hook-1');
+
+-- ### remove_webhook
+select h.url, h.events
+  from baseledger.add_webhook('acme', 'https://hooks.example.com/budgets') as a,
+    baseledger.remove_webhook(a.webhook_id) as h;
+
+-- ### list_webhooks
+select count(*) from baseledger.add_webhook(null, 'https://ops.example.com/all', '{low_balance}');
+select wallet_id, url, events, allow_private from baseledger.list_webhooks('acme');
+
+-- ### alert_counts
+select * from baseledger.alert_counts();
+
+-- ### queue_deliveries
+select wallet_id, seq, number from baseledger.queue_deliveries();
+
+-- ### start_delivery
+select url, body from baseledger.start_delivery('acme', 4, 1, 'wh_0');
+
+-- ### finish_delivery
+select baseledger.finish_delivery('acme', 4, 1, 'wh_0', p_error => 'answered 500');
+
 -- ## Operation
+
+-- ### wallet_metrics
+select wallet_id, unit, available, reserved, spent from baseledger.wallet_metrics();
+
+-- ### limit_metrics
+select wallet_id, limit_id, used, amount from baseledger.limit_metrics();
 
 -- ### expire_due
 select baseledger.expire_due();

@@ -1,6 +1,12 @@
 import { Command, Option } from "commander";
 import postgres from "postgres";
-import { sweepStatus, walletsAhead } from "../generated/index.ts";
+import {
+  alertCounts,
+  limitMetrics,
+  sweepStatus,
+  walletMetrics,
+  walletsAhead,
+} from "../generated/index.ts";
 import { createLogger, type LogFormat, wholeNumber } from "../terminal/index.ts";
 import {
   createMonitor,
@@ -99,9 +105,10 @@ async function serve(
   logger: WorkerLogger,
   asked: Promise<void>,
 ): Promise<void> {
-  // Separate connections: a probe must not wait for a sweep, nor for a count of all wallets.
+  // Separate connections: a probe must not wait for a sweep, nor for a count of all wallets
+  // or alerts.
   const sql = postgres(url, {
-    max: 2,
+    max: 3,
     fetch_types: false,
     onnotice: () => undefined,
     connection: { application_name: "baseledger worker health" },
@@ -110,6 +117,9 @@ async function serve(
     sweepStatus: () => sweepStatus(sql),
     walletsAhead: () => walletsAhead(sql),
     eventsWritten: () => eventsWritten(sql),
+    wallets: (limit) => walletMetrics(sql, { limit }),
+    limits: (limit) => limitMetrics(sql, { limit }),
+    alerts: () => alertCounts(sql),
   });
   const server = await listen(options, monitor);
   try {

@@ -11,7 +11,7 @@ export function isNotNull(comment: string): boolean {
 
 /** A comment without its markers. */
 export function withoutMarkers(comment: string): string {
-  return comment.replace(/\s*@(notNull\b|commands\([^)]*\))/g, "").trim();
+  return comment.replace(/\s*@(notNull\b|nullable\b|commands\([^)]*\))/g, "").trim();
 }
 
 /** What a comment says of a function, without its arguments. */
@@ -73,6 +73,11 @@ function namesInList(catalog: Catalog, name: string): string[] {
 function markedNames(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): string[] {
   const [, names = ""] = /@commands\(([^)]*)\)/.exec(findDescription(catalog, fn, argument)) ?? [];
   return names.match(/\w+/g) ?? [];
+}
+
+/** Whether an argument without a default may be null, by the marker in its description. */
+export function isNullable(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): boolean {
+  return /@nullable\b/.test(findDescription(catalog, fn, argument));
 }
 
 /** Default of an argument as SQL has it, without a cast: `'00:10:00'::interval` → `'00:10:00'`. */

@@ -1,7 +1,7 @@
 // Wrappers: the arguments of a function, and how it is called and read.
 import { findOperations, printOperations } from "./batches.ts";
 import type { ArgumentInfo, FunctionInfo } from "./catalog.ts";
-import { describeFunction, isNotNull } from "./comments.ts";
+import { describeFunction, isNotNull, isNullable } from "./comments.ts";
 import {
   camelCase,
   declarable,
@@ -63,7 +63,8 @@ function printArgument(
     operations.length > 0 ? printOperations(scope, fn, argument, operations) : undefined;
   const type = commands && `readonly ${commands.name}[]`;
   const sql = `${quote(argument.name)} => ${placeholder(scope, argument.type)}`;
-  const writer = argument.default === null ? write : `write.optional(${write})`;
+  const nullable = isNullable(scope.catalog, fn, argument) ? `write.orNull(${write})` : write;
+  const writer = argument.default === null ? nullable : `write.optional(${write})`;
   return {
     types: commands?.text ?? "",
     property: printProperty(scope, fn, argument, { type }),

@@ -1,6 +1,12 @@
 // Types of SQL in TypeScript: how their values are written and read, and the types that are declared.
 import type { ArgumentInfo, Catalog, ColumnInfo, FunctionInfo, TypeInfo } from "./catalog.ts";
-import { describeArgument, isNotNull, type Naming, withoutMarkers } from "./comments.ts";
+import {
+  describeArgument,
+  isNotNull,
+  isNullable,
+  type Naming,
+  withoutMarkers,
+} from "./comments.ts";
 import {
   camelCase,
   checkName,
@@ -53,6 +59,7 @@ function same(type: string, name: string): Mapping {
 const TEXT = same("string", "text");
 const NUMBER = same("number", "number");
 const INTEGER = { ...NUMBER, write: "write.integer" };
+const BIGINT = same("bigint", "bigint");
 const JSON_VALUE = same("Json", "json");
 
 /** An array without nulls, of one dimension: it is read as JSON, whatever its elements are. */
@@ -66,7 +73,6 @@ function list({ argument, result, read, write }: Mapping): Mapping {
   };
 }
 
-const BIGINT = same("bigint", "bigint");
 
 const BASE: Readonly<Record<string, Mapping>> = {
   _int4: list(INTEGER),
@@ -195,7 +201,8 @@ export function printProperty(
   const { meaning, byDefault } = describeArgument(scope.catalog, fn, argument, name);
   const docs = [meaning, type ? "" : mapping.note, byDefault].filter(Boolean).join(" ");
   const mark = optional ? "?" : "";
-  const none = optional ? " | null | undefined" : "";
+  const nullable = isNullable(scope.catalog, fn, argument);
+  const none = optional ? " | null | undefined" : nullable ? " | null" : "";
   return (
     doc(docs, "  ") +
     `  readonly ${name(fieldOf(argument))}${mark}: ${type ?? mapping.argument}${none};\n`

@@ -34,6 +34,38 @@ export const EVENT_TYPE_VALUES = [
 /** What an event of the journal says has happened. */
 export type EventType = (typeof EVENT_TYPE_VALUES)[number];
 
+/** A webhook that was added. */
+export interface AddedWebhook {
+  /** Its id, for remove_webhook. */
+  readonly webhookId: string;
+  /** The secret that its requests are signed with, which is shown only now; null for a replay. */
+  readonly secret: string | null;
+  /** Whether the key was used before, and this is the webhook of then. */
+  readonly replayed: boolean;
+}
+
+const addedWebhookRow = call.row<AddedWebhook>({
+  webhookId: ['"webhook_id"', read.text],
+  secret: ['"secret"', read.orNull(read.text)],
+  replayed: ['"replayed"', read.boolean],
+});
+
+/** How many alerts are in a state. */
+export interface AlertCount {
+  /** limit or low_balance. */
+  readonly kind: string;
+  /** none (no webhook), pending, sent, failed, or suppressed. */
+  readonly state: string;
+  /** How many. */
+  readonly alerts: bigint;
+}
+
+const alertCountRow = call.row<AlertCount>({
+  kind: ['"kind"', read.text],
+  state: ['"state"', read.text],
+  alerts: ['"alerts"', read.bigint],
+});
+
 /** A new key to a wallet. */
 export interface CreatedKey {
   /** Its name, which is no secret. */
@@ -51,6 +83,47 @@ const createdKeyRow = call.row<CreatedKey>({
   secret: ['"secret"', read.orNull(read.text)],
   expiresAt: ['to_json("expires_at")', read.orNull(read.timestamp)],
   replayed: ['"replayed"', read.boolean],
+});
+
+/** What to send to a webhook. */
+export interface Delivery {
+  /** Where. */
+  readonly url: string;
+  /** What to sign it with. */
+  readonly secret: string;
+  /** Whether it may be at an address that is not public. */
+  readonly allowPrivate: boolean;
+  /** The same for each attempt, and for each webhook. */
+  readonly messageId: string;
+  /** The alert as JSON. */
+  readonly body: string;
+}
+
+const deliveryRow = call.row<Delivery>({
+  url: ['"url"', read.text],
+  secret: ['"secret"', read.text],
+  allowPrivate: ['"allow_private"', read.boolean],
+  messageId: ['"message_id"', read.text],
+  body: ['"body"', read.text],
+});
+
+/** An alert, and a webhook that it is sent to. */
+export interface DeliveryId {
+  /** The wallet. */
+  readonly walletId: string;
+  /** The event that raised the alert. */
+  readonly seq: bigint;
+  /** Which of its alerts. */
+  readonly number: number;
+  /** The webhook. */
+  readonly webhookId: string;
+}
+
+const deliveryIdRow = call.row<DeliveryId>({
+  walletId: ['"wallet_id"', read.text],
+  seq: ['"seq"', read.bigint],
+  number: ['"number"', read.number],
+  webhookId: ['"webhook_id"', read.text],
 });
 
 /** What the doctor says of one thing. */
@@ -95,6 +168,95 @@ const discrepancyRow = call.row<Discrepancy>({
   check: ['"check"', read.text],
   expected: ['"expected"', read.orNull(read.text)],
   found: ['"found"', read.orNull(read.text)],
+});
+
+/** The use of a limit, for monitoring. */
+export interface LimitMetric {
+  /** The wallet. */
+  readonly walletId: string;
+  /** The limit. */
+  readonly limitId: string;
+  /** Its window. */
+  readonly per: string;
+  /** What it counts: amount, calls or open. */
+  readonly of: string;
+  /** What amounts are of; null if it does not count amounts. */
+  readonly unit: string | null;
+  /** Decimal digits of the smallest step; null if it does not count amounts. */
+  readonly scale: number | null;
+  /** The most that may be used; null: no limit. */
+  readonly amount: string | null;
+  /** What was spent in the present window, and what is held now. */
+  readonly used: string;
+}
+
+const limitMetricRow = call.row<LimitMetric>({
+  walletId: ['"wallet_id"', read.text],
+  limitId: ['"limit_id"', read.text],
+  per: ['"per"', read.text],
+  of: ['"of"', read.text],
+  unit: ['"unit"', read.orNull(read.text)],
+  scale: ['"scale"', read.orNull(read.number)],
+  amount: ['"amount"', read.orNull(read.text)],
+  used: ['"used"', read.text],
+});
+
+/**
+ * What a combination of values of a limit's labels has used now. Amounts are in the wallet's
+ * smallest step, or numbers of calls or open reservations.
+ */
+export interface LimitUse {
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /**
+   * The combination: a value for each label of by, empty for what has no such label; null when none
+   * has used the limit yet.
+   */
+  readonly labelValues: readonly string[] | null;
+  /** The window: minute, hour, day, week, month, year or ever. */
+  readonly per: string;
+  /** The labels whose combinations of values are limited; none: the wallet as a whole. */
+  readonly by: readonly string[];
+  /** What is counted: amount, calls (opened in the window) or open (reservations). */
+  readonly of: string;
+  /** Where its windows begin. */
+  readonly timeZone: string;
+  /** Whether it refuses what would go above it; else it only alerts. */
+  readonly hard: boolean;
+  /** The limit's amount; null: only combinations with an amount of their own are limited. */
+  readonly amount: bigint | null;
+  /** The combination's own amount, in place of the limit's; null: it has none. */
+  readonly ownAmount: bigint | null;
+  /** Spent in the window, or calls opened in it, and what is held. */
+  readonly used: bigint;
+  /** Held by open reservations now, or how many are open. */
+  readonly held: bigint;
+  /** What is left of the amount, not below 0; null without an amount. */
+  readonly remaining: bigint | null;
+  /** When the window began; null for ever. */
+  readonly startsAt: Date | null;
+  /** When the window ends, and the next begins; null for ever. */
+  readonly endsAt: Date | null;
+  /** Percentages of the amount at which it alerts when they are spent. */
+  readonly alertAt: readonly number[];
+}
+
+const limitUseRow = call.row<LimitUse>({
+  limitId: ['"limit_id"', read.text],
+  labelValues: ['to_json("label_values")', read.orNull(read.list(read.text))],
+  per: ['"per"', read.text],
+  by: ['to_json("by")', read.list(read.text)],
+  of: ['"of"', read.text],
+  timeZone: ['"time_zone"', read.text],
+  hard: ['"hard"', read.boolean],
+  amount: ['"amount"', read.orNull(read.bigint)],
+  ownAmount: ['"own_amount"', read.orNull(read.bigint)],
+  used: ['"used"', read.bigint],
+  held: ['"held"', read.bigint],
+  remaining: ['"remaining"', read.orNull(read.bigint)],
+  startsAt: ['to_json("starts_at")', read.orNull(read.timestamp)],
+  endsAt: ['to_json("ends_at")', read.orNull(read.timestamp)],
+  alertAt: ['to_json("alert_at")', read.list(read.number)],
 });
 
 /**
@@ -410,6 +572,31 @@ const walletKeyRow = call.row<WalletKey>({
   revokedAt: ['to_json("revoked_at")', read.orNull(read.timestamp)],
 });
 
+/** The balances of a wallet, for monitoring. */
+export interface WalletMetric {
+  /** The wallet. */
+  readonly walletId: string;
+  /** What amounts are of. */
+  readonly unit: string;
+  /** Decimal digits of the smallest step. */
+  readonly scale: number;
+  /** What can be reserved. */
+  readonly available: bigint;
+  /** What is held. */
+  readonly reserved: bigint;
+  /** What was spent. */
+  readonly spent: bigint;
+}
+
+const walletMetricRow = call.row<WalletMetric>({
+  walletId: ['"wallet_id"', read.text],
+  unit: ['"unit"', read.text],
+  scale: ['"scale"', read.number],
+  available: ['"available"', read.bigint],
+  reserved: ['"reserved"', read.bigint],
+  spent: ['"spent"', read.bigint],
+});
+
 /** Wallets whose last event lies ahead of the clock. */
 export interface WalletsAhead {
   /** The server's clock. */
@@ -428,6 +615,82 @@ const walletsAheadRow = call.row<WalletsAhead>({
   walletId: ['"wallet_id"', read.orNull(read.text)],
   lastEventAt: ['to_json("last_event_at")', read.orNull(read.timestamp)],
 });
+
+/** Where alerts are sent. */
+export interface Webhook {
+  /** Its id. */
+  readonly webhookId: string;
+  /** Whose alerts; null: those of all wallets. */
+  readonly walletId: string | null;
+  /** The address. */
+  readonly url: string;
+  /** Which alerts: limit, low_balance. */
+  readonly events: readonly string[];
+  /** Whether it may be at an address that is not public. */
+  readonly allowPrivate: boolean;
+  /** Since when. */
+  readonly addedAt: Date;
+}
+
+const webhookRow = call.row<Webhook>({
+  webhookId: ['"webhook_id"', read.text],
+  walletId: ['"wallet_id"', read.orNull(read.text)],
+  url: ['"url"', read.text],
+  events: ['to_json("events")', read.list(read.text)],
+  allowPrivate: ['"allow_private"', read.boolean],
+  addedAt: ['to_json("added_at")', read.timestamp],
+});
+
+/** Arguments of {@link addWebhook}. */
+export interface AddWebhookArgs {
+  /** Id of the wallet whose alerts are sent; null for those of all wallets. */
+  readonly walletId: string | null;
+  /** An http or https address without credentials, of at most 2048 characters. */
+  readonly url: string;
+  /** Which alerts: limit, low_balance. Default: '{limit,low_balance}'. */
+  readonly events?: readonly string[] | null | undefined;
+  /** Whether it may be at an address that is not public, such as 10.0.0.1. Default: false. */
+  readonly allowPrivate?: boolean | null | undefined;
+  /** The caller's name for the call, unique in its wallet. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+}
+
+/**
+ * Sends alerts to an address from now on: the worker posts each as JSON, signed after the
+ * convention of Standard Webhooks, until the receiver answers with a code from 200 to 299, for
+ * about a day. The secret to check signatures with is made here and shown only once. The key is
+ * optional: a retry with the same key gets the same webhook, without the secret. At most 16 for a
+ * wallet, and 16 for all. Refused with LGARG, LGWNF, LGIDK.
+ */
+export async function addWebhook(sql: Queryable, args: AddWebhookArgs): Promise<AddedWebhook> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.orNull(write.text)(args.walletId, "wallet_id")],
+    ['"p_url" => $n::text', write.text(args.url, "url")],
+    [
+      '"p_events" => $n::text::text[]',
+      write.optional(write.list(write.text))(args.events, "events"),
+    ],
+    [
+      '"p_allow_private" => $n::text::boolean',
+      write.optional(write.boolean)(args.allowPrivate, "allow_private"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+  );
+  const query = `select ${addedWebhookRow.columns} from "baseledger"."add_webhook"(${given.sql})`;
+  return call.one(sql, addedWebhookRow, query, given.values);
+}
+
+/**
+ * How many alerts there are, by kind and by the state of their delivery, as in the view alerts: one
+ * for several webhooks counts once for each. Reads all of them.
+ */
+export async function alertCounts(sql: Queryable): Promise<AlertCount[]> {
+  const query = `select ${alertCountRow.columns} from "baseledger"."alert_counts"()`;
+  return call.many(sql, alertCountRow, query, []);
+}
 
 /** Arguments of {@link allow}. */
 export interface AllowArgs {
@@ -596,6 +859,25 @@ export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt>
   );
   const query = `select ${receiptRow.columns} from "baseledger"."charge"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link clearCounters}. */
+export interface ClearCountersArgs {
+  /** How many at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * Deletes counters of limits whose window has passed, at most `limit` (1 to 100,000), and returns
+ * how many: those that hold nothing and have no amount of their own. Those of limits for ever stay.
+ * Waits for no lock. While it is not called, limits are right all the same. Refused with LGARG.
+ */
+export async function clearCounters(sql: Queryable, args: ClearCountersArgs = {}): Promise<number> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select "result" from "baseledger"."clear_counters"(${given.sql}) as "result"`;
+  return call.one(sql, call.scalar(read.number), query, given.values);
 }
 
 /** Arguments of {@link closeWallet}. */
@@ -817,6 +1099,40 @@ export async function extend(sql: Queryable, args: ExtendArgs): Promise<Receipt>
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link finishDelivery}. */
+export interface FinishDeliveryArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The event that raised the alert. */
+  readonly seq: bigint;
+  /** Which of its alerts. */
+  readonly number: number;
+  /** The webhook. */
+  readonly webhookId: string;
+  /** Why it was not received. Default: it was. */
+  readonly error?: string | null | undefined;
+}
+
+/**
+ * For the worker: records how an attempt to send an alert has ended, and returns what the delivery
+ * is now: sent, pending (to be tried again), or failed (given up); null if it had ended before.
+ * Refused with LGARG.
+ */
+export async function finishDelivery(
+  sql: Queryable,
+  args: FinishDeliveryArgs,
+): Promise<string | null> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_seq" => $n::text::bigint', write.bigint(args.seq, "seq")],
+    ['"p_number" => $n::text::integer', write.integer(args.number, "number")],
+    ['"p_webhook_id" => $n::text', write.text(args.webhookId, "webhook_id")],
+    ['"p_error" => $n::text', write.optional(write.text)(args.error, "error")],
+  );
+  const query = `select "result" from "baseledger"."finish_delivery"(${given.sql}) as "result"`;
+  return call.one(sql, call.scalar(read.orNull(read.text)), query, given.values);
+}
+
 /** Arguments of {@link freezeWallet}. */
 export interface FreezeWalletArgs {
   /** Id of the wallet. */
@@ -847,6 +1163,59 @@ export async function freezeWallet(sql: Queryable, args: FreezeWalletArgs): Prom
   );
   const query = `select ${receiptRow.columns} from "baseledger"."freeze_wallet"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link limitMetrics}. */
+export interface LimitMetricsArgs {
+  /** How many at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The use of the first `limit` limits (1 to 100,000) in the order of their wallets and ids, of
+ * those that count a wallet as a whole, for monitoring. Refused with LGARG.
+ */
+export async function limitMetrics(
+  sql: Queryable,
+  args: LimitMetricsArgs = {},
+): Promise<LimitMetric[]> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${limitMetricRow.columns} from "baseledger"."limit_metrics"(${given.sql})`;
+  return call.many(sql, limitMetricRow, query, given.values);
+}
+
+/** Arguments of {@link limits}. */
+export interface LimitsArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Only this limit. Default: all. */
+  readonly limitId?: string | null | undefined;
+  /**
+   * label_values of the last row seen, to go on from there; with `limitId`. Default: from the
+   * first.
+   */
+  readonly after?: readonly string[] | null | undefined;
+  /** How many rows at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The limits of a wallet, and what is used of them now: a row for each combination of values that
+ * has a counter, in order; for a limit without counters one row, in which nothing is used. Holds
+ * past their deadline do not count, whether or not a worker has swept them. Who has fixed labels
+ * sees the combinations that have them. Refused with LGARG, LGWNF.
+ */
+export async function limits(sql: Queryable, args: LimitsArgs): Promise<LimitUse[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.optional(write.text)(args.limitId, "limit_id")],
+    ['"p_after" => $n::text::text[]', write.optional(write.list(write.text))(args.after, "after")],
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${limitUseRow.columns} from "baseledger"."limits"(${given.sql})`;
+  return call.many(sql, limitUseRow, query, given.values);
 }
 
 /** Arguments of {@link listGrants}. */
@@ -919,6 +1288,27 @@ export async function listWallets(
   );
   const query = `select ${listedWalletRow.columns} from "baseledger"."list_wallets"(${given.sql})`;
   return call.many(sql, listedWalletRow, query, given.values);
+}
+
+/** Arguments of {@link listWebhooks}. */
+export interface ListWebhooksArgs {
+  /** Id of the wallet. Default: all of them. */
+  readonly walletId?: string | null | undefined;
+}
+
+/**
+ * The webhooks that get the alerts of a wallet, or all webhooks; without their secrets. Refused
+ * with LGARG, LGWNF.
+ */
+export async function listWebhooks(
+  sql: Queryable,
+  args: ListWebhooksArgs = {},
+): Promise<Webhook[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.optional(write.text)(args.walletId, "wallet_id")],
+  );
+  const query = `select ${webhookRow.columns} from "baseledger"."list_webhooks"(${given.sql})`;
+  return call.many(sql, webhookRow, query, given.values);
 }
 
 /**
@@ -1223,6 +1613,27 @@ export async function postMany(sql: Queryable, args: PostManyArgs): Promise<Rece
   return call.many(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link queueDeliveries}. */
+export interface QueueDeliveriesArgs {
+  /** How many at most, 1 to 100,000. Default: 100. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * For the worker: the next deliveries of alerts to webhooks, at most `limit` (1 to 100,000), for
+ * each of which it queues a job. Refused with LGARG.
+ */
+export async function queueDeliveries(
+  sql: Queryable,
+  args: QueueDeliveriesArgs = {},
+): Promise<DeliveryId[]> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${deliveryIdRow.columns} from "baseledger"."queue_deliveries"(${given.sql})`;
+  return call.many(sql, deliveryIdRow, query, given.values);
+}
+
 /** Arguments of {@link receipt}. */
 export interface ReceiptArgs {
   /** Id of the wallet. */
@@ -1277,6 +1688,55 @@ export async function refund(sql: Queryable, args: RefundArgs): Promise<Receipt>
   );
   const query = `select ${receiptRow.columns} from "baseledger"."refund"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link removeLimit}. */
+export interface RemoveLimitArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Removes a limit, with what it has counted and the amounts of its combinations. Set again under
+ * the same name, it counts from then on. The key is optional: a retry with the same key gets the
+ * first receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK.
+ */
+export async function removeLimit(sql: Queryable, args: RemoveLimitArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."remove_limit"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link removeWebhook}. */
+export interface RemoveWebhookArgs {
+  /** Id of the webhook, from add_webhook or list_webhooks. */
+  readonly webhookId: string;
+}
+
+/**
+ * Sends no more alerts to a webhook, and returns it. What was not delivered yet is given up.
+ * Refused with LGARG, also when it was removed already.
+ */
+export async function removeWebhook(sql: Queryable, args: RemoveWebhookArgs): Promise<Webhook> {
+  const given = call.list(
+    ['"p_webhook_id" => $n::text', write.text(args.webhookId, "webhook_id")],
+  );
+  const query = `select ${webhookRow.columns} from "baseledger"."remove_webhook"(${given.sql})`;
+  return call.one(sql, webhookRow, query, given.values);
 }
 
 /** Arguments of {@link reopenWallet}. */
@@ -1416,12 +1876,163 @@ export async function revokeKey(sql: Queryable, args: RevokeKeyArgs): Promise<Re
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link setLimit}. */
+export interface SetLimitArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /**
+   * In the wallet's smallest step, or how many calls or open reservations; 0 = nothing. Null, for a
+   * limit by labels: only combinations with an amount of their own (set_limit_for) are limited.
+   */
+  readonly amount: bigint | null;
+  /** The window: minute, hour, day, week (from Monday), month, year or ever. */
+  readonly per: string;
+  /**
+   * Names of labels, at most 4: each combination of their values has the amount. Labels are strings
+   * of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. Default:
+   * none, the wallet as a whole.
+   */
+  readonly by?: readonly string[] | null | undefined;
+  /**
+   * amount; calls: reservations and charges opened in the window; open: reservations open now (per
+   * ever only). Default: 'amount'.
+   */
+  readonly of?: string | null | undefined;
+  /**
+   * Where days, weeks, months and years begin: UTC or an Area/City of pg_timezone_names. Default:
+   * 'UTC'.
+   */
+  readonly timeZone?: string | null | undefined;
+  /** False: nothing is refused, it only alerts. Default: true. */
+  readonly hard?: boolean | null | undefined;
+  /**
+   * Percentages of the amount, 1 to 1000, at most 10: an alert when that much is spent in the
+   * window. Default: none.
+   */
+  readonly alertAt?: readonly number[] | null | undefined;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Sets how much a wallet may use in a window, as a whole or for each combination of values of some
+ * labels: a reservation, a larger hold or a charge that would go above it is refused with LGLIM.
+ * Used is what the events of the window have spent, and what is held now, whenever it was opened.
+ * Counts from now on. Set again, the amount, `hard` and `alertAt` change, and counters go on; the
+ * rest cannot change. At most 32 limits a wallet. The key is optional: a retry with the same key
+ * gets the first receipt; each call without one is an event. Refused with LGARG, LGWNF, LGIDK,
+ * LGCLO.
+ */
+export async function setLimit(sql: Queryable, args: SetLimitArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
+    ['"p_amount" => $n::text::bigint', write.orNull(write.bigint)(args.amount, "amount")],
+    ['"p_per" => $n::text', write.text(args.per, "per")],
+    ['"p_by" => $n::text::text[]', write.optional(write.list(write.text))(args.by, "by")],
+    ['"p_of" => $n::text', write.optional(write.text)(args.of, "of")],
+    ['"p_time_zone" => $n::text', write.optional(write.text)(args.timeZone, "time_zone")],
+    ['"p_hard" => $n::text::boolean', write.optional(write.boolean)(args.hard, "hard")],
+    [
+      '"p_alert_at" => $n::text::integer[]',
+      write.optional(write.list(write.integer))(args.alertAt, "alert_at"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_limit"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link setLimitFor}. */
+export interface SetLimitForArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** Name of the limit in its wallet. */
+  readonly limitId: string;
+  /**
+   * A value for each label of the limit, in its order; the empty text is the value of whatever has
+   * no such label.
+   */
+  readonly values: readonly string[];
+  /** As in set_limit; null = that of the limit. */
+  readonly amount: bigint | null;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Gives one combination of values of a limit's labels an amount of its own, in place of the
+ * limit's; null takes it back. What it has used counts on. The key is optional: a retry with the
+ * same key gets the first receipt; each call without one is an event. Refused with LGARG, LGWNF,
+ * LGIDK, LGCLO.
+ */
+export async function setLimitFor(sql: Queryable, args: SetLimitForArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_limit_id" => $n::text', write.text(args.limitId, "limit_id")],
+    ['"p_values" => $n::text::text[]', write.list(write.text)(args.values, "values")],
+    ['"p_amount" => $n::text::bigint', write.orNull(write.bigint)(args.amount, "amount")],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_limit_for"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link setLowBalance}. */
+export interface SetLowBalanceArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** In the wallet's smallest step, each at least 1, at most 10; null or empty = none. */
+  readonly amounts: readonly bigint[] | null;
+  /** The caller's name for the command. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
+  /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
+  readonly metadata?: Json | null | undefined;
+}
+
+/**
+ * Sets the amounts that alert when available + reserved falls below them: once each time, and again
+ * only after funds were back. Replaces those that were set before. Setting alerts nothing. The key
+ * is optional: a retry with the same key gets the first receipt; each call without one is an event.
+ * Refused with LGARG, LGWNF, LGIDK, LGCLO.
+ */
+export async function setLowBalance(sql: Queryable, args: SetLowBalanceArgs): Promise<Receipt> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    [
+      '"p_amounts" => $n::text::bigint[]',
+      write.orNull(write.list(write.bigint))(args.amounts, "amounts"),
+    ],
+    [
+      '"p_idempotency_key" => $n::text',
+      write.optional(write.text)(args.idempotencyKey, "idempotency_key"),
+    ],
+    ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+  );
+  const query = `select ${receiptRow.columns} from "baseledger"."set_low_balance"(${given.sql})`;
+  return call.one(sql, receiptRow, query, given.values);
+}
+
 /** Arguments of {@link setOverdraftLimit}. */
 export interface SetOverdraftLimitArgs {
   /** Id of the wallet. */
   readonly walletId: string;
   /** How far below zero; 0 = not at all, null = without limit. */
-  readonly overdraftLimit: bigint;
+  readonly overdraftLimit: bigint | null;
   /** The caller's name for the command. Default: none. */
   readonly idempotencyKey?: string | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
@@ -1441,7 +2052,7 @@ export async function setOverdraftLimit(
     ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
     [
       '"p_overdraft_limit" => $n::text::bigint',
-      write.bigint(args.overdraftLimit, "overdraft_limit"),
+      write.orNull(write.bigint)(args.overdraftLimit, "overdraft_limit"),
     ],
     [
       '"p_idempotency_key" => $n::text',
@@ -1493,6 +2104,33 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
   );
   const query = `select ${receiptRow.columns} from "baseledger"."settle"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link startDelivery}. */
+export interface StartDeliveryArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /** The event that raised the alert. */
+  readonly seq: bigint;
+  /** Which of its alerts. */
+  readonly number: number;
+  /** The webhook. */
+  readonly webhookId: string;
+}
+
+/**
+ * For the worker: what to send to a webhook, and with which secret to sign it; no row if it was
+ * sent, given up or suppressed. Each call counts as an attempt. Refused with LGARG.
+ */
+export async function startDelivery(sql: Queryable, args: StartDeliveryArgs): Promise<Delivery[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    ['"p_seq" => $n::text::bigint', write.bigint(args.seq, "seq")],
+    ['"p_number" => $n::text::integer', write.integer(args.number, "number")],
+    ['"p_webhook_id" => $n::text', write.text(args.webhookId, "webhook_id")],
+  );
+  const query = `select ${deliveryRow.columns} from "baseledger"."start_delivery"(${given.sql})`;
+  return call.many(sql, deliveryRow, query, given.values);
 }
 
 /** Arguments of {@link statement}. */
@@ -1613,8 +2251,9 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
  * the events and compares each balance, the wallet's row, its terms, the open reservations, who may
- * use the wallet, and the other side of each transfer. For the whole ledger it also checks that
- * nobody may do more than the role allows. Reads only. Refused with LGARG, LGWNF.
+ * use the wallet, its limits and what is counted of them, and the other side of each transfer. For
+ * the whole ledger it also checks that nobody may do more than the role allows. Reads only. Refused
+ * with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -1632,6 +2271,27 @@ export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Dis
 export async function verifyRights(sql: Queryable): Promise<Discrepancy[]> {
   const query = `select ${discrepancyRow.columns} from "baseledger"."verify_rights"()`;
   return call.many(sql, discrepancyRow, query, []);
+}
+
+/** Arguments of {@link walletMetrics}. */
+export interface WalletMetricsArgs {
+  /** How many at most, 1 to 100,000. Default: 1000. */
+  readonly limit?: number | null | undefined;
+}
+
+/**
+ * The balances of the first `limit` wallets (1 to 100,000) in the order of their ids, closed ones
+ * left out, for monitoring. Refused with LGARG.
+ */
+export async function walletMetrics(
+  sql: Queryable,
+  args: WalletMetricsArgs = {},
+): Promise<WalletMetric[]> {
+  const given = call.list(
+    ['"p_limit" => $n::text::integer', write.optional(write.integer)(args.limit, "limit")],
+  );
+  const query = `select ${walletMetricRow.columns} from "baseledger"."wallet_metrics"(${given.sql})`;
+  return call.many(sql, walletMetricRow, query, given.values);
 }
 
 /**
@@ -1677,12 +2337,16 @@ export async function withdraw(sql: Queryable, args: WithdrawArgs): Promise<Rece
 
 /** Names of the wrappers of functions that only read. */
 export const READS: ReadonlySet<string> = new Set([
+  "alertCounts",
   "balance",
   "balanceAt",
   "doctor",
+  "limitMetrics",
+  "limits",
   "listGrants",
   "listKeys",
   "listWallets",
+  "listWebhooks",
   "nextDue",
   "receipt",
   "reservation",
@@ -1690,6 +2354,7 @@ export const READS: ReadonlySet<string> = new Set([
   "sweepStatus",
   "verify",
   "verifyRights",
+  "walletMetrics",
   "walletsAhead",
 ]);
 

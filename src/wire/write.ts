@@ -4,6 +4,11 @@ import { EncodedJson, type Json, stringifyJson } from "../json/index.ts";
 /** Makes the text that the server is sent of an argument; refuses a value that has none. */
 export type Writer<T> = (value: T, field: string) => string;
 
+/** A writer for an argument that must be given, but may be null. */
+export function orNull<T>(write: Writer<T>): (value: T | null, field: string) => string | null {
+  return (value, field) => (value === null ? null : write(value, field));
+}
+
 /** A writer for an argument that has a default: undefined leaves it out, null is SQL's null. */
 export function optional<T extends NonNullable<unknown>>(
   write: Writer<T>,

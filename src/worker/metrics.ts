@@ -1,6 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { DatabaseStatus } from "./database-status.ts";
 import { type Condition, judge, lagOf } from "./health.ts";
+import { createMoneyMetrics } from "./money-metrics.ts";
+import type { MoneyStatus } from "./money-status.ts";
 import type { Swept } from "./sweep.ts";
 
 /** The metrics of a worker, for Prometheus. */
@@ -8,7 +10,11 @@ export interface Metrics {
   readonly contentType: string;
   noteSweep(swept: Swept): void;
   /** Formats them, with the current state and what the database has just answered. */
-  render(condition: Condition, database: DatabaseStatus | null): Promise<string>;
+  render(
+    condition: Condition,
+    database: DatabaseStatus | null,
+    money: MoneyStatus | null,
+  ): Promise<string>;
 }
 
 /** Creates the metrics of one worker. */
@@ -18,12 +24,14 @@ export function createMetrics(): Metrics {
   const ofSweeps = createSweepMetrics(register);
   const setHealth = createHealthMetrics(register);
   const setDatabase = createDatabaseMetrics(register);
+  const setMoney = createMoneyMetrics(register);
   return {
     contentType: register.contentType,
     noteSweep: ofSweeps.note,
-    render: async (condition, database) => {
+    render: async (condition, database, money) => {
       setHealth(condition);
       setDatabase(database);
+      setMoney(money);
       return register.metrics();
     },
   };

@@ -1,6 +1,7 @@
 import { createStatusReader, type StatusSources } from "./database-status.ts";
 import { createHealthRecord, type Health, judge, type Trouble } from "./health.ts";
 import { messageOf } from "./logger.ts";
+import { createMoneyReader, type MoneySources } from "./money-status.ts";
 import type { Swept } from "./sweep.ts";
 
 /** The health and the metrics of a worker. */
@@ -19,14 +20,15 @@ export interface Monitor {
 }
 
 /** Creates the monitor of one worker. */
-export async function createMonitor(sources: StatusSources): Promise<Monitor> {
+export async function createMonitor(sources: StatusSources & MoneySources): Promise<Monitor> {
   // Loaded only here: whoever only starts a worker needs no library for metrics.
   const { createMetrics } = await import("./metrics.ts");
   const record = createHealthRecord();
   const metrics = createMetrics();
-  const readStatus = createStatusReader(sources, (error) =>
-    record.noteTrouble({ at: new Date(), reason: messageOf(error) }),
-  );
+  const noteError = (error: unknown) =>
+    record.noteTrouble({ at: new Date(), reason: messageOf(error) });
+  const readStatus = createStatusReader(sources, noteError);
+  const readMoney = createMoneyReader(sources, noteError);
   return {
     contentType: metrics.contentType,
     noteSweep: (swept) => {
@@ -37,8 +39,8 @@ export async function createMonitor(sources: StatusSources): Promise<Monitor> {
     noteRunning: record.noteRunning,
     health: async () => judge(record.condition((await readStatus())?.sweep ?? null)),
     render: async () => {
-      const status = await readStatus();
-      return metrics.render(record.condition(status?.sweep ?? null), status);
+      const [status, money] = await Promise.all([readStatus(), readMoney()]);
+      return metrics.render(record.condition(status?.sweep ?? null), status, money);
     },
   };
 }

@@ -5,7 +5,7 @@ import {
   type Runner,
   run,
   type SharedOptions,
-  type Task,
+  type TaskList,
   type WorkerEvents,
 } from "graphile-worker";
 import type { Pool } from "pg";
@@ -13,7 +13,7 @@ import { requireDirect } from "./detect-pooler.ts";
 import type { Trouble } from "./health.ts";
 import { graphileLogger, messageOf, type WorkerLogger } from "./logger.ts";
 import { createPool } from "./pool.ts";
-import { LONGEST_WAIT_MS, SWEEP, SWEEP_KEY } from "./sweep.ts";
+import { LONGEST_WAIT_MS } from "./sweep.ts";
 
 /** A runner of graphile-worker. */
 export interface Running {
@@ -26,7 +26,13 @@ export interface Running {
 export interface RunnerOptions {
   readonly url: string;
   readonly schema: string;
-  readonly task: Task;
+  readonly tasks: TaskList;
+  /** Jobs at the same time. */
+  readonly concurrency: number;
+  /** The longest time between two looks for jobs; a job that is added wakes a runner. */
+  readonly pollMs: number;
+  /** A job that there must always be one of: a task, and its only key. */
+  readonly always?: { readonly task: string; readonly jobKey: string };
   readonly logger: WorkerLogger;
   /**
    * The ids that jobs are locked by, of all runners so far: one that gave up may still lock a job
@@ -37,11 +43,10 @@ export interface RunnerOptions {
   readonly onTrouble: (trouble: Trouble) => void;
 }
 
-const POLL_MS = 100;
 const IDLE_FOR_MS = 2 * LONGEST_WAIT_MS;
 const FAILING_FOR_MS = 3_000;
 
-/** Installs graphile-worker's tables where they are missing, and starts a runner with a sweep queued. */
+/** Installs graphile-worker's tables where they are missing, and starts a runner. */
 export async function startRunner(options: RunnerOptions): Promise<Running> {
   const { url, logger, pools, onTrouble } = options;
   await requireDirect(url, logger);
@@ -51,7 +56,7 @@ export async function startRunner(options: RunnerOptions): Promise<Running> {
   const running = run(graphileOptions(options, pgPool));
   running.then(({ promise }) => promise).then(close, close);
   const runner = await running;
-  keepSweepQueued(runner, logger);
+  if (options.always) keepQueued(runner, options.always, logger);
   stopWhenFailing(runner, onTrouble);
   return { runner, unlock: () => unlockJobs(options, pools) };
 }
@@ -62,9 +67,9 @@ function graphileOptions(options: RunnerOptions, pgPool: Pool): GraphileOptions 
   return {
     ...sharedOptions(options, pgPool),
     events,
-    taskList: { [SWEEP]: options.task },
-    concurrency: 1,
-    pollInterval: POLL_MS,
+    taskList: options.tasks,
+    concurrency: options.concurrency,
+    pollInterval: options.pollMs,
     noHandleSignals: true,
     // Without these, a job that ends while the runner stops keeps its lock (0.18.0).
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
@@ -76,22 +81,22 @@ function sharedOptions({ schema, logger }: RunnerOptions, pgPool: Pool): SharedO
 }
 
 /**
- * Queues the sweep now, and again whenever this worker has not swept for a while: either another
- * one sweeps, or it died with the job locked, or the job was lost, or was queued while the clock was
+ * Queues the job now, and again whenever this runner has not run it for a while: either another
+ * worker does, or it died with the job locked, or the job was lost, or was queued while the clock was
  * ahead. Because of its key there is never more than one.
  */
-function keepSweepQueued(runner: Runner, logger: WorkerLogger): void {
+function keepQueued(runner: Runner, job: Always, logger: WorkerLogger): void {
   let idleSince = performance.now();
   runner.events.on("job:start", () => {
     idleSince = performance.now();
   });
   const timer = setInterval(() => {
     if (performance.now() - idleSince > IDLE_FOR_MS) {
-      void queueSweep(runner, logger);
+      void queue(runner, job, logger);
     }
   }, IDLE_FOR_MS);
   runner.events.once("stop", () => clearInterval(timer));
-  void queueSweep(runner, logger);
+  void queue(runner, job, logger);
 }
 
 /**
@@ -114,9 +119,11 @@ function stopWhenFailing(runner: Runner, onTrouble: RunnerOptions["onTrouble"]):
   });
 }
 
-async function queueSweep(runner: Runner, logger: WorkerLogger): Promise<void> {
+type Always = NonNullable<RunnerOptions["always"]>;
+
+async function queue(runner: Runner, { task, jobKey }: Always, logger: WorkerLogger) {
   try {
-    await runner.addJob(SWEEP, {}, { jobKey: SWEEP_KEY });
+    await runner.addJob(task, {}, { jobKey });
   } catch (error) {
     logger.warn(`the next sweep could not be queued: ${messageOf(error)}`);
   }

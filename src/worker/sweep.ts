@@ -1,4 +1,4 @@
-import type { Task } from "graphile-worker";
+import type { AddJobsFunction, Task } from "graphile-worker";
 import type postgres from "postgres";
 import { classifyError } from "../errors/index.ts";
 import { expireDue, nextDue } from "../generated/index.ts";
@@ -33,12 +33,14 @@ export interface SweepOptions {
   readonly stopping: AbortSignal;
   readonly onSweep: (swept: Swept) => void;
   readonly onTrouble: (trouble: Trouble) => void;
+  /** Queues what else is to be done, after each sweep; does not fail. */
+  readonly queueOthers: (addJobs: AddJobsFunction) => Promise<void>;
 }
 
 /** Sweeps until nothing is due, then queues the next sweep for the next deadline. */
 export function sweepTask(options: SweepOptions): Task {
   const sweep = createSweep(options);
-  return async (_payload, { addJob, job }) => {
+  return async (_payload, { addJob, addJobs, job }) => {
     const began = performance.now();
     // By the database's clock, which decides on deadlines; this machine's may differ.
     const databaseNow = (): number =>
@@ -48,8 +50,11 @@ export function sweepTask(options: SweepOptions): Task {
       options.logger.warn(`sweep failed, trying again: ${reason}`);
       options.onTrouble({ at: new Date(databaseNow()), reason });
     });
+    const swept = databaseNow();
+    const seconds = (performance.now() - began) / 1000;
+    options.onSweep({ expired, seconds, at: new Date(swept) });
+    await options.queueOthers(addJobs);
     const now = databaseNow();
-    options.onSweep({ expired, seconds: (performance.now() - began) / 1000, at: new Date(now) });
     const wait = due === null ? LONGEST_WAIT_MS : due.getTime() - now;
     const bounded = Math.min(Math.max(wait, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
     await addJob(SWEEP, {}, { jobKey: SWEEP_KEY, runAt: new Date(now + bounded) });

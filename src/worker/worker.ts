@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
+import { createQueue, DELIVER, DELIVER_AT_ONCE, deliverTask } from "./deliver.ts";
 import type { Trouble } from "./health.ts";
 import { messageOf, silence, type WorkerLogger } from "./logger.ts";
-import { type Running, startRunner } from "./runner.ts";
+import { type RunnerOptions, type Running, startRunner } from "./runner.ts";
 import { type Ending, keepRunning } from "./supervise.ts";
-import { type Swept, sweepTask } from "./sweep.ts";
+import { SWEEP, SWEEP_KEY, type Swept, sweepTask } from "./sweep.ts";
 
 /** How {@link startWorker} connects. */
 export interface WorkerOptions {
@@ -39,7 +40,7 @@ const ignore = (): void => undefined;
 
 /**
  * Starts the expiry job: sweeps what is due, then sleeps until the next deadline or for a second,
- * whichever is sooner.
+ * whichever is sooner. After each sweep, alerts are sent to their webhooks.
  *
  * Rejects when it cannot connect, and with {@link PoolerError} when a pooler in transaction mode
  * answers; from then on it survives restarts of the database. Any number of workers may run on one
@@ -48,7 +49,8 @@ const ignore = (): void => undefined;
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { url, schema = DEFAULT_SCHEMA, batch = DEFAULT_BATCH, logger = silence } = options;
   const sql = postgres(url, {
-    max: 1,
+    // One for the sweep, which may wait for a lock, and one for the others.
+    max: 2,
     // A connection that breaks while it fetches types is an unhandled rejection (postgres.js 3.4.9).
     fetch_types: false,
     onnotice: () => undefined,
@@ -57,16 +59,39 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const ending: Ending = { asked: new AbortController(), forced: new AbortController() };
   const { onSweep = ignore, onTrouble = ignore } = options;
   const stopping = ending.asked.signal;
-  const task = sweepTask({ sql, batch, logger, stopping, onSweep, onTrouble });
-  const pools: string[] = [];
-  const start = (): Promise<Running> =>
-    startRunner({ url, schema, task, logger, pools, onTrouble });
+  const queueOthers = createQueue(sql, logger);
+  const sweep = sweepTask({ sql, batch, logger, stopping, onSweep, onTrouble, queueOthers });
+  const deliver = deliverTask({ sql, logger, stopping });
+  const shared = { url, schema, logger, onTrouble };
+  // Runners of their own, so that a sweep never waits for receivers that are slow.
+  const runners: RunnerOptions[] = [
+    {
+      ...shared,
+      tasks: { [SWEEP]: sweep },
+      concurrency: 1,
+      pollMs: 100,
+      always: { task: SWEEP, jobKey: SWEEP_KEY },
+      pools: [],
+    },
+    {
+      ...shared,
+      tasks: { [DELIVER]: deliver },
+      concurrency: DELIVER_AT_ONCE,
+      pollMs: 1_000,
+      pools: [],
+    },
+  ];
+  const running: Promise<void>[] = [];
   try {
-    const first = await start();
+    for (const runner of runners) {
+      const start = (): Promise<Running> => startRunner(runner);
+      running.push(keepRunning(await start(), start, { logger, onTrouble }, ending));
+    }
     logger.info("expiry job started");
-    const running = keepRunning(first, start, { logger, onTrouble }, ending);
-    return { stop: () => stop(ending, running, sql, logger) };
+    return { stop: () => stop(ending, Promise.all(running), sql, logger) };
   } catch (error) {
+    ending.asked.abort();
+    await Promise.allSettled(running);
     await sql.end({ timeout: 0 });
     throw error;
   }
@@ -74,7 +99,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
 
 async function stop(
   { asked, forced }: Ending,
-  running: Promise<void>,
+  running: Promise<unknown>,
   sql: postgres.Sql,
   logger: WorkerLogger,
 ): Promise<void> {
@@ -92,7 +117,7 @@ async function stop(
   await sql.end({ timeout: 0 });
 }
 
-async function within(ms: number, ended: Promise<void>): Promise<boolean> {
+async function within(ms: number, ended: Promise<unknown>): Promise<boolean> {
   const patience = new AbortController();
   const late = delay(ms, false, { signal: patience.signal }).catch(() => false);
   const inTime = await Promise.race([ended.then(() => true), late]);

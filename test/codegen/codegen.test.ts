@@ -83,6 +83,14 @@ const ECHO = `
   comment on function sample.echo_back is 'Says p_amount of p_wallet_id, not p_else.';
 `;
 
+const LISTS = `
+  create function sample.texts(p_list text[]) returns text[] language sql as 'select $1';
+  create function sample.ranks(p_list integer[]) returns integer[] language sql as 'select $1';
+  create function sample.sums(p_list bigint[], p_none bigint[] default null)
+    returns bigint[] language sql as 'select $1 || $2';
+  comment on function sample.texts is E'Texts.\\np_list: Some, or none. @nullable';
+`;
+
 describe("the text", () => {
   let text: string;
   beforeAll(async () => {
@@ -135,6 +143,13 @@ describe("the text", () => {
     expect(text).toMatch(/number of seconds. Default: null. \*\/\n {2}readonly ttl\?: string \| /);
     expect(text).toContain("  /** Default: 'a::b'. */\n  readonly label?: string | null");
     expect(text).toContain("  /** Default: ('x'::text || 'y'::text). */\n  readonly name?: ");
+  });
+
+  test("lets an argument be null that is marked so, though it has no default", async () => {
+    const text = await generated(LISTS);
+    expect(text).toContain("  /** Some, or none. */\n  readonly list: readonly string[] | null;\n");
+    expect(text).toContain("  readonly list: readonly number[];\n");
+    expect(text).not.toContain("@nullable");
   });
 
   test("describes arguments: as the function does, or else the schema", async () => {
@@ -366,6 +381,20 @@ describe("a wrapper", () => {
       steps: 2147483647,
     };
     expect(await sample.echoBack(sql, args)).toEqual({ ...args, ttl: null });
+  });
+
+  test("sends and returns arrays exactly", async () => {
+    const lists = await load(LISTS);
+    const texts = ["", "null", "NULL", 'a "b"', "c\\d", "{e,f}", " ", "\n", "🎟️", "'$1'"];
+    expect(await lists.texts(sql, { list: texts })).toEqual(texts);
+    expect(await lists.texts(sql, { list: [] })).toEqual([]);
+    expect(await lists.texts(sql, { list: null })).toBeNull();
+    expect(await lists.ranks(sql, { list: [-1, 2_147_483_647] })).toEqual([-1, 2_147_483_647]);
+    const sums = [9_223_372_036_854_775_807n, -9_007_199_254_740_993n];
+    expect(await lists.sums(sql, { list: sums })).toEqual(sums);
+    for (const list of ["a", [null], [1], ["\0"], undefined]) {
+      await expect(lists.texts(sql, { list })).rejects.toMatchObject({ code: "LGARG" });
+    }
   });
 
   test("takes an interval as text or as seconds, a time as text with its microseconds", async () => {

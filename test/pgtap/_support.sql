@@ -127,6 +127,19 @@ as $$
     where e.wallet_id = p_wallet_id and e.seq = p_seq
 $$;
 
+-- Whom events name that are written now: the session's role, and the one in effect.
+create or replace function tap.actor()
+returns text
+language sql
+stable
+as $$
+  select session_user || case
+    when pg_catalog.current_setting('role') not in ('none', session_user)
+      then ' as ' || pg_catalog.current_setting('role')
+    else ''
+  end
+$$;
+
 -- The time of a wallet's last event, after which the next one happens.
 create or replace function tap.last_event_at(p_wallet_id text)
 returns timestamptz
@@ -152,7 +165,11 @@ as $$
       union all
       select 'reservation ' || o::text from baseledger.reservations o
       union all
-      select 'limit ' || l::text from baseledger.limits l
+      select 'grant ' || g::text from baseledger.grants g
+      union all
+      select 'key ' || k::text from baseledger.keys k
+      union all
+      select 'limit ' || m::text from baseledger.limits m
       union all
       select 'counter ' || c::text from baseledger.counters c
       union all
@@ -315,6 +332,13 @@ begin
   update baseledger.reservations r
     set expires_at = r.expires_at - v_by
     where r.wallet_id = p_wallet_id;
+  update baseledger.grants g
+    set granted_at = g.granted_at - v_by
+    where g.wallet_id = p_wallet_id;
+  -- When a key ends stands in the details of its event, too, and stays.
+  update baseledger.keys k
+    set created_at = k.created_at - v_by, revoked_at = k.revoked_at - v_by
+    where k.wallet_id = p_wallet_id;
   update baseledger.wallets w
     set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by
     where w.wallet_id = p_wallet_id;

@@ -256,7 +256,7 @@ export function outcome<T>(promise: Promise<T>): Promise<T | { readonly code: st
 
 /** A fingerprint of all rows of the ledger. */
 export async function digest(ledger: TestLedger): Promise<string> {
-  const tables = ["wallets", "events", "reservations", "limits", "counters", "raised_alerts"];
+  const tables = "wallets events reservations grants keys limits counters raised_alerts".split(" ");
   const parts = tables.map(
     (table) => `select '${table}' as part, md5(string_agg(t::text, e'\\n' order by t::text)) as sum
       from baseledger.${table} t`,
@@ -411,6 +411,15 @@ export async function travelBack(
       await tx`
         update baseledger.reservations
           set expires_at = expires_at - ${interval}::text::interval
+          where wallet_id = ${walletId}`;
+      await tx`
+        update baseledger.grants
+          set granted_at = granted_at - ${interval}::text::interval
+          where wallet_id = ${walletId}`;
+      await tx`
+        update baseledger.keys
+          set created_at = created_at - ${interval}::text::interval,
+            revoked_at = revoked_at - ${interval}::text::interval
           where wallet_id = ${walletId}`;
       await rehash(tx, walletId);
       await moveLimits(tx, walletId, interval);

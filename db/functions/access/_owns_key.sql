@@ -19,11 +19,14 @@ begin
       and e.idempotency_key between p_idempotency_key and p_idempotency_key
     order by e.idempotency_key
     limit 1;
-  return v_used and coalesce(
-    baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
-    -- Of an event without a reservation, such as a credit.
-    p_access.allowed and p_access.labels = '{}'
-  );
+  if v_used then
+    return coalesce(
+      baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
+      -- Of an event without a reservation, such as a credit.
+      p_access.allowed and p_access.labels = '{}'
+    );
+  end if;
+  return null;
 end
 $$;
 

@@ -1,6 +1,6 @@
 -- Writes the alerts that a call has raised in a wallet, and their deliveries to the webhooks that
--- there are now. p_seq is the wallet's last event, which the call has written. The caller has locked
--- the wallet; when alerts are sent is the worker's business.
+-- there are now. p_seq is the wallet's last event, which the call has written. The caller has
+-- locked the wallet; when alerts are sent is the worker's business.
 create or replace function baseledger._write_alerts(
   p_wallet_id text,
   p_seq bigint,

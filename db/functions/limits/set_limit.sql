@@ -109,7 +109,7 @@ comment on function baseledger.set_limit is
   '\np_limit_id: Name of the limit in its wallet.'
   '\np_amount: In the wallet''s smallest step, or how many calls or open reservations; 0 = '
   'nothing. Null, for a limit by labels: only combinations with an amount of their own '
-  '(set_limit_for) are limited.'
+  '(set_limit_for) are limited. @nullable'
   '\np_per: The window: minute, hour, day, week (from Monday), month, year or ever.'
   '\np_by: Names of labels, at most 4: each combination of their values has the amount. Labels are '
   'strings of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. '

@@ -88,7 +88,7 @@ comment on function baseledger.set_limit_for is
   '\np_limit_id: Name of the limit in its wallet.'
   '\np_values: A value for each label of the limit, in its order; the empty text is the value of '
   'whatever has no such label.'
-  '\np_amount: As in set_limit; null = that of the limit.'
+  '\np_amount: As in set_limit; null = that of the limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_limit_for from public;
 grant execute on function baseledger.set_limit_for to baseledger_operator;

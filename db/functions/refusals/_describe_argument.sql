@@ -45,6 +45,12 @@ as $$
     when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
     when p_field = 'at' then 'must be a time'
     when p_field = 'limit' then 'must be from 1 to 100,000'
+    when p_field = 'url' then 'must be an http or https address without credentials, of at most '
+      '2048 characters'
+    when p_field = 'events' then 'must name some of limit and low_balance'
+    when p_field = 'allow_private' then 'must be true or false'
+    when p_field = 'webhook_id' then 'must name a webhook that was not removed'
+    when p_field = 'webhooks' then 'must not be more than 16 for a wallet, or 16 for all wallets'
     else 'is not a field of this command'
   end)
 $$;

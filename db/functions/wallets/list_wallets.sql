@@ -24,8 +24,8 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
   return query
-    select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.overdraft_limit,
-        b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+    select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)

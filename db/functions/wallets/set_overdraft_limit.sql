@@ -53,7 +53,7 @@ comment on function baseledger.set_overdraft_limit is
   e'Sets how far below zero settlements may take available: not above the debt that there is. The '
   'key is optional: a retry with the same key gets the first receipt; each call without one is an '
   'event. Refused with LGARG, LGWNF, LGIDK, LGOVD (available is below the new limit).'
-  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit.'
+  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_overdraft_limit from public;
 grant execute on function baseledger.set_overdraft_limit to baseledger_operator;

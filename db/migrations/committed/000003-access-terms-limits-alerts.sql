@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:76663b851a0784cbd9dce1c6f5e6125526218a0e
+--! Hash: sha1:08e05c53d73fbaca7a07a7878ac1c901a9a515a2
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -107,6 +107,33 @@ create type baseledger._slot as (
   opened_at timestamptz
 );
 --! EndIncluded schema/types/_slot.sql
+--! Included schema/types/added_webhook.sql
+-- What add_webhook returns.
+create type baseledger.added_webhook as (
+  webhook_id text,
+  secret text,
+  replayed boolean
+);
+comment on type baseledger.added_webhook is 'A webhook that was added.';
+comment on column baseledger.added_webhook.webhook_id is 'Its id, for remove_webhook. @notNull';
+comment on column baseledger.added_webhook.secret is
+  'The secret that its requests are signed with, which is shown only now; null for a replay.';
+comment on column baseledger.added_webhook.replayed is
+  'Whether the key was used before, and this is the webhook of then. @notNull';
+--! EndIncluded schema/types/added_webhook.sql
+--! Included schema/types/alert_count.sql
+-- A row of alert_counts.
+create type baseledger.alert_count as (
+  kind text,
+  state text,
+  alerts bigint
+);
+comment on type baseledger.alert_count is 'How many alerts are in a state.';
+comment on column baseledger.alert_count.kind is 'limit or low_balance. @notNull';
+comment on column baseledger.alert_count.state is
+  'none (no webhook), pending, sent, failed, or suppressed. @notNull';
+comment on column baseledger.alert_count.alerts is 'How many. @notNull';
+--! EndIncluded schema/types/alert_count.sql
 --! Included schema/types/created_key.sql
 -- What create_key returns.
 create type baseledger.created_key as (
@@ -124,6 +151,63 @@ comment on column baseledger.created_key.expires_at is
 comment on column baseledger.created_key.replayed is
   'True when the key had been made before, and nothing was done now. @notNull';
 --! EndIncluded schema/types/created_key.sql
+--! Included schema/types/delivery.sql
+-- What start_delivery returns.
+create type baseledger.delivery as (
+  url text,
+  secret text,
+  allow_private boolean,
+  message_id text,
+  body text
+);
+comment on type baseledger.delivery is 'What to send to a webhook.';
+comment on column baseledger.delivery.url is 'Where. @notNull';
+comment on column baseledger.delivery.secret is 'What to sign it with. @notNull';
+comment on column baseledger.delivery.allow_private is
+  'Whether it may be at an address that is not public. @notNull';
+comment on column baseledger.delivery.message_id is
+  'The same for each attempt, and for each webhook. @notNull';
+comment on column baseledger.delivery.body is 'The alert as JSON. @notNull';
+--! EndIncluded schema/types/delivery.sql
+--! Included schema/types/delivery_id.sql
+-- What names a delivery.
+create type baseledger.delivery_id as (
+  wallet_id text,
+  seq bigint,
+  number integer,
+  webhook_id text
+);
+comment on type baseledger.delivery_id is 'An alert, and a webhook that it is sent to.';
+comment on column baseledger.delivery_id.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.delivery_id.seq is 'The event that raised the alert. @notNull';
+comment on column baseledger.delivery_id.number is 'Which of its alerts. @notNull';
+comment on column baseledger.delivery_id.webhook_id is 'The webhook. @notNull';
+--! EndIncluded schema/types/delivery_id.sql
+--! Included schema/types/limit_metric.sql
+-- A row of limit_metrics.
+create type baseledger.limit_metric as (
+  wallet_id text,
+  limit_id text,
+  per text,
+  of text,
+  unit text,
+  scale integer,
+  amount text,
+  used text
+);
+comment on type baseledger.limit_metric is 'The use of a limit, for monitoring.';
+comment on column baseledger.limit_metric.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.limit_metric.limit_id is 'The limit. @notNull';
+comment on column baseledger.limit_metric.per is 'Its window. @notNull';
+comment on column baseledger.limit_metric.of is 'What it counts: amount, calls or open. @notNull';
+comment on column baseledger.limit_metric.unit is
+  'What amounts are of; null if it does not count amounts.';
+comment on column baseledger.limit_metric.scale is
+  'Decimal digits of the smallest step; null if it does not count amounts.';
+comment on column baseledger.limit_metric.amount is 'The most that may be used; null: no limit.';
+comment on column baseledger.limit_metric.used is
+  'What was spent in the present window, and what is held now. @notNull';
+--! EndIncluded schema/types/limit_metric.sql
 --! Included schema/types/limit_use.sql
 -- A row of limits.
 create type baseledger.limit_use as (
@@ -305,6 +389,43 @@ comment on column baseledger.wallet_key.expires_at is
 comment on column baseledger.wallet_key.revoked_at is
   'When it was revoked; null = it was not.';
 --! EndIncluded schema/types/wallet_key.sql
+--! Included schema/types/wallet_metric.sql
+-- A row of wallet_metrics.
+create type baseledger.wallet_metric as (
+  wallet_id text,
+  unit text,
+  scale integer,
+  available bigint,
+  reserved bigint,
+  spent bigint
+);
+comment on type baseledger.wallet_metric is 'The balances of a wallet, for monitoring.';
+comment on column baseledger.wallet_metric.wallet_id is 'The wallet. @notNull';
+comment on column baseledger.wallet_metric.unit is 'What amounts are of. @notNull';
+comment on column baseledger.wallet_metric.scale is 'Decimal digits of the smallest step. @notNull';
+comment on column baseledger.wallet_metric.available is 'What can be reserved. @notNull';
+comment on column baseledger.wallet_metric.reserved is 'What is held. @notNull';
+comment on column baseledger.wallet_metric.spent is 'What was spent. @notNull';
+--! EndIncluded schema/types/wallet_metric.sql
+--! Included schema/types/webhook.sql
+-- A row of list_webhooks.
+create type baseledger.webhook as (
+  webhook_id text,
+  wallet_id text,
+  url text,
+  events text[],
+  allow_private boolean,
+  added_at timestamptz
+);
+comment on type baseledger.webhook is 'Where alerts are sent.';
+comment on column baseledger.webhook.webhook_id is 'Its id. @notNull';
+comment on column baseledger.webhook.wallet_id is 'Whose alerts; null: those of all wallets.';
+comment on column baseledger.webhook.url is 'The address. @notNull';
+comment on column baseledger.webhook.events is 'Which alerts: limit, low_balance. @notNull';
+comment on column baseledger.webhook.allow_private is
+  'Whether it may be at an address that is not public. @notNull';
+comment on column baseledger.webhook.added_at is 'Since when. @notNull';
+--! EndIncluded schema/types/webhook.sql
 --! Included schema/tables/counters.sql
 -- What a combination of labels has used of a limit.
 create table baseledger.counters (
@@ -664,14 +785,18 @@ as $$
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
             list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
-            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead}'),
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,add_webhook,alert_counts,
+            list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
-            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead}'),
+            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
+            list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead}'),
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,alert_counts,finish_delivery,
+            limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{journal,open_reservations,postings,reservation_history,wallet_access,wallet_balances}')
+          '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
+            wallet_balances}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
 $$;
@@ -885,11 +1010,14 @@ begin
       and e.idempotency_key between p_idempotency_key and p_idempotency_key
     order by e.idempotency_key
     limit 1;
-  return v_used and coalesce(
-    baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
-    -- Of an event without a reservation, such as a credit.
-    p_access.allowed and p_access.labels = '{}'
-  );
+  if v_used then
+    return coalesce(
+      baseledger._is_own(p_wallet_id, p_access, v_reservation_id),
+      -- Of an event without a reservation, such as a credit.
+      p_access.allowed and p_access.labels = '{}'
+    );
+  end if;
+  return null;
 end
 $$;
 
@@ -1238,6 +1366,55 @@ comment on function baseledger.revoke_key is
 revoke all on function baseledger.revoke_key from public;
 grant execute on function baseledger.revoke_key to baseledger_operator;
 --! EndIncluded functions/access/revoke_key.sql
+--! Included functions/alerts/_count_delivery.sql
+-- Counts a delivery that is about to be queued: how many of its limit and webhook were suppressed
+-- before it, or null if it is to be suppressed as well, because there were enough in the last hour.
+create or replace function baseledger._count_delivery(
+  p_id baseledger.delivery_id,
+  p_now timestamptz
+)
+returns bigint
+language plpgsql
+volatile
+as $$
+declare
+  c_an_hour constant integer := 20;
+  v_limit_id text;
+  v_queued_at timestamptz[];
+  v_suppressed bigint;
+begin
+  select coalesce(a.limit_id, '') into v_limit_id
+    from baseledger.raised_alerts a
+    where a.wallet_id = p_id.wallet_id and a.seq = p_id.seq and a.number = p_id.number;
+  insert into baseledger.delivery_rates (wallet_id, webhook_id, limit_id, queued_at, suppressed)
+    values (p_id.wallet_id, p_id.webhook_id, v_limit_id, '{}', 0)
+    on conflict (wallet_id, webhook_id, limit_id) do nothing;
+  -- Times after now were written while the clock was ahead.
+  select array(
+        select q from unnest(r.queued_at) as q
+          where q > p_now - interval '1 hour' and q <= p_now
+      ),
+      r.suppressed
+    into v_queued_at, v_suppressed
+    from baseledger.delivery_rates r
+    where r.wallet_id = p_id.wallet_id and r.webhook_id = p_id.webhook_id
+      and r.limit_id = v_limit_id
+    for update;
+  if cardinality(v_queued_at) >= c_an_hour then
+    update baseledger.delivery_rates r set suppressed = v_suppressed + 1
+      where r.wallet_id = p_id.wallet_id and r.webhook_id = p_id.webhook_id
+        and r.limit_id = v_limit_id;
+    return null;
+  end if;
+  update baseledger.delivery_rates r set queued_at = v_queued_at || p_now, suppressed = 0
+    where r.wallet_id = p_id.wallet_id and r.webhook_id = p_id.webhook_id
+      and r.limit_id = v_limit_id;
+  return v_suppressed;
+end
+$$;
+
+revoke all on function baseledger._count_delivery from public;
+--! EndIncluded functions/alerts/_count_delivery.sql
 --! Included functions/alerts/_cross_thresholds.sql
 -- The alerts of a counter that has spent what its next alert waits for: one for each percentage.
 create or replace function baseledger._cross_thresholds(
@@ -1263,6 +1440,79 @@ $$;
 
 revoke all on function baseledger._cross_thresholds from public;
 --! EndIncluded functions/alerts/_cross_thresholds.sql
+--! Included functions/alerts/_encode_alert.sql
+-- What a webhook gets: the alert as JSON. Amounts are text, as a number of JSON may lose digits.
+create or replace function baseledger._encode_alert(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_suppressed bigint
+)
+returns text
+language plpgsql
+stable
+set timezone = 'UTC'
+as $$
+declare
+  v_wallet baseledger.wallets;
+  v_limit baseledger.limits;
+  v_alert baseledger.raised_alerts;
+begin
+  select * into v_wallet from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  select * into v_alert from baseledger.raised_alerts a
+    where a.wallet_id = p_wallet_id and a.seq = p_seq and a.number = p_number;
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = v_alert.limit_id;
+  return json_build_object(
+    'type', 'baseledger.' || v_alert.kind,
+    'timestamp', v_alert.occurred_at,
+    'data', json_build_object(
+      'wallet_id', p_wallet_id,
+      'seq', p_seq,
+      'number', p_number,
+      'kind', v_alert.kind,
+      'threshold', case
+        when v_alert.kind = 'limit' then to_json(v_alert.threshold)
+        else to_json(v_alert.threshold::text)
+      end,
+      'limit_id', v_alert.limit_id,
+      'values', v_alert.label_values,
+      'per', v_limit.per,
+      'of', v_limit.of,
+      'amount', trim_scale(v_alert.amount)::text,
+      'value', trim_scale(v_alert.value)::text,
+      'unit', v_wallet.unit,
+      'scale', v_wallet.scale,
+      'starts_at', nullif(v_alert.starts_at, '-infinity'),
+      'ends_at', nullif(v_alert.ends_at, 'infinity'),
+      'suppressed', p_suppressed
+    )
+  )::text;
+end
+$$;
+
+revoke all on function baseledger._encode_alert from public;
+--! EndIncluded functions/alerts/_encode_alert.sql
+--! Included functions/alerts/_is_webhook_url.sql
+-- Whether a text is an address that alerts can be sent to: http or https, with a host, without
+-- credentials, and only of visible ASCII characters. The worker reads it as browsers do, for which
+-- a backslash is a slash: none is allowed, so that both see the same host.
+create or replace function baseledger._is_webhook_url(p_url text)
+returns boolean
+language sql
+immutable
+as $$
+  select coalesce(
+    pg_catalog.length(p_url) <= 2048
+      and p_url !~ '[^!-~]'
+      and pg_catalog.strpos(p_url, E'\\') = 0
+      and p_url ~* '^https?://([^]:/?#@[]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#].*)?$',
+    false
+  )
+$$;
+
+revoke all on function baseledger._is_webhook_url from public;
+--! EndIncluded functions/alerts/_is_webhook_url.sql
 --! Included functions/alerts/_list_below.sql
 -- The amounts that available + reserved is below, in order; null if there are none.
 create or replace function baseledger._list_below(
@@ -1281,6 +1531,26 @@ $$;
 
 revoke all on function baseledger._list_below from public;
 --! EndIncluded functions/alerts/_list_below.sql
+--! Included functions/alerts/_make_webhook_secret.sql
+-- A secret of 32 random bytes, as Standard Webhooks writes it. Of the functions that are always
+-- there, gen_random_uuid alone draws from the system's strong source: 122 random bits a call.
+create or replace function baseledger._make_webhook_secret()
+returns text
+language plpgsql
+volatile
+as $$
+begin
+  return 'whsec_' || encode(
+    sha256(
+      uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+    ),
+    'base64'
+  );
+end
+$$;
+
+revoke all on function baseledger._make_webhook_secret from public;
+--! EndIncluded functions/alerts/_make_webhook_secret.sql
 --! Included functions/alerts/_watch_balance.sql
 -- What events do to funds that are watched: an alert each time they fall below an amount, and those
 -- amounts that they are below in the end.
@@ -1319,8 +1589,8 @@ revoke all on function baseledger._watch_balance from public;
 --! EndIncluded functions/alerts/_watch_balance.sql
 --! Included functions/alerts/_write_alerts.sql
 -- Writes the alerts that a call has raised in a wallet, and their deliveries to the webhooks that
--- there are now. p_seq is the wallet's last event, which the call has written. The caller has locked
--- the wallet; when alerts are sent is the worker's business.
+-- there are now. p_seq is the wallet's last event, which the call has written. The caller has
+-- locked the wallet; when alerts are sent is the worker's business.
 create or replace function baseledger._write_alerts(
   p_wallet_id text,
   p_seq bigint,
@@ -1349,6 +1619,368 @@ $$;
 
 revoke all on function baseledger._write_alerts from public;
 --! EndIncluded functions/alerts/_write_alerts.sql
+--! Included functions/alerts/add_webhook.sql
+-- Adds a webhook. Locks the table of webhooks against other changes, not against commands, which
+-- read it when they raise an alert. It is in no wallet's journal: it may concern all wallets.
+create or replace function baseledger.add_webhook(
+  p_wallet_id text,
+  p_url text,
+  p_events text[] default '{limit,low_balance}',
+  p_allow_private boolean default false,
+  p_idempotency_key text default null
+)
+returns baseledger.added_webhook
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  c_at_most constant integer := 16;
+  v_invalid text;
+  v_webhook baseledger.webhooks;
+  v_first baseledger.webhooks;
+  v_difference jsonb;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.add_webhook(text,text,text[],boolean,text)'
+  );
+  v_invalid := case
+    when not baseledger._is_webhook_url(p_url) then 'url'
+    when p_events is null or p_events = '{}' or array_ndims(p_events) <> 1
+      or array_position(p_events, null) is not null
+      or not p_events <@ '{limit,low_balance}' then 'events'
+    when p_allow_private is null then 'allow_private'
+    when p_idempotency_key is not null and baseledger._is_impossible_id(p_idempotency_key)
+      then 'idempotency_key'
+  end;
+  if v_invalid is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_invalid));
+  end if;
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+  end if;
+
+  lock table baseledger.webhooks in share row exclusive mode;
+  v_webhook.wallet_id := coalesce(p_wallet_id, '');
+  v_webhook.webhook_id := 'wh_' || replace(gen_random_uuid()::text, '-', '');
+  v_webhook.url := p_url;
+  v_webhook.events := array(select distinct e from unnest(p_events) as e order by e);
+  v_webhook.secret := baseledger._make_webhook_secret();
+  v_webhook.allow_private := p_allow_private;
+  v_webhook.idempotency_key := p_idempotency_key;
+  v_webhook.added_at := clock_timestamp();
+  if p_idempotency_key is not null then
+    select * into v_first from baseledger.webhooks h
+      where h.wallet_id = v_webhook.wallet_id and h.idempotency_key = p_idempotency_key;
+    if found then
+      v_difference := baseledger._compare_requests(
+        jsonb_build_object(
+          'url', v_first.url, 'events', v_first.events, 'allow_private', v_first.allow_private
+        ),
+        jsonb_build_object(
+          'url', p_url, 'events', v_webhook.events, 'allow_private', p_allow_private
+        )
+      );
+      if v_difference is not null then
+        perform baseledger._raise('LGIDK', v_difference);
+      end if;
+      return row(v_first.webhook_id, null, true)::baseledger.added_webhook;
+    end if;
+  end if;
+
+  if c_at_most <= (
+    select count(*) from baseledger.webhooks h
+      where h.wallet_id = v_webhook.wallet_id and h.removed_at is null
+  ) then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('webhooks'));
+  end if;
+  insert into baseledger.webhooks (
+      wallet_id, webhook_id, url, events, secret, allow_private, idempotency_key, added_at
+    )
+    values (
+      v_webhook.wallet_id, v_webhook.webhook_id, v_webhook.url, v_webhook.events,
+      v_webhook.secret, v_webhook.allow_private, v_webhook.idempotency_key, v_webhook.added_at
+    );
+  return row(v_webhook.webhook_id, v_webhook.secret, false)::baseledger.added_webhook;
+end
+$$;
+
+comment on function baseledger.add_webhook is
+  e'Sends alerts to an address from now on: the worker posts each as JSON, signed after the '
+  'convention of Standard Webhooks, until the receiver answers with a code from 200 to 299, for '
+  'about a day. The secret to check signatures with is made here and shown only once. The key is '
+  'optional: a retry with the same key gets the same webhook, without the secret. At most 16 for '
+  'a wallet, and 16 for all. Refused with LGARG, LGWNF, LGIDK. @notNull'
+  '\np_wallet_id: Id of the wallet whose alerts are sent; null for those of all wallets. @nullable'
+  '\np_url: An http or https address without credentials, of at most 2048 characters.'
+  '\np_events: Which alerts: limit, low_balance.'
+  '\np_allow_private: Whether it may be at an address that is not public, such as 10.0.0.1.'
+  '\np_idempotency_key: The caller''s name for the call, unique in its wallet. Default: none.';
+revoke all on function baseledger.add_webhook from public;
+grant execute on function baseledger.add_webhook to baseledger_operator;
+--! EndIncluded functions/alerts/add_webhook.sql
+--! Included functions/alerts/alert_counts.sql
+-- For monitoring: how many alerts there are, by what has become of them. Reads all of them.
+create or replace function baseledger.alert_counts()
+returns setof baseledger.alert_count
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return query
+    select a.kind, a.state, count(*) from baseledger.alerts a group by 1, 2 order by 1, 2;
+end
+$$;
+
+comment on function baseledger.alert_counts is
+  'How many alerts there are, by kind and by the state of their delivery, as in the view alerts: '
+  'one for several webhooks counts once for each. Reads all of them.';
+revoke all on function baseledger.alert_counts from public;
+grant execute on function baseledger.alert_counts
+  to baseledger_worker, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/alerts/alert_counts.sql
+--! Included functions/alerts/finish_delivery.sql
+-- How an attempt has ended: it was received, or not. After so many attempts that a day is over,
+-- with the pauses of graphile-worker between them (e, e^2, e^3 … e^10 = 22,026 seconds, and then
+-- always as long), it is given up. Until then the job retries; should it be lost, the delivery is
+-- due again somewhat later than the job would have run.
+create or replace function baseledger.finish_delivery(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_webhook_id text,
+  p_error text default null
+)
+returns text
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  c_attempts constant integer := 14;
+  v_now constant timestamptz := clock_timestamp();
+  v_state text;
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  update baseledger.deliveries d
+    set state = case
+        when p_error is null then 'sent'
+        when d.attempts >= c_attempts then 'failed'
+        else d.state
+      end,
+      last_error = coalesce(left(p_error, 500), d.last_error),
+      due_at = v_now
+        + make_interval(secs => exp(least(d.attempts, 10)), mins => 10),
+      ended_at = case when p_error is null or d.attempts >= c_attempts then v_now end
+    where d.wallet_id = p_wallet_id and d.seq = p_seq and d.number = p_number
+      and d.webhook_id = p_webhook_id
+      -- Received after all, by an attempt that took longer than the one that gave up.
+      and (d.state = 'pending' or d.state = 'failed' and p_error is null)
+    returning d.state into v_state;
+  return v_state;
+end
+$$;
+
+comment on function baseledger.finish_delivery is
+  e'For the worker: records how an attempt to send an alert has ended, and returns what the '
+  'delivery is now: sent, pending (to be tried again), or failed (given up); null if it had ended '
+  'before. Refused with LGARG.'
+  '\np_seq: The event that raised the alert.'
+  '\np_number: Which of its alerts.'
+  '\np_webhook_id: The webhook.'
+  '\np_error: Why it was not received. Default: it was.';
+revoke all on function baseledger.finish_delivery from public;
+grant execute on function baseledger.finish_delivery to baseledger_worker;
+--! EndIncluded functions/alerts/finish_delivery.sql
+--! Included functions/alerts/limit_metrics.sql
+-- For monitoring: the use of the first limits by id, of those that count a wallet as a whole. Holds
+-- past their deadline count until they are swept.
+create or replace function baseledger.limit_metrics(p_limit integer default 1000)
+returns setof baseledger.limit_metric
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  return query
+    select l.wallet_id, l.limit_id, l.per, l.of,
+        case l.of when 'amount' then w.unit::text end,
+        case l.of when 'amount' then w.scale::integer end,
+        coalesce(c.own_amount, l.amount)::text,
+        trim_scale(
+          case when c.ends_at > v_now then c.spent else 0 end + coalesce(c.held, 0)
+        )::text
+      from (
+        select s.wallet_id, s.limit_id, s.per, s.of, s.amount
+          from baseledger.limits s
+          where s.by = '{}'
+          order by s.wallet_id, s.limit_id
+          limit p_limit
+      ) as l
+      join baseledger.wallets w on w.wallet_id = l.wallet_id
+      left join baseledger.counters c
+        on c.wallet_id = l.wallet_id and c.limit_id = l.limit_id and c.label_values = '{}';
+end
+$$;
+
+comment on function baseledger.limit_metrics is
+  'The use of the first p_limit limits (1 to 100,000) in the order of their wallets and ids, of '
+  'those that count a wallet as a whole, for monitoring. Refused with LGARG.';
+revoke all on function baseledger.limit_metrics from public;
+grant execute on function baseledger.limit_metrics to baseledger_worker;
+--! EndIncluded functions/alerts/limit_metrics.sql
+--! Included functions/alerts/list_webhooks.sql
+-- The webhooks, without their secrets.
+create or replace function baseledger.list_webhooks(p_wallet_id text default null)
+returns setof baseledger.webhook
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+  end if;
+  return query
+    select h.webhook_id, nullif(h.wallet_id, ''), h.url, h.events, h.allow_private, h.added_at
+      from baseledger.webhooks h
+      where h.removed_at is null
+        and (p_wallet_id is null or h.wallet_id in (p_wallet_id, ''))
+      order by h.wallet_id, h.added_at, h.webhook_id;
+end
+$$;
+
+comment on function baseledger.list_webhooks is
+  e'The webhooks that get the alerts of a wallet, or all webhooks; without their secrets. Refused '
+  'with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all of them.';
+revoke all on function baseledger.list_webhooks from public;
+grant execute on function baseledger.list_webhooks to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/alerts/list_webhooks.sql
+--! Included functions/alerts/queue_deliveries.sql
+-- Takes deliveries for which a job is to be queued: new ones, and those whose job was lost. Of one
+-- limit and webhook at most so many an hour: the others are suppressed. Each is due again a minute
+-- later, in case the worker that takes it dies before it has queued the job; a job that is queued
+-- twice has the same key.
+create or replace function baseledger.queue_deliveries(p_limit integer default 100)
+returns setof baseledger.delivery_id
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_again constant timestamptz := v_now + interval '1 minute';
+  v_id baseledger.delivery_id;
+  v_suppressed bigint;
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  for v_id in
+    select d.wallet_id, d.seq, d.number, d.webhook_id
+      from baseledger.deliveries d
+      where d.state = 'pending' and d.due_at <= v_now
+      order by d.due_at, d.wallet_id, d.seq
+      limit p_limit
+  loop
+    select d.suppressed into v_suppressed
+      from baseledger.deliveries d
+      where d.wallet_id = v_id.wallet_id and d.seq = v_id.seq and d.number = v_id.number
+        and d.webhook_id = v_id.webhook_id
+        and d.state = 'pending' and d.due_at <= v_now
+      for update skip locked;
+    continue when not found;
+    if v_suppressed is null then
+      v_suppressed := baseledger._count_delivery(v_id, v_now);
+    end if;
+    update baseledger.deliveries d
+      set suppressed = v_suppressed,
+        state = case when v_suppressed is null then 'suppressed' else 'pending' end,
+        due_at = v_again,
+        ended_at = case when v_suppressed is null then v_now end
+      where d.wallet_id = v_id.wallet_id and d.seq = v_id.seq and d.number = v_id.number
+        and d.webhook_id = v_id.webhook_id;
+    if v_suppressed is not null then
+      return next v_id;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function baseledger.queue_deliveries is
+  'For the worker: the next deliveries of alerts to webhooks, at most p_limit (1 to 100,000), for '
+  'each of which it queues a job. Refused with LGARG.';
+revoke all on function baseledger.queue_deliveries from public;
+grant execute on function baseledger.queue_deliveries to baseledger_worker;
+--! EndIncluded functions/alerts/queue_deliveries.sql
+--! Included functions/alerts/remove_webhook.sql
+-- Ends a webhook. Its row stays, without the secret, and so do its deliveries: those under way
+-- fail.
+create or replace function baseledger.remove_webhook(p_webhook_id text)
+returns baseledger.webhook
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_webhook baseledger.webhooks;
+begin
+  perform baseledger._require_operators_only('baseledger.remove_webhook(text)');
+  update baseledger.webhooks h
+    set removed_at = v_now, secret = null
+    where h.webhook_id = p_webhook_id and h.removed_at is null
+    returning * into v_webhook;
+  if not found then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('webhook_id'));
+  end if;
+  update baseledger.deliveries d
+    set state = 'failed', last_error = 'the webhook was removed', ended_at = v_now
+    where d.webhook_id = p_webhook_id and d.state = 'pending';
+  return row(
+    v_webhook.webhook_id, nullif(v_webhook.wallet_id, ''), v_webhook.url, v_webhook.events,
+    v_webhook.allow_private, v_webhook.added_at
+  )::baseledger.webhook;
+end
+$$;
+
+comment on function baseledger.remove_webhook is
+  e'Sends no more alerts to a webhook, and returns it. What was not delivered yet is given up. '
+  'Refused with LGARG, also when it was removed already. @notNull'
+  '\np_webhook_id: Id of the webhook, from add_webhook or list_webhooks.';
+revoke all on function baseledger.remove_webhook from public;
+grant execute on function baseledger.remove_webhook to baseledger_operator;
+--! EndIncluded functions/alerts/remove_webhook.sql
 --! Included functions/alerts/set_low_balance.sql
 -- Sets the amounts below which funds alert. Locks the wallet's row. Those that funds are below
 -- already alert when they have been above.
@@ -1405,11 +2037,117 @@ comment on function baseledger.set_low_balance is
   'again only after funds were back. Replaces those that were set before. Setting alerts nothing. '
   'The key is optional: a retry with the same key gets the first receipt; each call without one is '
   'an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
-  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none.'
+  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_low_balance from public;
 grant execute on function baseledger.set_low_balance to baseledger_operator;
 --! EndIncluded functions/alerts/set_low_balance.sql
+--! Included functions/alerts/start_delivery.sql
+-- What a job needs to send an alert; no row if there is nothing to send any more. The attempt
+-- counts from here on. If the worker dies during it, the delivery is due again a minute later.
+create or replace function baseledger.start_delivery(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_webhook_id text
+)
+returns setof baseledger.delivery
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_due_at constant timestamptz := v_now + interval '1 minute';
+  v_suppressed bigint;
+  v_delivery baseledger.delivery;
+begin
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  update baseledger.deliveries d
+    set attempts = d.attempts + 1, due_at = v_due_at
+    where d.wallet_id = p_wallet_id and d.seq = p_seq and d.number = p_number
+      and d.webhook_id = p_webhook_id and d.state = 'pending'
+    returning d.suppressed into v_suppressed;
+  if not found then
+    return;
+  end if;
+  select h.url, h.secret, h.allow_private
+    into v_delivery.url, v_delivery.secret, v_delivery.allow_private
+    from baseledger.webhooks h
+    where h.wallet_id in (p_wallet_id, '') and h.webhook_id = p_webhook_id
+      and h.removed_at is null;
+  if not found then
+    -- Removed while a command that had still seen it was writing the alert.
+    update baseledger.deliveries d
+      set state = 'failed', last_error = 'the webhook was removed', ended_at = v_now
+      where d.wallet_id = p_wallet_id and d.seq = p_seq and d.number = p_number
+        and d.webhook_id = p_webhook_id;
+    return;
+  end if;
+  v_delivery.message_id := 'alert_' || left(encode(sha256(convert_to(
+    concat_ws(' ', p_seq, p_number, p_wallet_id), 'UTF8'
+  )), 'hex'), 32);
+  v_delivery.body := baseledger._encode_alert(p_wallet_id, p_seq, p_number, v_suppressed);
+  return next v_delivery;
+end
+$$;
+
+comment on function baseledger.start_delivery is
+  e'For the worker: what to send to a webhook, and with which secret to sign it; no row if it was '
+  'sent, given up or suppressed. Each call counts as an attempt. Refused with LGARG.'
+  '\np_seq: The event that raised the alert.'
+  '\np_number: Which of its alerts.'
+  '\np_webhook_id: The webhook.';
+revoke all on function baseledger.start_delivery from public;
+grant execute on function baseledger.start_delivery to baseledger_worker;
+--! EndIncluded functions/alerts/start_delivery.sql
+--! Included functions/alerts/wallet_metrics.sql
+-- For monitoring: the balances of the first wallets by id, closed ones left out.
+create or replace function baseledger.wallet_metrics(p_limit integer default 1000)
+returns setof baseledger.wallet_metric
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+begin
+  if p_limit is null or p_limit not between 1 and 100000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
+  end if;
+  return query
+    select w.wallet_id, w.unit::text, w.scale::integer, w.available + d.due, w.reserved - d.due,
+        w.spent
+      from (
+        select o.wallet_id, o.unit, o.scale, o.available, o.reserved, o.spent, o.next_deadline,
+            baseledger._deadline_clock(baseledger._read_clock(), o.last_event_at) as instant
+          from baseledger.wallets o
+          where not o.closed
+          order by o.wallet_id
+          limit p_limit
+      ) as w
+      cross join lateral (
+        select coalesce(sum(r.held), 0)::bigint
+          from baseledger.reservations r
+          where r.wallet_id = w.wallet_id
+            and w.next_deadline <= w.instant
+            and r.expires_at <= w.instant
+            and r.expires_at < 'infinity'
+      ) as d(due);
+end
+$$;
+
+comment on function baseledger.wallet_metrics is
+  'The balances of the first p_limit wallets (1 to 100,000) in the order of their ids, closed ones '
+  'left out, for monitoring. Refused with LGARG.';
+revoke all on function baseledger.wallet_metrics from public;
+grant execute on function baseledger.wallet_metrics to baseledger_worker;
+--! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
 -- Checks the counters of wallets, each computed anew: what the events of its window have spent since
 -- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
@@ -2474,73 +3212,6 @@ $$;
 
 revoke all on function baseledger._refuse_unlocked from public;
 --! EndIncluded functions/batch/_refuse_unlocked.sql
---! Included functions/doctor/_doctor_limits.sql
--- The doctor's check of limits: a zone that a later server does not know counts as UTC.
-create or replace function baseledger._doctor_limits()
-returns setof baseledger.diagnosis
-language plpgsql
-stable
-as $$
-declare
-  v_unknown text;
-begin
-  select string_agg(format('%s of limit %s of %s', u.time_zone, u.limit_id, u.wallet_id)
-      || case when u.limits > 1 then format(' and %s more', u.limits - 1) else '' end, '; '
-      order by u.time_zone)
-    into v_unknown
-    from (
-      select l.time_zone, min(l.wallet_id) as wallet_id, count(*) as limits,
-          (array_agg(l.limit_id order by l.wallet_id, l.limit_id))[1] as limit_id
-        from baseledger.limits l
-        where l.time_zone <> 'UTC'
-        group by l.time_zone
-    ) as u
-    where not exists (select from pg_timezone_names z where z.name = u.time_zone);
-  return next baseledger._make_diagnosis(
-    'time zones', case when v_unknown is not null then 'warning' end,
-    coalesce(v_unknown, 'all known'), 'this server knows the zones of limits',
-    'Its windows count as UTC. Update the server''s time zones, or remove the limit and set it '
-      'again in another zone.'
-  );
-end
-$$;
-
-revoke all on function baseledger._doctor_limits from public;
---! EndIncluded functions/doctor/_doctor_limits.sql
---! Included functions/doctor/doctor.sql
--- Checks everything around the ledger that may keep it from working well. verify() checks the data.
-create or replace function baseledger.doctor()
-returns setof baseledger.diagnosis
-language plpgsql
-stable
-security definer
-set search_path = pg_catalog, pg_temp
-set jit = off
-as $$
-begin
-  return next (
-    select baseledger._make_diagnosis('schema', null, format('%s: %s', m.id, m.name), null, null)
-      from baseledger.migrations m
-      order by m.id desc
-      limit 1
-  );
-  return query select * from baseledger._doctor_rights();
-  return query select * from baseledger._doctor_settings();
-  return query select * from baseledger._doctor_sweep();
-  return query select * from baseledger._doctor_limits();
-  return query select * from baseledger._doctor_tables();
-  return query select * from baseledger._doctor_transactions();
-end
-$$;
-
-comment on function baseledger.doctor is
-  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
-  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
-  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
-  'data.';
-revoke all on function baseledger.doctor from public;
-grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;
---! EndIncluded functions/doctor/doctor.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
@@ -5105,7 +5776,7 @@ comment on function baseledger.set_limit is
   '\np_limit_id: Name of the limit in its wallet.'
   '\np_amount: In the wallet''s smallest step, or how many calls or open reservations; 0 = '
   'nothing. Null, for a limit by labels: only combinations with an amount of their own '
-  '(set_limit_for) are limited.'
+  '(set_limit_for) are limited. @nullable'
   '\np_per: The window: minute, hour, day, week (from Monday), month, year or ever.'
   '\np_by: Names of labels, at most 4: each combination of their values has the amount. Labels are '
   'strings of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. '
@@ -5212,7 +5883,7 @@ comment on function baseledger.set_limit_for is
   '\np_limit_id: Name of the limit in its wallet.'
   '\np_values: A value for each label of the limit, in its order; the empty text is the value of '
   'whatever has no such label.'
-  '\np_amount: As in set_limit; null = that of the limit.'
+  '\np_amount: As in set_limit; null = that of the limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_limit_for from public;
 grant execute on function baseledger.set_limit_for to baseledger_operator;
@@ -5265,6 +5936,12 @@ as $$
     when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
     when p_field = 'at' then 'must be a time'
     when p_field = 'limit' then 'must be from 1 to 100,000'
+    when p_field = 'url' then 'must be an http or https address without credentials, of at most '
+      '2048 characters'
+    when p_field = 'events' then 'must name some of limit and low_balance'
+    when p_field = 'allow_private' then 'must be true or false'
+    when p_field = 'webhook_id' then 'must name a webhook that was not removed'
+    when p_field = 'webhooks' then 'must not be more than 16 for a wallet, or 16 for all wallets'
     else 'is not a field of this command'
   end)
 $$;
@@ -5836,8 +6513,8 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
   return query
-    select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.overdraft_limit,
-        b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+    select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)
@@ -6099,11 +6776,45 @@ comment on function baseledger.set_overdraft_limit is
   e'Sets how far below zero settlements may take available: not above the debt that there is. The '
   'key is optional: a retry with the same key gets the first receipt; each call without one is an '
   'event. Refused with LGARG, LGWNF, LGIDK, LGOVD (available is below the new limit).'
-  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit.'
+  '\np_overdraft_limit: How far below zero; 0 = not at all, null = without limit. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_overdraft_limit from public;
 grant execute on function baseledger.set_overdraft_limit to baseledger_operator;
 --! EndIncluded functions/wallets/set_overdraft_limit.sql
+--! Included views/alerts.sql
+-- What was raised, and what has become of it at each webhook.
+create or replace view baseledger.alerts as
+select
+  a.wallet_id,
+  a.seq,
+  a.number,
+  a.occurred_at,
+  a.kind,
+  a.threshold,
+  a.limit_id,
+  a.label_values,
+  a.amount,
+  a.value,
+  a.starts_at,
+  a.ends_at,
+  d.webhook_id,
+  coalesce(d.state, 'none') as state,
+  coalesce(d.attempts, 0) as attempts,
+  d.last_error,
+  d.ended_at
+from baseledger.raised_alerts a
+left join baseledger.deliveries d
+  on d.wallet_id = a.wallet_id and d.seq = a.seq and d.number = a.number;
+
+comment on view baseledger.alerts is
+  'Each alert, once for each webhook that there was when it was raised: a limit was used up to a '
+  'percentage (threshold) of its amount, or available + reserved (value) fell below an amount. '
+  'state says what has become of it: none (no webhook), pending, sent, failed (given up after a '
+  'day, see last_error), or suppressed (there were too many; the next one that is sent says how '
+  'many).';
+revoke all on baseledger.alerts from public;
+grant select on baseledger.alerts to baseledger_auditor;
+--! EndIncluded views/alerts.sql
 --! Included views/wallet_access.sql
 -- Who may use restricted wallets: grants and keys, of all wallets.
 create view baseledger.wallet_access as
