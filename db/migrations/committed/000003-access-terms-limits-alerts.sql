@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:08e05c53d73fbaca7a07a7878ac1c901a9a515a2
+--! Hash: sha1:72b2e39374eb16458e0c028ef175690522732628
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -3212,6 +3212,73 @@ $$;
 
 revoke all on function baseledger._refuse_unlocked from public;
 --! EndIncluded functions/batch/_refuse_unlocked.sql
+--! Included functions/doctor/_doctor_limits.sql
+-- The doctor's check of limits: a zone that a later server does not know counts as UTC.
+create or replace function baseledger._doctor_limits()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+as $$
+declare
+  v_unknown text;
+begin
+  select string_agg(format('%s of limit %s of %s', u.time_zone, u.limit_id, u.wallet_id)
+      || case when u.limits > 1 then format(' and %s more', u.limits - 1) else '' end, '; '
+      order by u.time_zone)
+    into v_unknown
+    from (
+      select l.time_zone, min(l.wallet_id) as wallet_id, count(*) as limits,
+          (array_agg(l.limit_id order by l.wallet_id, l.limit_id))[1] as limit_id
+        from baseledger.limits l
+        where l.time_zone <> 'UTC'
+        group by l.time_zone
+    ) as u
+    where not exists (select from pg_timezone_names z where z.name = u.time_zone);
+  return next baseledger._make_diagnosis(
+    'time zones', case when v_unknown is not null then 'warning' end,
+    coalesce(v_unknown, 'all known'), 'this server knows the zones of limits',
+    'Its windows count as UTC. Update the server''s time zones, or remove the limit and set it '
+      'again in another zone.'
+  );
+end
+$$;
+
+revoke all on function baseledger._doctor_limits from public;
+--! EndIncluded functions/doctor/_doctor_limits.sql
+--! Included functions/doctor/doctor.sql
+-- Checks everything around the ledger that may keep it from working well. verify() checks the data.
+create or replace function baseledger.doctor()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return next (
+    select baseledger._make_diagnosis('schema', null, format('%s: %s', m.id, m.name), null, null)
+      from baseledger.migrations m
+      order by m.id desc
+      limit 1
+  );
+  return query select * from baseledger._doctor_rights();
+  return query select * from baseledger._doctor_settings();
+  return query select * from baseledger._doctor_sweep();
+  return query select * from baseledger._doctor_limits();
+  return query select * from baseledger._doctor_tables();
+  return query select * from baseledger._doctor_transactions();
+end
+$$;
+
+comment on function baseledger.doctor is
+  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
+  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
+  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
+  'data.';
+revoke all on function baseledger.doctor from public;
+grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/doctor/doctor.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
