@@ -8,6 +8,7 @@ const OF_MANY_WALLETS = [
   "transfer",
   "post_many",
   "expire_due",
+  "clear_counters",
   "next_due",
   "sweep_status",
   "wallets_ahead",
