@@ -2,8 +2,7 @@
 -- no limit.
 create or replace function baseledger._find_room(
   p_counters baseledger._counter[],
-  p_counted integer[],
-  p_at timestamptz
+  p_counted integer[]
 )
 returns numeric
 language plpgsql
@@ -11,7 +10,7 @@ stable
 as $$
 begin
   return (
-    select min(c.amount - c.held - case when c.ends_at > p_at then c.spent else 0 end)
+    select min(c.amount - c.held - c.spent)
       from unnest(p_counters) with ordinality as c
       where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
   );

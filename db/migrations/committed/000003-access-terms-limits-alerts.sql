@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:72b2e39374eb16458e0c028ef175690522732628
+--! Hash: sha1:0bb49aaddc5ac5148978dfa28c7385e0e2cd7aeb
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -72,12 +72,14 @@ create type baseledger._alert as (
 --! EndIncluded schema/types/_alert.sql
 --! Included schema/types/_counter.sql
 -- A counter of a limit while baseledger._execute works on its wallet.
---   amount       its own or the limit's; null: not limited
---   counts_from  the start of its window, or the setting of the limit, if that was later
---   next_alert   what is spent when the next alert is due; null: none
---   alerted      the highest percentage that was alerted in this window; 0: none
---   rolled       its window is not the one on record
---   changed      by the commands executed so far
+--   amount         its own or the limit's; null: not limited
+--   starts_at, …   the window that spent is of
+--   counted_at     the start of the window that its row is of; null: it has none
+--   counted_until  see limits
+--   next_alert     what is spent when the next alert is due; null: none
+--   alerted        the highest percentage that was alerted in this window; 0: none
+--   rolled         its window is not the one on record
+--   changed        by the commands executed so far
 create type baseledger._counter as (
   limit_id text,
   label_values text[],
@@ -91,7 +93,9 @@ create type baseledger._counter as (
   held numeric,
   starts_at timestamptz,
   ends_at timestamptz,
-  counts_from timestamptz,
+  set_at timestamptz,
+  counted_at timestamptz,
+  counted_until timestamptz,
   next_alert numeric,
   alerted integer,
   rolled boolean,
@@ -907,30 +911,36 @@ $$;
 
 revoke all on function baseledger._is_own from public;
 --! EndIncluded functions/access/_is_own.sql
---! Included functions/access/_lock_restricted.sql
--- Locks a wallet that is restricted, if the caller may use it, and gives his commands what his access
--- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
+--! Included functions/access/_lock_guarded.sql
+-- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access, and
+-- his commands get what his access makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
 -- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
 -- if there were none.
-create or replace function baseledger._lock_restricted(
+create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],
   out locked baseledger._locked_wallet[],
-  out commands baseledger._command[]
+  out commands baseledger._command[],
+  out actor text
 )
 returns record
 language plpgsql
 volatile
 as $$
 declare
+  v_restricted boolean;
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
   );
 begin
   commands := p_commands;
-  if v_asks then
-    commands := baseledger._admit(p_wallet_id, p_commands);
+  -- Of a wallet that there is not, as of one that is not open to the caller.
+  select w.restricted into v_restricted
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  if v_asks and v_restricted is distinct from false then
+    perform baseledger._admit(p_wallet_id, p_commands);
   end if;
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
@@ -943,14 +953,19 @@ begin
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
-  if v_asks then
-    commands := baseledger._admit(p_wallet_id, p_commands);
+  if locked[1].restricted then
+    actor := (baseledger._find_access(p_wallet_id)).actor;
+    if v_asks then
+      commands := baseledger._admit(p_wallet_id, p_commands);
+    end if;
+  else
+    actor := baseledger._describe_actor(null);
   end if;
 end
 $$;
 
-revoke all on function baseledger._lock_restricted from public;
---! EndIncluded functions/access/_lock_restricted.sql
+revoke all on function baseledger._lock_guarded from public;
+--! EndIncluded functions/access/_lock_guarded.sql
 --! Included functions/access/_may_read.sql
 -- Whether the caller may look at a restricted wallet.
 create or replace function baseledger._may_read(p_wallet_id text)
@@ -3369,12 +3384,8 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  -- Few sessions differ from their role, or have a key: see _describe_actor.
-  c_plain constant boolean := current_setting('role') = 'none'
-    and coalesce(current_setting('baseledger.key', true), '') = ''
-    and strpos(session_user, ' ') = 0;
-  v_actor text := case when c_plain then session_user
-    else (baseledger._find_access(p_wallet_id)).actor end;
+  v_actor text := case current_setting('role')
+    when 'none' then session_user else baseledger._describe_actor(null) end;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -3414,7 +3425,7 @@ declare
   v_counters baseledger._counter[];
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
-  v_rolled boolean;
+  v_careful boolean := false;         -- some command may be refused, or alert, because of them
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
@@ -3429,15 +3440,16 @@ begin
   -- 1. Lock.
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
-      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, w.restricted,
-      w.closed, w.limited, w.low_balances, w.below
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, false, false,
+      w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id and not w.restricted
+    where w.wallet_id = p_wallet_id and not w.restricted and not w.closed
     for no key update;
   if not found and p_wallet_ids is null then
-    select l.locked, l.commands into v_locked, p_commands
-      from baseledger._lock_restricted(p_wallet_id, p_commands) as l;
+    select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
+      from baseledger._lock_guarded(p_wallet_id, p_commands) as l;
+    v_careful := v_locked[1].closed;
   elsif not found then
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
@@ -3489,9 +3501,9 @@ begin
       if p_wallet_ids is not null then
         continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
-        if not c_plain then
-          v_actor := (baseledger._find_access(p_wallet_id)).actor;
-        end if;
+        v_careful := v_wallet.closed;
+        v_actor := case when v_wallet.restricted then (baseledger._find_access(p_wallet_id)).actor
+          else baseledger._describe_actor(null) end;
         if v_wallet.restricted and v_asked > 0 then
           -- A grant may have been taken back while the wallets were locked.
           continue when not (baseledger._find_access(p_wallet_id)).allowed;
@@ -3554,18 +3566,24 @@ begin
     end if;
 
     if v_wallet.limited then
-      v_loaded := baseledger._load_counters(
-        p_wallet_id, coalesce(v_at - v_ahead, v_at),
-        case
-          when p_wallet_ids is null then p_commands
-          else p_commands[v_wallet.first:v_wallet.until]
+      v_loaded := case
+        when v_total = 1 and p_wallet_ids is null then baseledger._load_single(
+          p_wallet_id, coalesce(v_at - v_ahead, v_at), p_commands[1]
+        )
+        when p_wallet_ids is null then baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands
+        )
+        else baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands[v_wallet.first:v_wallet.until]
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
-        end
-      );
-      v_counters := v_loaded.counters;
-      v_slots := v_loaded.slots;
-      v_window_end := v_loaded.window_end;
-      v_rolled := v_loaded.rolled;
+        )
+      end;
+      if v_loaded.tight then
+        v_careful := true;
+        v_counters := v_loaded.counters;
+        v_slots := v_loaded.slots;
+        v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+      end if;
     end if;
 
     -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
@@ -3631,7 +3649,7 @@ begin
               v_until_due := v_total;
               v_backlog := v_due.more;
               if v_wallet.limited then
-                v_loaded := baseledger._load_counters(p_wallet_id, v_at - v_ahead, v_due.commands);
+                v_loaded := baseledger._load_batch(p_wallet_id, v_at - v_ahead, v_due.commands);
                 v_loaded := baseledger._merge_counters(
                   v_counters, v_loaded.counters, v_loaded.slots
                 );
@@ -3690,21 +3708,10 @@ begin
           when 'reserve' then
             v_amount := case
               when v_command.at_least is null then v_command.amount
-              when v_wallet.limited then least(v_command.amount, greatest(
-                v_command.at_least, least(v_last.available, baseledger._find_room(
-                  v_counters,
-                  v_slots[case
-                    when p_wallet_ids is null then v_i
-                    else v_i - v_wallet.first + 1
-                  end].counters,
-                  coalesce(v_at - v_ahead, v_at)
-                ))
-              ))
               else least(v_command.amount, greatest(v_last.available, v_command.at_least))
             end;
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_amount then 'LGNSF'
             end;
@@ -3801,7 +3808,6 @@ begin
               when v_hold.status = 'none' then 'LGRNF'
               when v_hold.status <> 'open' then 'LGEND'
               when v_reserved <= 0 then null
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_reserved then 'LGNSF'
               when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
@@ -3833,7 +3839,6 @@ begin
                   or v_last.spent > 9223372036854775807 - v_command.amount
                   then 'LGOVF'
               end
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_command.amount then 'LGNSF'
               when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
@@ -3878,11 +3883,9 @@ begin
             )::baseledger._move;
 
           when 'credit', 'transfer_in' then
-            v_command.refused := case
-              when v_wallet.closed then 'LGCLO'
-              when baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
-                then 'LGOVF'
-            end;
+            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+              v_command.refused := 'LGOVF';
+            end if;
             v_move := row(
               case v_command.op when 'credit' then 'credited'::baseledger.event_type
                 else 'transferred_in' end,
@@ -3907,94 +3910,107 @@ begin
             )::baseledger._move;
         end case;
 
-        if v_wallet.limited
-          and v_command.reservation_id is not null
-          and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
-        then
-          -- Limits. The counters are those of the command's reservation, or of the command before
-          -- it that has opened that.
-          if coalesce(v_at - v_ahead, v_at) >= v_window_end then
-            v_counters := baseledger._roll_counters(v_counters, coalesce(v_at - v_ahead, v_at));
-            v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
-            v_rolled := true;
-          end if;
-          v_place := case
-            when p_wallet_ids is null then v_i
-            when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
-            else v_i - v_wallet.first + 1
-          end;
-          v_slot := v_slots[v_place];
-          if v_slot.counters is null then
-            v_slot := v_slots[v_command.hold_at - v_i + v_place];
-          end if;
-          if v_command.op in ('reserve', 'extend')
-            or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+        if v_careful then
+          if v_wallet.closed
+            and (v_command.refused is null or v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF'))
+            and (
+              v_command.op in ('reserve', 'credit', 'transfer_in')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+              or v_command.op = 'extend' and v_reserved > 0
+            )
           then
-            v_amount := case v_command.op
-              when 'reserve' then v_amount
-              when 'extend' then v_reserved
-              else v_command.amount
-            end;
-            foreach v_k in array v_slot.counters loop
-              v_counter := v_counters[v_k];
-              if v_counter.hard and v_counter.spent + v_counter.held
-                + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount
-              then
-                v_command.refused := 'LGLIM';
-                exit;
-              end if;
-            end loop;
-            if v_command.refused in ('LGNSF', 'LGLIM') then
-              v_command.detail := baseledger._choose_obstacle(
-                p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
-                v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-                v_counters, v_slot.counters,
-                case when p_wallet_ids is null then v_holds
-                  else v_holds[v_wallet.first:v_wallet.until]
-                    || case when v_look_due then v_holds[v_first_due:v_until_due] end
-                end
-              );
-              v_command.refused := case when v_command.detail is null then 'LGNSF' else 'LGLIM' end;
-            end if;
+            v_command.refused := 'LGCLO';
           end if;
-          if v_command.refused is null then
-            foreach v_k in array v_slot.counters loop
-              v_counter := v_counters[v_k];
-              v_counter := row(
-                v_counter.limit_id, v_counter.label_values, v_counter.per, v_counter.of,
-                v_counter.time_zone, v_counter.hard, v_counter.amount, v_counter.alert_at,
-                v_counter.spent + case v_counter.of
-                  when 'amount' then case
-                    when v_command.op <> 'refund' or v_slot.opened_at >= v_counter.counts_from
-                      then v_move.spent else 0 end
-                  when 'calls' then case when v_command.op in ('reserve', 'charge') then 1 else 0 end
-                  else 0
-                end,
-                v_counter.held + case v_counter.of
-                  when 'amount' then v_move.reserved
-                  when 'open' then case
-                    when v_command.op = 'reserve' then 1
-                    when v_command.op in ('cancel', 'expire')
-                      or v_command.op = 'settle' and v_move.details is null then -1
-                    else 0
+          if v_wallet.limited
+            and v_command.reservation_id is not null
+            and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
+          then
+            -- The counters are those of the command's reservation, or of the command before it that
+            -- has opened that.
+            if coalesce(v_at - v_ahead, v_at) >= v_window_end then
+              v_counters := baseledger._roll_counters(
+                p_wallet_id, v_counters, coalesce(v_at - v_ahead, v_at)
+              );
+              v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+            end if;
+            v_place := case
+              when p_wallet_ids is null then v_i
+              when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
+              else v_i - v_wallet.first + 1
+            end;
+            v_slot := v_slots[v_place];
+            if v_slot.counters is null then
+              v_slot := v_slots[v_command.hold_at - v_i + v_place];
+            end if;
+            if v_command.op = 'reserve' and v_command.at_least is not null then
+              v_amount := least(v_amount, greatest(
+                v_command.at_least,
+                coalesce(baseledger._find_room(v_counters, v_slot.counters), v_amount)
+              ));
+              v_hold.amount := v_amount;
+              v_hold.held := v_amount;
+              v_move.amount := v_amount;
+              v_move.available := -v_amount;
+              v_move.reserved := v_amount;
+            end if;
+            if v_command.op in ('reserve', 'extend')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+            then
+              v_amount := case v_command.op
+                when 'reserve' then v_amount
+                when 'extend' then v_reserved
+                else v_command.amount
+              end;
+              foreach v_k in array v_slot.counters loop
+                v_counter := v_counters[v_k];
+                if v_counter.hard and v_counter.spent + v_counter.held
+                  + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)
+                  > v_counter.amount
+                then
+                  v_command.refused := 'LGLIM';
+                  exit;
+                end if;
+              end loop;
+              if v_command.refused in ('LGNSF', 'LGLIM') then
+                v_command.detail := baseledger._choose_obstacle(
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+                  v_counters, v_slot.counters,
+                  case when p_wallet_ids is null then v_holds
+                    else v_holds[v_wallet.first:v_wallet.until]
+                      || case when v_look_due then v_holds[v_first_due:v_until_due] end
                   end
-                  else 0
-                end,
-                v_counter.starts_at, v_counter.ends_at, v_counter.counts_from,
-                v_counter.next_alert, v_counter.alerted, v_counter.rolled, true
-              )::baseledger._counter;
-              if v_counter.spent >= v_counter.next_alert then
-                v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
-                v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                v_counter.next_alert := baseledger._next_alert(
-                  v_counter.amount, v_counter.alert_at, v_counter.alerted
                 );
+                v_command.refused := case
+                  when v_command.detail is null then 'LGNSF'
+                  else 'LGLIM'
+                end;
               end if;
-              v_counters[v_k] := v_counter;
-            end loop;
-            if v_command.op in ('reserve', 'charge') then
-              v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
-              v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+            end if;
+            if v_command.refused is null then
+              foreach v_k in array v_slot.counters loop
+                v_counter := v_counters[v_k];
+                v_counter.spent := v_counter.spent + baseledger._what_it_spends(
+                  v_counter.of, v_command.op, v_move.spent, v_slot.opened_at, v_counter.starts_at,
+                  v_counter.set_at
+                );
+                v_counter.held := v_counter.held + baseledger._what_it_holds(
+                  v_counter.of, v_command.op, v_move.reserved, v_move.details
+                );
+                v_counter.changed := true;
+                if v_counter.spent >= v_counter.next_alert then
+                  v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
+                  v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
+                  v_counter.next_alert := baseledger._next_alert(
+                    v_counter.amount, v_counter.alert_at, v_counter.alerted
+                  );
+                end if;
+                v_counters[v_k] := v_counter;
+              end loop;
+              if v_command.op in ('reserve', 'charge') then
+                v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
+                v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+              end if;
             end if;
           end if;
         end if;
@@ -4086,9 +4102,17 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited or v_wallet.low_balances is not null then
+        if v_wallet.limited and not v_careful then
+          if v_last.reservation_id is not null then
+            perform baseledger._save_counters(
+              p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
+              v_move.details
+            );
+          end if;
+        end if;
+        if v_careful or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
             v_wallet.below, array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
@@ -4142,7 +4166,7 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
           v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
@@ -4237,7 +4261,7 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
       v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );
@@ -4589,6 +4613,67 @@ $$;
 
 revoke all on function baseledger._choose_obstacle from public;
 --! EndIncluded functions/limits/_choose_obstacle.sql
+--! Included functions/limits/_clear_past.sql
+-- Deletes those of a wallet's counters that are of past windows. Locks the counters only, not the
+-- wallet; one that a command is writing has its turn later.
+--
+-- Before, their limits move on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
+create or replace function baseledger._clear_past(
+  p_wallet_id text,
+  p_stored tid[],                     -- where the counters were
+  p_now timestamptz
+)
+returns integer
+language plpgsql
+volatile
+as $$
+declare
+  v_past tid[];
+  v_limit baseledger.limits;
+  v_window tstzrange;
+  v_cleared integer;
+begin
+  v_past := array(
+    select c.ctid from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.ctid = any (p_stored)
+        and c.ends_at <= p_now
+        and c.own_amount is null
+        and c.held = 0
+      for update skip locked
+  );
+  for v_limit in
+    select * from baseledger.limits l
+      where l.wallet_id = p_wallet_id
+        and l.ends_at <= p_now
+        and l.limit_id in (
+          select c.limit_id from baseledger.counters c
+            where c.wallet_id = p_wallet_id and c.ctid = any (v_past)
+        )
+      for no key update skip locked
+  loop
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, p_now);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = p_wallet_id and l.limit_id = v_limit.limit_id;
+  end loop;
+  delete from baseledger.counters c
+    using baseledger.limits l
+    where c.wallet_id = p_wallet_id
+      and c.ctid = any (v_past)
+      and l.wallet_id = p_wallet_id
+      and l.limit_id = c.limit_id
+      and l.starts_at >= c.ends_at;
+  get diagnostics v_cleared = row_count;
+  return v_cleared;
+end
+$$;
+
+revoke all on function baseledger._clear_past from public;
+--! EndIncluded functions/limits/_clear_past.sql
 --! Included functions/limits/_count_held.sql
 -- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
 -- of each open reservation, looked up by index.
@@ -4785,57 +4870,41 @@ $$;
 revoke all on function baseledger._find_clock_change from public;
 --! EndIncluded functions/limits/_find_clock_change.sql
 --! Included functions/limits/_find_counters.sql
--- The counters of a reservation with these labels, as of an instant: one for each limit of the wallet.
--- Nothing is written when a window ends: a counter has spent nothing in the new one. A window that
--- comes back, as after a clock that was ahead, is counted again from the journal.
---
--- A SQL function without settings, so that it is inlined into _load_counters.
+-- The counters of a reservation with these labels, as they are on record: one for each limit of the
+-- wallet. fresh: its window is the present one, so that this is what they are (see
+-- _refresh_counter). A SQL function without settings, so that it is inlined into _load_counters.
 create or replace function baseledger._find_counters(
   p_wallet_id text,
   p_labels jsonb,
   p_at timestamptz
 )
-returns table (limit_id text, label_values text[], counter baseledger._counter)
+returns table (limit_id text, label_values text[], counter baseledger._counter, fresh boolean)
 language sql
 stable
 as $$
-  select w.limit_id, w.label_values, row(
-      w.limit_id, w.label_values, w.per, w.of, w.time_zone, w.hard,
-      coalesce(k.own_amount, w.amount), w.alert_at,
-      case
-        when k.starts_at = w.starts_at then k.spent
-        when w.starts_at >= w.counted_until
-          or w.starts_at = w.was_at and w.ends_at >= w.counted_until
-          then 0
-        else baseledger._count_spent(
-          p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
-        )
-      end,
-      coalesce(k.held, 0), w.starts_at, w.ends_at, greatest(w.starts_at, w.set_at),
-      baseledger._next_alert(
-        coalesce(k.own_amount, w.amount), w.alert_at,
-        case when k.starts_at = w.starts_at then k.alerted else 0 end
-      ),
-      case when k.starts_at = w.starts_at then k.alerted else 0 end,
-      w.starts_at <> w.was_at, false
-    )::baseledger._counter
+  select l.limit_id, l.label_values, row(
+      l.limit_id, l.label_values, l.per, l.of, l.time_zone, l.hard,
+      coalesce(k.own_amount, l.amount), l.alert_at, coalesce(k.spent, 0), coalesce(k.held, 0),
+      l.starts_at, l.ends_at, l.set_at, k.starts_at, l.counted_until, null,
+      coalesce(k.alerted, 0), false, false
+    )::baseledger._counter,
+    p_at >= l.starts_at
+      and p_at < l.ends_at
+      and l.ends_at = l.counted_until
+      and coalesce(k.starts_at, l.starts_at) = l.starts_at
+      and l.alert_at = '{}'
     from (
-      select l.limit_id, l.amount, l.per, l.of, l.time_zone, l.hard, l.alert_at, l.set_at,
-          l.counted_until, l.starts_at as was_at,
-          case when p_at >= l.starts_at and p_at < l.ends_at then l.starts_at
-            else lower(baseledger._window(l.per, l.time_zone, p_at)) end as starts_at,
-          case when p_at >= l.starts_at and p_at < l.ends_at then l.ends_at
-            else upper(baseledger._window(l.per, l.time_zone, p_at)) end as ends_at,
-          baseledger._label_values(p_labels, l.by) as label_values
-        from baseledger.limits l
-        where l.wallet_id = p_wallet_id
+      select s.*, baseledger._label_values(p_labels, s.by) as label_values
+        from baseledger.limits s
+        where s.wallet_id = p_wallet_id
+        order by s.limit_id
         offset 0
-    ) as w
+    ) as l
     left join lateral (
       select c.own_amount, c.spent, c.held, c.starts_at, c.alerted from baseledger.counters c
         where c.wallet_id = p_wallet_id
-          and c.limit_id = w.limit_id
-          and c.label_values = w.label_values
+          and c.limit_id = l.limit_id
+          and c.label_values = l.label_values
         limit 1
     ) as k on true
 $$;
@@ -4929,8 +4998,7 @@ revoke all on function baseledger._find_opening from public;
 -- no limit.
 create or replace function baseledger._find_room(
   p_counters baseledger._counter[],
-  p_counted integer[],
-  p_at timestamptz
+  p_counted integer[]
 )
 returns numeric
 language plpgsql
@@ -4938,7 +5006,7 @@ stable
 as $$
 begin
   return (
-    select min(c.amount - c.held - case when c.ends_at > p_at then c.spent else 0 end)
+    select min(c.amount - c.held - c.spent)
       from unnest(p_counters) with ordinality as c
       where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
   );
@@ -4996,50 +5064,30 @@ $$;
 
 revoke all on function baseledger._known_values from public;
 --! EndIncluded functions/limits/_known_values.sql
---! Included functions/limits/_label_value.sql
--- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
--- settings, so that it is inlined.
-create or replace function baseledger._label_value(p_labels jsonb, p_name text)
-returns text
-language sql
-immutable
-parallel safe
-as $$
-  select case
-    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
-      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
-      then p_labels ->> p_name
-    else ''
-  end
-$$;
-
-revoke all on function baseledger._label_value from public;
---! EndIncluded functions/limits/_label_value.sql
 --! Included functions/limits/_label_values.sql
--- The combination of a limit that labels belong to: their values, in the order of its `by`, which
--- has at most 4 names. A SQL function without settings, so that it is inlined; without a
--- sub-select, which would cost more than all the rest.
+-- The combination of a limit that labels belong to: their values, in the order of its `by`. Only a
+-- string of 1 to 255 bytes is a value; anything else is the empty one. Not inlined: it has more
+-- expressions than the statements that need it.
 create or replace function baseledger._label_values(p_labels jsonb, p_by text[])
 returns text[]
-language sql
+language plpgsql
 immutable
 parallel safe
 as $$
-  select case pg_catalog.cardinality(p_by)
-    when 0 then '{}'
-    when 1 then array[baseledger._label_value(p_labels, p_by[1])]
-    when 2 then array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2])
-    ]
-    when 3 then array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
-      baseledger._label_value(p_labels, p_by[3])
-    ]
-    else array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
-      baseledger._label_value(p_labels, p_by[3]), baseledger._label_value(p_labels, p_by[4])
-    ]
-  end
+declare
+  v_values text[] := '{}';
+  v_name text;
+begin
+  foreach v_name in array p_by loop
+    v_values := v_values || case
+      when jsonb_typeof(p_labels -> v_name) = 'string'
+        and octet_length(p_labels ->> v_name) <= 255
+        then p_labels ->> v_name
+      else ''
+    end;
+  end loop;
+  return v_values;
+end
 $$;
 
 revoke all on function baseledger._label_values from public;
@@ -5124,50 +5172,25 @@ $$;
 
 revoke all on function baseledger._list_counters from public;
 --! EndIncluded functions/limits/_list_counters.sql
---! Included functions/limits/_load_counters.sql
+--! Included functions/limits/_load_batch.sql
 -- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
 -- slots say which belong to each command, in the order of their limits.
-create or replace function baseledger._load_counters(
+create or replace function baseledger._load_batch(
   p_wallet_id text,
   p_at timestamptz,
   p_commands baseledger._command[],
   out counters baseledger._counter[],
   out slots baseledger._slot[],
-  out window_end timestamptz,         -- the first end of their windows
-  out rolled boolean                  -- some of the windows are not the ones on record
+  out tight boolean                   -- see _load_single; a batch always looks
 )
 returns record
 language plpgsql
 stable
 as $$
+declare
+  v_stale integer[];
+  v_i integer;
 begin
-  if cardinality(p_commands) = 1 then
-    -- All are of one reservation.
-    if p_commands[1].op in ('reserve', 'charge') then
-      select array_agg(c.counter order by c.limit_id), min((c.counter).ends_at),
-          bool_or((c.counter).rolled)
-        into counters, window_end, rolled
-        from baseledger._find_counters(
-          p_wallet_id, coalesce(p_commands[1].details -> 'labels', p_commands[1].metadata), p_at
-        ) as c;
-      slots := array[
-        row(array(select generate_subscripts(counters, 1)), null)::baseledger._slot
-      ];
-    else
-      select array_agg(c.counter order by c.limit_id),
-          array[row(
-            array_agg(c.ordinality::integer order by c.limit_id), min(o.opened_at)
-          )::baseledger._slot],
-          min((c.counter).ends_at), bool_or((c.counter).rolled)
-        into counters, slots, window_end, rolled
-        from baseledger._find_opening(p_wallet_id, p_commands[1].reservation_id) as o
-        cross join lateral (
-          select f.*, row_number() over (order by f.limit_id) as ordinality
-            from baseledger._find_counters(p_wallet_id, o.labels, p_at) as f
-        ) as c;
-    end if;
-    return;
-  end if;
   with asked as materialized (
     select c.ordinality as place, o.opened_at,
         case when c.op in ('reserve', 'charge')
@@ -5178,38 +5201,113 @@ begin
         p_wallet_id, case when c.op not in ('reserve', 'charge') then c.reservation_id end
       ) as o on true
   ),
-  -- Each combination has one counter, whichever commands share it.
-  combinations as materialized (
-    select a.place, c.counter,
-        dense_rank() over (
-          order by c.limit_id collate "C", c.label_values collate "C"
-        )::integer as n
+  -- Few labels differ; each combination has one counter, whichever commands share it.
+  labelled as materialized (
+    select a.labels, array_agg(a.place) as places
       from asked a
-      cross join lateral baseledger._find_counters(p_wallet_id, a.labels, p_at) as c
       where a.labels is not null
+      group by a.labels
+  ),
+  combinations as materialized (
+    select l.places, f.counter, f.fresh,
+        dense_rank() over (
+          order by f.limit_id collate "C", f.label_values collate "C"
+        )::integer as n
+      from labelled l
+      cross join lateral baseledger._find_counters(p_wallet_id, l.labels, p_at) as f
   )
   select
       (
-        select array_agg(row(s.counters, a.opened_at)::baseledger._slot order by a.place)
-          from asked a
-          left join (
-            select c.place, array_agg(c.n order by c.n) as counters from combinations c group by 1
-          ) as s on s.place = a.place
+        select array_agg(row(s.counters, s.opened_at)::baseledger._slot order by s.place)
+          from (
+            select u.place, array_agg(u.n order by u.n) filter (where u.n is not null) as counters,
+                max(u.opened_at) as opened_at
+              from (
+                select p.place, c.n, null::timestamptz as opened_at
+                  from combinations c
+                  cross join lateral unnest(c.places) as p (place)
+                union all
+                select a.place, null, a.opened_at from asked a
+              ) as u
+              group by u.place
+          ) as s
       ),
-      d.counters, d.window_end, d.rolled
-    into slots, counters, window_end, rolled
+      d.counters, d.stale
+    into slots, counters, v_stale
     from (
-      select array_agg(n.counter order by n.n) as counters, min((n.counter).ends_at) as window_end,
-          bool_or((n.counter).rolled) as rolled
+      select array_agg(n.counter order by n.n) as counters,
+          array_agg(n.n) filter (where not n.fresh) as stale
         from (
-          select c.n, (array_agg(c.counter))[1] as counter from combinations c group by c.n
+          select c.n, (array_agg(c.counter))[1] as counter, bool_and(c.fresh) as fresh
+            from combinations c
+            group by c.n
         ) as n
     ) as d;
+  if v_stale is not null then
+    foreach v_i in array v_stale loop
+      counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
+    end loop;
+  end if;
+  tight := true;
 end
 $$;
 
-revoke all on function baseledger._load_counters from public;
---! EndIncluded functions/limits/_load_counters.sql
+revoke all on function baseledger._load_batch from public;
+--! EndIncluded functions/limits/_load_batch.sql
+--! Included functions/limits/_load_single.sql
+-- Loads the counters of a single command, as _load_batch does those of several.
+--
+-- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For most
+-- commands it need not: each expression counts, see Cost in _execute.
+create or replace function baseledger._load_single(
+  p_wallet_id text,
+  p_at timestamptz,
+  p_command baseledger._command,
+  out counters baseledger._counter[],
+  out slots baseledger._slot[],
+  out tight boolean
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  v_fresh boolean;
+  v_opened_at timestamptz;
+begin
+  if p_command.op in ('reserve', 'charge') then
+    select array_agg(f.counter), bool_and(f.fresh), bool_or(
+        (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
+            when 'amount' then p_command.amount
+            else 1
+          end
+          > (f.counter).amount
+      )
+      into counters, v_fresh, tight
+      from baseledger._find_counters(
+        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), p_at
+      ) as f;
+  else
+    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
+      into counters, v_fresh, v_opened_at
+      from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
+      cross join lateral baseledger._find_counters(p_wallet_id, o.labels, p_at) as f;
+    tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+  end if;
+  if tight or not v_fresh then
+    tight := true;
+    for v_i in 1 .. cardinality(counters) loop
+      counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
+    end loop;
+    slots := array[
+      row(array(select generate_subscripts(counters, 1)), v_opened_at)::baseledger._slot
+    ];
+  end if;
+end
+$$;
+
+revoke all on function baseledger._load_single from public;
+--! EndIncluded functions/limits/_load_single.sql
 --! Included functions/limits/_may_be_window.sql
 -- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
 -- but for what the clocks of a zone may do.
@@ -5305,9 +5403,53 @@ $$;
 
 revoke all on function baseledger._next_alert from public;
 --! EndIncluded functions/limits/_next_alert.sql
+--! Included functions/limits/_refresh_counter.sql
+-- A counter as of an instant, from what is on record. Nothing is written when a window ends: in the
+-- new one it has spent nothing. A window that comes back, as after a clock that was ahead, is counted
+-- again from the journal.
+create or replace function baseledger._refresh_counter(
+  p_wallet_id text,
+  p_counter baseledger._counter,
+  p_at timestamptz
+)
+returns baseledger._counter
+language plpgsql
+stable
+as $$
+declare
+  v_window tstzrange;
+begin
+  if p_at < p_counter.starts_at or p_at >= p_counter.ends_at then
+    v_window := baseledger._window(p_counter.per, p_counter.time_zone, p_at);
+    p_counter.starts_at := lower(v_window);
+    p_counter.ends_at := upper(v_window);
+    p_counter.rolled := true;
+  end if;
+  if p_counter.counted_at is distinct from p_counter.starts_at then
+    p_counter.alerted := 0;
+    p_counter.spent := case
+      when p_counter.ends_at < p_counter.counted_until
+        or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
+        then baseledger._count_spent(
+          p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
+          p_counter.ends_at
+        )
+      else 0
+    end;
+  end if;
+  p_counter.next_alert := baseledger._next_alert(
+    p_counter.amount, p_counter.alert_at, p_counter.alerted
+  );
+  return p_counter;
+end
+$$;
+
+revoke all on function baseledger._refresh_counter from public;
+--! EndIncluded functions/limits/_refresh_counter.sql
 --! Included functions/limits/_roll_counters.sql
 -- Moves counters to the windows of a later instant, for a batch during which a window ends.
 create or replace function baseledger._roll_counters(
+  p_wallet_id text,
   p_counters baseledger._counter[],
   p_at timestamptz
 )
@@ -5315,21 +5457,10 @@ returns baseledger._counter[]
 language plpgsql
 stable
 as $$
-declare
-  v_window tstzrange;
 begin
   for v_i in 1 .. cardinality(p_counters) loop
     continue when p_counters[v_i].ends_at > p_at;
-    v_window := baseledger._window(p_counters[v_i].per, p_counters[v_i].time_zone, p_at);
-    p_counters[v_i].spent := 0;
-    p_counters[v_i].starts_at := lower(v_window);
-    p_counters[v_i].ends_at := upper(v_window);
-    p_counters[v_i].counts_from := lower(v_window);
-    p_counters[v_i].alerted := 0;
-    p_counters[v_i].next_alert := baseledger._next_alert(
-      p_counters[v_i].amount, p_counters[v_i].alert_at, 0
-    );
-    p_counters[v_i].rolled := true;
+    p_counters[v_i] := baseledger._refresh_counter(p_wallet_id, p_counters[v_i], p_at);
   end loop;
   return p_counters;
 end
@@ -5338,11 +5469,16 @@ $$;
 revoke all on function baseledger._roll_counters from public;
 --! EndIncluded functions/limits/_roll_counters.sql
 --! Included functions/limits/_save_counters.sql
--- Writes the counters that commands have changed, and the windows that have begun.
+-- Writes the counters that commands have changed, and the windows that have begun. Of a single command
+-- that was not near any limit, p_op and so on say what it has done to all of them; else they are
+-- null and 0.
 create or replace function baseledger._save_counters(
   p_wallet_id text,
   p_counters baseledger._counter[],
-  p_rolled boolean                    -- some are in windows that are not on record
+  p_op text,
+  p_spent bigint,
+  p_reserved bigint,
+  p_details jsonb
 )
 returns void
 language plpgsql
@@ -5352,17 +5488,19 @@ begin
   insert into baseledger.counters (
       wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
     )
-    select p_wallet_id, c.limit_id, c.label_values, c.spent, c.held, c.starts_at, c.ends_at,
-        c.alerted
+    select p_wallet_id, c.limit_id, c.label_values,
+        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent, null, null, null),
+        c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
+        c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
-      where c.changed
+      where c.changed or p_op is not null
     on conflict (wallet_id, limit_id, label_values) do update
       set spent = excluded.spent,
         held = excluded.held,
         starts_at = excluded.starts_at,
         ends_at = excluded.ends_at,
         alerted = excluded.alerted;
-  if p_rolled then
+  if p_op is null then
     update baseledger.limits l
       set starts_at = c.starts_at,
         ends_at = c.ends_at,
@@ -5370,7 +5508,7 @@ begin
       from (
         select distinct on (u.limit_id) u.limit_id, u.starts_at, u.ends_at
           from unnest(p_counters) as u
-          where u.rolled
+          where u.rolled and u.changed
           order by u.limit_id
       ) as c
       where l.wallet_id = p_wallet_id and l.limit_id = c.limit_id;
@@ -5387,7 +5525,6 @@ create or replace function baseledger._save_watched(
   p_wallet_id text,
   p_seq bigint,                       -- the last event
   p_counters baseledger._counter[],
-  p_rolled boolean,                   -- see _save_counters
   p_alerts baseledger._alert[],
   p_low_balances bigint[],
   p_below bigint[],
@@ -5402,7 +5539,7 @@ declare
   v_watched record;
 begin
   if p_counters is not null then
-    perform baseledger._save_counters(p_wallet_id, p_counters, p_rolled);
+    perform baseledger._save_counters(p_wallet_id, p_counters, null, 0, 0, null);
   end if;
   if p_low_balances is not null then
     v_watched := baseledger._watch_balance(p_low_balances, p_below, p_funds, p_times);
@@ -5437,6 +5574,63 @@ $$;
 
 revoke all on function baseledger._what_it_adds from public;
 --! EndIncluded functions/limits/_what_it_adds.sql
+--! Included functions/limits/_what_it_holds.sql
+-- By how much an event changes what a counter holds; p_details are those of the event. A SQL function
+-- without settings, so that it is inlined.
+create or replace function baseledger._what_it_holds(
+  p_of text,
+  p_op text,
+  p_reserved bigint,
+  p_details jsonb
+)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then p_reserved
+    when 'open' then case
+      when p_op = 'reserve' then 1
+      -- A settlement that is late or of a part says so.
+      when p_op in ('cancel', 'expire') or p_op = 'settle' and p_details is null then -1
+      else 0
+    end
+    else 0
+  end
+$$;
+
+revoke all on function baseledger._what_it_holds from public;
+--! EndIncluded functions/limits/_what_it_holds.sql
+--! Included functions/limits/_what_it_spends.sql
+-- By how much an event changes what a counter has spent. A refund counts only if its reservation was
+-- opened in the window, and after the limit was set. A SQL function without settings, so that it is
+-- inlined.
+create or replace function baseledger._what_it_spends(
+  p_of text,
+  p_op text,
+  p_spent bigint,
+  p_opened_at timestamptz,
+  p_starts_at timestamptz,
+  p_set_at timestamptz
+)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then case
+      when p_op = 'refund' and (p_opened_at < p_starts_at or p_opened_at < p_set_at) then 0
+      else p_spent
+    end
+    when 'calls' then case when p_op in ('reserve', 'charge') then 1 else 0 end
+    else 0
+  end
+$$;
+
+revoke all on function baseledger._what_it_spends from public;
+--! EndIncluded functions/limits/_what_it_spends.sql
 --! Included functions/limits/_window.sql
 -- The window [start, end) of a limit that an instant lies in, by the limit's zone. Days, weeks
 -- (from Monday), months and years begin at the first instant of their first date, whatever the
@@ -5501,11 +5695,8 @@ $$;
 revoke all on function baseledger._window from public;
 --! EndIncluded functions/limits/_window.sql
 --! Included functions/limits/clear_counters.sql
--- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
--- counter that a command is writing has its turn later.
---
--- Before, limits move on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
+-- wallet by wallet. Waits for no lock.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5519,47 +5710,27 @@ set jit = off
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_limit record;
-  v_window tstzrange;
-  v_past tid[];
-  v_cleared integer;
+  v_past record;
+  v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
-  v_past := array(
-    select c.ctid from baseledger.counters c
-      where c.ends_at <= v_now
-        and c.ends_at < 'infinity'
-        and c.own_amount is null
-        and c.held = 0
-      order by c.ends_at
-      limit p_limit
-      for update skip locked
-  );
-  for v_limit in
-    select l.* from baseledger.limits l
-      join (
-        select distinct c.wallet_id, c.limit_id from baseledger.counters c
-          where c.ctid = any (v_past)
-      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
-      where l.ends_at <= v_now
-      for no key update of l skip locked
+  for v_past in
+    select c.wallet_id, array_agg(c.stored) as stored
+      from (
+        select k.wallet_id, k.ctid as stored from baseledger.counters k
+          where k.ends_at <= v_now
+            and k.ends_at < 'infinity'
+            and k.own_amount is null
+            and k.held = 0
+          order by k.ends_at
+          limit p_limit
+      ) as c
+      group by c.wallet_id
   loop
-    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
-    update baseledger.limits l
-      set starts_at = lower(v_window),
-        ends_at = upper(v_window),
-        counted_until = greatest(l.counted_until, upper(v_window))
-      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+    v_cleared := v_cleared + baseledger._clear_past(v_past.wallet_id, v_past.stored, v_now);
   end loop;
-  delete from baseledger.counters c
-    using baseledger.limits l
-    where c.ctid = any (v_past)
-      and l.wallet_id = c.wallet_id
-      and l.limit_id = c.limit_id
-      and l.starts_at >= c.ends_at;
-  get diagnostics v_cleared = row_count;
   return v_cleared;
 end
 $$;
