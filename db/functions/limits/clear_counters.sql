@@ -1,5 +1,8 @@
 -- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
--- wallet by wallet. Waits for no lock.
+-- limit by limit. Locks those rows only, no wallet, and waits for no lock.
+--
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window come
+-- back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -14,15 +17,16 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_past record;
+  v_starts_at timestamptz;
   v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
   for v_past in
-    select c.wallet_id, array_agg(c.stored) as stored
+    select c.wallet_id, c.limit_id, array_agg(c.stored) as stored
       from (
-        select k.wallet_id, k.ctid as stored from baseledger.counters k
+        select k.wallet_id, k.limit_id, k.ctid as stored from baseledger.counters k
           where k.ends_at <= v_now
             and k.ends_at < 'infinity'
             and k.own_amount is null
@@ -30,9 +34,11 @@ begin
           order by k.ends_at
           limit p_limit
       ) as c
-      group by c.wallet_id
+      group by c.wallet_id, c.limit_id
   loop
-    v_cleared := v_cleared + baseledger._clear_past(v_past.wallet_id, v_past.stored, v_now);
+    v_starts_at := baseledger._move_limit(v_past.wallet_id, v_past.limit_id, v_now);
+    v_cleared := v_cleared
+      + baseledger._delete_counters(v_past.wallet_id, v_past.stored, v_starts_at);
   end loop;
   return v_cleared;
 end

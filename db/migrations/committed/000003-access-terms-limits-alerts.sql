@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:0bb49aaddc5ac5148978dfa28c7385e0e2cd7aeb
+--! Hash: sha1:c03ea3a0758c4d52bed2a696cb92e2ee89413b7d
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -4613,67 +4613,6 @@ $$;
 
 revoke all on function baseledger._choose_obstacle from public;
 --! EndIncluded functions/limits/_choose_obstacle.sql
---! Included functions/limits/_clear_past.sql
--- Deletes those of a wallet's counters that are of past windows. Locks the counters only, not the
--- wallet; one that a command is writing has its turn later.
---
--- Before, their limits move on to the present window: should the clock have been ahead and the window
--- come back, it is counted again from the journal.
-create or replace function baseledger._clear_past(
-  p_wallet_id text,
-  p_stored tid[],                     -- where the counters were
-  p_now timestamptz
-)
-returns integer
-language plpgsql
-volatile
-as $$
-declare
-  v_past tid[];
-  v_limit baseledger.limits;
-  v_window tstzrange;
-  v_cleared integer;
-begin
-  v_past := array(
-    select c.ctid from baseledger.counters c
-      where c.wallet_id = p_wallet_id
-        and c.ctid = any (p_stored)
-        and c.ends_at <= p_now
-        and c.own_amount is null
-        and c.held = 0
-      for update skip locked
-  );
-  for v_limit in
-    select * from baseledger.limits l
-      where l.wallet_id = p_wallet_id
-        and l.ends_at <= p_now
-        and l.limit_id in (
-          select c.limit_id from baseledger.counters c
-            where c.wallet_id = p_wallet_id and c.ctid = any (v_past)
-        )
-      for no key update skip locked
-  loop
-    v_window := baseledger._window(v_limit.per, v_limit.time_zone, p_now);
-    update baseledger.limits l
-      set starts_at = lower(v_window),
-        ends_at = upper(v_window),
-        counted_until = greatest(l.counted_until, upper(v_window))
-      where l.wallet_id = p_wallet_id and l.limit_id = v_limit.limit_id;
-  end loop;
-  delete from baseledger.counters c
-    using baseledger.limits l
-    where c.wallet_id = p_wallet_id
-      and c.ctid = any (v_past)
-      and l.wallet_id = p_wallet_id
-      and l.limit_id = c.limit_id
-      and l.starts_at >= c.ends_at;
-  get diagnostics v_cleared = row_count;
-  return v_cleared;
-end
-$$;
-
-revoke all on function baseledger._clear_past from public;
---! EndIncluded functions/limits/_clear_past.sql
 --! Included functions/limits/_count_held.sql
 -- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
 -- of each open reservation, looked up by index.
@@ -4784,6 +4723,44 @@ $$;
 
 revoke all on function baseledger._count_spent from public;
 --! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_delete_counters.sql
+-- Deletes those of a wallet's counters, where they are, whose windows have ended by then, that hold
+-- nothing, and have no own amount. One that a command is writing stays.
+--
+-- All but the way by the rows' places is off: see _delete_reservations.
+create or replace function baseledger._delete_counters(
+  p_wallet_id text,
+  p_rows tid[],
+  p_ended_by timestamptz
+)
+returns integer
+language plpgsql
+volatile
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  v_rows tid[];
+  v_count integer;
+begin
+  v_rows := array(
+    select c.ctid from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.ctid = any (p_rows)
+        and c.ends_at <= p_ended_by
+        and c.own_amount is null
+        and c.held = 0
+      for update skip locked
+  );
+  delete from baseledger.counters c where c.wallet_id = p_wallet_id and c.ctid = any (v_rows);
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+revoke all on function baseledger._delete_counters from public;
+--! EndIncluded functions/limits/_delete_counters.sql
 --! Included functions/limits/_exceeds_limits.sql
 -- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
 -- expired (see Backlog in _execute).
@@ -5382,6 +5359,40 @@ $$;
 
 revoke all on function baseledger._merge_counters from public;
 --! EndIncluded functions/limits/_merge_counters.sql
+--! Included functions/limits/_move_limit.sql
+-- Moves a limit whose window has passed on to that of an instant, and returns when its window begins;
+-- null if somebody else has locked it.
+create or replace function baseledger._move_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz
+)
+returns timestamptz
+language plpgsql
+volatile
+as $$
+declare
+  v_limit baseledger.limits;
+  v_window tstzrange;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id
+    for no key update skip locked;
+  if v_limit.ends_at <= p_at then
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, p_at);
+    v_limit.starts_at := lower(v_window);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  end if;
+  return v_limit.starts_at;
+end
+$$;
+
+revoke all on function baseledger._move_limit from public;
+--! EndIncluded functions/limits/_move_limit.sql
 --! Included functions/limits/_next_alert.sql
 -- What is spent when the next alert of a counter is due; null: none. A SQL function without
 -- settings, so that it is inlined.
@@ -5696,7 +5707,10 @@ revoke all on function baseledger._window from public;
 --! EndIncluded functions/limits/_window.sql
 --! Included functions/limits/clear_counters.sql
 -- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
--- wallet by wallet. Waits for no lock.
+-- limit by limit. Locks those rows only, no wallet, and waits for no lock.
+--
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window come
+-- back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5711,15 +5725,16 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_past record;
+  v_starts_at timestamptz;
   v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
   for v_past in
-    select c.wallet_id, array_agg(c.stored) as stored
+    select c.wallet_id, c.limit_id, array_agg(c.stored) as stored
       from (
-        select k.wallet_id, k.ctid as stored from baseledger.counters k
+        select k.wallet_id, k.limit_id, k.ctid as stored from baseledger.counters k
           where k.ends_at <= v_now
             and k.ends_at < 'infinity'
             and k.own_amount is null
@@ -5727,9 +5742,11 @@ begin
           order by k.ends_at
           limit p_limit
       ) as c
-      group by c.wallet_id
+      group by c.wallet_id, c.limit_id
   loop
-    v_cleared := v_cleared + baseledger._clear_past(v_past.wallet_id, v_past.stored, v_now);
+    v_starts_at := baseledger._move_limit(v_past.wallet_id, v_past.limit_id, v_now);
+    v_cleared := v_cleared
+      + baseledger._delete_counters(v_past.wallet_id, v_past.stored, v_starts_at);
   end loop;
   return v_cleared;
 end
