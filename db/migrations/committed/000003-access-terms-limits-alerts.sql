@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:c03ea3a0758c4d52bed2a696cb92e2ee89413b7d
+--! Hash: sha1:1f17f259c5e8d1346d0f276711ba3762e4c4aa2d
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -2168,11 +2168,14 @@ grant execute on function baseledger.wallet_metrics to baseledger_worker;
 -- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
+--
+-- No nested loops: the planner cannot know how many events have a label.
 create or replace function baseledger._verify_counters(p_wallets text[])
 returns setof baseledger.discrepancy
 language sql
 stable
 set timezone = 'UTC'
+set enable_nestloop = off
 as $$
   with l as materialized (
     select * from baseledger.limits s where s.wallet_id = any (p_wallets)
