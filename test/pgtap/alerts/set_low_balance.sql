@@ -1,6 +1,6 @@
 -- set_low_balance: amounts below which funds alert.
 begin;
-select plan(35);
+select plan(36);
 
 do $$ begin perform tap.wallet('w', 1000); end $$;
 create function tap.low_balances(p_wallet_id text) returns text
@@ -78,6 +78,14 @@ select is(cardinality(tap.low_alerts('w')), 7, 'nothing alerts then');
 select is(tap.on_record('w', 18) -> 'details' -> 'amounts', '[]', 'the event says none');
 do $$ begin perform baseledger.set_low_balance('w', '{}'); end $$;
 select is(tap.low_balances('w'), ' below {}', 'an empty list as well');
+
+do $$
+begin
+  perform tap.wallet('edge', 100);
+  perform baseledger.set_low_balance('edge', '{100,101}');
+end
+$$;
+select is(tap.low_balances('edge'), '{100,101} below {101}', 'funds of an amount are not below it');
 
 -- Bad input
 create temp table unchanged as select tap.digest();
