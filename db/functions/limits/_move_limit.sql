@@ -1,5 +1,5 @@
--- Moves a limit whose window has passed on to that of an instant, and returns when its window begins;
--- null if somebody else has locked it.
+-- Moves a limit whose window has passed on to that of an instant, and returns when its window
+-- begins; null if somebody else has locked it.
 create or replace function baseledger._move_limit(
   p_wallet_id text,
   p_limit_id text,
