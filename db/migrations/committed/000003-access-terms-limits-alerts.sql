@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:1f17f259c5e8d1346d0f276711ba3762e4c4aa2d
+--! Hash: sha1:345bbf32b3bacdf416c378c60b496afd65b1d686
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -5024,8 +5024,8 @@ $$;
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
 --! Included functions/limits/_known_values.sql
--- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
--- caller may choose. Null if the caller sees all.
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that
+-- the caller may choose. Null if the caller sees all.
 create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
 returns text[]
 language sql
@@ -5289,8 +5289,8 @@ $$;
 revoke all on function baseledger._load_single from public;
 --! EndIncluded functions/limits/_load_single.sql
 --! Included functions/limits/_may_be_window.sql
--- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
--- but for what the clocks of a zone may do.
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name
+-- says, but for what the clocks of a zone may do.
 create or replace function baseledger._may_be_window(
   p_per text,
   p_starts_at timestamptz,
@@ -5363,8 +5363,8 @@ $$;
 revoke all on function baseledger._merge_counters from public;
 --! EndIncluded functions/limits/_merge_counters.sql
 --! Included functions/limits/_move_limit.sql
--- Moves a limit whose window has passed on to that of an instant, and returns when its window begins;
--- null if somebody else has locked it.
+-- Moves a limit whose window has passed on to that of an instant, and returns when its window
+-- begins; null if somebody else has locked it.
 create or replace function baseledger._move_limit(
   p_wallet_id text,
   p_limit_id text,
