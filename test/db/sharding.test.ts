@@ -15,6 +15,7 @@ const OF_MANY_WALLETS = [
   "limit_metrics",
   "post_many",
   "expire_due",
+  "clear_counters",
   "next_due",
   "sweep_status",
   "wallets_ahead",

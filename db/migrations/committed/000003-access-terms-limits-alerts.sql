@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:c624bfdd272fa161f17579f2222a1e30e66d6194
+--! Hash: sha1:f1050b9affcd03a327af112141961535f1b1d948
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -2184,11 +2184,14 @@ grant execute on function baseledger.wallet_metrics to baseledger_worker;
 -- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
+--
+-- No nested loops: the planner cannot know how many events have a label.
 create or replace function baseledger._verify_counters(p_wallets text[])
 returns setof baseledger.discrepancy
 language sql
 stable
 set timezone = 'UTC'
+set enable_nestloop = off
 as $$
   with l as materialized (
     select * from baseledger.limits s where s.wallet_id = any (p_wallets)
@@ -3243,6 +3246,73 @@ $$;
 
 revoke all on function baseledger._refuse_unlocked from public;
 --! EndIncluded functions/batch/_refuse_unlocked.sql
+--! Included functions/doctor/_doctor_limits.sql
+-- The doctor's check of limits: a zone that a later server does not know counts as UTC.
+create or replace function baseledger._doctor_limits()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+as $$
+declare
+  v_unknown text;
+begin
+  select string_agg(format('%s of limit %s of %s', u.time_zone, u.limit_id, u.wallet_id)
+      || case when u.limits > 1 then format(' and %s more', u.limits - 1) else '' end, '; '
+      order by u.time_zone)
+    into v_unknown
+    from (
+      select l.time_zone, min(l.wallet_id) as wallet_id, count(*) as limits,
+          (array_agg(l.limit_id order by l.wallet_id, l.limit_id))[1] as limit_id
+        from baseledger.limits l
+        where l.time_zone <> 'UTC'
+        group by l.time_zone
+    ) as u
+    where not exists (select from pg_timezone_names z where z.name = u.time_zone);
+  return next baseledger._make_diagnosis(
+    'time zones', case when v_unknown is not null then 'warning' end,
+    coalesce(v_unknown, 'all known'), 'this server knows the zones of limits',
+    'Its windows count as UTC. Update the server''s time zones, or remove the limit and set it '
+      'again in another zone.'
+  );
+end
+$$;
+
+revoke all on function baseledger._doctor_limits from public;
+--! EndIncluded functions/doctor/_doctor_limits.sql
+--! Included functions/doctor/doctor.sql
+-- Checks everything around the ledger that may keep it from working well. verify() checks the data.
+create or replace function baseledger.doctor()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return next (
+    select baseledger._make_diagnosis('schema', null, format('%s: %s', m.id, m.name), null, null)
+      from baseledger.migrations m
+      order by m.id desc
+      limit 1
+  );
+  return query select * from baseledger._doctor_rights();
+  return query select * from baseledger._doctor_settings();
+  return query select * from baseledger._doctor_sweep();
+  return query select * from baseledger._doctor_limits();
+  return query select * from baseledger._doctor_tables();
+  return query select * from baseledger._doctor_transactions();
+end
+$$;
+
+comment on function baseledger.doctor is
+  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
+  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
+  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
+  'data.';
+revoke all on function baseledger.doctor from public;
+grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/doctor/doctor.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
@@ -4319,18 +4389,20 @@ revoke all on function baseledger._find_due_several from public;
 --! EndIncluded functions/execute/_find_due_several.sql
 --! Included functions/execute/_is_change.sql
 -- Whether a command changes who may use a wallet, or how, and moves nothing: it is named as its event,
--- and what it asks for are the event's details. A SQL function without settings, so that it is
--- inlined.
+-- and what it asks for are the event's details. Not in SQL: the planner calls it to find constants, and a
+-- statement of its own would be compiled where JIT is on.
 create or replace function baseledger._is_change(p_op text)
 returns boolean
-language sql
+language plpgsql
 immutable
 parallel safe
 as $$
-  select p_op in (
+begin
+  return p_op in (
     'allowed', 'disallowed', 'key_created', 'key_revoked', 'limit_set', 'limit_set_for',
     'limit_removed', 'overdraft_limit_set', 'low_balance_set', 'closed', 'reopened'
-  )
+  );
+end
 $$;
 
 revoke all on function baseledger._is_change from public;
@@ -4672,6 +4744,44 @@ $$;
 
 revoke all on function baseledger._count_spent from public;
 --! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_delete_counters.sql
+-- Deletes those of a wallet's counters, where they are, whose windows have ended by then, that hold
+-- nothing, and have no own amount. One that a command is writing stays.
+--
+-- All but the way by the rows' places is off: see _delete_reservations.
+create or replace function baseledger._delete_counters(
+  p_wallet_id text,
+  p_rows tid[],
+  p_ended_by timestamptz
+)
+returns integer
+language plpgsql
+volatile
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  v_rows tid[];
+  v_count integer;
+begin
+  v_rows := array(
+    select c.ctid from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.ctid = any (p_rows)
+        and c.ends_at <= p_ended_by
+        and c.own_amount is null
+        and c.held = 0
+      for update skip locked
+  );
+  delete from baseledger.counters c where c.wallet_id = p_wallet_id and c.ctid = any (v_rows);
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+revoke all on function baseledger._delete_counters from public;
+--! EndIncluded functions/limits/_delete_counters.sql
 --! Included functions/limits/_exceeds_limits.sql
 -- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
 -- expired (see Backlog in _execute).
@@ -4936,8 +5046,8 @@ $$;
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
 --! Included functions/limits/_known_values.sql
--- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
--- caller may choose. Null if the caller sees all.
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that
+-- the caller may choose. Null if the caller sees all.
 create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
 returns text[]
 language sql
@@ -5199,8 +5309,8 @@ $$;
 revoke all on function baseledger._load_single from public;
 --! EndIncluded functions/limits/_load_single.sql
 --! Included functions/limits/_may_be_window.sql
--- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
--- but for what the clocks of a zone may do.
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name
+-- says, but for what the clocks of a zone may do.
 create or replace function baseledger._may_be_window(
   p_per text,
   p_starts_at timestamptz,
@@ -5272,6 +5382,40 @@ $$;
 
 revoke all on function baseledger._merge_counters from public;
 --! EndIncluded functions/limits/_merge_counters.sql
+--! Included functions/limits/_move_limit.sql
+-- Moves a limit whose window has passed on to that of an instant, and returns when its window
+-- begins; null if somebody else has locked it.
+create or replace function baseledger._move_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz
+)
+returns timestamptz
+language plpgsql
+volatile
+as $$
+declare
+  v_limit baseledger.limits;
+  v_window tstzrange;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id
+    for no key update skip locked;
+  if v_limit.ends_at <= p_at then
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, p_at);
+    v_limit.starts_at := lower(v_window);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  end if;
+  return v_limit.starts_at;
+end
+$$;
+
+revoke all on function baseledger._move_limit from public;
+--! EndIncluded functions/limits/_move_limit.sql
 --! Included functions/limits/_next_alert.sql
 -- What is spent when the next alert of a counter is due; null: none. A SQL function without
 -- settings, so that it is inlined.
@@ -5585,10 +5729,10 @@ $$;
 revoke all on function baseledger._window from public;
 --! EndIncluded functions/limits/_window.sql
 --! Included functions/limits/clear_counters.sql
--- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
--- counter that a command is writing has its turn later.
+-- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
+-- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, limits move on to the present window: should the clock have been ahead and the window come
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window come
 -- back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
@@ -5603,47 +5747,30 @@ set jit = off
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_limit record;
-  v_window tstzrange;
-  v_past tid[];
-  v_cleared integer;
+  v_past record;
+  v_starts_at timestamptz;
+  v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
-  v_past := array(
-    select c.ctid from baseledger.counters c
-      where c.ends_at <= v_now
-        and c.ends_at < 'infinity'
-        and c.own_amount is null
-        and c.held = 0
-      order by c.ends_at
-      limit p_limit
-      for update skip locked
-  );
-  for v_limit in
-    select l.* from baseledger.limits l
-      join (
-        select distinct c.wallet_id, c.limit_id from baseledger.counters c
-          where c.ctid = any (v_past)
-      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
-      where l.ends_at <= v_now
-      for no key update of l skip locked
+  for v_past in
+    select c.wallet_id, c.limit_id, array_agg(c.stored) as stored
+      from (
+        select k.wallet_id, k.limit_id, k.ctid as stored from baseledger.counters k
+          where k.ends_at <= v_now
+            and k.ends_at < 'infinity'
+            and k.own_amount is null
+            and k.held = 0
+          order by k.ends_at
+          limit p_limit
+      ) as c
+      group by c.wallet_id, c.limit_id
   loop
-    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
-    update baseledger.limits l
-      set starts_at = lower(v_window),
-        ends_at = upper(v_window),
-        counted_until = greatest(l.counted_until, upper(v_window))
-      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+    v_starts_at := baseledger._move_limit(v_past.wallet_id, v_past.limit_id, v_now);
+    v_cleared := v_cleared
+      + baseledger._delete_counters(v_past.wallet_id, v_past.stored, v_starts_at);
   end loop;
-  delete from baseledger.counters c
-    using baseledger.limits l
-    where c.ctid = any (v_past)
-      and l.wallet_id = c.wallet_id
-      and l.limit_id = c.limit_id
-      and l.starts_at >= c.ends_at;
-  get diagnostics v_cleared = row_count;
   return v_cleared;
 end
 $$;
