@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:345bbf32b3bacdf416c378c60b496afd65b1d686
+--! Hash: sha1:28274c70c6e026ae916246896da613e32fc4c2ec
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -2572,10 +2572,10 @@ $$;
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
 --! Included functions/audit/_verify_limits.sql
--- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
--- balances that are watched: definitions against the events that set them, counters against what the
--- journal says that each combination has spent and holds. A pass over the events finds the wallets
--- that have any of this; the others cost nothing more.
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and
+-- the balances that are watched: definitions against the events that set them, counters against
+-- what the journal says that each combination has spent and holds. A pass over the events finds the
+-- wallets that have any of this; the others cost nothing more.
 create or replace function baseledger._verify_limits(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -5712,8 +5712,8 @@ revoke all on function baseledger._window from public;
 -- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
 -- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, a limit moves on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5824,8 +5824,8 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
-      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;
@@ -6096,7 +6096,9 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
   end if;
   -- As a list that begins at 1.
-  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_values := array(
+    select v.value from unnest(p_values) with ordinality as v (value, n) order by v.n
+  );
   v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
@@ -6119,8 +6121,8 @@ begin
       and c.limit_id = p_limit_id
       and c.label_values = v_values;
   if not found and p_amount is not null then
-    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
-    -- come back: its next command looks.
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may
+    -- have come back: its next command looks.
     insert into baseledger.counters (
         wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
       )
