@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:28274c70c6e026ae916246896da613e32fc4c2ec
+--! Hash: sha1:baae3524e328dec3623d422f98252990d8090788
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -2164,8 +2164,8 @@ revoke all on function baseledger.wallet_metrics from public;
 grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
--- Checks the counters of wallets, each computed anew: what the events of its window have spent since
--- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
 --
@@ -5825,7 +5825,8 @@ begin
     end;
     v_use := row(
       v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
-      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0,
+      v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;
