@@ -2180,8 +2180,8 @@ revoke all on function baseledger.wallet_metrics from public;
 grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
--- Checks the counters of wallets, each computed anew: what the events of its window have spent since
--- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
 --
@@ -2588,10 +2588,10 @@ $$;
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
 --! Included functions/audit/_verify_limits.sql
--- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
--- balances that are watched: definitions against the events that set them, counters against what the
--- journal says that each combination has spent and holds. A pass over the events finds the wallets
--- that have any of this; the others cost nothing more.
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and
+-- the balances that are watched: definitions against the events that set them, counters against
+-- what the journal says that each combination has spent and holds. A pass over the events finds the
+-- wallets that have any of this; the others cost nothing more.
 create or replace function baseledger._verify_limits(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -5732,8 +5732,8 @@ revoke all on function baseledger._window from public;
 -- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
 -- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, a limit moves on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5843,8 +5843,9 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
-      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0,
+      v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;
@@ -6115,7 +6116,9 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
   end if;
   -- As a list that begins at 1.
-  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_values := array(
+    select v.value from unnest(p_values) with ordinality as v (value, n) order by v.n
+  );
   v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
@@ -6138,8 +6141,8 @@ begin
       and c.limit_id = p_limit_id
       and c.label_values = v_values;
   if not found and p_amount is not null then
-    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
-    -- come back: its next command looks.
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may
+    -- have come back: its next command looks.
     insert into baseledger.counters (
         wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
       )
