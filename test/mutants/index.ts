@@ -1,4 +1,5 @@
 // Mistakes in the SQL, each of which a test must notice: `npm run mutants` makes them one at a time.
+import { access } from "./access.ts";
 import { argumentsOf } from "./arguments.ts";
 import { backlog } from "./backlog.ts";
 import { batch } from "./batch.ts";
@@ -10,6 +11,7 @@ import type { Mutant, Rule } from "./mutant.ts";
 import { reads } from "./reads.ts";
 import { rights } from "./rights.ts";
 import { sweep } from "./sweep.ts";
+import { terms } from "./terms.ts";
 import { verify } from "./verify.ts";
 
 const rules: readonly Rule[] = [
@@ -24,6 +26,8 @@ const rules: readonly Rule[] = [
   ...verify,
   ...rights,
   ...sweep,
+  ...access,
+  ...terms,
 ];
 
 export const mutants: readonly Mutant[] = rules.flatMap(({ rule, tests, mutants }) =>
