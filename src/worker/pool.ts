@@ -1,8 +1,6 @@
 import pg from "pg";
 import { messageOf, type WorkerLogger } from "./logger.ts";
 
-const CONNECTIONS = 3;
-
 /**
  * Connections for graphile-worker. A pool that graphile-worker creates stops handling errors before
  * it closes its connections (0.18.0): one that the server ends just then would end the process. This
@@ -12,8 +10,8 @@ const CONNECTIONS = 3;
  * the runner ends, and again when it breaks before the LISTEN is answered (0.18.0); pg would throw,
  * and nothing would catch that.
  */
-export function createPool(url: string, logger: WorkerLogger): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS });
+export function createPool(url: string, logger: WorkerLogger, connections = 3): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max: connections });
   pool.on("error", (error) => logger.warn(`a connection was lost: ${messageOf(error)}`));
   // The query that is under way on it reports the error.
   pool.on("connect", (client) => client.on("error", () => undefined));

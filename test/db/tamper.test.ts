@@ -610,7 +610,7 @@ test("verify of one wallet ignores the others, verify of the ledger finds all", 
   const change = `update ${events} set amount = 7 where seq = 2`;
   expect(await found(change, "b")).toEqual(["b 2 balances", "b 2 hash"]);
   expect(await found(change)).toEqual(
-    ["a", "b", "c"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
+    ["a", "b", "c", "limited"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
   );
 });
 
@@ -659,5 +659,75 @@ describe("the journal is append-only", () => {
       const detail = await expectRefusal("LGIMM", attempt);
       expect(detail.operation).toMatch(/^(UPDATE|DELETE|TRUNCATE)$/);
     });
+  });
+});
+
+describe("an edit of limits, counters or low balances is found:", () => {
+  const limited = "wallet_id = 'limited'";
+  const limits = `update baseledger.limits set`;
+  const counters = `update baseledger.counters set`;
+  const wallets = `update baseledger.wallets set`;
+  const ofDay = `where ${limited} and limit_id = 'day'`;
+  const ofAnn = `${ofDay} and label_values = '{ann}'`;
+
+  test.each([
+    [`${limits} amount = 101 ${ofDay}`, "limit"],
+    [`${limits} amount = null ${ofDay}`, "limit"],
+    [`${limits} per = 'week' ${ofDay}`, "limit"],
+    [`${limits} by = '{team}' ${ofDay}`, "limit"],
+    [`${limits} of = 'calls' ${ofDay}`, "limit"],
+    [`${limits} time_zone = 'Asia/Tokyo' ${ofDay}`, "limit"],
+    [`${limits} hard = false ${ofDay}`, "limit"],
+    [`${limits} alert_at = '{}' ${ofDay}`, "limit"],
+    [`${limits} set_seq = set_seq + 1 ${ofDay}`, "limit"],
+    [`${limits} set_at = set_at + interval '1 second' ${ofDay}`, "limit"],
+    [`${limits} limit_id = 'other' ${ofDay}`, "limit"],
+    [`${limits} ends_at = ends_at + interval '1 year' ${ofDay}`, "window"],
+    [`${limits} counted_until = starts_at ${ofDay}`, "window"],
+    [`${limits} starts_at = '2001-01-01' where ${limited} and per = 'ever'`, "window"],
+    [`delete from baseledger.limits ${ofDay}`, "limit"],
+    [`delete from baseledger.limits ${ofDay}`, "counter"],
+    [`delete from baseledger.limits where ${limited}`, "limit"],
+    [`${counters} own_amount = 201 ${ofAnn}`, "own amount"],
+    [`${counters} own_amount = null ${ofAnn}`, "own amount"],
+    [`${counters} own_amount = 1 ${ofDay} and label_values = '{bob}'`, "own amount"],
+    [`${counters} spent = spent - 1 ${ofAnn}`, "counter"],
+    [`${counters} spent = spent + 1 where ${limited} and limit_id = 'calls'`, "counter"],
+    [`${counters} spent = 1 where ${limited} and limit_id = 'open'`, "counter"],
+    [`${counters} held = held - 1 ${ofAnn}`, "counter"],
+    [`${counters} held = 0 where ${limited} and limit_id = 'open' and held > 0`, "counter"],
+    [`${counters} label_values = '{carl}' ${ofAnn}`, "counter"],
+    [`${counters} starts_at = starts_at - interval '1 day' ${ofAnn}`, "counter"],
+    [`${counters} ends_at = 'infinity' ${ofAnn}`, "counter"],
+    [`${counters} alerted = -1 ${ofAnn}`, "alerted"],
+    [`delete from baseledger.counters ${ofAnn}`, "counter"],
+    [`delete from baseledger.counters ${ofAnn}`, "own amount"],
+    [`delete from baseledger.counters where ${limited} and limit_id = 'open'`, "counter"],
+    [`${wallets} limited = false where ${limited}`, "limited"],
+    [`${wallets} limited = true where wallet_id = 'c'`, "limited"],
+    [`${wallets} low_balances = '{10}' where ${limited}`, "low balances"],
+    [`${wallets} low_balances = null, below = null where ${limited}`, "low balances"],
+    [`${wallets} below = null where ${limited}`, "low balances"],
+    [`${wallets} low_balances = '{5}' where wallet_id = 'c'`, "low balances"],
+  ])("%s: %s", async (change, check) => {
+    const walletId = change.includes("wallet_id = 'c'") ? "c" : "limited";
+    const expected = expect.arrayContaining([expect.stringMatching(`^${walletId} \\S+ ${check}$`)]);
+    expect(await found(change)).toEqual(expected);
+    expect(await found(change, walletId)).toEqual(expected);
+  });
+
+  test("a counter of a limit that there is not", async () => {
+    const change = `insert into baseledger.counters
+      select 'c', 'day', '{}', null, 0, 0, now(), now() + interval '1 hour', 0`;
+    expect(await found(change)).toEqual(["c - counter"]);
+  });
+
+  test("all of it, by the events", async () => {
+    const change = `delete from baseledger.limits where ${limited};
+      delete from baseledger.counters where ${limited};
+      ${wallets} limited = false, low_balances = null, below = null where ${limited}`;
+    const discrepancies = await found(change);
+    expect(discrepancies.filter((each) => / limit$/.test(each))).toHaveLength(3);
+    expect(discrepancies).toContainEqual(expect.stringMatching(/^limited \d+ low balances$/));
   });
 });

@@ -197,6 +197,14 @@ const calls: [Role, string][] = [
   ],
   ["agent", "baseledger.charge('$', 1, 'spent', p_already_spent => true)"],
   ["agent", "baseledger.balance('$')"],
+  // without what is different each time
+  ["operator", "(select a.replayed from baseledger.add_webhook('$', 'https://x') as a) as w"],
+  ["auditor", "(select h.url, h.events from baseledger.list_webhooks('$') as h) as w"],
+  [
+    "operator",
+    `(select r.url from baseledger.remove_webhook(
+      (select h.webhook_id from baseledger.list_webhooks('$') as h)) as r) as w`,
+  ],
   ["agent", "baseledger.reservation('$', 'r')"],
   ["agent", "baseledger.receipt('$', 'settle')"],
   ["operator", "baseledger.set_overdraft_limit('$', 77)"],
@@ -281,7 +289,8 @@ test("every function returns the same to a hostile session as to any other", asy
     select proname as name from pg_proc
       where pronamespace = 'baseledger'::regnamespace and prosecdef
         and proname not in ('tg_events__append_only', 'expire_due', 'next_due', 'sweep_status',
-          'wallets_ahead', 'doctor', 'clear_counters')`;
+          'wallets_ahead', 'doctor', 'clear_counters', 'queue_deliveries', 'start_delivery',
+          'finish_delivery', 'alert_counts', 'wallet_metrics', 'limit_metrics')`;
   expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
 });
 
@@ -311,6 +320,35 @@ test("the functions of the worker run in a hostile session", async () => {
   await using auditor = await openHostile("auditor");
   const checks = await auditor.sql<{ status: string }[]>`select d.* from baseledger.doctor() as d`;
   expect(checks.map(({ status }) => status)).toContain("fine");
+});
+
+test("the worker delivers alerts in a hostile session", async () => {
+  const id = await openWallet(ledger, "alerted", 10n);
+  await using operator = await openHostile("operator");
+  await operator.sql`select baseledger.add_webhook(${id}, 'https://hooks.example.com')`;
+  await ledger.admin`
+    select baseledger._write_alerts(${id}, 1, array[
+      row('limit', 80, 'day', '{a,b}', 100, 85, '2026-03-01', 'infinity', '2026-03-01 12:00+00')
+    ]::baseledger._alert[])`;
+  await using worker = await openHostile("worker");
+  const [queued] = await worker.sql<{ webhook_id: string }[]>`
+    select q.* from baseledger.queue_deliveries() as q`;
+  const hook = queued?.webhook_id ?? "";
+  const [delivery] = await worker.sql<{ body: string }[]>`
+    select d.* from baseledger.start_delivery(${id}, 1, 1, ${hook}) as d`;
+  expect(JSON.parse(delivery?.body ?? "")).toMatchObject({
+    timestamp: "2026-03-01T12:00:00+00:00",
+    data: { values: ["a", "b"], amount: "100", value: "85", suppressed: 0 },
+  });
+  const [ended] = await worker.sql<{ state: string }[]>`
+    select baseledger.finish_delivery(${id}, 1, 1, ${hook}) as state`;
+  expect(ended?.state).toBe("sent");
+  const counts = await worker.sql`select c.* from baseledger.alert_counts() as c`;
+  expect(counts).toEqual([{ kind: "limit", state: "sent", alerts: 1n }]);
+  const wallets = await worker.sql<{ wallet_id: string }[]>`
+    select m.* from baseledger.wallet_metrics() as m`;
+  expect(wallets.map(({ wallet_id }) => wallet_id)).toContain(id);
+  expect(await worker.sql`select m.* from baseledger.limit_metrics() as m`).toEqual([]);
 });
 
 test("the trigger runs in a hostile session", async () => {

@@ -8,7 +8,10 @@ import {
   travelBack,
 } from "./ledger.ts";
 
-/** A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. */
+/**
+ * A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. Wallet
+ * `limited` has limits and counters.
+ */
 export async function createFullJournal(): Promise<TestLedger> {
   const ledger = await createLedger();
   for (const id of ["a", "b", "c"]) await openWallet(ledger, id, 1000n, { overdraft_limit: 500n });
@@ -55,6 +58,22 @@ export async function createFullJournal(): Promise<TestLedger> {
   await operator("set_low_balance", { amounts: "{100,10}" });
   await operator("close_wallet", { reason: "end" });
   await operator("reopen_wallet", { reason: "go on" });
+  await fillLimited(ledger);
   await operator("credit", { amount: 1n, idempotency_key: "last" });
   return ledger;
+}
+
+async function fillLimited(ledger: TestLedger): Promise<void> {
+  await openWallet(ledger, "limited", 1000n);
+  await ledger.operator`
+    select baseledger.set_limit('limited', 'day', 100, 'day', '{user}', p_alert_at => '{50}'),
+      baseledger.set_limit_for('limited', 'day', '{ann}', 200),
+      baseledger.set_limit('limited', 'calls', 50, 'month', '{}', 'calls'),
+      baseledger.set_limit('limited', 'open', 5, 'ever', '{user}', 'open'),
+      baseledger.set_low_balance('limited', '{10,5000}')`;
+  await ledger.agent`
+    select baseledger.charge('limited', 60, 'c1', p_metadata => '{"user": "ann"}'),
+      baseledger.charge('limited', 10, 'c2', p_metadata => '{"user": "bob"}'),
+      baseledger.reserve('limited', 20, 'r1', '1 day', p_metadata => '{"user": "ann"}')`;
+  await ledger.operator`select baseledger.refund('limited', 'c1', 5, 'rf')`;
 }

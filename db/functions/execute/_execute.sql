@@ -670,7 +670,9 @@ begin
                 v_counter.held := v_counter.held + baseledger._what_it_holds(
                   v_counter.of, v_command.op, v_move.reserved, v_move.details
                 );
-                v_counter.changed := true;
+                -- A charge is never open.
+                v_counter.changed := v_counter.changed
+                  or v_command.op <> 'charge' or v_counter.of <> 'open';
                 if v_counter.spent >= v_counter.next_alert then
                   v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
                   v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;

@@ -1,9 +1,12 @@
--- The counters of a reservation with these labels, as they are on record: one for each limit of the
--- wallet. fresh: its window is the present one, so that this is what they are (see
--- _refresh_counter). A SQL function without settings, so that it is inlined into _load_counters.
+-- Counters as they are on record: of a reservation with these labels one for each limit of the
+-- wallet, or the one of a limit and a combination. fresh: its window is the present one, so that
+-- this is what it is (see _refresh_counter). A SQL function without settings, so that it is inlined
+-- into _load_single and _load_batch, without what is not asked for.
 create or replace function baseledger._find_counters(
   p_wallet_id text,
   p_labels jsonb,
+  p_limit_id text,                    -- null: all
+  p_label_values text[],              -- null: those of p_labels
   p_at timestamptz
 )
 returns table (limit_id text, label_values text[], counter baseledger._counter, fresh boolean)
@@ -22,9 +25,10 @@ as $$
       and coalesce(k.starts_at, l.starts_at) = l.starts_at
       and l.alert_at = '{}'
     from (
-      select s.*, baseledger._label_values(p_labels, s.by) as label_values
+      select s.*,
+          coalesce(p_label_values, baseledger._label_values(p_labels, s.by)) as label_values
         from baseledger.limits s
-        where s.wallet_id = p_wallet_id
+        where s.wallet_id = p_wallet_id and (p_limit_id is null or s.limit_id = p_limit_id)
         order by s.limit_id
         offset 0
     ) as l

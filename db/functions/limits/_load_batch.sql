@@ -26,33 +26,29 @@ begin
         p_wallet_id, case when c.op not in ('reserve', 'charge') then c.reservation_id end
       ) as o on true
   ),
-  -- Few labels differ; each combination has one counter, whichever commands share it.
-  labelled as materialized (
-    select a.labels, array_agg(a.place) as places
-      from asked a
-      where a.labels is not null
-      group by a.labels
-  ),
+  -- Each combination has one counter, whichever commands share it.
   combinations as materialized (
-    select l.places, f.counter, f.fresh,
-        dense_rank() over (
-          order by f.limit_id collate "C", f.label_values collate "C"
-        )::integer as n
-      from labelled l
-      cross join lateral baseledger._find_counters(p_wallet_id, l.labels, p_at) as f
+    select v.place, v.opened_at, v.limit_id, v.label_values,
+        dense_rank() over (order by v.limit_id, v.label_values)::integer as n,
+        row_number() over (partition by v.limit_id, v.label_values) = 1 as is_first
+      from (
+        select a.place, a.opened_at, l.limit_id,
+            baseledger._label_values(a.labels, l.by) collate "C" as label_values
+          from asked a
+          cross join baseledger.limits l
+          where l.wallet_id = p_wallet_id and a.labels is not null
+      ) as v
   )
   select
       (
         select array_agg(row(s.counters, s.opened_at)::baseledger._slot order by s.place)
           from (
             select u.place, array_agg(u.n order by u.n) filter (where u.n is not null) as counters,
-                max(u.opened_at) as opened_at
+                min(u.opened_at) as opened_at
               from (
-                select p.place, c.n, null::timestamptz as opened_at
-                  from combinations c
-                  cross join lateral unnest(c.places) as p (place)
+                select c.place, c.n, c.opened_at from combinations c
                 union all
-                select a.place, null, a.opened_at from asked a
+                select a.place, null, null from asked a where a.labels is null
               ) as u
               group by u.place
           ) as s
@@ -60,13 +56,13 @@ begin
       d.counters, d.stale
     into slots, counters, v_stale
     from (
-      select array_agg(n.counter order by n.n) as counters,
-          array_agg(n.n) filter (where not n.fresh) as stale
-        from (
-          select c.n, (array_agg(c.counter))[1] as counter, bool_and(c.fresh) as fresh
-            from combinations c
-            group by c.n
-        ) as n
+      select array_agg(f.counter order by c.n) as counters,
+          array_agg(c.n) filter (where not f.fresh) as stale
+        from combinations c
+        cross join lateral baseledger._find_counters(
+          p_wallet_id, null, c.limit_id, c.label_values, p_at
+        ) as f
+        where c.is_first
     ) as d;
   if v_stale is not null then
     foreach v_i in array v_stale loop

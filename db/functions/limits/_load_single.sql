@@ -28,13 +28,15 @@ begin
       )
       into counters, v_fresh, tight
       from baseledger._find_counters(
-        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), p_at
+        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), null, null, p_at
       ) as f;
   else
     select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
       into counters, v_fresh, v_opened_at
       from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
-      cross join lateral baseledger._find_counters(p_wallet_id, o.labels, p_at) as f;
+      cross join lateral baseledger._find_counters(
+        p_wallet_id, o.labels, null, null, p_at
+      ) as f;
     tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   if tight or not v_fresh then

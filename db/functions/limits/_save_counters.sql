@@ -22,7 +22,7 @@ begin
         c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
         c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
-      where c.changed or p_op is not null
+      where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')
     on conflict (wallet_id, limit_id, label_values) do update
       set spent = excluded.spent,
         held = excluded.held,

@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:983343a5ebad26f5bd96752bb4fd9a41f85aa7f0
+--! Hash: sha1:f1050b9affcd03a327af112141961535f1b1d948
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -760,22 +760,23 @@ revoke all on function baseledger._apply_access from public;
 --! EndIncluded functions/access/_apply_access.sql
 --! Included functions/access/_describe_actor.sql
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
--- effect and the key. Names are quoted where they could be taken for two.
+-- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute seldom
+-- needs it.
 create or replace function baseledger._describe_actor(p_key_id text)
 returns text
-language sql
+language plpgsql
 stable
 as $$
-  select case
-    when pg_catalog.current_setting('role') in ('none', session_user) and p_key_id is null
-      and pg_catalog.strpos(session_user, ' ') = 0
-      then session_user
-    else pg_catalog.quote_ident(session_user)
-      || case when pg_catalog.current_setting('role') not in ('none', session_user)
-        then ' as ' || pg_catalog.quote_ident(pg_catalog.current_setting('role')) else ''
-      end
-      || coalesce(' with key ' || p_key_id, '')
-  end
+declare
+  c_role constant text := nullif(nullif(current_setting('role'), 'none'), session_user::text);
+begin
+  if c_role is null and p_key_id is null and strpos(session_user, ' ') = 0 then
+    return session_user;
+  end if;
+  return quote_ident(session_user)
+    || coalesce(' as ' || quote_ident(c_role), '')
+    || coalesce(' with key ' || p_key_id, '');
+end
 $$;
 
 revoke all on function baseledger._describe_actor from public;
@@ -804,15 +805,15 @@ as $$
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
             list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
-            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,add_webhook,alert_counts,
-            list_webhooks,remove_webhook}'),
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            add_webhook,alert_counts,list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
             statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
             list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,alert_counts,finish_delivery,
-            limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
+            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
             wallet_balances}')
@@ -2179,15 +2180,18 @@ revoke all on function baseledger.wallet_metrics from public;
 grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
--- Checks the counters of wallets, each computed anew: what the events of its window have spent since
--- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
+--
+-- No nested loops: the planner cannot know how many events have a label.
 create or replace function baseledger._verify_counters(p_wallets text[])
 returns setof baseledger.discrepancy
 language sql
 stable
 set timezone = 'UTC'
+set enable_nestloop = off
 as $$
   with l as materialized (
     select * from baseledger.limits s where s.wallet_id = any (p_wallets)
@@ -2584,10 +2588,10 @@ $$;
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
 --! Included functions/audit/_verify_limits.sql
--- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
--- balances that are watched: definitions against the events that set them, counters against what the
--- journal says that each combination has spent and holds. A pass over the events finds the wallets
--- that have any of this; the others cost nothing more.
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and
+-- the balances that are watched: definitions against the events that set them, counters against
+-- what the journal says that each combination has spent and holds. A pass over the events finds the
+-- wallets that have any of this; the others cost nothing more.
 create or replace function baseledger._verify_limits(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -3242,6 +3246,73 @@ $$;
 
 revoke all on function baseledger._refuse_unlocked from public;
 --! EndIncluded functions/batch/_refuse_unlocked.sql
+--! Included functions/doctor/_doctor_limits.sql
+-- The doctor's check of limits: a zone that a later server does not know counts as UTC.
+create or replace function baseledger._doctor_limits()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+as $$
+declare
+  v_unknown text;
+begin
+  select string_agg(format('%s of limit %s of %s', u.time_zone, u.limit_id, u.wallet_id)
+      || case when u.limits > 1 then format(' and %s more', u.limits - 1) else '' end, '; '
+      order by u.time_zone)
+    into v_unknown
+    from (
+      select l.time_zone, min(l.wallet_id) as wallet_id, count(*) as limits,
+          (array_agg(l.limit_id order by l.wallet_id, l.limit_id))[1] as limit_id
+        from baseledger.limits l
+        where l.time_zone <> 'UTC'
+        group by l.time_zone
+    ) as u
+    where not exists (select from pg_timezone_names z where z.name = u.time_zone);
+  return next baseledger._make_diagnosis(
+    'time zones', case when v_unknown is not null then 'warning' end,
+    coalesce(v_unknown, 'all known'), 'this server knows the zones of limits',
+    'Its windows count as UTC. Update the server''s time zones, or remove the limit and set it '
+      'again in another zone.'
+  );
+end
+$$;
+
+revoke all on function baseledger._doctor_limits from public;
+--! EndIncluded functions/doctor/_doctor_limits.sql
+--! Included functions/doctor/doctor.sql
+-- Checks everything around the ledger that may keep it from working well. verify() checks the data.
+create or replace function baseledger.doctor()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return next (
+    select baseledger._make_diagnosis('schema', null, format('%s: %s', m.id, m.name), null, null)
+      from baseledger.migrations m
+      order by m.id desc
+      limit 1
+  );
+  return query select * from baseledger._doctor_rights();
+  return query select * from baseledger._doctor_settings();
+  return query select * from baseledger._doctor_sweep();
+  return query select * from baseledger._doctor_limits();
+  return query select * from baseledger._doctor_tables();
+  return query select * from baseledger._doctor_transactions();
+end
+$$;
+
+comment on function baseledger.doctor is
+  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
+  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
+  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
+  'data.';
+revoke all on function baseledger.doctor from public;
+grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/doctor/doctor.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
@@ -4318,18 +4389,20 @@ revoke all on function baseledger._find_due_several from public;
 --! EndIncluded functions/execute/_find_due_several.sql
 --! Included functions/execute/_is_change.sql
 -- Whether a command changes who may use a wallet, or how, and moves nothing: it is named as its event,
--- and what it asks for are the event's details. A SQL function without settings, so that it is
--- inlined.
+-- and what it asks for are the event's details. Not in SQL: the planner calls it to find constants, and a
+-- statement of its own would be compiled where JIT is on.
 create or replace function baseledger._is_change(p_op text)
 returns boolean
-language sql
+language plpgsql
 immutable
 parallel safe
 as $$
-  select p_op in (
+begin
+  return p_op in (
     'allowed', 'disallowed', 'key_created', 'key_revoked', 'limit_set', 'limit_set_for',
     'limit_removed', 'overdraft_limit_set', 'low_balance_set', 'closed', 'reopened'
-  )
+  );
+end
 $$;
 
 revoke all on function baseledger._is_change from public;
@@ -4671,6 +4744,44 @@ $$;
 
 revoke all on function baseledger._count_spent from public;
 --! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_delete_counters.sql
+-- Deletes those of a wallet's counters, where they are, whose windows have ended by then, that hold
+-- nothing, and have no own amount. One that a command is writing stays.
+--
+-- All but the way by the rows' places is off: see _delete_reservations.
+create or replace function baseledger._delete_counters(
+  p_wallet_id text,
+  p_rows tid[],
+  p_ended_by timestamptz
+)
+returns integer
+language plpgsql
+volatile
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  v_rows tid[];
+  v_count integer;
+begin
+  v_rows := array(
+    select c.ctid from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.ctid = any (p_rows)
+        and c.ends_at <= p_ended_by
+        and c.own_amount is null
+        and c.held = 0
+      for update skip locked
+  );
+  delete from baseledger.counters c where c.wallet_id = p_wallet_id and c.ctid = any (v_rows);
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+revoke all on function baseledger._delete_counters from public;
+--! EndIncluded functions/limits/_delete_counters.sql
 --! Included functions/limits/_exceeds_limits.sql
 -- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
 -- expired (see Backlog in _execute).
@@ -4757,12 +4868,15 @@ $$;
 revoke all on function baseledger._find_clock_change from public;
 --! EndIncluded functions/limits/_find_clock_change.sql
 --! Included functions/limits/_find_counters.sql
--- The counters of a reservation with these labels, as they are on record: one for each limit of the
--- wallet. fresh: its window is the present one, so that this is what they are (see
--- _refresh_counter). A SQL function without settings, so that it is inlined into _load_counters.
+-- Counters as they are on record: of a reservation with these labels one for each limit of the
+-- wallet, or the one of a limit and a combination. fresh: its window is the present one, so that
+-- this is what it is (see _refresh_counter). A SQL function without settings, so that it is inlined
+-- into _load_single and _load_batch, without what is not asked for.
 create or replace function baseledger._find_counters(
   p_wallet_id text,
   p_labels jsonb,
+  p_limit_id text,                    -- null: all
+  p_label_values text[],              -- null: those of p_labels
   p_at timestamptz
 )
 returns table (limit_id text, label_values text[], counter baseledger._counter, fresh boolean)
@@ -4781,9 +4895,10 @@ as $$
       and coalesce(k.starts_at, l.starts_at) = l.starts_at
       and l.alert_at = '{}'
     from (
-      select s.*, baseledger._label_values(p_labels, s.by) as label_values
+      select s.*,
+          coalesce(p_label_values, baseledger._label_values(p_labels, s.by)) as label_values
         from baseledger.limits s
-        where s.wallet_id = p_wallet_id
+        where s.wallet_id = p_wallet_id and (p_limit_id is null or s.limit_id = p_limit_id)
         order by s.limit_id
         offset 0
     ) as l
@@ -4931,8 +5046,8 @@ $$;
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
 --! Included functions/limits/_known_values.sql
--- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
--- caller may choose. Null if the caller sees all.
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that
+-- the caller may choose. Null if the caller sees all.
 create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
 returns text[]
 language sql
@@ -5088,33 +5203,29 @@ begin
         p_wallet_id, case when c.op not in ('reserve', 'charge') then c.reservation_id end
       ) as o on true
   ),
-  -- Few labels differ; each combination has one counter, whichever commands share it.
-  labelled as materialized (
-    select a.labels, array_agg(a.place) as places
-      from asked a
-      where a.labels is not null
-      group by a.labels
-  ),
+  -- Each combination has one counter, whichever commands share it.
   combinations as materialized (
-    select l.places, f.counter, f.fresh,
-        dense_rank() over (
-          order by f.limit_id collate "C", f.label_values collate "C"
-        )::integer as n
-      from labelled l
-      cross join lateral baseledger._find_counters(p_wallet_id, l.labels, p_at) as f
+    select v.place, v.opened_at, v.limit_id, v.label_values,
+        dense_rank() over (order by v.limit_id, v.label_values)::integer as n,
+        row_number() over (partition by v.limit_id, v.label_values) = 1 as is_first
+      from (
+        select a.place, a.opened_at, l.limit_id,
+            baseledger._label_values(a.labels, l.by) collate "C" as label_values
+          from asked a
+          cross join baseledger.limits l
+          where l.wallet_id = p_wallet_id and a.labels is not null
+      ) as v
   )
   select
       (
         select array_agg(row(s.counters, s.opened_at)::baseledger._slot order by s.place)
           from (
             select u.place, array_agg(u.n order by u.n) filter (where u.n is not null) as counters,
-                max(u.opened_at) as opened_at
+                min(u.opened_at) as opened_at
               from (
-                select p.place, c.n, null::timestamptz as opened_at
-                  from combinations c
-                  cross join lateral unnest(c.places) as p (place)
+                select c.place, c.n, c.opened_at from combinations c
                 union all
-                select a.place, null, a.opened_at from asked a
+                select a.place, null, null from asked a where a.labels is null
               ) as u
               group by u.place
           ) as s
@@ -5122,13 +5233,13 @@ begin
       d.counters, d.stale
     into slots, counters, v_stale
     from (
-      select array_agg(n.counter order by n.n) as counters,
-          array_agg(n.n) filter (where not n.fresh) as stale
-        from (
-          select c.n, (array_agg(c.counter))[1] as counter, bool_and(c.fresh) as fresh
-            from combinations c
-            group by c.n
-        ) as n
+      select array_agg(f.counter order by c.n) as counters,
+          array_agg(c.n) filter (where not f.fresh) as stale
+        from combinations c
+        cross join lateral baseledger._find_counters(
+          p_wallet_id, null, c.limit_id, c.label_values, p_at
+        ) as f
+        where c.is_first
     ) as d;
   if v_stale is not null then
     foreach v_i in array v_stale loop
@@ -5172,13 +5283,15 @@ begin
       )
       into counters, v_fresh, tight
       from baseledger._find_counters(
-        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), p_at
+        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), null, null, p_at
       ) as f;
   else
     select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
       into counters, v_fresh, v_opened_at
       from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
-      cross join lateral baseledger._find_counters(p_wallet_id, o.labels, p_at) as f;
+      cross join lateral baseledger._find_counters(
+        p_wallet_id, o.labels, null, null, p_at
+      ) as f;
     tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   if tight or not v_fresh then
@@ -5196,8 +5309,8 @@ $$;
 revoke all on function baseledger._load_single from public;
 --! EndIncluded functions/limits/_load_single.sql
 --! Included functions/limits/_may_be_window.sql
--- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
--- but for what the clocks of a zone may do.
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name
+-- says, but for what the clocks of a zone may do.
 create or replace function baseledger._may_be_window(
   p_per text,
   p_starts_at timestamptz,
@@ -5269,6 +5382,40 @@ $$;
 
 revoke all on function baseledger._merge_counters from public;
 --! EndIncluded functions/limits/_merge_counters.sql
+--! Included functions/limits/_move_limit.sql
+-- Moves a limit whose window has passed on to that of an instant, and returns when its window
+-- begins; null if somebody else has locked it.
+create or replace function baseledger._move_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz
+)
+returns timestamptz
+language plpgsql
+volatile
+as $$
+declare
+  v_limit baseledger.limits;
+  v_window tstzrange;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id
+    for no key update skip locked;
+  if v_limit.ends_at <= p_at then
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, p_at);
+    v_limit.starts_at := lower(v_window);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  end if;
+  return v_limit.starts_at;
+end
+$$;
+
+revoke all on function baseledger._move_limit from public;
+--! EndIncluded functions/limits/_move_limit.sql
 --! Included functions/limits/_next_alert.sql
 -- What is spent when the next alert of a counter is due; null: none. A SQL function without
 -- settings, so that it is inlined.
@@ -5582,11 +5729,11 @@ $$;
 revoke all on function baseledger._window from public;
 --! EndIncluded functions/limits/_window.sql
 --! Included functions/limits/clear_counters.sql
--- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
--- counter that a command is writing has its turn later.
+-- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
+-- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, limits move on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5600,47 +5747,30 @@ set jit = off
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_limit record;
-  v_window tstzrange;
-  v_past tid[];
-  v_cleared integer;
+  v_past record;
+  v_starts_at timestamptz;
+  v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
-  v_past := array(
-    select c.ctid from baseledger.counters c
-      where c.ends_at <= v_now
-        and c.ends_at < 'infinity'
-        and c.own_amount is null
-        and c.held = 0
-      order by c.ends_at
-      limit p_limit
-      for update skip locked
-  );
-  for v_limit in
-    select l.* from baseledger.limits l
-      join (
-        select distinct c.wallet_id, c.limit_id from baseledger.counters c
-          where c.ctid = any (v_past)
-      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
-      where l.ends_at <= v_now
-      for no key update of l skip locked
+  for v_past in
+    select c.wallet_id, c.limit_id, array_agg(c.stored) as stored
+      from (
+        select k.wallet_id, k.limit_id, k.ctid as stored from baseledger.counters k
+          where k.ends_at <= v_now
+            and k.ends_at < 'infinity'
+            and k.own_amount is null
+            and k.held = 0
+          order by k.ends_at
+          limit p_limit
+      ) as c
+      group by c.wallet_id, c.limit_id
   loop
-    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
-    update baseledger.limits l
-      set starts_at = lower(v_window),
-        ends_at = upper(v_window),
-        counted_until = greatest(l.counted_until, upper(v_window))
-      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+    v_starts_at := baseledger._move_limit(v_past.wallet_id, v_past.limit_id, v_now);
+    v_cleared := v_cleared
+      + baseledger._delete_counters(v_past.wallet_id, v_past.stored, v_starts_at);
   end loop;
-  delete from baseledger.counters c
-    using baseledger.limits l
-    where c.ctid = any (v_past)
-      and l.wallet_id = c.wallet_id
-      and l.limit_id = c.limit_id
-      and l.starts_at >= c.ends_at;
-  get diagnostics v_cleared = row_count;
   return v_cleared;
 end
 $$;
@@ -5713,8 +5843,9 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
-      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0,
+      v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;
@@ -5985,7 +6116,9 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
   end if;
   -- As a list that begins at 1.
-  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_values := array(
+    select v.value from unnest(p_values) with ordinality as v (value, n) order by v.n
+  );
   v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
@@ -6008,8 +6141,8 @@ begin
       and c.limit_id = p_limit_id
       and c.label_values = v_values;
   if not found and p_amount is not null then
-    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
-    -- come back: its next command looks.
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may
+    -- have come back: its next command looks.
     insert into baseledger.counters (
         wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
       )
