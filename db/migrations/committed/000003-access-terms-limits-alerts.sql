@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:f1050b9affcd03a327af112141961535f1b1d948
+--! Hash: sha1:534b9ca64e0ebbbe1bf98d8262743e910c782398
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -4016,7 +4016,9 @@ begin
                 v_counter.held := v_counter.held + baseledger._what_it_holds(
                   v_counter.of, v_command.op, v_move.reserved, v_move.details
                 );
-                v_counter.changed := true;
+                -- A charge is never open.
+                v_counter.changed := v_counter.changed
+                  or v_command.op <> 'charge' or v_counter.of <> 'open';
                 if v_counter.spent >= v_counter.next_alert then
                   v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
                   v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
@@ -5460,16 +5462,23 @@ begin
     p_counter.rolled := true;
   end if;
   if p_counter.counted_at is distinct from p_counter.starts_at then
+    p_counter.spent := 0;
     p_counter.alerted := 0;
-    p_counter.spent := case
-      when p_counter.ends_at < p_counter.counted_until
-        or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
-        then baseledger._count_spent(
-          p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
-          p_counter.ends_at
-        )
-      else 0
-    end;
+    if p_counter.ends_at < p_counter.counted_until
+      or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
+    then
+      p_counter.spent := baseledger._count_spent(
+        p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
+        p_counter.ends_at
+      );
+      p_counter.alerted := coalesce((
+        select max(a.threshold) from baseledger.raised_alerts a
+          where a.wallet_id = p_wallet_id
+            and a.limit_id = p_counter.limit_id
+            and a.label_values = p_counter.label_values
+            and a.starts_at = p_counter.starts_at
+      ), 0);
+    end if;
   end if;
   p_counter.next_alert := baseledger._next_alert(
     p_counter.amount, p_counter.alert_at, p_counter.alerted
@@ -5527,7 +5536,7 @@ begin
         c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
         c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
-      where c.changed or p_op is not null
+      where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')
     on conflict (wallet_id, limit_id, label_values) do update
       set spent = excluded.spent,
         held = excluded.held,
