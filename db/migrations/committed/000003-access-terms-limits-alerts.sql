@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:534b9ca64e0ebbbe1bf98d8262743e910c782398
+--! Hash: sha1:c8b0392e2b3fdd87782d2d134a197b39df07399c
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -1390,8 +1390,8 @@ $$;
 
 comment on function baseledger.revoke_key is
   e'Ends a key at once. What was reserved with it can still be settled, cancelled and extended '
-  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused '
-  'with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
+  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. '
+  'Refused with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
   '\np_key_id: The key''s name, not its secret.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.revoke_key from public;
@@ -6507,8 +6507,8 @@ $$;
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
 --! Included functions/refusals/_raise_wallet_not_found.sql
--- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument if
--- no wallet can have it.
+-- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument
+-- if no wallet can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql
@@ -6802,7 +6802,8 @@ begin
   end if;
   return query
     select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
-        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted,
+        b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)
