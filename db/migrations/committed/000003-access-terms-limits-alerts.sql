@@ -1390,8 +1390,8 @@ $$;
 
 comment on function baseledger.revoke_key is
   e'Ends a key at once. What was reserved with it can still be settled, cancelled and extended '
-  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused '
-  'with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
+  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. '
+  'Refused with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
   '\np_key_id: The key''s name, not its secret.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.revoke_key from public;
@@ -6586,8 +6586,8 @@ $$;
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
 --! Included functions/refusals/_raise_wallet_not_found.sql
--- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument if
--- no wallet can have it.
+-- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument
+-- if no wallet can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql
@@ -6881,7 +6881,8 @@ begin
   end if;
   return query
     select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
-        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted,
+        b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)
