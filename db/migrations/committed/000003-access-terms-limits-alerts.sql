@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:e311d371d9eb233b64aad26da05dd0986ad2977b
+--! Hash: sha1:e3d9d715d90422ffd292a1578e6d7ad7d6187447
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
