@@ -9,14 +9,14 @@ export const alerts: readonly Rule[] = [
       {
         about: "limits do not alert",
         of: "_execute",
-        search: "if v_counter.spent >= v_counter.next_alert then",
+        search: "if v_spent[v_k] >= v_next_alert[v_k] then",
         replace: "if false then",
       },
       {
         about: "a limit alerts when more than the percentage is spent",
         of: "_execute",
-        search: "if v_counter.spent >= v_counter.next_alert then",
-        replace: "if v_counter.spent > v_counter.next_alert then",
+        search: "if v_spent[v_k] >= v_next_alert[v_k] then",
+        replace: "if v_spent[v_k] > v_next_alert[v_k] then",
       },
       {
         about: "a limit alerts for less than its percentage",
@@ -27,14 +27,14 @@ export const alerts: readonly Rule[] = [
       {
         about: "what is held alerts",
         of: "_execute",
-        search: "if v_counter.spent >= v_counter.next_alert then",
-        replace: "if v_counter.spent + v_counter.held >= v_counter.next_alert then",
+        search: "if v_spent[v_k] >= v_next_alert[v_k] then",
+        replace: "if v_spent[v_k] + v_held[v_k] >= v_next_alert[v_k] then",
       },
       {
         about: "soft limits do not alert",
         of: "_execute",
-        search: "if v_counter.spent >= v_counter.next_alert then",
-        replace: "if v_counter.hard and v_counter.spent >= v_counter.next_alert then",
+        search: "if v_spent[v_k] >= v_next_alert[v_k] then",
+        replace: "if v_max[v_k] is not null and v_spent[v_k] >= v_next_alert[v_k] then",
       },
       {
         about: "a percentage that is just reached is left out",
@@ -64,8 +64,8 @@ export const alerts: readonly Rule[] = [
         about: "the next percentage of a batch does not alert",
         of: "_execute",
         search:
-          "v_counter.next_alert := baseledger._next_alert( v_counter.amount, v_counter.alert_at, v_counter.alerted );",
-        replace: "v_counter.next_alert := null;",
+          "v_next_alert[v_k] := baseledger._next_alert( v_counter.amount, v_counter.alert_at, v_counter.alerted );",
+        replace: "v_next_alert[v_k] := null;",
       },
       {
         about: "it is forgotten what has alerted",
@@ -198,9 +198,8 @@ export const alerts: readonly Rule[] = [
         about: "batches do not look at funds",
         of: "_execute",
         search:
-          "if v_wallet.limited or v_wallet.low_balances is not null then perform baseledger._save_watched( p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances, v_wallet.below, array(select",
-        replace:
-          "if v_wallet.limited then perform baseledger._save_watched( p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances, v_wallet.below, array(select",
+          "if v_wallet.limited or v_wallet.low_balances is not null then perform baseledger._save_watched(",
+        replace: "if v_wallet.limited then perform baseledger._save_watched(",
       },
       {
         about: "batches over several wallets do not look at funds",

@@ -1,11 +1,13 @@
 // Mistakes in the SQL, each of which a test must notice: `npm run mutants` makes them one at a time.
 import { access } from "./access.ts";
+import { alerts } from "./alerts.ts";
 import { argumentsOf } from "./arguments.ts";
 import { backlog } from "./backlog.ts";
 import { batch } from "./batch.ts";
 import { clock } from "./clock.ts";
 import { due } from "./due.ts";
 import { execute } from "./execute.ts";
+import { limits } from "./limits.ts";
 import { many } from "./many.ts";
 import type { Mutant, Rule } from "./mutant.ts";
 import { reads } from "./reads.ts";
@@ -28,6 +30,8 @@ const rules: readonly Rule[] = [
   ...sweep,
   ...access,
   ...terms,
+  ...limits,
+  ...alerts,
 ];
 
 export const mutants: readonly Mutant[] = rules.flatMap(({ rule, tests, mutants }) =>

@@ -10,38 +10,38 @@ export const limits: readonly Rule[] = [
         about: "a limit is refused at its amount",
         of: "_execute",
         search:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) > v_max[v_k]",
         replace:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) >= v_counter.amount",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) >= v_max[v_k]",
       },
       {
         about: "one more than a limit's amount is granted",
         of: "_execute",
         search:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) > v_max[v_k]",
         replace:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount + 1",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) > v_max[v_k] + 1",
       },
       {
         about: "what is held is not used",
         of: "_execute",
         search:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)",
-        replace: "v_counter.spent + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
+        replace: "v_spent[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
       },
       {
         about: "what was spent is not used",
         of: "_execute",
         search:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)",
-        replace: "v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
+        replace: "v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
       },
       {
         about: "what a command adds does not count",
         of: "_execute",
         search:
-          "v_counter.spent + v_counter.held + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)",
-        replace: "v_counter.spent + v_counter.held",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
+        replace: "v_spent[v_k] + v_held[v_k]",
       },
       {
         about: "hard limits do not refuse",
@@ -57,9 +57,9 @@ export const limits: readonly Rule[] = [
       },
       {
         about: "soft limits refuse",
-        of: "_execute",
-        search: "if v_counter.hard and v_counter.spent",
-        replace: "if v_counter.spent",
+        of: "_spread_counters",
+        search: "case when c.hard then c.amount end",
+        replace: "c.amount",
       },
       {
         about: "larger holds are not looked at",
@@ -137,35 +137,30 @@ export const limits: readonly Rule[] = [
         replace: "if false then v_amount :=",
       },
       {
-        about: "soft limits bound what p_at_least gets",
-        of: "_find_room",
-        search: "and c.hard",
-        replace: "",
-      },
-      {
         about: "limits of calls bound what p_at_least gets",
         of: "_find_room",
-        search: "and c.of = 'amount'",
+        search: "where p_kinds[k] = 'amount'",
         replace: "",
       },
       {
         about: "limits of others bound what p_at_least gets",
         of: "_find_room",
-        search: "c.ordinality = any(p_counted) and",
-        replace: "",
+        search: "unnest(p_counted) as k",
+        replace: "generate_subscripts(p_max, 1) as k",
       },
       {
         about: "what is held bounds nothing",
         of: "_find_room",
-        search: "c.amount - c.held - c.spent",
-        replace: "c.amount - c.spent",
+        search: "p_max[k] - p_spent[k] - p_held[k]",
+        replace: "p_max[k] - p_spent[k]",
       },
       {
         about: "p_at_least gets less than asked for",
         of: "_execute",
         search:
-          "v_command.at_least, coalesce(baseledger._find_room(v_counters, v_slot.counters), v_amount)",
-        replace: "coalesce(baseledger._find_room(v_counters, v_slot.counters), v_amount)",
+          "v_command.at_least, coalesce( baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount )",
+        replace:
+          "coalesce( baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount )",
       },
       {
         about: "p_at_least gets more than there is",
@@ -266,15 +261,15 @@ export const limits: readonly Rule[] = [
       {
         about: "spending is not counted",
         of: "_what_it_spends",
-        search: "then 0 else p_spent end",
-        replace: "then 0 else 0 end",
+        search: "when 'amount' then p_spent",
+        replace: "when 'amount' then 0",
       },
       {
         about: "late settlements are not counted",
         of: "_execute",
-        search: "v_counter.of, v_command.op, v_move.spent, v_slot.opened_at,",
+        search: "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)",
         replace:
-          "v_counter.of, v_command.op, case when v_move.details @> '{\"late\": true}' then 0 else v_move.spent end, v_slot.opened_at,",
+          "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, case when v_move.details @> '{\"late\": true}' then 0 else v_move.spent end)",
       },
       {
         about: "single late settlements are not counted",
@@ -287,9 +282,9 @@ export const limits: readonly Rule[] = [
       {
         about: "a settlement above its hold counts up to it",
         of: "_execute",
-        search: "v_counter.of, v_command.op, v_move.spent, v_slot.opened_at,",
+        search: "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)",
         replace:
-          "v_counter.of, v_command.op, least(v_move.spent, -v_move.reserved), v_slot.opened_at,",
+          "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, case v_command.op when 'settle' then least(v_move.spent, -v_move.reserved) else v_move.spent end)",
       },
     ],
   },
@@ -299,20 +294,21 @@ export const limits: readonly Rule[] = [
     mutants: [
       {
         about: "a refund of an older window lowers this one",
-        of: "_what_it_spends",
-        search: "and (p_opened_at < p_starts_at or p_opened_at < p_set_at)",
-        replace: "and p_opened_at < p_set_at",
+        of: "_execute",
+        search: "v_slot.opened_at >= v_counters[v_k].starts_at and",
+        replace: "",
       },
       {
         about: "a refund of what was opened before the limit lowers it",
-        of: "_what_it_spends",
-        search: "and (p_opened_at < p_starts_at or p_opened_at < p_set_at)",
-        replace: "and p_opened_at < p_starts_at",
+        of: "_execute",
+        search: "and v_slot.opened_at >= v_counters[v_k].set_at",
+        replace: "",
       },
       {
         about: "refunds give nothing back",
-        of: "_what_it_spends",
-        search: "and (p_opened_at < p_starts_at or p_opened_at < p_set_at)",
+        of: "_execute",
+        search:
+          "or v_slot.opened_at >= v_counters[v_k].starts_at and v_slot.opened_at >= v_counters[v_k].set_at",
         replace: "",
       },
       {
@@ -361,10 +357,16 @@ export const limits: readonly Rule[] = [
     tests: ["counting.sql", "obstacles.sql"],
     mutants: [
       {
-        about: "a batch forgets what it has granted before",
+        about: "a batch forgets what it has spent before",
         of: "_execute",
-        search: "v_counters[v_k] := v_counter;",
-        replace: "",
+        search: "v_spent[v_k] := v_spent[v_k] + case",
+        replace: "v_spent[v_k] := v_loaded.counters[v_k].spent + case",
+      },
+      {
+        about: "a batch forgets what it has held before",
+        of: "_execute",
+        search: "v_held[v_k] := v_held[v_k] +",
+        replace: "v_held[v_k] := v_loaded.counters[v_k].held +",
       },
       {
         about: "counters of a single command are not saved",
@@ -381,8 +383,8 @@ export const limits: readonly Rule[] = [
       {
         about: "counters of open reservations are not saved",
         of: "_execute",
-        search: "or v_command.op <> 'charge' or v_counter.of <> 'open';",
-        replace: "or v_counter.of <> 'open';",
+        search: "or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';",
+        replace: "or v_kinds[v_k] <> 'open';",
       },
       {
         about: "what is held is not saved",
@@ -399,8 +401,8 @@ export const limits: readonly Rule[] = [
       {
         about: "a counter starts with what the first command adds twice",
         of: "_save_counters",
-        search: "c.spent + baseledger._what_it_spends(c.of, p_op, p_spent, null, null, null)",
-        replace: "c.spent + 2 * baseledger._what_it_spends(c.of, p_op, p_spent, null, null, null)",
+        search: "c.spent + baseledger._what_it_spends(c.of, p_op, p_spent)",
+        replace: "c.spent + 2 * baseledger._what_it_spends(c.of, p_op, p_spent)",
       },
       {
         about: "a refused command counts",
