@@ -429,6 +429,7 @@ export const limits: readonly Rule[] = [
         of: "_execute",
         search: "v_counters := null; v_alerts := null;",
         replace: "v_alerts := null;",
+        tests: ["limit_alerts.sql"],
       },
       {
         about: "values longer than 255 bytes count",

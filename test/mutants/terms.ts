@@ -87,12 +87,6 @@ export const terms: readonly Rule[] = [
         replace: "v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF', 'LGRID')",
       },
       {
-        about: "the closing is reported before an end",
-        of: "_execute",
-        search: "v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF')",
-        replace: "v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF', 'LGEND', 'LGEXP', 'LGRNF')",
-      },
-      {
         about: "a closed wallet is locked like an open one",
         of: "_execute",
         search: "and not w.restricted and not w.closed",
@@ -122,6 +116,7 @@ export const terms: readonly Rule[] = [
         search:
           "if (select w.closed from baseledger.wallets w where w.wallet_id = p_wallet_id) then",
         replace: "if false then",
+        tests: ["set_limit.sql", "set_low_balance.sql"],
       },
       {
         about: "a retry closes a wallet that was opened again",
