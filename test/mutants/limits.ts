@@ -453,7 +453,7 @@ export const limits: readonly Rule[] = [
   },
   {
     rule: "While more is due than was expired, limits need it back",
-    tests: ["test/concurrency/limits.test.ts"],
+    tests: ["limit_windows.sql"],
     mutants: [
       {
         about: "a limit does not wait for the backlog",

@@ -247,14 +247,12 @@ export const terms: readonly Rule[] = [
         search:
           "v_last.available + coalesce(v_rest, 0) < -v_wallet.overdraft_limit + v_command.amount",
         replace: "v_last.available < -v_wallet.overdraft_limit + v_command.amount",
-        tests: ["test/concurrency/backlog.test.ts"],
       },
       {
         about: "what was spent already gets nothing of the backlog",
         of: "_required_funds",
         search: "then p_command.amount - p_overdraft_limit when",
         replace: "then null when",
-        tests: ["test/concurrency/backlog.test.ts"],
       },
       {
         about: "spent goes above the largest amount by what was spent already",
