@@ -286,6 +286,7 @@ export const access: readonly Rule[] = [
         of: "_owns_key",
         search: "p_access.allowed and p_access.labels = '{}'",
         replace: "p_access.labels = '{}'",
+        tests: ["revoke_key.sql"],
       },
     ],
   },
@@ -380,6 +381,7 @@ export const access: readonly Rule[] = [
         of: "_apply_access",
         search: "end || p_access.labels;",
         replace: "end; v_labels := p_access.labels || v_labels;",
+        tests: ["limit_windows.sql"],
       },
       {
         about: "a label that is not free counts",
