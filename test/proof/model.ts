@@ -282,19 +282,17 @@ export function isForbidden(
   clock: Time,
 ): boolean {
   const access = accessOf(wallet, caller, clock);
-  return (
-    !access.allowed && commands.every((c) => !isForOperators(c) && !canBeHis(wallet, access, c))
-  );
+  const isRefused = (c: Command) =>
+    (c.misread ?? findInvalid(c)) !== undefined || (isForAgents(c) && !isOwn(wallet, access, c));
+  // Operators' commands alone are not asked for access.
+  const asks = commands.length === 0 || !commands.every(isForOperators);
+  return !access.allowed && asks && commands.every(isRefused);
 }
 
 /** Whether it is a command of operators, even an impossible one; what no batch knows is nobody's. */
 function isForOperators(command: Command): boolean {
   const unknown = command.op === null || command.misread?.refused === "LGUNK";
   return !isForAgents(command) && !unknown;
-}
-
-function canBeHis(wallet: Wallet, access: Access, command: Command): boolean {
-  return (command.misread ?? findInvalid(command)) === undefined && isOwn(wallet, access, command);
 }
 
 function copy(wallet: Wallet): Wallet {

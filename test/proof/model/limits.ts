@@ -2,7 +2,7 @@
 // the journal each time: the model has no counters. Part of the model: see ../model.ts.
 import type { Json } from "../../../src/json/index.ts";
 import type { Event, Reservation, Wallet } from "../model.ts";
-import type { Refusal, Time } from "../requests.ts";
+import { MAX, type Refusal, type Time } from "../requests.ts";
 import { type Labels, labelValue } from "./access.ts";
 import { isIn, type Per, type Window, windowAt } from "./windows.ts";
 
@@ -275,6 +275,8 @@ export function limitRows(
     const used = spent + held;
     if ((spent === 0n && held === 0n && own_amount === null) || !sees(values)) return [];
     const amount = own_amount ?? limit.amount;
+    // As in the SQL: the columns are 64-bit numbers.
+    const fit = (sum: bigint) => (sum > MAX ? MAX : sum);
     const remaining = amount === null ? null : amount > used ? amount - used : 0n;
     return [
       {
@@ -282,8 +284,8 @@ export function limitRows(
         amount: limit.amount,
         label_values: values,
         own_amount,
-        used,
-        held,
+        used: fit(used),
+        held: fit(held),
         remaining,
         ...window,
       },
