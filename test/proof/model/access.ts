@@ -122,10 +122,9 @@ const ON_RESERVATIONS: readonly Op[] = ["settle", "cancel", "extend"];
 /** Whether a caller who is not allowed may send a command all the same: real spending is recorded. */
 export function isOwn(wallet: Wallet, access: Access, command: Command): boolean {
   const used = findUse(wallet, command.idempotency_key);
-  return (
-    hasOpened(wallet, access, used?.reservation_id) ||
-    (ON_RESERVATIONS.includes(command.op) && hasOpened(wallet, access, command.reservation_id))
-  );
+  // As in the SQL: with a key that stands for something else, it is told nothing.
+  if (used) return hasOpened(wallet, access, used.reservation_id);
+  return ON_RESERVATIONS.includes(command.op) && hasOpened(wallet, access, command.reservation_id);
 }
 
 /** Whether a caller has opened a reservation. */

@@ -275,7 +275,10 @@ function answerWithin(ledger: Ledger, step: Step, result: StepResult): Json {
   const passed = borders.filter((at) => at <= result.until);
   const agrees = (from: Time) =>
     isDeepStrictEqual(comparable(step, result), answer(new Map(ledger), step, { ...result, from }));
-  return answer(ledger, step, { ...result, from: passed.find(agrees) ?? result.from });
+  return answer(ledger, step, {
+    ...result,
+    from: [result.from, ...passed].find(agrees) ?? result.from,
+  });
 }
 
 function answer(ledger: Ledger, step: Step, result: StepResult): Json {
