@@ -132,6 +132,7 @@ export function isName(name: string | null): boolean {
   return isId(name) && isVisible(0) && isVisible(-1);
 }
 
+const WITH_REASON: readonly Op[] = ["freeze", "unfreeze", "closed", "reopened"];
 const WITH_KEY: readonly Op[] = [
   ...(["reserve", "settle", "cancel", "extend", "charge", "credit", "withdraw", "refund"] as const),
   "transfer_out",
@@ -161,7 +162,7 @@ export function findInvalid(command: Command): Refusal | undefined {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
     return invalid("metadata");
   }
-  if ((op === "freeze" || op === "unfreeze") && !isId(reason, 1000)) return invalid("reason");
+  if (WITH_REASON.includes(op) && !isId(reason, 1000)) return invalid("reason");
   return undefined;
 }
 

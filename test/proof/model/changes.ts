@@ -138,8 +138,8 @@ const CHECKS: Readonly<Record<ChangeFunction, readonly (readonly [string, Check]
         (isList(value, 10) && isDistinct(value) && value.every((amount) => isInteger(amount, 1n))),
     ],
   ],
-  close_wallet: [["reason", (value) => isId(value as string | null, 1000)]],
-  reopen_wallet: [["reason", (value) => isId(value as string | null, 1000)]],
+  close_wallet: [],
+  reopen_wallet: [],
 };
 
 function hasItems(list: Json | undefined): boolean {

@@ -276,7 +276,7 @@ export function limitRows(
     if ((spent === 0n && held === 0n && own_amount === null) || !sees(values)) return [];
     const amount = own_amount ?? limit.amount;
     // As in the SQL: the columns are 64-bit numbers.
-    const fit = (sum: bigint) => (sum > MAX ? MAX : sum);
+    const capped = (sum: bigint) => (sum > MAX ? MAX : sum);
     const remaining = amount === null ? null : amount > used ? amount - used : 0n;
     return [
       {
@@ -284,8 +284,8 @@ export function limitRows(
         amount: limit.amount,
         label_values: values,
         own_amount,
-        used: fit(used),
-        held: fit(held),
+        used: capped(used),
+        held: capped(held),
         remaining,
         ...window,
       },
