@@ -4,15 +4,7 @@ import type { Json } from "../../../src/json/index.ts";
 import type { Settings, Wallet } from "../model.ts";
 import { plain } from "../plain.ts";
 import type { Refusal, Time } from "../requests.ts";
-import {
-  type Arguments,
-  type Command,
-  commandOf,
-  isId,
-  isName,
-  MAX,
-  type Op,
-} from "../requests.ts";
+import { type Arguments, type Command, commandOf, isName, MAX, type Op } from "../requests.ts";
 import { type Grant, type Labels, ROLES } from "./access.ts";
 import { type Limit, nameOf } from "./limits.ts";
 import { PERS, type Per } from "./windows.ts";

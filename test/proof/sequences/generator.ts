@@ -20,31 +20,31 @@ export const WALLETS: readonly string[] = [HOME, "b", "c"];
 /** One key in four is shared with others; the rest are made from the step's place. */
 const FRESH = "fresh";
 const key = fc.oneof(
-  { arbitrary: fc.constant(FRESH), weight: 12 },
-  { arbitrary: fc.constantFrom("k1", "k2"), weight: 3 },
+  { arbitrary: fc.constant(FRESH), weight: 24 },
+  { arbitrary: fc.constantFrom("k1", "k2"), weight: 6 },
   { arbitrary: fc.constantFrom(null, "", " \t", "x".repeat(256)), weight: 1 },
 );
 const id = fc.oneof(
-  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3"), weight: 14 },
+  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3"), weight: 26 },
   { arbitrary: fc.constantFrom("k1", "k2"), weight: 2 },
   { arbitrary: fc.constantFrom(null, "nobody's", " "), weight: 1 },
 );
 // Sums of few numbers are often exactly the balance, or the limit.
 const amount = fc.oneof(
-  { arbitrary: fc.constantFrom(5, 10, 1, 2), weight: 14 },
-  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 6 },
+  { arbitrary: fc.constantFrom(5, 10, 1, 2, 1, 2, 3), weight: 28 },
+  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 8 },
   { arbitrary: fc.integer({ min: 0, max: 60 }), weight: 4 },
   { arbitrary: fc.constantFrom(MAX, MAX - 1n, MAX - 20n, MAX / 2n), weight: 2 },
   { arbitrary: fc.constantFrom(null, 0, -1, -MAX), weight: 1 },
 );
 /** Seconds. */
 const ttl = fc.oneof(
-  { arbitrary: fc.constantFrom(null, 60, 600, 3600), weight: 12 },
+  { arbitrary: fc.constantFrom(null, 60, 600, 3600), weight: 24 },
   { arbitrary: fc.constantFrom(1, 90.5, 2_592_000), weight: 2 },
   { arbitrary: fc.constantFrom(0, 0.999999, 2_592_000.000001, -5), weight: 1 },
 );
 const metadata = fc.oneof(
-  { arbitrary: labels, weight: 16 },
+  { arbitrary: labels, weight: 30 },
   { arbitrary: fc.constantFrom<Json[]>({}, { a: 1 }, { b: [1, null], a: "x" }), weight: 4 },
   { arbitrary: fc.constantFrom<Json[]>([], "x", 1), weight: 1 },
 );
@@ -186,8 +186,8 @@ const looking = fc
   .record({
     call: fc.constantFrom("balance", "reservation", "reservation", "receipt", "receipt", "limits"),
     wallet_id: wallet,
-    reservation_id: fc.constantFrom("r1", "r1", "r2", "k1"),
-    idempotency_key: fc.constantFrom("k1", "k2", "k3", "funds"),
+    reservation_id: fc.constantFrom("r1", "r1", "r2", "r3", "k1"),
+    idempotency_key: fc.constantFrom("k1", "k2", "k3", "of r1", "of r2", "funds"),
     as: sessions,
   })
   .map(({ call, wallet_id, as, ...names }): Draft[] => [
@@ -280,14 +280,39 @@ interface Drawn {
   readonly at: string;
   readonly restricted: readonly boolean[];
   readonly set: readonly (readonly Call[])[];
+  /** What is open or spent, and how much of what is set comes before it. */
+  readonly held: readonly Made[];
+  readonly before: number;
+  readonly by: Step["as"];
 }
+
+/** Reservations and charges with labels, some by an agent. */
+const HELD: readonly Made[] = [
+  { op: "reserve", reservation_id: "r1", amount: 4, ttl: 600, metadata: { user: "ann" } },
+  {
+    op: "reserve",
+    reservation_id: "r2",
+    amount: 2,
+    ttl: 3600,
+    metadata: { user: "bob", run: "1" },
+  },
+  { op: "charge", reservation_id: "r3", amount: 3, metadata: { user: "ann", run: "2" } },
+];
+const held = fc
+  .tuple(fc.subarray([...HELD]), fc.constantFrom<string[]>(HOME, HOME, "b"))
+  .map(([made, wallet_id]) =>
+    made.map((each) => ({ wallet_id, idempotency_key: `of ${each.reservation_id}`, ...each })),
+  );
 const situation = {
   ahead: fc.constantFrom(false, false, true),
   at: fc.constantFrom(...BEGINNINGS),
   restricted: fc.tuple(fc.constantFrom(false, false, true), fc.constantFrom(false, false, true)),
   set: fc.tuple(settings, settings),
+  held,
+  before: fc.nat({ max: 4 }),
+  by: sessions,
 };
-const funds = fc.constantFrom<(number | bigint)[]>(10, 10, 20, 30, MAX - 30n);
+const funds = fc.constantFrom<(number | bigint)[]>(10, 20, 30, 30, 60, MAX - 30n);
 const start: fc.Arbitrary<Drawn> = fc.record({
   limits: fc.tuple(limit, limit),
   funds: fc.tuple(funds, fc.constantFrom(0, 20)),
@@ -323,7 +348,8 @@ export function batches(most: number, longest: number): fc.Arbitrary<Batch> {
 }
 
 /** Opens and funds the wallets, and sets what the first two have. */
-export function opening({ limits, funds, ahead, at, restricted, set }: Drawn): Step[] {
+export function opening(drawn: Drawn): Step[] {
+  const { limits, funds, ahead, at, restricted, held, before } = drawn;
   const opened = WALLETS.map((wallet_id, i): Call => {
     const terms = { unit: "USD", scale: i === 2 ? 2 : 9, overdraft_limit: limits[i] ?? null };
     const its = { ...terms, restricted: restricted[i] ?? false };
@@ -335,10 +361,16 @@ export function opening({ limits, funds, ahead, at, restricted, set }: Drawn): S
     return { call: "credit", args };
   });
   const travel = { call: "travel", args: { to: at } };
-  const settled = set.flatMap((calls, i) =>
+  const settled = drawn.set.flatMap((calls, i) =>
     calls.map(({ call, args }): Call => ({ call, args: { wallet_id: WALLETS[i], ...args } })),
   );
-  const all = [travel, ...opened, ...dated, ...funded, ...settled];
+  const holding: Call[] = held.map(({ op, ...args }) => ({
+    call: String(op),
+    args,
+    ...(drawn.by && { as: drawn.by }),
+  }));
+  const set = [...settled.slice(0, before), ...holding, ...settled.slice(before)];
+  const all = [travel, ...opened, ...dated, ...funded, ...set];
   return all.map((each) => ({ ...each, look: null }));
 }
 
