@@ -20,6 +20,10 @@ export async function createGuarded(): Promise<TestLedger> {
   await openWallet(ledger, "theirs", 1000n);
   await call(ledger.operator, "allow", { wallet_id: "theirs", role: "baseledger_worker" });
   await call(ledger.operator, "create_key", { wallet_id: "theirs" });
+  // With an alert, for the view.
+  await call(ledger.operator, "set_low_balance", { wallet_id: "theirs", amounts: "{900}" });
+  const taken = { wallet_id: "theirs", amount: 200n, idempotency_key: "taken" };
+  await call(ledger.operator, "withdraw", taken);
   // Agents may create objects of their own.
   await ledger.admin.unsafe(`
     grant create on schema public to public;

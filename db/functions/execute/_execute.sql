@@ -102,6 +102,12 @@ declare
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
+  v_spent numeric[];                  -- what changes in the counters: see _spread_counters
+  v_held numeric[];
+  v_max numeric[];
+  v_next_alert numeric[];
+  v_kinds text[];
+  v_touched boolean[];
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
 
@@ -255,7 +261,9 @@ begin
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
-        v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+          from baseledger._spread_counters(v_counters) as c;
       end if;
     end if;
 
@@ -296,7 +304,8 @@ begin
               v_last.available
                 < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
               or v_wallet.limited and baseledger._exceeds_limits(
-                v_counters, v_slots[v_i].counters, v_command, v_hold
+                baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                v_slots[v_i].counters, v_command, v_hold
               )
             )
           then
@@ -324,10 +333,14 @@ begin
               if v_wallet.limited then
                 v_loaded := baseledger._load_batch(p_wallet_id, v_at - v_ahead, v_due.commands);
                 v_loaded := baseledger._merge_counters(
-                  v_counters, v_loaded.counters, v_loaded.slots
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_loaded.counters, v_loaded.slots
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                  from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
                 when v_backlog then v_note
@@ -602,9 +615,12 @@ begin
             -- has opened that.
             if coalesce(v_at - v_ahead, v_at) >= v_window_end then
               v_counters := baseledger._roll_counters(
-                p_wallet_id, v_counters, coalesce(v_at - v_ahead, v_at)
+                p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                coalesce(v_at - v_ahead, v_at)
               );
-              v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                from baseledger._spread_counters(v_counters) as c;
             end if;
             v_place := case
               when p_wallet_ids is null then v_i
@@ -618,7 +634,9 @@ begin
             if v_command.op = 'reserve' and v_command.at_least is not null then
               v_amount := least(v_amount, greatest(
                 v_command.at_least,
-                coalesce(baseledger._find_room(v_counters, v_slot.counters), v_amount)
+                coalesce(
+                  baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount
+                )
               ));
               v_hold.amount := v_amount;
               v_hold.held := v_amount;
@@ -635,10 +653,9 @@ begin
                 else v_command.amount
               end;
               foreach v_k in array v_slot.counters loop
-                v_counter := v_counters[v_k];
-                if v_counter.hard and v_counter.spent + v_counter.held
-                  + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)
-                  > v_counter.amount
+                if v_spent[v_k] + v_held[v_k]
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  > v_max[v_k]
                 then
                   v_command.refused := 'LGLIM';
                   exit;
@@ -648,7 +665,8 @@ begin
                 v_command.detail := baseledger._choose_obstacle(
                   p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
                   v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-                  v_counters, v_slot.counters,
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_slot.counters,
                   case when p_wallet_ids is null then v_holds
                     else v_holds[v_wallet.first:v_wallet.until]
                       || case when v_look_due then v_holds[v_first_due:v_until_due] end
@@ -662,23 +680,29 @@ begin
             end if;
             if v_command.refused is null then
               foreach v_k in array v_slot.counters loop
-                v_counter := v_counters[v_k];
-                v_counter.spent := v_counter.spent + baseledger._what_it_spends(
-                  v_counter.of, v_command.op, v_move.spent, v_slot.opened_at, v_counter.starts_at,
-                  v_counter.set_at
+                v_spent[v_k] := v_spent[v_k] + case
+                  when v_command.op <> 'refund'
+                    or v_slot.opened_at >= v_counters[v_k].starts_at
+                      and v_slot.opened_at >= v_counters[v_k].set_at
+                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                  else 0
+                end;
+                v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
                 );
-                v_counter.held := v_counter.held + baseledger._what_it_holds(
-                  v_counter.of, v_command.op, v_move.reserved, v_move.details
-                );
-                v_counter.changed := true;
-                if v_counter.spent >= v_counter.next_alert then
+                if v_spent[v_k] >= v_next_alert[v_k] then
+                  v_counter := v_counters[v_k];
+                  v_counter.spent := v_spent[v_k];
                   v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
                   v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                  v_counter.next_alert := baseledger._next_alert(
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := baseledger._next_alert(
                     v_counter.amount, v_counter.alert_at, v_counter.alerted
                   );
                 end if;
-                v_counters[v_k] := v_counter;
+                -- A charge is never open.
+                v_touched[v_k] := v_touched[v_k]
+                  or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';
               end loop;
               if v_command.op in ('reserve', 'charge') then
                 v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
@@ -785,7 +809,9 @@ begin
         end if;
         if v_careful or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
+            p_wallet_id, v_last.seq,
+            baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+            v_wallet.low_balances,
             v_wallet.below, array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
@@ -839,7 +865,9 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
+          p_wallet_id, v_last.seq,
+          baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+          v_wallet.low_balances,
           v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
@@ -934,7 +962,9 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
+      p_wallet_id, v_last.seq,
+      baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+      v_wallet.low_balances,
       v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );

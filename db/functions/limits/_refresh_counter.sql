@@ -20,16 +20,23 @@ begin
     p_counter.rolled := true;
   end if;
   if p_counter.counted_at is distinct from p_counter.starts_at then
+    p_counter.spent := 0;
     p_counter.alerted := 0;
-    p_counter.spent := case
-      when p_counter.ends_at < p_counter.counted_until
-        or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
-        then baseledger._count_spent(
-          p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
-          p_counter.ends_at
-        )
-      else 0
-    end;
+    if p_counter.ends_at < p_counter.counted_until
+      or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
+    then
+      p_counter.spent := baseledger._count_spent(
+        p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
+        p_counter.ends_at
+      );
+      p_counter.alerted := coalesce((
+        select max(a.threshold) from baseledger.raised_alerts a
+          where a.wallet_id = p_wallet_id
+            and a.limit_id = p_counter.limit_id
+            and a.label_values = p_counter.label_values
+            and a.starts_at = p_counter.starts_at
+      ), 0);
+    end if;
   end if;
   p_counter.next_alert := baseledger._next_alert(
     p_counter.amount, p_counter.alert_at, p_counter.alerted

@@ -1,8 +1,8 @@
 -- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
 -- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, a limit moves on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql

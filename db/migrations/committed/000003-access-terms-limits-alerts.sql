@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:f1050b9affcd03a327af112141961535f1b1d948
+--! Hash: sha1:e3d9d715d90422ffd292a1578e6d7ad7d6187447
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -1390,8 +1390,8 @@ $$;
 
 comment on function baseledger.revoke_key is
   e'Ends a key at once. What was reserved with it can still be settled, cancelled and extended '
-  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused '
-  'with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
+  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. '
+  'Refused with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
   '\np_key_id: The key''s name, not its secret.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.revoke_key from public;
@@ -2180,8 +2180,8 @@ revoke all on function baseledger.wallet_metrics from public;
 grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
--- Checks the counters of wallets, each computed anew: what the events of its window have spent since
--- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
 --
@@ -2588,10 +2588,10 @@ $$;
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
 --! Included functions/audit/_verify_limits.sql
--- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
--- balances that are watched: definitions against the events that set them, counters against what the
--- journal says that each combination has spent and holds. A pass over the events finds the wallets
--- that have any of this; the others cost nothing more.
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and
+-- the balances that are watched: definitions against the events that set them, counters against
+-- what the journal says that each combination has spent and holds. A pass over the events finds the
+-- wallets that have any of this; the others cost nothing more.
 create or replace function baseledger._verify_limits(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -3448,6 +3448,12 @@ declare
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
+  v_spent numeric[];                  -- what changes in the counters: see _spread_counters
+  v_held numeric[];
+  v_max numeric[];
+  v_next_alert numeric[];
+  v_kinds text[];
+  v_touched boolean[];
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
 
@@ -3601,7 +3607,9 @@ begin
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
-        v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+          from baseledger._spread_counters(v_counters) as c;
       end if;
     end if;
 
@@ -3642,7 +3650,8 @@ begin
               v_last.available
                 < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
               or v_wallet.limited and baseledger._exceeds_limits(
-                v_counters, v_slots[v_i].counters, v_command, v_hold
+                baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                v_slots[v_i].counters, v_command, v_hold
               )
             )
           then
@@ -3670,10 +3679,14 @@ begin
               if v_wallet.limited then
                 v_loaded := baseledger._load_batch(p_wallet_id, v_at - v_ahead, v_due.commands);
                 v_loaded := baseledger._merge_counters(
-                  v_counters, v_loaded.counters, v_loaded.slots
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_loaded.counters, v_loaded.slots
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                  from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
                 when v_backlog then v_note
@@ -3948,9 +3961,12 @@ begin
             -- has opened that.
             if coalesce(v_at - v_ahead, v_at) >= v_window_end then
               v_counters := baseledger._roll_counters(
-                p_wallet_id, v_counters, coalesce(v_at - v_ahead, v_at)
+                p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                coalesce(v_at - v_ahead, v_at)
               );
-              v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                from baseledger._spread_counters(v_counters) as c;
             end if;
             v_place := case
               when p_wallet_ids is null then v_i
@@ -3964,7 +3980,9 @@ begin
             if v_command.op = 'reserve' and v_command.at_least is not null then
               v_amount := least(v_amount, greatest(
                 v_command.at_least,
-                coalesce(baseledger._find_room(v_counters, v_slot.counters), v_amount)
+                coalesce(
+                  baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount
+                )
               ));
               v_hold.amount := v_amount;
               v_hold.held := v_amount;
@@ -3981,10 +3999,9 @@ begin
                 else v_command.amount
               end;
               foreach v_k in array v_slot.counters loop
-                v_counter := v_counters[v_k];
-                if v_counter.hard and v_counter.spent + v_counter.held
-                  + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount)
-                  > v_counter.amount
+                if v_spent[v_k] + v_held[v_k]
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  > v_max[v_k]
                 then
                   v_command.refused := 'LGLIM';
                   exit;
@@ -3994,7 +4011,8 @@ begin
                 v_command.detail := baseledger._choose_obstacle(
                   p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
                   v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-                  v_counters, v_slot.counters,
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_slot.counters,
                   case when p_wallet_ids is null then v_holds
                     else v_holds[v_wallet.first:v_wallet.until]
                       || case when v_look_due then v_holds[v_first_due:v_until_due] end
@@ -4008,23 +4026,29 @@ begin
             end if;
             if v_command.refused is null then
               foreach v_k in array v_slot.counters loop
-                v_counter := v_counters[v_k];
-                v_counter.spent := v_counter.spent + baseledger._what_it_spends(
-                  v_counter.of, v_command.op, v_move.spent, v_slot.opened_at, v_counter.starts_at,
-                  v_counter.set_at
+                v_spent[v_k] := v_spent[v_k] + case
+                  when v_command.op <> 'refund'
+                    or v_slot.opened_at >= v_counters[v_k].starts_at
+                      and v_slot.opened_at >= v_counters[v_k].set_at
+                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                  else 0
+                end;
+                v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
                 );
-                v_counter.held := v_counter.held + baseledger._what_it_holds(
-                  v_counter.of, v_command.op, v_move.reserved, v_move.details
-                );
-                v_counter.changed := true;
-                if v_counter.spent >= v_counter.next_alert then
+                if v_spent[v_k] >= v_next_alert[v_k] then
+                  v_counter := v_counters[v_k];
+                  v_counter.spent := v_spent[v_k];
                   v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
                   v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                  v_counter.next_alert := baseledger._next_alert(
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := baseledger._next_alert(
                     v_counter.amount, v_counter.alert_at, v_counter.alerted
                   );
                 end if;
-                v_counters[v_k] := v_counter;
+                -- A charge is never open.
+                v_touched[v_k] := v_touched[v_k]
+                  or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';
               end loop;
               if v_command.op in ('reserve', 'charge') then
                 v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
@@ -4131,7 +4155,9 @@ begin
         end if;
         if v_careful or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
+            p_wallet_id, v_last.seq,
+            baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+            v_wallet.low_balances,
             v_wallet.below, array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
@@ -4185,7 +4211,9 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
+          p_wallet_id, v_last.seq,
+          baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+          v_wallet.low_balances,
           v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
@@ -4280,7 +4308,9 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_last.seq, v_counters, v_alerts, v_wallet.low_balances,
+      p_wallet_id, v_last.seq,
+      baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+      v_wallet.low_balances,
       v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );
@@ -4999,18 +5029,20 @@ revoke all on function baseledger._find_opening from public;
 -- What the hard limits of amounts leave for a reservation that may get less than it asks for; null:
 -- no limit.
 create or replace function baseledger._find_room(
-  p_counters baseledger._counter[],
+  p_max numeric[],
+  p_spent numeric[],
+  p_held numeric[],
+  p_kinds text[],
   p_counted integer[]
 )
 returns numeric
 language plpgsql
-stable
+immutable
 as $$
 begin
   return (
-    select min(c.amount - c.held - c.spent)
-      from unnest(p_counters) with ordinality as c
-      where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
+    select min(p_max[k] - p_spent[k] - p_held[k]) from unnest(p_counted) as k
+      where p_kinds[k] = 'amount'
   );
 end
 $$;
@@ -5045,6 +5077,33 @@ $$;
 
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
+--! Included functions/limits/_gather_counters.sql
+-- Counters with what has changed in them since they were spread: see _spread_counters.
+create or replace function baseledger._gather_counters(
+  p_counters baseledger._counter[],
+  p_spent numeric[],
+  p_held numeric[],
+  p_changed boolean[]
+)
+returns baseledger._counter[]
+language plpgsql
+immutable
+as $$
+begin
+  return array(
+    select row(
+        c.limit_id, c.label_values, c.per, c.of, c.time_zone, c.hard, c.amount, c.alert_at,
+        p_spent[c.ordinality], p_held[c.ordinality], c.starts_at, c.ends_at, c.set_at,
+        c.counted_at, c.counted_until, c.next_alert, c.alerted, c.rolled, p_changed[c.ordinality]
+      )::baseledger._counter
+      from unnest(p_counters) with ordinality as c
+      order by c.ordinality
+  );
+end
+$$;
+
+revoke all on function baseledger._gather_counters from public;
+--! EndIncluded functions/limits/_gather_counters.sql
 --! Included functions/limits/_known_values.sql
 -- What a caller with fixed labels sees of a limit: the values of its labels, null for those that
 -- the caller may choose. Null if the caller sees all.
@@ -5460,16 +5519,23 @@ begin
     p_counter.rolled := true;
   end if;
   if p_counter.counted_at is distinct from p_counter.starts_at then
+    p_counter.spent := 0;
     p_counter.alerted := 0;
-    p_counter.spent := case
-      when p_counter.ends_at < p_counter.counted_until
-        or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
-        then baseledger._count_spent(
-          p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
-          p_counter.ends_at
-        )
-      else 0
-    end;
+    if p_counter.ends_at < p_counter.counted_until
+      or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
+    then
+      p_counter.spent := baseledger._count_spent(
+        p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
+        p_counter.ends_at
+      );
+      p_counter.alerted := coalesce((
+        select max(a.threshold) from baseledger.raised_alerts a
+          where a.wallet_id = p_wallet_id
+            and a.limit_id = p_counter.limit_id
+            and a.label_values = p_counter.label_values
+            and a.starts_at = p_counter.starts_at
+      ), 0);
+    end if;
   end if;
   p_counter.next_alert := baseledger._next_alert(
     p_counter.amount, p_counter.alert_at, p_counter.alerted
@@ -5523,11 +5589,11 @@ begin
       wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
     )
     select p_wallet_id, c.limit_id, c.label_values,
-        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent, null, null, null),
+        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent),
         c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
         c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
-      where c.changed or p_op is not null
+      where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')
     on conflict (wallet_id, limit_id, label_values) do update
       set spent = excluded.spent,
         held = excluded.held,
@@ -5590,6 +5656,39 @@ $$;
 
 revoke all on function baseledger._save_watched from public;
 --! EndIncluded functions/limits/_save_watched.sql
+--! Included functions/limits/_spread_counters.sql
+-- What changes in counters, and what decides on commands, as arrays: _execute works on those, as a
+-- number in an array is changed for a fraction of what a composite costs. max is null where nothing
+-- is refused.
+create or replace function baseledger._spread_counters(
+  p_counters baseledger._counter[],
+  out spent numeric[],
+  out held numeric[],
+  out max numeric[],
+  out next_alert numeric[],
+  out kinds text[],
+  out changed boolean[],
+  out window_end timestamptz
+)
+returns record
+language plpgsql
+immutable
+as $$
+begin
+  select array_agg(c.spent order by c.n), array_agg(c.held order by c.n),
+      array_agg(case when c.hard then c.amount end order by c.n),
+      array_agg(c.next_alert order by c.n), array_agg(c.of order by c.n),
+      array_agg(c.changed order by c.n), min(c.ends_at)
+    into spent, held, max, next_alert, kinds, changed, window_end
+    from unnest(p_counters) with ordinality as c(
+      limit_id, label_values, per, of, time_zone, hard, amount, alert_at, spent, held, starts_at,
+      ends_at, set_at, counted_at, counted_until, next_alert, alerted, rolled, changed, n
+    );
+end
+$$;
+
+revoke all on function baseledger._spread_counters from public;
+--! EndIncluded functions/limits/_spread_counters.sql
 --! Included functions/limits/_what_it_adds.sql
 -- What a command adds to a counter before it is granted, of which p_amount would be held or charged;
 -- null: nothing. A SQL function without settings, so that it is inlined.
@@ -5637,27 +5736,16 @@ $$;
 revoke all on function baseledger._what_it_holds from public;
 --! EndIncluded functions/limits/_what_it_holds.sql
 --! Included functions/limits/_what_it_spends.sql
--- By how much an event changes what a counter has spent. A refund counts only if its reservation was
--- opened in the window, and after the limit was set. A SQL function without settings, so that it is
--- inlined.
-create or replace function baseledger._what_it_spends(
-  p_of text,
-  p_op text,
-  p_spent bigint,
-  p_opened_at timestamptz,
-  p_starts_at timestamptz,
-  p_set_at timestamptz
-)
+-- By how much an event changes what a counter has spent. (Whether a refund counts is decided before.) A
+-- SQL function without settings, so that it is inlined.
+create or replace function baseledger._what_it_spends(p_of text, p_op text, p_spent bigint)
 returns bigint
 language sql
 immutable
 parallel safe
 as $$
   select case p_of
-    when 'amount' then case
-      when p_op = 'refund' and (p_opened_at < p_starts_at or p_opened_at < p_set_at) then 0
-      else p_spent
-    end
+    when 'amount' then p_spent
     when 'calls' then case when p_op in ('reserve', 'charge') then 1 else 0 end
     else 0
   end
@@ -5732,8 +5820,8 @@ revoke all on function baseledger._window from public;
 -- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
 -- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, a limit moves on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5843,8 +5931,9 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
-      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0,
+      v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;
@@ -6115,7 +6204,9 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
   end if;
   -- As a list that begins at 1.
-  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_values := array(
+    select v.value from unnest(p_values) with ordinality as v (value, n) order by v.n
+  );
   v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
@@ -6138,8 +6229,8 @@ begin
       and c.limit_id = p_limit_id
       and c.label_values = v_values;
   if not found and p_amount is not null then
-    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
-    -- come back: its next command looks.
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may
+    -- have come back: its next command looks.
     insert into baseledger.counters (
         wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
       )
@@ -6495,8 +6586,8 @@ $$;
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
 --! Included functions/refusals/_raise_wallet_not_found.sql
--- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument if
--- no wallet can have it.
+-- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument
+-- if no wallet can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql
@@ -6790,7 +6881,8 @@ begin
   end if;
   return query
     select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
-        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted,
+        b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)

@@ -224,7 +224,7 @@ select is(tap.posted('batch', '[
 ], 'commands of a batch are granted in order until limits are reached');
 select is(tap.used('batch'), array[
   'calls {}: 7 used, 0 held, 0 left',
-  'open {""}: 0 used, 0 held, 2 left', 'open {a}: 1 used, 1 held, 1 left',
+  'open {a}: 1 used, 1 held, 1 left',
   'open {b}: 2 used, 2 held, 0 left',
   'user {""}: 1 used, 0 held, 99 left', 'user {a}: 100 used, 60 held, 0 left',
   'user {b}: 2 used, 2 held, 98 left'
