@@ -225,7 +225,8 @@ export function execute(
     expire();
     const refused = command.misread ?? findInvalid(command);
     if (refused) return { ...refused, command };
-    const own = isOwn(wallet, access, command);
+    // As in the SQL: by what is known before the call.
+    const own = isOwn(before, access, command);
     if (isForAgents(command) && !access.allowed && !own) {
       return { ...notFound(wallet.wallet_id), command };
     }
