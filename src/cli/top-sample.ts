@@ -21,6 +21,24 @@ export interface SampledWallet {
   readonly events: number;
 }
 
+/** What a combination of values has used of a limit; numbers are as in {@link SampledWallet}. */
+export interface SampledLimit {
+  readonly walletId: string;
+  readonly unit: string;
+  readonly scale: number;
+  readonly limitId: string;
+  readonly by: readonly string[];
+  readonly values: readonly string[];
+  readonly of: string;
+  readonly per: string;
+  readonly hard: boolean;
+  readonly amount: string;
+  readonly used: string;
+  readonly held: string;
+  /** Null: it has no windows. */
+  readonly resetsAt: string | null;
+}
+
 /** All wallets of one unit and scale together. */
 export interface SampledUnit extends Omit<SampledWallet, "walletId" | "frozen" | "open" | "due"> {
   readonly wallets: number;
@@ -46,7 +64,13 @@ export interface Sample {
   readonly units: readonly SampledUnit[];
   /** Those that spent most in the window. */
   readonly top: readonly SampledWallet[];
+  /** The limits of these that are used most. */
+  readonly limits: readonly SampledLimit[];
 }
+
+/** How many combinations are looked at in a wallet, and how many limits are shown. */
+const COMBINATIONS = 1_000;
+const MOST_LIMITS = 5;
 
 /** What to read. */
 export interface SampleOptions {
@@ -68,7 +92,7 @@ export async function sample(
   const [row] = await sql<{ sample: string }[]>`
     with sampled as materialized (
       select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.frozen, b.seq,
-          b.last_event_at,
+          b.last_event_at, b.limited,
           extract('epoch' from b.ahead_by) as ahead,
           l.reserved - b.reserved as due,
           case when b.last_event_at > w.since then b.spent - coalesce(k.spent, 0) else 0 end
@@ -107,6 +131,15 @@ export async function sample(
         from sampled s
         order by rank desc, s.events desc, s.last_event_at desc, s.wallet_id
         limit ${limit}
+    ),
+    used as (
+      select b.wallet_id, b.unit, b.scale, u.*, coalesce(u.own_amount, u.amount) as most,
+          u.used / greatest(coalesce(u.own_amount, u.amount), 1)::numeric as part
+        from (select * from busiest where limited) as b
+        cross join lateral baseledger.limits(b.wallet_id, p_limit => ${COMBINATIONS}) u
+        where u.label_values is not null and coalesce(u.own_amount, u.amount) is not null
+        order by part desc, b.wallet_id, u.limit_id, u.label_values
+        limit ${MOST_LIMITS}
     )
     select json_build_object(
       'at', statement_timestamp(),
@@ -156,6 +189,17 @@ export async function sample(
                 ) as open
               from busiest b
           ) as t
+      ), '[]'),
+      'limits', coalesce((
+        select json_agg(
+            json_build_object(
+              'walletId', u.wallet_id, 'unit', u.unit, 'scale', u.scale, 'limitId', u.limit_id,
+              'by', u.by, 'values', u.label_values, 'of', u.of, 'per', u.per, 'hard', u.hard,
+              'amount', u.most::text, 'used', u.used::text, 'held', u.held::text,
+              'resetsAt', u.ends_at
+            ) order by u.part desc, u.wallet_id, u.limit_id, u.label_values
+          )
+          from used u
       ), '[]')
     )::text as sample`;
   return JSON.parse(row?.sample ?? "") as Sample;

@@ -42,6 +42,7 @@ const sample: Sample = {
   ],
   units: [{ ...sums, wallets: 3, due, dueWallets: 3 }],
   top,
+  limits: [],
 };
 // No terminal: no colours.
 const stream = new PassThrough() as unknown as NodeJS.WriteStream;

@@ -109,6 +109,7 @@ test("--json gives exact amounts, and implies one frame", async () => {
       },
       expect.objectContaining({ walletId: "calm", due: "1500000000", open: 0 }),
     ],
+    limits: [],
   });
 });
 
