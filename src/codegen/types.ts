@@ -73,7 +73,6 @@ function list({ argument, result, read, write }: Mapping): Mapping {
   };
 }
 
-
 const BASE: Readonly<Record<string, Mapping>> = {
   _int4: list(INTEGER),
   _int8: list(BIGINT),

@@ -51,7 +51,7 @@ export async function startRunner(options: RunnerOptions): Promise<Running> {
   const { url, logger, pools, onTrouble } = options;
   await requireDirect(url, logger);
   await unlockJobs(options, []);
-  const pgPool = createPool(url, logger);
+  const pgPool = createPool(url, logger, options.concurrency);
   const close = () => void pgPool.end();
   const running = run(graphileOptions(options, pgPool));
   running.then(({ promise }) => promise).then(close, close);

@@ -28,9 +28,9 @@ describe("a key", () => {
     );
     const secret = made.stdout.trim();
     const env = { ...environmentOf("agent"), BASELEDGER_KEY: secret };
-    expect((await baseledger(["charge", w, "1", "--key", "c"], env)).code).toBe(0);
-    const seen = await baseledger(["reservation", w, "c"], env);
-    expect(seen.stdout).toMatch(/^c of secret: settled at /);
+    expect((await baseledger(["charge", w, "1", "--key", "call"], env)).code).toBe(0);
+    const seen = await baseledger(["reservation", w, "call"], env);
+    expect(seen.stdout).toMatch(/^call of secret: settled at /);
     expect(seen.stdout).toContain('  labels    {"team":"a=b","user":"ann"}\n');
     for (const other of [environmentOf("agent"), { ...env, BASELEDGER_KEY: "bl_wrong" }]) {
       const { code, stderr } = await baseledger(["balance", w], other);

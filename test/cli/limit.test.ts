@@ -177,7 +177,7 @@ describe("top", () => {
     const { stdout } = await as("auditor", "top", "--once", "--limit", "1");
     expect(stdout).toMatch(/\nLIMIT +USED +RESETS\n/);
     expect(stdout).toMatch(/\ntop\\x1b\[2J: day \(user=ann\) +4\.00\/5\.00 +[\d.]+ \w+ {2}█+░+\n/);
-    expect(stdout).toMatch(/\ntop\\x1b\[2J: ever +5\.00\/50\.00 {11,}█+░+\n/);
+    expect(stdout).toMatch(/\ntop\\x1b\[2J: ever +5\.00\/50\.00 {10,}█+░+\n/);
   });
 
   test.each([20, 36, 50, 80, 132])("keeps to %i columns", (columns) => {

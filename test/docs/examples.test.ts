@@ -12,7 +12,7 @@ import { createDatabase, type TestDatabase } from "../support/server.ts";
 const run = promisify(execFile);
 
 /** The examples in TypeScript. */
-const PROGRAMS = ["commit-then-call", "guard", "stream", "wrappers"];
+const PROGRAMS = ["commit-then-call", "guard", "limits", "stream", "wrappers"];
 
 /** Node 22 has no `await using`; the examples must not need it. */
 const OLDER =
@@ -28,6 +28,7 @@ const PYTHON = [
 const SHOWN = [
   ["README.md", "guard"],
   ["docs/client.md", "stream"],
+  ["docs/client.md", "limits"],
   ["docs/client.md", "wrappers"],
 ] as const;
 
