@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { limits } from "../generated/index.ts";
 import {
   formatTime,
   printJson,
@@ -8,6 +9,7 @@ import {
   text,
   wholeNumber,
 } from "../terminal/index.ts";
+import type { Queryable } from "../wire/index.ts";
 import { denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { combinationOf, limitWriter } from "./limit-words.ts";
@@ -42,14 +44,32 @@ async function showAlerts(walletId: string | undefined, options: Options): Promi
   const found = await withConnection(options, async (sql) => {
     // An unknown wallet is refused; it is not one without alerts.
     if (walletId !== undefined) await denominationOf(sql, walletId);
-    return lastAlerts(sql, walletId ?? null, options.limit);
+    return withLimits(sql, await lastAlerts(sql, walletId ?? null, options.limit));
   });
   if (options.json) printJson(found);
   else if (found.length === 0) printLine(text`no alerts`);
   else print(found, walletId === undefined);
 }
 
-function print(found: readonly Alert[], ofAll: boolean): void {
+/** An alert with what its limit counts; null if that was removed. */
+type Told = Alert & { readonly of: string | null };
+
+async function withLimits(sql: Queryable, alerts: readonly Alert[]): Promise<Told[]> {
+  const counted = new Map<string, string | null>();
+  const told: Told[] = [];
+  for (const alert of alerts) {
+    const { limitId, walletId } = alert;
+    const name = JSON.stringify([walletId, limitId]);
+    if (limitId !== null && !counted.has(name)) {
+      const [limit] = await limits(sql, { walletId, limitId, limit: 1 });
+      counted.set(name, limit?.of ?? null);
+    }
+    told.push({ ...alert, of: counted.get(name) ?? null });
+  }
+  return told;
+}
+
+function print(found: readonly Told[], ofAll: boolean): void {
   const rows = found.map((alert) => ({
     time: formatTime(alert.occurredAt),
     ...(ofAll && { wallet: shortened(alert.walletId, WIDEST_NAME) }),
@@ -63,7 +83,7 @@ function print(found: readonly Alert[], ofAll: boolean): void {
 }
 
 /** An alert in words: `user-day (ann): 82% of 5.00 USD spent, past 80%`. */
-function describe(alert: Alert): string {
+function describe(alert: Told): string {
   const { amount, kind, labelValues, limitId, of, threshold, value } = alert;
   const show = limitWriter(of ?? "amount", alert);
   if (kind !== "limit") return `funds fell below ${show(threshold)}, to ${show(value)}`;

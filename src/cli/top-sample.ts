@@ -2,6 +2,8 @@
  * The SQL of `top`; as in views.ts, the right to select from the auditor's views is enough.
  */
 import type postgres from "postgres";
+import { type LimitUse, limits } from "../generated/index.ts";
+import type { Queryable } from "../wire/index.ts";
 
 /** A wallet in a {@link Sample}; amounts are in its smallest step, as text. */
 export interface SampledWallet {
@@ -12,6 +14,8 @@ export interface SampledWallet {
   readonly reserved: string;
   readonly spent: string;
   readonly frozen: boolean;
+  /** Whether it has limits. */
+  readonly limited: boolean;
   /** Held by reservations that are past their deadline, and not booked as expired yet. */
   readonly due: string;
   readonly open: number;
@@ -40,7 +44,8 @@ export interface SampledLimit {
 }
 
 /** All wallets of one unit and scale together. */
-export interface SampledUnit extends Omit<SampledWallet, "walletId" | "frozen" | "open" | "due"> {
+export interface SampledUnit
+  extends Omit<SampledWallet, "walletId" | "frozen" | "limited" | "open" | "due"> {
   readonly wallets: number;
   /** Null if it was not looked for. */
   readonly due: string | null;
@@ -64,7 +69,7 @@ export interface Sample {
   readonly units: readonly SampledUnit[];
   /** Those that spent most in the window. */
   readonly top: readonly SampledWallet[];
-  /** The limits of these that are used most. */
+  /** The limits of these of which the greatest part is used. */
   readonly limits: readonly SampledLimit[];
 }
 
@@ -86,7 +91,7 @@ export interface SampleOptions {
  * the window, found by the wallet's key, and the open reservations; never all of the journal.
  */
 export async function sample(
-  sql: postgres.ISql,
+  sql: postgres.Sql,
   { windowSeconds, limit, dueOfAll }: SampleOptions,
 ): Promise<Sample> {
   const [row] = await sql<{ sample: string }[]>`
@@ -131,15 +136,6 @@ export async function sample(
         from sampled s
         order by rank desc, s.events desc, s.last_event_at desc, s.wallet_id
         limit ${limit}
-    ),
-    used as (
-      select b.wallet_id, b.unit, b.scale, u.*, coalesce(u.own_amount, u.amount) as most,
-          u.used / greatest(coalesce(u.own_amount, u.amount), 1)::numeric as part
-        from (select * from busiest where limited) as b
-        cross join lateral baseledger.limits(b.wallet_id, p_limit => ${COMBINATIONS}) u
-        where u.label_values is not null and coalesce(u.own_amount, u.amount) is not null
-        order by part desc, b.wallet_id, u.limit_id, u.label_values
-        limit ${MOST_LIMITS}
     )
     select json_build_object(
       'at', statement_timestamp(),
@@ -178,7 +174,7 @@ export async function sample(
                   order by rank desc, events desc, last_event_at desc, wallet_id
                 ) as place,
                 wallet_id as "walletId", unit, scale, available::text, reserved::text,
-                spent::text, frozen, spending::text, events, (
+                spent::text, frozen, limited, spending::text, events, (
                   select (j.reserved - b.reserved)::text
                     from baseledger.journal j
                     where j.wallet_id = b.wallet_id and j.seq = b.seq
@@ -189,18 +185,37 @@ export async function sample(
                 ) as open
               from busiest b
           ) as t
-      ), '[]'),
-      'limits', coalesce((
-        select json_agg(
-            json_build_object(
-              'walletId', u.wallet_id, 'unit', u.unit, 'scale', u.scale, 'limitId', u.limit_id,
-              'by', u.by, 'values', u.label_values, 'of', u.of, 'per', u.per, 'hard', u.hard,
-              'amount', u.most::text, 'used', u.used::text, 'held', u.held::text,
-              'resetsAt', u.ends_at
-            ) order by u.part desc, u.wallet_id, u.limit_id, u.label_values
-          )
-          from used u
       ), '[]')
     )::text as sample`;
-  return JSON.parse(row?.sample ?? "") as Sample;
+  const read = JSON.parse(row?.sample ?? "") as Omit<Sample, "limits">;
+  return { ...read, limits: await mostUsed(sql, read.top) };
+}
+
+/** Finds the limits of these wallets of which the greatest part is used. */
+async function mostUsed(
+  sql: Queryable,
+  wallets: readonly SampledWallet[],
+): Promise<SampledLimit[]> {
+  const found: SampledLimit[] = [];
+  for (const { limited, scale, unit, walletId } of wallets) {
+    if (!limited) continue;
+    const uses = await limits(sql, { walletId, limit: COMBINATIONS });
+    found.push(...uses.flatMap((use) => toSampled(use, { walletId, unit, scale })));
+  }
+  const part = ({ amount, used }: SampledLimit): number =>
+    Number(used) / Math.max(Number(amount), 1);
+  return found.toSorted((a, b) => part(b) - part(a)).slice(0, MOST_LIMITS);
+}
+
+/** Nothing if the limit has no amount, or nobody has used it. */
+function toSampled(
+  use: LimitUse,
+  wallet: Pick<SampledLimit, "walletId" | "unit" | "scale">,
+): SampledLimit[] {
+  const { by, endsAt, hard, labelValues: values, limitId, of, per } = use;
+  const amount = use.ownAmount ?? use.amount;
+  if (amount === null || values === null) return [];
+  const numbers = { amount: `${amount}`, used: `${use.used}`, held: `${use.held}` };
+  const resetsAt = endsAt?.toISOString() ?? null;
+  return [{ ...wallet, limitId, by, values, of, per, hard, ...numbers, resetsAt }];
 }

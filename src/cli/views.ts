@@ -217,8 +217,6 @@ export interface Alert {
   readonly kind: string;
   readonly threshold: bigint;
   readonly limitId: string | null;
-  /** What that counts; null if it was removed. */
-  readonly of: string | null;
   readonly labelValues: readonly string[] | null;
   readonly amount: bigint;
   readonly value: bigint;
@@ -240,7 +238,6 @@ const alert = call.row<Alert>({
   kind: ["a.kind", read.text],
   threshold: ["a.threshold", read.bigint],
   limitId: ["a.limit_id", read.orNull(read.text)],
-  of: ["l.of", read.orNull(read.text)],
   labelValues: ["to_json(a.label_values)", read.orNull(read.list(read.text))],
   amount: ["a.amount", read.bigint],
   value: ["a.value", read.bigint],
@@ -269,10 +266,6 @@ export function lastAlerts(
         limit $2::text::bigint
     ) as a
     join baseledger.wallet_balances b on b.wallet_id = a.wallet_id
-    left join lateral (
-      select l.of from baseledger.limits(a.wallet_id, a.limit_id, p_limit => 1) l
-        where a.limit_id is not null
-    ) as l on true
     order by a.occurred_at desc, a.seq desc, a.number desc, a.webhook_id`;
   return call.many(sql, alert, query, [walletId, String(limit)]);
 }
