@@ -13,6 +13,10 @@ select baseledger.reserve('globex', 30000000, 'call-3', p_ttl => '1 second');
 select baseledger.open_wallet('hooli', p_restricted => true);
 select baseledger.credit('hooli', 3000000000, 'invoice-19');
 select baseledger.allow('hooli', 'baseledger_agent', '{"team": "search"}', '{user}');
+select baseledger.open_wallet('wayne');
+select baseledger.credit('wayne', 8000000000, 'invoice-20');
+select baseledger.set_limit('wayne', 'run', 2000000000, 'ever', '{run}');
+select baseledger.charge('wayne', 1500000000, 'call-1', p_metadata => '{"run": "17"}');
 
 -- ## Wallets and funds
 
@@ -125,6 +129,27 @@ select event from baseledger.revoke_key(
 -- ### list_keys
 select labels, free_labels, expires_at, revoked_at from baseledger.list_keys('hooli');
 
+-- ## Limits and low balances
+
+-- ### set_limit
+select event from baseledger.set_limit('acme', 'user-day', 5000000000, 'day', '{user}',
+  p_time_zone => 'Europe/Berlin', p_alert_at => '{80}');
+-- More than that for one user in a day is refused:
+select baseledger.charge('acme', 6000000000, 'call-4', p_metadata => '{"user": "ann"}');
+
+-- ### set_limit_for
+select event from baseledger.set_limit_for('wayne', 'run', '{"17"}', 3000000000);
+select label_values, amount, own_amount, used, remaining from baseledger.limits('wayne');
+
+-- ### remove_limit
+select event from baseledger.remove_limit('wayne', 'run');
+
+-- ### limits
+select limit_id, label_values, per, used, held, remaining from baseledger.limits('wayne');
+
+-- ### set_low_balance
+select event from baseledger.set_low_balance('acme', '{1000000000,5000000000}');
+
 -- ## Batches
 
 -- ### post
@@ -205,6 +230,9 @@ select wallet_id, limit_id, used, amount from baseledger.limit_metrics();
 -- ### expire_due
 select baseledger.expire_due();
 select baseledger.expire_due();
+
+-- ### clear_counters
+select baseledger.clear_counters();
 
 -- ### next_due
 select baseledger.next_due();

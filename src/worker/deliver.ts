@@ -6,7 +6,7 @@ import {
   queueDeliveries,
   startDelivery,
 } from "../generated/index.ts";
-import { messageOf, type WorkerLogger } from "./logger.ts";
+import type { WorkerLogger } from "./logger.ts";
 import { type PostOptions, postAlert } from "./post.ts";
 
 /** The name of the graphile-worker task. */
@@ -46,23 +46,10 @@ export function deliverTask({ sql, logger, ...options }: DeliverOptions): Task {
 
 type Payload = Omit<DeliveryId, "seq"> & { readonly seq: string };
 
-/** Makes the function that queues a job for each new delivery. It reports when it fails, once. */
-export function createQueue(
-  sql: postgres.Sql,
-  logger: WorkerLogger,
-): (addJobs: AddJobsFunction) => Promise<void> {
-  let lastReason = "";
-  return async (addJobs) => {
-    try {
-      const found = await queueDeliveries(sql, { limit: BATCH });
-      if (found.length > 0) await addJobs(found.map(jobOf), true);
-      lastReason = "";
-    } catch (error) {
-      const reason = messageOf(error);
-      if (reason !== lastReason) logger.warn(`alerts could not be queued: ${reason}`);
-      lastReason = reason;
-    }
-  };
+/** Queues a job for each new delivery. */
+export async function queueAlerts(sql: postgres.Sql, addJobs: AddJobsFunction): Promise<void> {
+  const found = await queueDeliveries(sql, { limit: BATCH });
+  if (found.length > 0) await addJobs(found.map(jobOf), true);
 }
 
 function jobOf(id: DeliveryId) {

@@ -1,11 +1,8 @@
 import pg from "pg";
 import { messageOf, type WorkerLogger } from "./logger.ts";
 
-/** One that listens, one for what graphile-worker looks after, and one for each job. */
-const CONNECTIONS_BESIDES = 2;
-
 /**
- * Connections for graphile-worker that runs so many jobs at once. A pool that graphile-worker creates stops handling errors before
+ * Connections for graphile-worker. A pool that graphile-worker creates stops handling errors before
  * it closes its connections (0.18.0): one that the server ends just then would end the process. This
  * one always handles them.
  *
@@ -13,9 +10,8 @@ const CONNECTIONS_BESIDES = 2;
  * the runner ends, and again when it breaks before the LISTEN is answered (0.18.0); pg would throw,
  * and nothing would catch that.
  */
-export function createPool(url: string, logger: WorkerLogger, concurrency = 1): pg.Pool {
-  const max = CONNECTIONS_BESIDES + concurrency;
-  const pool = new pg.Pool({ connectionString: url, max });
+export function createPool(url: string, logger: WorkerLogger, connections = 3): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max: connections });
   pool.on("error", (error) => logger.warn(`a connection was lost: ${messageOf(error)}`));
   // The query that is under way on it reports the error.
   pool.on("connect", (client) => client.on("error", () => undefined));

@@ -48,10 +48,11 @@ const FAILING_FOR_MS = 3_000;
 
 /** Installs graphile-worker's tables where they are missing, and starts a runner. */
 export async function startRunner(options: RunnerOptions): Promise<Running> {
-  const { url, logger, pools, onTrouble } = options;
+  const { url, logger, concurrency, pools, onTrouble } = options;
   await requireDirect(url, logger);
   await unlockJobs(options, []);
-  const pgPool = createPool(url, logger, options.concurrency);
+  // One for its LISTEN, and one to queue jobs.
+  const pgPool = createPool(url, logger, concurrency + 2);
   const close = () => void pgPool.end();
   const running = run(graphileOptions(options, pgPool));
   running.then(({ promise }) => promise).then(close, close);

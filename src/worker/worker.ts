@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import postgres from "postgres";
-import { createQueue, DELIVER, DELIVER_AT_ONCE, deliverTask } from "./deliver.ts";
+import { createChores } from "./chores.ts";
+import { DELIVER_AT_ONCE } from "./deliver.ts";
 import type { Trouble } from "./health.ts";
 import { messageOf, silence, type WorkerLogger } from "./logger.ts";
 import { type RunnerOptions, type Running, startRunner } from "./runner.ts";
@@ -59,9 +60,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const ending: Ending = { asked: new AbortController(), forced: new AbortController() };
   const { onSweep = ignore, onTrouble = ignore } = options;
   const stopping = ending.asked.signal;
-  const queueOthers = createQueue(sql, logger);
+  const { tasks, queue: queueOthers } = createChores(sql, logger, stopping);
   const sweep = sweepTask({ sql, batch, logger, stopping, onSweep, onTrouble, queueOthers });
-  const deliver = deliverTask({ sql, logger, stopping });
   const shared = { url, schema, logger, onTrouble };
   // Runners of their own, so that a sweep never waits for receivers that are slow.
   const runners: RunnerOptions[] = [
@@ -75,7 +75,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     },
     {
       ...shared,
-      tasks: { [DELIVER]: deliver },
+      tasks,
       concurrency: DELIVER_AT_ONCE,
       pollMs: 1_000,
       pools: [],

@@ -88,6 +88,7 @@ test("the doctor returns one row for each check, to auditors and operators only"
     "worker",
     "sweep lag",
     "wallets ahead",
+    "time zones",
     "replication",
     "dead rows",
     "open transactions",
@@ -323,5 +324,24 @@ describe("on separate servers", () => {
     await until("it reports it", async () => /without its primary/.test((await found()) ?? ""));
     expect((await diagnoseOn(sql, "replication"))?.status).toBe("warning");
     await sql.end();
+  });
+});
+
+describe("time zones", () => {
+  test("are known, or their limits are named", async () => {
+    await openWallet(ledger, "w", 100n);
+    await openWallet(ledger, "v", 100n);
+    for (const id of ["w", "v"]) {
+      await ledger.operator`
+        select baseledger.set_limit(${id}, 'day', 5, 'day', p_time_zone => 'Europe/Berlin')`;
+    }
+    const move = (zone: string) => ledger.admin`update baseledger.limits set time_zone = ${zone}`;
+    await expectDiagnosis(
+      "time zones",
+      "warning",
+      /^Europe\/Atlantis of limit day of v and 1 more$/,
+      () => move("Europe/Atlantis"),
+      () => move("Europe/Berlin"),
+    );
   });
 });

@@ -59,6 +59,10 @@ async function seqOf(key: string): Promise<bigint> {
 
 const events = "baseledger.events";
 const ofA = "wallet_id = 'a'";
+/** Deletes who may use the wallet, and its limits. */
+const withoutTerms = ["grants", "keys", "limits", "counters"]
+  .map((table) => `delete from baseledger.${table} where ${ofA}`)
+  .join(";");
 const last = `(select max(seq) from ${events} where ${ofA})`;
 
 /** Increments the number of all events from a given one. */
@@ -160,6 +164,48 @@ describe("with the chain recomputed, an edit is found by what it contradicts", (
     expect(await found(set(values, key))).toContain(`a ${await seqOf(key)} ${check}`);
   });
 
+  test("a charge that was not spent already", async () => {
+    const unsaid = async (tx: postgres.TransactionSql) => {
+      await tx`select baseledger.charge('c', 1010, 'k', p_already_spent => true)`;
+      expect(await tx`select * from baseledger.verify()`).toHaveLength(0);
+      await tx`update baseledger.events set details = null where wallet_id = 'c' and seq = 3`;
+      await rehash(tx, "c");
+    };
+    expect(await found(unsaid)).toEqual(["c 3 funds"]);
+  });
+
+  test.each([
+    ["terms", "overdraft_limit_set", `details = '{"overdraft_limit": 401}'`],
+    ["terms", "overdraft_limit_set", "details = '{}'"],
+    ["terms", "opened", `details = details || '{"unit": "EUR"}'`],
+    ["closed", "reopened", "event = 'closed'"],
+    ["grant", "allowed", `details = details || '{"labels": {}}'`],
+    ["grant", "allowed", `details = details || '{"free_labels": ["run", "user"]}'`],
+    ["grant", "allowed", `details = details || '{"role": "somebody"}'`],
+    ["grant", "allowed", "event = 'disallowed'"],
+    ["grant", "disallowed", "event = 'allowed', details = details || '{\"labels\": {}}'"],
+    ["key", "key_created", `details = details || '{"labels": {"user": "bob"}}'`],
+    ["key", "key_created", `details = details || '{"free_labels": ["*"]}'`],
+    ["key", "key_created", `details = details || '{"expires_at": "2101-01-01T00:00:00+00:00"}'`],
+    ["key", "key_created", `details = details || '{"expires_at": "never"}'`],
+    ["key", "key_created", `details = details || '{"secret_sha256": "00"}'`],
+    ["key", "key_created", `details = details || '{"key_id": "key_0"}'`],
+    ["key", "key_revoked", `details = '{"key_id": "key_0"}'`],
+  ])("%s: a change %s, to %s", async (check, event, values) => {
+    const discrepancies = await found(
+      forged(`update ${events} set ${values} where ${ofA} and event = '${event}'`),
+    );
+    expect(discrepancies.map((each) => each.replace(/^a [-\d]+ /, ""))).toContain(check);
+    expect(discrepancies.filter((each) => !each.startsWith("a "))).toEqual([]);
+  });
+
+  test("a wallet that was never restricted", async () => {
+    const open = `update ${events} set event = 'frozen'
+      where ${ofA} and event in ('allowed', 'disallowed', 'key_created', 'key_revoked')`;
+    const discrepancies = await found(forged(open));
+    expect(discrepancies).toContain("a 1 restricted");
+  });
+
   test("a gap in the numbers", async () => {
     const from = await seqOf("ch");
     const gap = async (tx: postgres.TransactionSql) => {
@@ -214,7 +260,8 @@ describe("a deletion is found:", () => {
   test("a wallet with its events and reservations, by the other side of its transfers", async () => {
     const change = `delete from ${events} where ${ofA};
       delete from baseledger.wallets where ${ofA};
-      delete from baseledger.reservations where ${ofA}`;
+      delete from baseledger.reservations where ${ofA};
+      ${withoutTerms}`;
     expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
   });
 });
@@ -243,7 +290,12 @@ describe("a cut tail is found:", () => {
   });
 
   test("by the transfers, if the row and the reservations are adjusted", async () => {
-    const change = `${cut("2")}; ${adjust}; delete from baseledger.reservations where ${ofA}`;
+    const change = `${cut("2")}; ${adjust}; delete from baseledger.reservations where ${ofA};
+      ${withoutTerms};
+      update baseledger.wallets
+        set overdraft_limit = 500, restricted = false, limited = false, low_balances = null,
+          below = null
+        where ${ofA}`;
     expect(await found(change)).toEqual(["b 3 transfer", "b 4 transfer"]);
   });
 
@@ -416,6 +468,9 @@ describe("an edit of the wallet's row is found:", () => {
     ["scale = 6", "terms"],
     ["overdraft_limit = 501", "terms"],
     ["overdraft_limit = null", "terms"],
+    ["overdraft_limit = 500", "terms"],
+    ["restricted = false", "restricted"],
+    ["closed = true", "closed"],
     ["frozen = true", "frozen"],
   ])("%s: %s", async (change, check) => {
     const update = `update baseledger.wallets set ${change} where ${ofA}`;
@@ -454,6 +509,52 @@ describe("an edit of the wallet's row is found:", () => {
   test("a freeze that the journal does not have", async () => {
     const change = `update ${events} set event = 'frozen' where ${ofA} and event = 'unfrozen'`;
     expect(await found(change)).toContain(`a ${(await seqOf("t")) - 1n} frozen`);
+  });
+});
+
+describe("an edit of who may use the wallet is found:", () => {
+  const grants = ["role_name = 'postgres'", "labels = '{}'", "free_labels = '{*}'"];
+  test.each([
+    ...[...grants, "granted_at = granted_at + interval '1 microsecond'", "wallet_id = 'b'"].map(
+      (set) => ["grants", set, "grant"],
+    ),
+    ...["labels = '{}'", "free_labels = '{*}'", "revoked_at = null", "key_id = 'key_0'"].map(
+      (set) => ["keys", `${set} where revoked_at is not null and ${ofA}`, "key"],
+    ),
+    ...["expires_at = null", "expires_at = 'infinity'", "revoked_at = now()"].map((set) => [
+      "keys",
+      `${set} where revoked_at is null and ${ofA}`,
+      "key",
+    ]),
+    ["keys", `secret_sha256 = sha256(secret_sha256) where ${ofA}`, "key"],
+    ["keys", `created_at = created_at - interval '1 microsecond' where ${ofA}`, "key"],
+  ])("%s: %s", async (table, set, check) => {
+    const where = set?.includes("where") ? "" : `where ${ofA}`;
+    const update = `update baseledger.${table} set ${set} ${where}`;
+    expect((await found(update)).map((each) => each.replace(/ [-\d]+ /, " "))).toContain(
+      `a ${check}`,
+    );
+    expect((await found(update, "a")).map((each) => each.replace(/ [-\d]+ /, " "))).toContain(
+      `a ${check}`,
+    );
+  });
+
+  test.each(["grants", "keys"])("%s deleted", async (table) => {
+    const discrepancies = await found(`delete from baseledger.${table} where ${ofA}`);
+    expect(discrepancies.map((each) => each.replace(/ \d+ /, " "))).toContain(
+      `a ${table.slice(0, -1)}`,
+    );
+  });
+
+  test("a grant that nobody gave", async () => {
+    const gift = `insert into baseledger.grants values ('b', 'postgres', '{}', '{*}', now())`;
+    expect(await found(gift)).toEqual(["b - grant"]);
+  });
+
+  test("a key that nobody made", async () => {
+    const gift = `insert into baseledger.keys
+      values ('b', 'key_1', sha256('secret'), '{}', '{*}', now(), null, null)`;
+    expect(await found(gift)).toEqual(["b - key"]);
   });
 });
 
@@ -509,7 +610,7 @@ test("verify of one wallet ignores the others, verify of the ledger finds all", 
   const change = `update ${events} set amount = 7 where seq = 2`;
   expect(await found(change, "b")).toEqual(["b 2 balances", "b 2 hash"]);
   expect(await found(change)).toEqual(
-    ["a", "b", "c"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
+    ["a", "b", "c", "limited"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
   );
 });
 
@@ -558,5 +659,75 @@ describe("the journal is append-only", () => {
       const detail = await expectRefusal("LGIMM", attempt);
       expect(detail.operation).toMatch(/^(UPDATE|DELETE|TRUNCATE)$/);
     });
+  });
+});
+
+describe("an edit of limits, counters or low balances is found:", () => {
+  const limited = "wallet_id = 'limited'";
+  const limits = `update baseledger.limits set`;
+  const counters = `update baseledger.counters set`;
+  const wallets = `update baseledger.wallets set`;
+  const ofDay = `where ${limited} and limit_id = 'day'`;
+  const ofAnn = `${ofDay} and label_values = '{ann}'`;
+
+  test.each([
+    [`${limits} amount = 101 ${ofDay}`, "limit"],
+    [`${limits} amount = null ${ofDay}`, "limit"],
+    [`${limits} per = 'week' ${ofDay}`, "limit"],
+    [`${limits} by = '{team}' ${ofDay}`, "limit"],
+    [`${limits} of = 'calls' ${ofDay}`, "limit"],
+    [`${limits} time_zone = 'Asia/Tokyo' ${ofDay}`, "limit"],
+    [`${limits} hard = false ${ofDay}`, "limit"],
+    [`${limits} alert_at = '{}' ${ofDay}`, "limit"],
+    [`${limits} set_seq = set_seq + 1 ${ofDay}`, "limit"],
+    [`${limits} set_at = set_at + interval '1 second' ${ofDay}`, "limit"],
+    [`${limits} limit_id = 'other' ${ofDay}`, "limit"],
+    [`${limits} ends_at = ends_at + interval '1 year' ${ofDay}`, "window"],
+    [`${limits} counted_until = starts_at ${ofDay}`, "window"],
+    [`${limits} starts_at = '2001-01-01' where ${limited} and per = 'ever'`, "window"],
+    [`delete from baseledger.limits ${ofDay}`, "limit"],
+    [`delete from baseledger.limits ${ofDay}`, "counter"],
+    [`delete from baseledger.limits where ${limited}`, "limit"],
+    [`${counters} own_amount = 201 ${ofAnn}`, "own amount"],
+    [`${counters} own_amount = null ${ofAnn}`, "own amount"],
+    [`${counters} own_amount = 1 ${ofDay} and label_values = '{bob}'`, "own amount"],
+    [`${counters} spent = spent - 1 ${ofAnn}`, "counter"],
+    [`${counters} spent = spent + 1 where ${limited} and limit_id = 'calls'`, "counter"],
+    [`${counters} spent = 1 where ${limited} and limit_id = 'open'`, "counter"],
+    [`${counters} held = held - 1 ${ofAnn}`, "counter"],
+    [`${counters} held = 0 where ${limited} and limit_id = 'open' and held > 0`, "counter"],
+    [`${counters} label_values = '{carl}' ${ofAnn}`, "counter"],
+    [`${counters} starts_at = starts_at - interval '1 day' ${ofAnn}`, "counter"],
+    [`${counters} ends_at = 'infinity' ${ofAnn}`, "counter"],
+    [`${counters} alerted = -1 ${ofAnn}`, "alerted"],
+    [`delete from baseledger.counters ${ofAnn}`, "counter"],
+    [`delete from baseledger.counters ${ofAnn}`, "own amount"],
+    [`delete from baseledger.counters where ${limited} and limit_id = 'open'`, "counter"],
+    [`${wallets} limited = false where ${limited}`, "limited"],
+    [`${wallets} limited = true where wallet_id = 'c'`, "limited"],
+    [`${wallets} low_balances = '{10}' where ${limited}`, "low balances"],
+    [`${wallets} low_balances = null, below = null where ${limited}`, "low balances"],
+    [`${wallets} below = null where ${limited}`, "low balances"],
+    [`${wallets} low_balances = '{5}' where wallet_id = 'c'`, "low balances"],
+  ])("%s: %s", async (change, check) => {
+    const walletId = change.includes("wallet_id = 'c'") ? "c" : "limited";
+    const expected = expect.arrayContaining([expect.stringMatching(`^${walletId} \\S+ ${check}$`)]);
+    expect(await found(change)).toEqual(expected);
+    expect(await found(change, walletId)).toEqual(expected);
+  });
+
+  test("a counter of a limit that there is not", async () => {
+    const change = `insert into baseledger.counters
+      select 'c', 'day', '{}', null, 0, 0, now(), now() + interval '1 hour', 0`;
+    expect(await found(change)).toEqual(["c - counter"]);
+  });
+
+  test("all of it, by the events", async () => {
+    const change = `delete from baseledger.limits where ${limited};
+      delete from baseledger.counters where ${limited};
+      ${wallets} limited = false, low_balances = null, below = null where ${limited}`;
+    const discrepancies = await found(change);
+    expect(discrepancies.filter((each) => / limit$/.test(each))).toHaveLength(3);
+    expect(discrepancies).toContainEqual(expect.stringMatching(/^limited \d+ low balances$/));
   });
 });

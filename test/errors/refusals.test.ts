@@ -108,6 +108,43 @@ describe("toLedgerError", () => {
   });
 });
 
+test("a limit that is reached says which, and when more may be spent", () => {
+  const detail = {
+    limit_id: "day",
+    values: ["ann"],
+    per: "day",
+    of: "amount",
+    amount: 100,
+    used: 90,
+    held: 30,
+    requested: 50,
+    shortfall: 40,
+    reason: "exhausted",
+    retry_at: null,
+    resets_at: "2026-03-02T00:00:00+00:00",
+  };
+  const error = refusalToError({ refused: "LGLIM", detail });
+  expect(error).toBeInstanceOf(errors.LimitReachedError);
+  expect(error).toMatchObject({
+    limitId: "day",
+    values: ["ann"],
+    per: "day",
+    of: "amount",
+    amount: 100n,
+    used: 90n,
+    held: 30n,
+    requested: 50n,
+    shortfall: 40n,
+    reason: "exhausted",
+    retryAt: null,
+    resetsAt: new Date("2026-03-02T00:00:00Z"),
+  });
+  expect(error.message).toBe(
+    'limit reached: limitId day, values ["ann"], per day, of amount, amount 100, used 90, held 30, ' +
+      "requested 50, shortfall 40, reason exhausted, resetsAt 2026-03-02T00:00:00.000Z",
+  );
+});
+
 describe("refusalToError", () => {
   test("makes the same class of a refused receipt, with the detail in its message", () => {
     const error = refusalToError({ refused: "LGNSF", detail: { ...insufficient, retry_at: null } });
@@ -211,12 +248,12 @@ describe("a refusal of the database", () => {
     await ledger.openWallet(operator, { walletId: "frozen" });
     await ledger.freezeWallet(operator, { walletId: "frozen", reason: "stop" });
     await ledger.openWallet(operator, { walletId: "closed" });
-    await ledger.closeWallet(operator, { walletId: "closed", reason: "gone" });
+    await ledger.closeWallet(operator, { walletId: "closed", reason: "end" });
     await ledger.openWallet(operator, { walletId: "limited" });
-    const daily = { walletId: "limited", limitId: "day", amount: 10n, per: "day" };
-    await ledger.setLimit(operator, daily);
-    await ledger.credit(operator, { walletId: "limited", amount: 100n, idempotencyKey: "c" });
-    await ledger.charge(operator, { walletId: "limited", amount: 5n, idempotencyKey: "ch" });
+    await ledger.credit(operator, { walletId: "limited", amount: 9n, idempotencyKey: "credit" });
+    const limit = { limitId: "day", amount: 5n, per: "day", by: ["run"] };
+    await ledger.setLimit(operator, { walletId: "limited", ...limit });
+    await ledger.charge(operator, { walletId: "limited", amount: 3n, idempotencyKey: "charge" });
   });
 
   afterAll(async () => {
@@ -241,14 +278,14 @@ describe("a refusal of the database", () => {
         await other.end();
       }
     },
-    LGCLO: () => ledger.credit(operator, { ...w("k"), walletId: "closed", amount: 1n }),
+    LGCLO: () => ledger.reserve(operator, { ...w("k"), walletId: "closed", amount: 1n }),
     LGEND: () => ledger.cancel(operator, { ...w("b"), reservationId: "ended" }),
     LGEXP: () => ledger.cancel(operator, { ...w("c"), reservationId: "late" }),
     LGFRZ: () => ledger.reserve(operator, { ...w("d"), walletId: "frozen", amount: 1n }),
     LGIDK: () => ledger.credit(operator, { ...w("credit"), amount: 2n }),
     LGIMM: () =>
       owner`delete from baseledger.events`.catch((e) => Promise.reject(toLedgerError(e))),
-    LGLIM: () => ledger.charge(operator, { ...w("l"), walletId: "limited", amount: 6n }),
+    LGLIM: () => ledger.charge(operator, { ...w("l"), walletId: "limited", amount: 3n }),
     LGNSF: () => ledger.reserve(operator, { ...w("e"), amount: 900n }),
     LGOVD: () => ledger.settle(operator, { ...w("f"), reservationId: "open", amount: 2_000n }),
     LGOVF: () => ledger.credit(operator, { ...w("g"), amount: 2n ** 63n - 1n }),
@@ -265,7 +302,9 @@ describe("a refusal of the database", () => {
     LGWNF: () => ledger.balance(operator, { walletId: "none" }),
   };
   const amounts =
-    "requested available reserved spent shortfall wouldBe overdraftLimit refundable used held amount";
+    "requested available reserved spent shortfall wouldBe overdraftLimit refundable amount used held".split(
+      " ",
+    );
 
   test.each(Object.entries(commands))("%s has the detail of db/ERRORS.md", async (code, send) => {
     const error = await send().then(
@@ -276,10 +315,10 @@ describe("a refusal of the database", () => {
     const [, fields] = readCatalogue().find(([listed]) => listed === code) ?? [];
     expect(Object.keys(error.detail).sort()).toEqual(fields?.sort());
     for (const [name, value] of Object.entries(error.detail)) {
-      if (amounts.split(" ").includes(name)) expect([name, typeof value]).toEqual([name, "bigint"]);
-      // The limit is exhausted: it resets, and a retry before does not help.
-      if (code === "LGLIM" && name === "retryAt") expect(value).toBeNull();
-      else if (name.endsWith("At")) expect([name, value]).toEqual([name, expect.any(Date)]);
+      if (amounts.includes(name)) expect([name, typeof value]).toEqual([name, "bigint"]);
+      // Of a limit that is exhausted, no reservation comes due.
+      if (name.endsWith("At") && !(code === "LGLIM" && name === "retryAt"))
+        expect([name, value]).toEqual([name, expect.any(Date)]);
     }
   });
 });

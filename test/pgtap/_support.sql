@@ -332,6 +332,13 @@ begin
   update baseledger.reservations r
     set expires_at = r.expires_at - v_by
     where r.wallet_id = p_wallet_id;
+  update baseledger.grants g
+    set granted_at = g.granted_at - v_by
+    where g.wallet_id = p_wallet_id;
+  -- When a key ends stands in the details of its event, too, and stays.
+  update baseledger.keys k
+    set created_at = k.created_at - v_by, revoked_at = k.revoked_at - v_by
+    where k.wallet_id = p_wallet_id;
   update baseledger.wallets w
     set last_event_at = w.last_event_at - v_by, next_deadline = w.next_deadline - v_by
     where w.wallet_id = p_wallet_id;

@@ -105,8 +105,12 @@ async function openHostile(role: Role): Promise<Session> {
       held pg_catalog.int8, expires_at pg_catalog.timestamptz);
     insert into wallets select id, 'USD', 9, null, false, 1000000, 0, 0, 1, '', now(), null
       from unnest(array['plain', 'victim']) id;
-    grant all on wallets, events, reservations to public`);
-  for (const trigger of ["wallets", "events", "reservations"]) {
+    create temp table grants (wallet_id pg_catalog.text, role_name pg_catalog.text,
+      labels pg_catalog.jsonb, free_labels pg_catalog._text, granted_at pg_catalog.timestamptz);
+    create temp table keys (wallet_id pg_catalog.text, key_id pg_catalog.text,
+      secret_sha256 pg_catalog.bytea, labels pg_catalog.jsonb, free_labels pg_catalog._text);
+    grant all on wallets, events, reservations, grants, keys to public`);
+  for (const trigger of ["wallets", "events", "reservations", "grants", "keys"]) {
     await sql.unsafe(`create trigger t before insert or update or delete on pg_temp.${trigger}
       for each row execute function public.trap_row()`);
   }
@@ -115,8 +119,8 @@ async function openHostile(role: Role): Promise<Session> {
     await sql.unsafe(`create domain pg_temp.${type} as pg_catalog.${type}
       check (public.trap_value())`);
   }
-  const composites = ["receipt", "wallet_balance", "discrepancy", "_command", "_hold"];
-  for (const type of [...composites, "_locked_wallet", "_move"]) {
+  const composites = "receipt wallet_balance discrepancy _command _hold _access".split(" ");
+  for (const type of [...composites, "_locked_wallet", "_move", "created_key"]) {
     await sql.unsafe(`create type pg_temp.${type} as (x pg_catalog.int4)`);
   }
   await sql.unsafe("set search_path = pg_temp, public, pg_catalog");
@@ -191,9 +195,62 @@ const calls: [Role, string][] = [
     {"op": "credit", "amount": "5", "idempotency_key": "f1"},
     {"op": "refund", "amount": 50, "reservation_id": "c", "idempotency_key": "f2"}]')`,
   ],
+  ["agent", "baseledger.charge('$', 1, 'spent', p_already_spent => true)"],
   ["agent", "baseledger.balance('$')"],
+  // without what is different each time
+  ["operator", "(select a.replayed from baseledger.add_webhook('$', 'https://x') as a) as w"],
+  ["auditor", "(select h.url, h.events from baseledger.list_webhooks('$') as h) as w"],
+  [
+    "operator",
+    `(select r.url from baseledger.remove_webhook(
+      (select h.webhook_id from baseledger.list_webhooks('$') as h)) as r) as w`,
+  ],
+  ["agent", "baseledger.reservation('$', 'r')"],
+  ["agent", "baseledger.receipt('$', 'settle')"],
+  ["operator", "baseledger.set_overdraft_limit('$', 77)"],
+  ["operator", "baseledger.set_limit('$', 'day', 5000, 'day', p_alert_at => array[50])"],
+  ["operator", "baseledger.set_limit('$', 'run', null, 'ever', array['run'])"],
+  ["operator", "baseledger.set_limit_for('$', 'run', array['7'], 20)"],
+  ["operator", "baseledger.set_limit('$', 'hour', 5, 'hour', p_of => 'calls')"],
+  ["operator", "baseledger.remove_limit('$', 'hour')"],
+  ["operator", "baseledger.set_low_balance('$', array[1000, 10])"],
+  ["operator", "baseledger.close_wallet('$ new', 'end')"],
+  ["operator", "baseledger.reopen_wallet('$ new', 'go')"],
+  ["operator", "baseledger.list_wallets('$ new')"],
   ["auditor", "baseledger.balance_at('$', 'infinity')"],
   ["auditor", "baseledger.statement('$')"],
+  [
+    "operator",
+    `baseledger.allow('$', 'ledger_test_agent', '{"user": "ann", "team": "x"}', array['run', 'model'])`,
+  ],
+  ["operator", "baseledger.allow('$', 'baseledger_agent')"],
+  ["operator", "baseledger.disallow('$', 'baseledger_agent')"],
+  ["operator", "baseledger.list_grants('$')"],
+  [
+    "operator",
+    "baseledger.create_key('$', '{\"user\": \"bob\"}', array['run'], '2100-01-01', 'key')",
+  ],
+  [
+    "operator",
+    "baseledger.create_key('$', '{\"user\": \"bob\"}', array['run'], '2100-01-01', 'key')",
+  ],
+  [
+    "operator",
+    "baseledger.revoke_key('$', (select k.key_id from baseledger.list_keys('$') as k), 'revoke')",
+  ],
+  ["operator", "baseledger.list_keys('$')"],
+  ["agent", `baseledger.reserve('$', 7, 'own', p_metadata => '{"user": "bob", "run": "7"}')`],
+  ["agent", "baseledger.reservation('$', 'own')"],
+  ["agent", "baseledger.limits('$')"],
+  ["agent", "baseledger.receipt('$', 'credit')"],
+  ["agent", "baseledger.settle('$', 'own', 9, 'own settled')"],
+  [
+    "agent",
+    `baseledger.post('$', '[{"op": "reserve", "amount": 2, "idempotency_key": "own 2"},
+    {"op": "cancel", "reservation_id": "b1", "idempotency_key": "other"},
+    {"op": "cancel", "reservation_id": "own 2", "idempotency_key": "own 3"}]')`,
+  ],
+  ["agent", "baseledger.balance('$')"],
   ["auditor", "baseledger.verify('$')"],
   ["auditor", "baseledger.verify()"],
   ["auditor", "baseledger.verify_rights()"],
@@ -204,7 +261,9 @@ async function rowsOf(session: Session, walletId: string, text: string): Promise
   const query = text.replaceAll("$", walletId);
   const rows = await session.sql.unsafe<Record<string, unknown>[]>(`select * from ${query}`);
   return rows.map((row) => {
-    const entries = Object.entries(row).filter(([name]) => !/_at$|^as_of$|actor|hash/.test(name));
+    const entries = Object.entries(row).filter(
+      ([name]) => !/_at$|^as_of$|actor|hash|^key_id$|^secret$/.test(name),
+    );
     const texts = entries.map(([name, value]) => [name, String(value).replaceAll(walletId, "$")]);
     return Object.fromEntries(texts);
   });
@@ -230,7 +289,8 @@ test("every function returns the same to a hostile session as to any other", asy
     select proname as name from pg_proc
       where pronamespace = 'baseledger'::regnamespace and prosecdef
         and proname not in ('tg_events__append_only', 'expire_due', 'next_due', 'sweep_status',
-          'wallets_ahead', 'doctor')`;
+          'wallets_ahead', 'doctor', 'clear_counters', 'queue_deliveries', 'start_delivery',
+          'finish_delivery', 'alert_counts', 'wallet_metrics', 'limit_metrics')`;
   expect([...called].sort()).toEqual(all.map(({ name }) => name).sort());
 });
 
@@ -260,6 +320,37 @@ test("the functions of the worker run in a hostile session", async () => {
   await using auditor = await openHostile("auditor");
   const checks = await auditor.sql<{ status: string }[]>`select d.* from baseledger.doctor() as d`;
   expect(checks.map(({ status }) => status)).toContain("fine");
+});
+
+test("the worker delivers alerts in a hostile session", async () => {
+  const id = await openWallet(ledger, "alerted", 10n);
+  await using operator = await openHostile("operator");
+  await operator.sql`select baseledger.add_webhook(${id}, 'https://hooks.example.com')`;
+  await ledger.admin`
+    select baseledger._write_alerts(${id}, 1, array[
+      row('limit', 80, 'day', '{a,b}', 100, 85, '2026-03-01', 'infinity', '2026-03-01 12:00+00')
+    ]::baseledger._alert[])`;
+  await using worker = await openHostile("worker");
+  const [queued] = await worker.sql<{ webhook_id: string }[]>`
+    select q.* from baseledger.queue_deliveries() as q`;
+  const hook = queued?.webhook_id ?? "";
+  const [delivery] = await worker.sql<{ body: string }[]>`
+    select d.* from baseledger.start_delivery(${id}, 1, 1, ${hook}) as d`;
+  expect(JSON.parse(delivery?.body ?? "")).toMatchObject({
+    timestamp: "2026-03-01T12:00:00+00:00",
+    data: { values: ["a", "b"], amount: "100", value: "85", suppressed: 0 },
+  });
+  const [ended] = await worker.sql<{ state: string }[]>`
+    select baseledger.finish_delivery(${id}, 1, 1, ${hook}) as state`;
+  expect(ended?.state).toBe("sent");
+  const counts = await worker.sql`select c.* from baseledger.alert_counts() as c`;
+  expect(counts).toEqual([{ kind: "limit", state: "sent", alerts: 1n }]);
+  const wallets = await worker.sql<{ wallet_id: string }[]>`
+    select m.* from baseledger.wallet_metrics() as m`;
+  expect(wallets.map(({ wallet_id }) => wallet_id)).toContain(id);
+  const used = await worker.sql<{ wallet_id: string }[]>`
+    select m.* from baseledger.limit_metrics() as m`;
+  expect(used.map(({ wallet_id }) => wallet_id)).not.toContain(id);
 });
 
 test("the trigger runs in a hostile session", async () => {

@@ -253,7 +253,7 @@ describe("an auditor", () => {
     expect(await call(sql, "statement", { wallet_id: "w" })).toHaveLength(8);
     expect(await call(sql, "balance_at", { wallet_id: "w", at: "infinity" })).toHaveLength(1);
     const views = (await relations()).filter(({ name }) => name.startsWith("view"));
-    expect(views).toHaveLength(5);
+    expect(views).toHaveLength(7);
     for (const { call: view } of views) {
       expect((await sql.unsafe(`select * from ${view}`)).length).toBeGreaterThan(0);
     }
@@ -272,14 +272,14 @@ describe("an auditor", () => {
   });
 });
 
-test("the actor of an event is the role that logged in, whatever role it has set", async () => {
+test("the actor of an event is the role that logged in, and beside it the one that it has set", async () => {
   const { sql } = await ledger.session("operator");
   await sql.unsafe("begin; set local role baseledger_operator");
   await command(sql, "credit", { wallet_id: "w", amount: 1n, idempotency_key: "k" });
   await sql.unsafe("reset role");
   const [line] = await sql<{ actor: string }[]>`
     select actor from baseledger.statement('w') order by seq desc limit 1`;
-  expect(line?.actor).toBe(loginOf("operator"));
+  expect(line?.actor).toBe(`${loginOf("operator")} as baseledger_operator`);
   await sql.unsafe("rollback");
   await sql.end();
 });

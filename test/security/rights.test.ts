@@ -226,7 +226,7 @@ async function fundFunctions(): Promise<string[]> {
         )
       group by p.oid, p.proname
       order by 1`;
-  expect(rows).toHaveLength(8);
+  expect(rows.length).toBeGreaterThan(18);
   return rows.map(({ query }) => query);
 }
 

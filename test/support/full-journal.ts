@@ -1,6 +1,17 @@
-import { call, command, createLedger, openWallet, type TestLedger, travelBack } from "./ledger.ts";
+import {
+  call,
+  command,
+  createLedger,
+  loginOf,
+  openWallet,
+  type TestLedger,
+  travelBack,
+} from "./ledger.ts";
 
-/** A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. */
+/**
+ * A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. Wallet
+ * `limited` has limits and counters.
+ */
 export async function createFullJournal(): Promise<TestLedger> {
   const ledger = await createLedger();
   for (const id of ["a", "b", "c"]) await openWallet(ledger, id, 1000n, { overdraft_limit: 500n });
@@ -29,6 +40,40 @@ export async function createFullJournal(): Promise<TestLedger> {
   await agent("reserve", { amount: 70n, idempotency_key: "open", ttl: "1 day" });
   await agent("reserve", { amount: 60n, idempotency_key: "open too", ttl: "2 days" });
   await agent("settle", { reservation_id: "open", amount: 9n, idempotency_key: "p", final: false });
+  await agent("charge", { amount: 3n, idempotency_key: "spent", already_spent: true });
+  await operator("set_overdraft_limit", { overdraft_limit: 400n });
+  await operator("allow", { role: loginOf("agent"), labels: { team: "x" }, free_labels: "{run}" });
+  await operator("allow", { role: "baseledger_agent" });
+  await operator("disallow", { role: "baseledger_agent" });
+  await call(ledger.operator, "create_key", { wallet_id: "a", labels: { user: "ann" } });
+  await call(ledger.operator, "create_key", { wallet_id: "a", expires_at: "2100-01-01" });
+  const [key] = await ledger.operator<{ key_id: string }[]>`
+    select key_id from baseledger.list_keys('a') where expires_at is null`;
+  await operator("revoke_key", { key_id: key?.key_id });
+  await operator("set_limit", { limit_id: "day", amount: 1000n, per: "day" });
+  await operator("set_limit", { limit_id: "gone", amount: 1000n, per: "month" });
+  await operator("set_limit", { limit_id: "run", amount: 1000n, per: "ever", by: "{run}" });
+  await operator("set_limit_for", { limit_id: "run", values: "{7}", amount: 500n });
+  await operator("remove_limit", { limit_id: "gone" });
+  await operator("set_low_balance", { amounts: "{100,10}" });
+  await operator("close_wallet", { reason: "end" });
+  await operator("reopen_wallet", { reason: "go on" });
+  await fillLimited(ledger);
   await operator("credit", { amount: 1n, idempotency_key: "last" });
   return ledger;
+}
+
+async function fillLimited(ledger: TestLedger): Promise<void> {
+  await openWallet(ledger, "limited", 1000n);
+  await ledger.operator`
+    select baseledger.set_limit('limited', 'day', 100, 'day', '{user}', p_alert_at => '{50}'),
+      baseledger.set_limit_for('limited', 'day', '{ann}', 200),
+      baseledger.set_limit('limited', 'calls', 50, 'month', '{}', 'calls'),
+      baseledger.set_limit('limited', 'open', 5, 'ever', '{user}', 'open'),
+      baseledger.set_low_balance('limited', '{10,5000}')`;
+  await ledger.agent`
+    select baseledger.charge('limited', 60, 'c1', p_metadata => '{"user": "ann"}'),
+      baseledger.charge('limited', 10, 'c2', p_metadata => '{"user": "bob"}'),
+      baseledger.reserve('limited', 20, 'r1', '1 day', p_metadata => '{"user": "ann"}')`;
+  await ledger.operator`select baseledger.refund('limited', 'c1', 5, 'rf')`;
 }

@@ -1,8 +1,8 @@
-import { createLedger, loginOf, openWallet, post, type TestLedger } from "./ledger.ts";
+import { call, createLedger, loginOf, openWallet, post, type TestLedger } from "./ledger.ts";
 
 /**
  * A ledger for tests that try to break into it: a wallet `w` with reservations in each state, a wallet
- * `other`, and logins that may create objects of their own.
+ * `other`, one that is restricted to others (`theirs`), and logins that may create objects of their own.
  */
 export async function createGuarded(): Promise<TestLedger> {
   const ledger = await createLedger();
@@ -17,6 +17,13 @@ export async function createGuarded(): Promise<TestLedger> {
     { op: "cancel", idempotency_key: "cancel gone", reservation_id: "gone" },
   ]);
   await post(ledger.agent, "other", [{ op: "reserve", idempotency_key: "theirs", amount: 500 }]);
+  await openWallet(ledger, "theirs", 1000n);
+  await call(ledger.operator, "allow", { wallet_id: "theirs", role: "baseledger_worker" });
+  await call(ledger.operator, "create_key", { wallet_id: "theirs" });
+  // With an alert, for the view.
+  await call(ledger.operator, "set_low_balance", { wallet_id: "theirs", amounts: "{900}" });
+  const taken = { wallet_id: "theirs", amount: 200n, idempotency_key: "taken" };
+  await call(ledger.operator, "withdraw", taken);
   // Agents may create objects of their own.
   await ledger.admin.unsafe(`
     grant create on schema public to public;

@@ -16,7 +16,11 @@ interface Event extends Balances {
   readonly reservation_id: string | null;
   readonly amount: bigint | null;
   readonly idempotency_key: string | null;
-  readonly details: { readonly final?: boolean; readonly late?: boolean } | null;
+  readonly details: {
+    readonly final?: boolean;
+    readonly late?: boolean;
+    readonly already_spent?: boolean;
+  } | null;
   /** Microseconds. */
   readonly at: bigint;
   /** By the server's clock, by which deadlines count: `at`, unless that lies ahead of it. */
@@ -161,7 +165,8 @@ function replay(events: readonly Event[]) {
       formatBalances(balances), `has ${formatBalances(event)}, not ${formatBalances(balances)}`);
     const inAll = now.funding + event.available + event.reserved + event.spent;
     require(1, inAll === 0n, "is not balanced");
-    const takes = moves.available < 0n && event.event !== "settled";
+    const wasSpent = event.event === "settled" || event.details?.already_spent === true;
+    const takes = moves.available < 0n && !wasSpent;
     require(2, !takes || now.available >= 0n, "takes more than there was");
     if (id && history.end) open.delete(id);
     else if (id) open.set(id, history);

@@ -140,6 +140,14 @@ const TYPES: Record<string, string> = {
   metadata: "jsonb",
   commands: "jsonb",
   at: "timestamptz",
+  labels: "jsonb",
+  free_labels: "text[]",
+  values: "text[]",
+  amounts: "bigint[]",
+  expires_at: "timestamptz",
+  already_spent: "boolean",
+  restricted: "boolean",
+  by: "text[]",
 };
 
 /** Arguments of a function, without `p_`. */
@@ -411,6 +419,15 @@ export async function travelBack(
       await tx`
         update baseledger.reservations
           set expires_at = expires_at - ${interval}::text::interval
+          where wallet_id = ${walletId}`;
+      await tx`
+        update baseledger.grants
+          set granted_at = granted_at - ${interval}::text::interval
+          where wallet_id = ${walletId}`;
+      await tx`
+        update baseledger.keys
+          set created_at = created_at - ${interval}::text::interval,
+            revoked_at = revoked_at - ${interval}::text::interval
           where wallet_id = ${walletId}`;
       await rehash(tx, walletId);
       await moveLimits(tx, walletId, interval);

@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { createServer, type LookupFunction } from "node:net";
+import { promisify } from "node:util";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Delivery } from "../../src/generated/index.ts";
@@ -6,6 +8,8 @@ import { type PostOptions, postAlert } from "../../src/worker/post.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
 
 const secret = `whsec_${Buffer.from("a key of 32 bytes, but no secret").toString("base64")}`;
+
+const run = promisify(execFile);
 
 let receiver: Receiver;
 beforeEach(async () => {
@@ -166,18 +170,18 @@ describe("private addresses", () => {
     expect(receiver.received[0]?.headers.host).toBe(`hooks.example.com:${receiver.port}`);
   });
 
-  test("are not reached through a proxy of the environment", async () => {
-    const before = { ...process.env };
-    Object.assign(process.env, {
-      NODE_USE_ENV_PROXY: "1",
-      HTTP_PROXY: `http://127.0.0.1:${receiver.port}`,
-    });
-    try {
-      const url = "http://127.0.0.1:1/";
-      expect(await post(deliveryTo("/", { url }))).toContain("ECONNREFUSED");
-      expect(receiver.received).toEqual([]);
-    } finally {
-      process.env = before;
-    }
+  test("are not asked for from a proxy of the environment", async () => {
+    // Node reads these variables when it starts.
+    const proxy = { NODE_USE_ENV_PROXY: "1", HTTP_PROXY: `http://127.0.0.1:${receiver.port}` };
+    const delivery = deliveryTo("/", { url: "http://127.0.0.1:1/" });
+    const module = new URL("../../src/worker/post.ts", import.meta.url).href;
+    const program = `
+      import { postAlert } from ${JSON.stringify(module)};
+      const { signal } = new AbortController();
+      console.log(await postAlert(${JSON.stringify(delivery)}, { stopping: signal }));`;
+    const args = ["--input-type=module", "--eval", program];
+    const { stdout } = await run(process.execPath, args, { env: { ...process.env, ...proxy } });
+    expect(stdout).toContain("ECONNREFUSED");
+    expect(receiver.received).toEqual([]);
   });
 });

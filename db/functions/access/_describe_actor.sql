@@ -1,20 +1,21 @@
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
--- effect and the key. Names are quoted where they could be taken for two.
+-- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute seldom
+-- needs it.
 create or replace function baseledger._describe_actor(p_key_id text)
 returns text
-language sql
+language plpgsql
 stable
 as $$
-  select case
-    when pg_catalog.current_setting('role') in ('none', session_user) and p_key_id is null
-      and pg_catalog.strpos(session_user, ' ') = 0
-      then session_user
-    else pg_catalog.quote_ident(session_user)
-      || case when pg_catalog.current_setting('role') not in ('none', session_user)
-        then ' as ' || pg_catalog.quote_ident(pg_catalog.current_setting('role')) else ''
-      end
-      || coalesce(' with key ' || p_key_id, '')
-  end
+declare
+  c_role constant text := nullif(nullif(current_setting('role'), 'none'), session_user::text);
+begin
+  if c_role is null and p_key_id is null and strpos(session_user, ' ') = 0 then
+    return session_user;
+  end if;
+  return quote_ident(session_user)
+    || coalesce(' as ' || quote_ident(c_role), '')
+    || coalesce(' with key ' || p_key_id, '');
+end
 $$;
 
 revoke all on function baseledger._describe_actor from public;

@@ -34,8 +34,8 @@ $$;
 
 comment on function baseledger.revoke_key is
   e'Ends a key at once. What was reserved with it can still be settled, cancelled and extended '
-  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused '
-  'with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
+  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. '
+  'Refused with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
   '\np_key_id: The key''s name, not its secret.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.revoke_key from public;

@@ -1,7 +1,7 @@
--- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
--- balances that are watched: definitions against the events that set them, counters against what the
--- journal says that each combination has spent and holds. A pass over the events finds the wallets
--- that have any of this; the others cost nothing more.
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and
+-- the balances that are watched: definitions against the events that set them, counters against
+-- what the journal says that each combination has spent and holds. A pass over the events finds the
+-- wallets that have any of this; the others cost nothing more.
 create or replace function baseledger._verify_limits(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql

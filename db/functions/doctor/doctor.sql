@@ -17,6 +17,7 @@ begin
   return query select * from baseledger._doctor_rights();
   return query select * from baseledger._doctor_settings();
   return query select * from baseledger._doctor_sweep();
+  return query select * from baseledger._doctor_limits();
   return query select * from baseledger._doctor_tables();
   return query select * from baseledger._doctor_transactions();
 end

@@ -57,12 +57,8 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  -- Few sessions differ from their role, or have a key: see _describe_actor.
-  c_plain constant boolean := current_setting('role') = 'none'
-    and coalesce(current_setting('baseledger.key', true), '') = ''
-    and strpos(session_user, ' ') = 0;
-  v_actor text := case when c_plain then session_user
-    else (baseledger._find_access(p_wallet_id)).actor end;
+  v_actor text := case current_setting('role')
+    when 'none' then session_user else baseledger._describe_actor(null) end;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -102,10 +98,16 @@ declare
   v_counters baseledger._counter[];
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
-  v_rolled boolean;
+  v_careful boolean := false;         -- some command may be refused, or alert, because of them
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
+  v_spent numeric[];                  -- what changes in the counters: see _spread_counters
+  v_held numeric[];
+  v_max numeric[];
+  v_next_alert numeric[];
+  v_kinds text[];
+  v_touched boolean[];
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
 
@@ -117,15 +119,16 @@ begin
   -- 1. Lock.
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
-      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, w.restricted,
-      w.closed, w.limited, w.low_balances, w.below
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, false, false,
+      w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id and not w.restricted
+    where w.wallet_id = p_wallet_id and not w.restricted and not w.closed
     for no key update;
   if not found and p_wallet_ids is null then
-    select l.locked, l.commands into v_locked, p_commands
-      from baseledger._lock_restricted(p_wallet_id, p_commands) as l;
+    select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
+      from baseledger._lock_guarded(p_wallet_id, p_commands) as l;
+    v_careful := v_locked[1].closed;
   elsif not found then
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
@@ -177,9 +180,9 @@ begin
       if p_wallet_ids is not null then
         continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
-        if not c_plain then
-          v_actor := (baseledger._find_access(p_wallet_id)).actor;
-        end if;
+        v_careful := v_wallet.closed;
+        v_actor := case when v_wallet.restricted then (baseledger._find_access(p_wallet_id)).actor
+          else baseledger._describe_actor(null) end;
         if v_wallet.restricted and v_asked > 0 then
           -- A grant may have been taken back while the wallets were locked.
           continue when not (baseledger._find_access(p_wallet_id)).allowed;
@@ -242,18 +245,26 @@ begin
     end if;
 
     if v_wallet.limited then
-      v_loaded := baseledger._load_counters(
-        p_wallet_id, coalesce(v_at - v_ahead, v_at),
-        case
-          when p_wallet_ids is null then p_commands
-          else p_commands[v_wallet.first:v_wallet.until]
+      v_loaded := case
+        when v_total = 1 and p_wallet_ids is null then baseledger._load_single(
+          p_wallet_id, coalesce(v_at - v_ahead, v_at), p_commands[1]
+        )
+        when p_wallet_ids is null then baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands
+        )
+        else baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands[v_wallet.first:v_wallet.until]
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
-        end
-      );
-      v_counters := v_loaded.counters;
-      v_slots := v_loaded.slots;
-      v_window_end := v_loaded.window_end;
-      v_rolled := v_loaded.rolled;
+        )
+      end;
+      if v_loaded.tight then
+        v_careful := true;
+        v_counters := v_loaded.counters;
+        v_slots := v_loaded.slots;
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+          from baseledger._spread_counters(v_counters) as c;
+      end if;
     end if;
 
     -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
@@ -293,7 +304,8 @@ begin
               v_last.available
                 < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
               or v_wallet.limited and baseledger._exceeds_limits(
-                v_counters, v_slots[v_i].counters, v_command, v_hold
+                baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                v_slots[v_i].counters, v_command, v_hold
               )
             )
           then
@@ -319,12 +331,16 @@ begin
               v_until_due := v_total;
               v_backlog := v_due.more;
               if v_wallet.limited then
-                v_loaded := baseledger._load_counters(p_wallet_id, v_at - v_ahead, v_due.commands);
+                v_loaded := baseledger._load_batch(p_wallet_id, v_at - v_ahead, v_due.commands);
                 v_loaded := baseledger._merge_counters(
-                  v_counters, v_loaded.counters, v_loaded.slots
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_loaded.counters, v_loaded.slots
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                  from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
                 when v_backlog then v_note
@@ -378,21 +394,10 @@ begin
           when 'reserve' then
             v_amount := case
               when v_command.at_least is null then v_command.amount
-              when v_wallet.limited then least(v_command.amount, greatest(
-                v_command.at_least, least(v_last.available, baseledger._find_room(
-                  v_counters,
-                  v_slots[case
-                    when p_wallet_ids is null then v_i
-                    else v_i - v_wallet.first + 1
-                  end].counters,
-                  coalesce(v_at - v_ahead, v_at)
-                ))
-              ))
               else least(v_command.amount, greatest(v_last.available, v_command.at_least))
             end;
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_amount then 'LGNSF'
             end;
@@ -489,7 +494,6 @@ begin
               when v_hold.status = 'none' then 'LGRNF'
               when v_hold.status <> 'open' then 'LGEND'
               when v_reserved <= 0 then null
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_reserved then 'LGNSF'
               when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
@@ -521,7 +525,6 @@ begin
                   or v_last.spent > 9223372036854775807 - v_command.amount
                   then 'LGOVF'
               end
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_command.amount then 'LGNSF'
               when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
@@ -566,11 +569,9 @@ begin
             )::baseledger._move;
 
           when 'credit', 'transfer_in' then
-            v_command.refused := case
-              when v_wallet.closed then 'LGCLO'
-              when baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
-                then 'LGOVF'
-            end;
+            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+              v_command.refused := 'LGOVF';
+            end if;
             v_move := row(
               case v_command.op when 'credit' then 'credited'::baseledger.event_type
                 else 'transferred_in' end,
@@ -595,94 +596,118 @@ begin
             )::baseledger._move;
         end case;
 
-        if v_wallet.limited
-          and v_command.reservation_id is not null
-          and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
-        then
-          -- Limits. The counters are those of the command's reservation, or of the command before
-          -- it that has opened that.
-          if coalesce(v_at - v_ahead, v_at) >= v_window_end then
-            v_counters := baseledger._roll_counters(v_counters, coalesce(v_at - v_ahead, v_at));
-            v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
-            v_rolled := true;
-          end if;
-          v_place := case
-            when p_wallet_ids is null then v_i
-            when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
-            else v_i - v_wallet.first + 1
-          end;
-          v_slot := v_slots[v_place];
-          if v_slot.counters is null then
-            v_slot := v_slots[v_command.hold_at - v_i + v_place];
-          end if;
-          if v_command.op in ('reserve', 'extend')
-            or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+        if v_careful then
+          if v_wallet.closed
+            and (v_command.refused is null or v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF'))
+            and (
+              v_command.op in ('reserve', 'credit', 'transfer_in')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+              or v_command.op = 'extend' and v_reserved > 0
+            )
           then
-            v_amount := case v_command.op
-              when 'reserve' then v_amount
-              when 'extend' then v_reserved
-              else v_command.amount
-            end;
-            foreach v_k in array v_slot.counters loop
-              v_counter := v_counters[v_k];
-              if v_counter.hard and v_counter.spent + v_counter.held
-                + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount
-              then
-                v_command.refused := 'LGLIM';
-                exit;
-              end if;
-            end loop;
-            if v_command.refused in ('LGNSF', 'LGLIM') then
-              v_command.detail := baseledger._choose_obstacle(
-                p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
-                v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-                v_counters, v_slot.counters,
-                case when p_wallet_ids is null then v_holds
-                  else v_holds[v_wallet.first:v_wallet.until]
-                    || case when v_look_due then v_holds[v_first_due:v_until_due] end
-                end
-              );
-              v_command.refused := case when v_command.detail is null then 'LGNSF' else 'LGLIM' end;
-            end if;
+            v_command.refused := 'LGCLO';
           end if;
-          if v_command.refused is null then
-            foreach v_k in array v_slot.counters loop
-              v_counter := v_counters[v_k];
-              v_counter := row(
-                v_counter.limit_id, v_counter.label_values, v_counter.per, v_counter.of,
-                v_counter.time_zone, v_counter.hard, v_counter.amount, v_counter.alert_at,
-                v_counter.spent + case v_counter.of
-                  when 'amount' then case
-                    when v_command.op <> 'refund' or v_slot.opened_at >= v_counter.counts_from
-                      then v_move.spent else 0 end
-                  when 'calls' then case when v_command.op in ('reserve', 'charge') then 1 else 0 end
-                  else 0
-                end,
-                v_counter.held + case v_counter.of
-                  when 'amount' then v_move.reserved
-                  when 'open' then case
-                    when v_command.op = 'reserve' then 1
-                    when v_command.op in ('cancel', 'expire')
-                      or v_command.op = 'settle' and v_move.details is null then -1
-                    else 0
+          if v_wallet.limited
+            and v_command.reservation_id is not null
+            and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
+          then
+            -- The counters are those of the command's reservation, or of the command before it that
+            -- has opened that.
+            if coalesce(v_at - v_ahead, v_at) >= v_window_end then
+              v_counters := baseledger._roll_counters(
+                p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                coalesce(v_at - v_ahead, v_at)
+              );
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                from baseledger._spread_counters(v_counters) as c;
+            end if;
+            v_place := case
+              when p_wallet_ids is null then v_i
+              when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
+              else v_i - v_wallet.first + 1
+            end;
+            v_slot := v_slots[v_place];
+            if v_slot.counters is null then
+              v_slot := v_slots[v_command.hold_at - v_i + v_place];
+            end if;
+            if v_command.op = 'reserve' and v_command.at_least is not null then
+              v_amount := least(v_amount, greatest(
+                v_command.at_least,
+                coalesce(
+                  baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount
+                )
+              ));
+              v_hold.amount := v_amount;
+              v_hold.held := v_amount;
+              v_move.amount := v_amount;
+              v_move.available := -v_amount;
+              v_move.reserved := v_amount;
+            end if;
+            if v_command.op in ('reserve', 'extend')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+            then
+              v_amount := case v_command.op
+                when 'reserve' then v_amount
+                when 'extend' then v_reserved
+                else v_command.amount
+              end;
+              foreach v_k in array v_slot.counters loop
+                if v_spent[v_k] + v_held[v_k]
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  > v_max[v_k]
+                then
+                  v_command.refused := 'LGLIM';
+                  exit;
+                end if;
+              end loop;
+              if v_command.refused in ('LGNSF', 'LGLIM') then
+                v_command.detail := baseledger._choose_obstacle(
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_slot.counters,
+                  case when p_wallet_ids is null then v_holds
+                    else v_holds[v_wallet.first:v_wallet.until]
+                      || case when v_look_due then v_holds[v_first_due:v_until_due] end
                   end
-                  else 0
-                end,
-                v_counter.starts_at, v_counter.ends_at, v_counter.counts_from,
-                v_counter.next_alert, v_counter.alerted, v_counter.rolled, true
-              )::baseledger._counter;
-              if v_counter.spent >= v_counter.next_alert then
-                v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
-                v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                v_counter.next_alert := baseledger._next_alert(
-                  v_counter.amount, v_counter.alert_at, v_counter.alerted
                 );
+                v_command.refused := case
+                  when v_command.detail is null then 'LGNSF'
+                  else 'LGLIM'
+                end;
               end if;
-              v_counters[v_k] := v_counter;
-            end loop;
-            if v_command.op in ('reserve', 'charge') then
-              v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
-              v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+            end if;
+            if v_command.refused is null then
+              foreach v_k in array v_slot.counters loop
+                v_spent[v_k] := v_spent[v_k] + case
+                  when v_command.op <> 'refund'
+                    or v_slot.opened_at >= v_counters[v_k].starts_at
+                      and v_slot.opened_at >= v_counters[v_k].set_at
+                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                  else 0
+                end;
+                v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
+                );
+                if v_spent[v_k] >= v_next_alert[v_k] then
+                  v_counter := v_counters[v_k];
+                  v_counter.spent := v_spent[v_k];
+                  v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
+                  v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := baseledger._next_alert(
+                    v_counter.amount, v_counter.alert_at, v_counter.alerted
+                  );
+                end if;
+                -- A charge is never open.
+                v_touched[v_k] := v_touched[v_k]
+                  or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';
+              end loop;
+              if v_command.op in ('reserve', 'charge') then
+                v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
+                v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+              end if;
             end if;
           end if;
         end if;
@@ -774,9 +799,19 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited or v_wallet.low_balances is not null then
+        if v_wallet.limited and not v_careful then
+          if v_last.reservation_id is not null then
+            perform baseledger._save_counters(
+              p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
+              v_move.details
+            );
+          end if;
+        end if;
+        if v_careful or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            p_wallet_id, v_last.seq,
+            baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+            v_wallet.low_balances,
             v_wallet.below, array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
@@ -830,7 +865,9 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          p_wallet_id, v_last.seq,
+          baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+          v_wallet.low_balances,
           v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
@@ -925,7 +962,9 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      p_wallet_id, v_last.seq,
+      baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+      v_wallet.low_balances,
       v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );

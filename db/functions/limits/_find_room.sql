@@ -1,19 +1,20 @@
 -- What the hard limits of amounts leave for a reservation that may get less than it asks for; null:
 -- no limit.
 create or replace function baseledger._find_room(
-  p_counters baseledger._counter[],
-  p_counted integer[],
-  p_at timestamptz
+  p_max numeric[],
+  p_spent numeric[],
+  p_held numeric[],
+  p_kinds text[],
+  p_counted integer[]
 )
 returns numeric
 language plpgsql
-stable
+immutable
 as $$
 begin
   return (
-    select min(c.amount - c.held - case when c.ends_at > p_at then c.spent else 0 end)
-      from unnest(p_counters) with ordinality as c
-      where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
+    select min(p_max[k] - p_spent[k] - p_held[k]) from unnest(p_counted) as k
+      where p_kinds[k] = 'amount'
   );
 end
 $$;

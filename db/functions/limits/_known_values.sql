@@ -1,5 +1,5 @@
--- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
--- caller may choose. Null if the caller sees all.
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that
+-- the caller may choose. Null if the caller sees all.
 create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
 returns text[]
 language sql

@@ -1,5 +1,5 @@
--- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
--- but for what the clocks of a zone may do.
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name
+-- says, but for what the clocks of a zone may do.
 create or replace function baseledger._may_be_window(
   p_per text,
   p_starts_at timestamptz,

@@ -1,8 +1,13 @@
--- Writes the counters that commands have changed, and the windows that have begun.
+-- Writes the counters that commands have changed, and the windows that have begun. Of a single command
+-- that was not near any limit, p_op and so on say what it has done to all of them; else they are
+-- null and 0.
 create or replace function baseledger._save_counters(
   p_wallet_id text,
   p_counters baseledger._counter[],
-  p_rolled boolean                    -- some are in windows that are not on record
+  p_op text,
+  p_spent bigint,
+  p_reserved bigint,
+  p_details jsonb
 )
 returns void
 language plpgsql
@@ -12,17 +17,19 @@ begin
   insert into baseledger.counters (
       wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
     )
-    select p_wallet_id, c.limit_id, c.label_values, c.spent, c.held, c.starts_at, c.ends_at,
-        c.alerted
+    select p_wallet_id, c.limit_id, c.label_values,
+        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent),
+        c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
+        c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
-      where c.changed
+      where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')
     on conflict (wallet_id, limit_id, label_values) do update
       set spent = excluded.spent,
         held = excluded.held,
         starts_at = excluded.starts_at,
         ends_at = excluded.ends_at,
         alerted = excluded.alerted;
-  if p_rolled then
+  if p_op is null then
     update baseledger.limits l
       set starts_at = c.starts_at,
         ends_at = c.ends_at,
@@ -30,7 +37,7 @@ begin
       from (
         select distinct on (u.limit_id) u.limit_id, u.starts_at, u.ends_at
           from unnest(p_counters) as u
-          where u.rolled
+          where u.rolled and u.changed
           order by u.limit_id
       ) as c
       where l.wallet_id = p_wallet_id and l.limit_id = c.limit_id;

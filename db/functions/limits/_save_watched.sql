@@ -4,7 +4,6 @@ create or replace function baseledger._save_watched(
   p_wallet_id text,
   p_seq bigint,                       -- the last event
   p_counters baseledger._counter[],
-  p_rolled boolean,                   -- see _save_counters
   p_alerts baseledger._alert[],
   p_low_balances bigint[],
   p_below bigint[],
@@ -19,7 +18,7 @@ declare
   v_watched record;
 begin
   if p_counters is not null then
-    perform baseledger._save_counters(p_wallet_id, p_counters, p_rolled);
+    perform baseledger._save_counters(p_wallet_id, p_counters, null, 0, 0, null);
   end if;
   if p_low_balances is not null then
     v_watched := baseledger._watch_balance(p_low_balances, p_below, p_funds, p_times);

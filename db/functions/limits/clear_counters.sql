@@ -1,8 +1,8 @@
--- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
--- counter that a command is writing has its turn later.
+-- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
+-- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, limits move on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -16,47 +16,30 @@ set jit = off
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_limit record;
-  v_window tstzrange;
-  v_past tid[];
-  v_cleared integer;
+  v_past record;
+  v_starts_at timestamptz;
+  v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
-  v_past := array(
-    select c.ctid from baseledger.counters c
-      where c.ends_at <= v_now
-        and c.ends_at < 'infinity'
-        and c.own_amount is null
-        and c.held = 0
-      order by c.ends_at
-      limit p_limit
-      for update skip locked
-  );
-  for v_limit in
-    select l.* from baseledger.limits l
-      join (
-        select distinct c.wallet_id, c.limit_id from baseledger.counters c
-          where c.ctid = any (v_past)
-      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
-      where l.ends_at <= v_now
-      for no key update of l skip locked
+  for v_past in
+    select c.wallet_id, c.limit_id, array_agg(c.stored) as stored
+      from (
+        select k.wallet_id, k.limit_id, k.ctid as stored from baseledger.counters k
+          where k.ends_at <= v_now
+            and k.ends_at < 'infinity'
+            and k.own_amount is null
+            and k.held = 0
+          order by k.ends_at
+          limit p_limit
+      ) as c
+      group by c.wallet_id, c.limit_id
   loop
-    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
-    update baseledger.limits l
-      set starts_at = lower(v_window),
-        ends_at = upper(v_window),
-        counted_until = greatest(l.counted_until, upper(v_window))
-      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+    v_starts_at := baseledger._move_limit(v_past.wallet_id, v_past.limit_id, v_now);
+    v_cleared := v_cleared
+      + baseledger._delete_counters(v_past.wallet_id, v_past.stored, v_starts_at);
   end loop;
-  delete from baseledger.counters c
-    using baseledger.limits l
-    where c.ctid = any (v_past)
-      and l.wallet_id = c.wallet_id
-      and l.limit_id = c.limit_id
-      and l.starts_at >= c.ends_at;
-  get diagnostics v_cleared = row_count;
   return v_cleared;
 end
 $$;

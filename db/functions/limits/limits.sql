@@ -34,15 +34,14 @@ begin
   select w.restricted, w.next_deadline, baseledger._deadline_clock(v_clock, w.last_event_at) as at
     into v_wallet
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id;
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  -- Raised in one place: an error's context tells its line.
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
   if v_wallet.restricted then
     v_access := baseledger._find_reader(p_wallet_id);
-    if not v_access.allowed then
-      perform baseledger._raise_wallet_not_found(p_wallet_id);
-    end if;
   end if;
 
   for v_limit in
@@ -58,8 +57,9 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
-      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0,
+      v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;

@@ -43,7 +43,9 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
   end if;
   -- As a list that begins at 1.
-  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_values := array(
+    select v.value from unnest(p_values) with ordinality as v (value, n) order by v.n
+  );
   v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
@@ -66,8 +68,8 @@ begin
       and c.limit_id = p_limit_id
       and c.label_values = v_values;
   if not found and p_amount is not null then
-    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
-    -- come back: its next command looks.
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may
+    -- have come back: its next command looks.
     insert into baseledger.counters (
         wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
       )

@@ -17,18 +17,16 @@ immutable
 parallel safe
 as $$
   select case
-    when p_idempotency_key is null
-        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
-        and not baseledger._is_change(p_op)
+    when p_idempotency_key is null and p_op in (
+        'reserve', 'settle', 'cancel', 'extend', 'charge', 'credit', 'withdraw', 'refund',
+        'transfer_out'
+      )
       or baseledger._is_ambiguous_name(p_idempotency_key)
       or pg_catalog.octet_length(p_idempotency_key) > 255
         and pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
-      and p_op not in (
-        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
-      )
-        and not baseledger._is_change(p_op)
+        and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
       or case when p_op in ('reserve', 'charge')
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
@@ -37,8 +35,9 @@ as $$
         and pg_catalog.length(p_reservation_id) > 255
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
-      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
-        and not baseledger._is_change(p_op)
+      or p_amount is null and p_op in (
+        'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out', 'transfer_in'
+      )
       then 'amount'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'

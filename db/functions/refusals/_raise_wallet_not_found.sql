@@ -1,5 +1,5 @@
--- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument if
--- no wallet can have it.
+-- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument
+-- if no wallet can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql

@@ -25,7 +25,8 @@ begin
   end if;
   return query
     select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
-        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted,
+        b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)

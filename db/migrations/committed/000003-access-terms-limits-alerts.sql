@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:8bedf87a77a854515cf04d0ef28bd5af11c218e6
+--! Hash: sha1:47545e9744a44e393f4eed28cc23c30b10489fae
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -42,6 +42,21 @@ alter type baseledger._locked_wallet
 -- Signatures that have changed.
 drop function baseledger.open_wallet(text, text, integer, bigint, jsonb);
 drop function baseledger.charge(text, bigint, text, text, jsonb);
+
+-- More events have details.
+comment on column baseledger.events.details is
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}, restricted {…, '
+  'restricted: true}; reserved with p_at_least {requested, at_least}; extended with p_amount {hold}; '
+  'settled in part {final: false}, after the deadline {late: true}; charged with p_already_spent '
+  '{already_spent: true}; reserved, charged {labels} where they differ from the metadata; frozen, '
+  'unfrozen, closed, reopened {reason}; transferred_out {to}, transferred_in {from, from_seq}; '
+  'allowed {role, labels, free_labels}, disallowed {role}; key_created {key_id, labels, '
+  'free_labels, expires_at, secret_sha256}, key_revoked {key_id}; overdraft_limit_set '
+  '{overdraft_limit}, low_balance_set {amounts}; limit_set {limit_id, amount, per, by, of, '
+  'time_zone, hard, alert_at}, limit_set_for {limit_id, values, amount}, limit_removed {limit_id}. '
+  'Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
 --! Included schema/types/_access.sql
 -- Who calls, as far as one wallet is concerned.
 --   allowed      may use the wallet
@@ -72,12 +87,14 @@ create type baseledger._alert as (
 --! EndIncluded schema/types/_alert.sql
 --! Included schema/types/_counter.sql
 -- A counter of a limit while baseledger._execute works on its wallet.
---   amount       its own or the limit's; null: not limited
---   counts_from  the start of its window, or the setting of the limit, if that was later
---   next_alert   what is spent when the next alert is due; null: none
---   alerted      the highest percentage that was alerted in this window; 0: none
---   rolled       its window is not the one on record
---   changed      by the commands executed so far
+--   amount         its own or the limit's; null: not limited
+--   starts_at, …   the window that spent is of
+--   counted_at     the start of the window that its row is of; null: it has none
+--   counted_until  see limits
+--   next_alert     what is spent when the next alert is due; null: none
+--   alerted        the highest percentage that was alerted in this window; 0: none
+--   rolled         its window is not the one on record
+--   changed        by the commands executed so far
 create type baseledger._counter as (
   limit_id text,
   label_values text[],
@@ -91,7 +108,9 @@ create type baseledger._counter as (
   held numeric,
   starts_at timestamptz,
   ends_at timestamptz,
-  counts_from timestamptz,
+  set_at timestamptz,
+  counted_at timestamptz,
+  counted_until timestamptz,
   next_alert numeric,
   alerted integer,
   rolled boolean,
@@ -741,22 +760,23 @@ revoke all on function baseledger._apply_access from public;
 --! EndIncluded functions/access/_apply_access.sql
 --! Included functions/access/_describe_actor.sql
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
--- effect and the key. Names are quoted where they could be taken for two.
+-- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute seldom
+-- needs it.
 create or replace function baseledger._describe_actor(p_key_id text)
 returns text
-language sql
+language plpgsql
 stable
 as $$
-  select case
-    when pg_catalog.current_setting('role') in ('none', session_user) and p_key_id is null
-      and pg_catalog.strpos(session_user, ' ') = 0
-      then session_user
-    else pg_catalog.quote_ident(session_user)
-      || case when pg_catalog.current_setting('role') not in ('none', session_user)
-        then ' as ' || pg_catalog.quote_ident(pg_catalog.current_setting('role')) else ''
-      end
-      || coalesce(' with key ' || p_key_id, '')
-  end
+declare
+  c_role constant text := nullif(nullif(current_setting('role'), 'none'), session_user::text);
+begin
+  if c_role is null and p_key_id is null and strpos(session_user, ' ') = 0 then
+    return session_user;
+  end if;
+  return quote_ident(session_user)
+    || coalesce(' as ' || quote_ident(c_role), '')
+    || coalesce(' with key ' || p_key_id, '');
+end
 $$;
 
 revoke all on function baseledger._describe_actor from public;
@@ -785,15 +805,15 @@ as $$
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
             list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
-            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,add_webhook,alert_counts,
-            list_webhooks,remove_webhook}'),
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            add_webhook,alert_counts,list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
             statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
             list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
-          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,alert_counts,finish_delivery,
-            limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
+            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
             wallet_balances}')
@@ -907,30 +927,36 @@ $$;
 
 revoke all on function baseledger._is_own from public;
 --! EndIncluded functions/access/_is_own.sql
---! Included functions/access/_lock_restricted.sql
--- Locks a wallet that is restricted, if the caller may use it, and gives his commands what his access
--- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
+--! Included functions/access/_lock_guarded.sql
+-- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access, and
+-- his commands get what his access makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
 -- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
 -- if there were none.
-create or replace function baseledger._lock_restricted(
+create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],
   out locked baseledger._locked_wallet[],
-  out commands baseledger._command[]
+  out commands baseledger._command[],
+  out actor text
 )
 returns record
 language plpgsql
 volatile
 as $$
 declare
+  v_restricted boolean;
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
   );
 begin
   commands := p_commands;
-  if v_asks then
-    commands := baseledger._admit(p_wallet_id, p_commands);
+  -- Of a wallet that there is not, as of one that is not open to the caller.
+  select w.restricted into v_restricted
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  if v_asks and v_restricted is distinct from false then
+    perform baseledger._admit(p_wallet_id, p_commands);
   end if;
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
@@ -943,14 +969,19 @@ begin
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
-  if v_asks then
-    commands := baseledger._admit(p_wallet_id, p_commands);
+  if locked[1].restricted then
+    actor := (baseledger._find_access(p_wallet_id)).actor;
+    if v_asks then
+      commands := baseledger._admit(p_wallet_id, p_commands);
+    end if;
+  else
+    actor := baseledger._describe_actor(null);
   end if;
 end
 $$;
 
-revoke all on function baseledger._lock_restricted from public;
---! EndIncluded functions/access/_lock_restricted.sql
+revoke all on function baseledger._lock_guarded from public;
+--! EndIncluded functions/access/_lock_guarded.sql
 --! Included functions/access/_may_read.sql
 -- Whether the caller may look at a restricted wallet.
 create or replace function baseledger._may_read(p_wallet_id text)
@@ -1359,8 +1390,8 @@ $$;
 
 comment on function baseledger.revoke_key is
   e'Ends a key at once. What was reserved with it can still be settled, cancelled and extended '
-  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. Refused '
-  'with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
+  'with it. The idempotency key is optional: a retry with the same one gets the first receipt. '
+  'Refused with LGARG (also if the wallet has no such key, or it is revoked already), LGWNF, LGIDK.'
   '\np_key_id: The key''s name, not its secret.'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.revoke_key from public;
@@ -2149,15 +2180,18 @@ revoke all on function baseledger.wallet_metrics from public;
 grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
--- Checks the counters of wallets, each computed anew: what the events of its window have spent since
--- the limit was set, by the clock and by the labels of the reservation's opening, and what its open
+-- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what its open
 -- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
 -- window has spent nothing in the limit's present one.
+--
+-- No nested loops: the planner cannot know how many events have a label.
 create or replace function baseledger._verify_counters(p_wallets text[])
 returns setof baseledger.discrepancy
 language sql
 stable
 set timezone = 'UTC'
+set enable_nestloop = off
 as $$
   with l as materialized (
     select * from baseledger.limits s where s.wallet_id = any (p_wallets)
@@ -2554,10 +2588,10 @@ $$;
 revoke all on function baseledger._verify_events from public;
 --! EndIncluded functions/audit/_verify_events.sql
 --! Included functions/audit/_verify_limits.sql
--- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and the
--- balances that are watched: definitions against the events that set them, counters against what the
--- journal says that each combination has spent and holds. A pass over the events finds the wallets
--- that have any of this; the others cost nothing more.
+-- Checks the limits of wallets p_first to p_last (null: to the end), what is counted of them, and
+-- the balances that are watched: definitions against the events that set them, counters against
+-- what the journal says that each combination has spent and holds. A pass over the events finds the
+-- wallets that have any of this; the others cost nothing more.
 create or replace function baseledger._verify_limits(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -3212,6 +3246,73 @@ $$;
 
 revoke all on function baseledger._refuse_unlocked from public;
 --! EndIncluded functions/batch/_refuse_unlocked.sql
+--! Included functions/doctor/_doctor_limits.sql
+-- The doctor's check of limits: a zone that a later server does not know counts as UTC.
+create or replace function baseledger._doctor_limits()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+as $$
+declare
+  v_unknown text;
+begin
+  select string_agg(format('%s of limit %s of %s', u.time_zone, u.limit_id, u.wallet_id)
+      || case when u.limits > 1 then format(' and %s more', u.limits - 1) else '' end, '; '
+      order by u.time_zone)
+    into v_unknown
+    from (
+      select l.time_zone, min(l.wallet_id) as wallet_id, count(*) as limits,
+          (array_agg(l.limit_id order by l.wallet_id, l.limit_id))[1] as limit_id
+        from baseledger.limits l
+        where l.time_zone <> 'UTC'
+        group by l.time_zone
+    ) as u
+    where not exists (select from pg_timezone_names z where z.name = u.time_zone);
+  return next baseledger._make_diagnosis(
+    'time zones', case when v_unknown is not null then 'warning' end,
+    coalesce(v_unknown, 'all known'), 'this server knows the zones of limits',
+    'Its windows count as UTC. Update the server''s time zones, or remove the limit and set it '
+      'again in another zone.'
+  );
+end
+$$;
+
+revoke all on function baseledger._doctor_limits from public;
+--! EndIncluded functions/doctor/_doctor_limits.sql
+--! Included functions/doctor/doctor.sql
+-- Checks everything around the ledger that may keep it from working well. verify() checks the data.
+create or replace function baseledger.doctor()
+returns setof baseledger.diagnosis
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+begin
+  return next (
+    select baseledger._make_diagnosis('schema', null, format('%s: %s', m.id, m.name), null, null)
+      from baseledger.migrations m
+      order by m.id desc
+      limit 1
+  );
+  return query select * from baseledger._doctor_rights();
+  return query select * from baseledger._doctor_settings();
+  return query select * from baseledger._doctor_sweep();
+  return query select * from baseledger._doctor_limits();
+  return query select * from baseledger._doctor_tables();
+  return query select * from baseledger._doctor_transactions();
+end
+$$;
+
+comment on function baseledger.doctor is
+  'Checks everything around the ledger: server, schema, rights, settings, worker, clock, '
+  'standby, vacuum, open transactions. Returns a row for each check, also for those that are '
+  'fine. Takes two seconds if a transaction holds a wallet. Changes nothing; verify checks the '
+  'data.';
+revoke all on function baseledger.doctor from public;
+grant execute on function baseledger.doctor to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/doctor/doctor.sql
 --! Included functions/execute/_compare_requests.sql
 -- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
 create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
@@ -3302,12 +3403,8 @@ set jit = off
 as $$
 declare
   v_asked constant integer := cardinality(p_commands);
-  -- Few sessions differ from their role, or have a key: see _describe_actor.
-  c_plain constant boolean := current_setting('role') = 'none'
-    and coalesce(current_setting('baseledger.key', true), '') = ''
-    and strpos(session_user, ' ') = 0;
-  v_actor text := case when c_plain then session_user
-    else (baseledger._find_access(p_wallet_id)).actor end;
+  v_actor text := case current_setting('role')
+    when 'none' then session_user else baseledger._describe_actor(null) end;
   v_total integer := v_asked;         -- the asked commands, then the expiries
   v_locked baseledger._locked_wallet[];
   v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
@@ -3347,10 +3444,16 @@ declare
   v_counters baseledger._counter[];
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
-  v_rolled boolean;
+  v_careful boolean := false;         -- some command may be refused, or alert, because of them
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
+  v_spent numeric[];                  -- what changes in the counters: see _spread_counters
+  v_held numeric[];
+  v_max numeric[];
+  v_next_alert numeric[];
+  v_kinds text[];
+  v_touched boolean[];
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
 
@@ -3362,15 +3465,16 @@ begin
   -- 1. Lock.
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
-      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, w.restricted,
-      w.closed, w.limited, w.low_balances, w.below
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, false, false,
+      w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id and not w.restricted
+    where w.wallet_id = p_wallet_id and not w.restricted and not w.closed
     for no key update;
   if not found and p_wallet_ids is null then
-    select l.locked, l.commands into v_locked, p_commands
-      from baseledger._lock_restricted(p_wallet_id, p_commands) as l;
+    select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
+      from baseledger._lock_guarded(p_wallet_id, p_commands) as l;
+    v_careful := v_locked[1].closed;
   elsif not found then
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
     if v_asked > 0 then
@@ -3422,9 +3526,9 @@ begin
       if p_wallet_ids is not null then
         continue when v_wallet.has_more and v_asked > 0;
         p_wallet_id := v_wallet.wallet_id;
-        if not c_plain then
-          v_actor := (baseledger._find_access(p_wallet_id)).actor;
-        end if;
+        v_careful := v_wallet.closed;
+        v_actor := case when v_wallet.restricted then (baseledger._find_access(p_wallet_id)).actor
+          else baseledger._describe_actor(null) end;
         if v_wallet.restricted and v_asked > 0 then
           -- A grant may have been taken back while the wallets were locked.
           continue when not (baseledger._find_access(p_wallet_id)).allowed;
@@ -3487,18 +3591,26 @@ begin
     end if;
 
     if v_wallet.limited then
-      v_loaded := baseledger._load_counters(
-        p_wallet_id, coalesce(v_at - v_ahead, v_at),
-        case
-          when p_wallet_ids is null then p_commands
-          else p_commands[v_wallet.first:v_wallet.until]
+      v_loaded := case
+        when v_total = 1 and p_wallet_ids is null then baseledger._load_single(
+          p_wallet_id, coalesce(v_at - v_ahead, v_at), p_commands[1]
+        )
+        when p_wallet_ids is null then baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands
+        )
+        else baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands[v_wallet.first:v_wallet.until]
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
-        end
-      );
-      v_counters := v_loaded.counters;
-      v_slots := v_loaded.slots;
-      v_window_end := v_loaded.window_end;
-      v_rolled := v_loaded.rolled;
+        )
+      end;
+      if v_loaded.tight then
+        v_careful := true;
+        v_counters := v_loaded.counters;
+        v_slots := v_loaded.slots;
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+          from baseledger._spread_counters(v_counters) as c;
+      end if;
     end if;
 
     -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
@@ -3538,7 +3650,8 @@ begin
               v_last.available
                 < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
               or v_wallet.limited and baseledger._exceeds_limits(
-                v_counters, v_slots[v_i].counters, v_command, v_hold
+                baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                v_slots[v_i].counters, v_command, v_hold
               )
             )
           then
@@ -3564,12 +3677,16 @@ begin
               v_until_due := v_total;
               v_backlog := v_due.more;
               if v_wallet.limited then
-                v_loaded := baseledger._load_counters(p_wallet_id, v_at - v_ahead, v_due.commands);
+                v_loaded := baseledger._load_batch(p_wallet_id, v_at - v_ahead, v_due.commands);
                 v_loaded := baseledger._merge_counters(
-                  v_counters, v_loaded.counters, v_loaded.slots
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_loaded.counters, v_loaded.slots
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                  from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
                 when v_backlog then v_note
@@ -3623,21 +3740,10 @@ begin
           when 'reserve' then
             v_amount := case
               when v_command.at_least is null then v_command.amount
-              when v_wallet.limited then least(v_command.amount, greatest(
-                v_command.at_least, least(v_last.available, baseledger._find_room(
-                  v_counters,
-                  v_slots[case
-                    when p_wallet_ids is null then v_i
-                    else v_i - v_wallet.first + 1
-                  end].counters,
-                  coalesce(v_at - v_ahead, v_at)
-                ))
-              ))
               else least(v_command.amount, greatest(v_last.available, v_command.at_least))
             end;
             v_command.refused := case
               when v_hold.status <> 'none' then 'LGRID'
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_amount then 'LGNSF'
             end;
@@ -3734,7 +3840,6 @@ begin
               when v_hold.status = 'none' then 'LGRNF'
               when v_hold.status <> 'open' then 'LGEND'
               when v_reserved <= 0 then null
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_reserved then 'LGNSF'
               when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
@@ -3766,7 +3871,6 @@ begin
                   or v_last.spent > 9223372036854775807 - v_command.amount
                   then 'LGOVF'
               end
-              when v_wallet.closed then 'LGCLO'
               when v_wallet.frozen then 'LGFRZ'
               when v_last.available < v_command.amount then 'LGNSF'
               when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
@@ -3811,11 +3915,9 @@ begin
             )::baseledger._move;
 
           when 'credit', 'transfer_in' then
-            v_command.refused := case
-              when v_wallet.closed then 'LGCLO'
-              when baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
-                then 'LGOVF'
-            end;
+            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+              v_command.refused := 'LGOVF';
+            end if;
             v_move := row(
               case v_command.op when 'credit' then 'credited'::baseledger.event_type
                 else 'transferred_in' end,
@@ -3840,94 +3942,118 @@ begin
             )::baseledger._move;
         end case;
 
-        if v_wallet.limited
-          and v_command.reservation_id is not null
-          and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
-        then
-          -- Limits. The counters are those of the command's reservation, or of the command before
-          -- it that has opened that.
-          if coalesce(v_at - v_ahead, v_at) >= v_window_end then
-            v_counters := baseledger._roll_counters(v_counters, coalesce(v_at - v_ahead, v_at));
-            v_window_end := (select min(c.ends_at) from unnest(v_counters) as c);
-            v_rolled := true;
-          end if;
-          v_place := case
-            when p_wallet_ids is null then v_i
-            when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
-            else v_i - v_wallet.first + 1
-          end;
-          v_slot := v_slots[v_place];
-          if v_slot.counters is null then
-            v_slot := v_slots[v_command.hold_at - v_i + v_place];
-          end if;
-          if v_command.op in ('reserve', 'extend')
-            or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+        if v_careful then
+          if v_wallet.closed
+            and (v_command.refused is null or v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF'))
+            and (
+              v_command.op in ('reserve', 'credit', 'transfer_in')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+              or v_command.op = 'extend' and v_reserved > 0
+            )
           then
-            v_amount := case v_command.op
-              when 'reserve' then v_amount
-              when 'extend' then v_reserved
-              else v_command.amount
-            end;
-            foreach v_k in array v_slot.counters loop
-              v_counter := v_counters[v_k];
-              if v_counter.hard and v_counter.spent + v_counter.held
-                + baseledger._what_it_adds(v_command.op, v_counter.of, v_amount) > v_counter.amount
-              then
-                v_command.refused := 'LGLIM';
-                exit;
-              end if;
-            end loop;
-            if v_command.refused in ('LGNSF', 'LGLIM') then
-              v_command.detail := baseledger._choose_obstacle(
-                p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
-                v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
-                v_counters, v_slot.counters,
-                case when p_wallet_ids is null then v_holds
-                  else v_holds[v_wallet.first:v_wallet.until]
-                    || case when v_look_due then v_holds[v_first_due:v_until_due] end
-                end
-              );
-              v_command.refused := case when v_command.detail is null then 'LGNSF' else 'LGLIM' end;
-            end if;
+            v_command.refused := 'LGCLO';
           end if;
-          if v_command.refused is null then
-            foreach v_k in array v_slot.counters loop
-              v_counter := v_counters[v_k];
-              v_counter := row(
-                v_counter.limit_id, v_counter.label_values, v_counter.per, v_counter.of,
-                v_counter.time_zone, v_counter.hard, v_counter.amount, v_counter.alert_at,
-                v_counter.spent + case v_counter.of
-                  when 'amount' then case
-                    when v_command.op <> 'refund' or v_slot.opened_at >= v_counter.counts_from
-                      then v_move.spent else 0 end
-                  when 'calls' then case when v_command.op in ('reserve', 'charge') then 1 else 0 end
-                  else 0
-                end,
-                v_counter.held + case v_counter.of
-                  when 'amount' then v_move.reserved
-                  when 'open' then case
-                    when v_command.op = 'reserve' then 1
-                    when v_command.op in ('cancel', 'expire')
-                      or v_command.op = 'settle' and v_move.details is null then -1
-                    else 0
+          if v_wallet.limited
+            and v_command.reservation_id is not null
+            and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
+          then
+            -- The counters are those of the command's reservation, or of the command before it that
+            -- has opened that.
+            if coalesce(v_at - v_ahead, v_at) >= v_window_end then
+              v_counters := baseledger._roll_counters(
+                p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                coalesce(v_at - v_ahead, v_at)
+              );
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                from baseledger._spread_counters(v_counters) as c;
+            end if;
+            v_place := case
+              when p_wallet_ids is null then v_i
+              when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
+              else v_i - v_wallet.first + 1
+            end;
+            v_slot := v_slots[v_place];
+            if v_slot.counters is null then
+              v_slot := v_slots[v_command.hold_at - v_i + v_place];
+            end if;
+            if v_command.op = 'reserve' and v_command.at_least is not null then
+              v_amount := least(v_amount, greatest(
+                v_command.at_least,
+                coalesce(
+                  baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount
+                )
+              ));
+              v_hold.amount := v_amount;
+              v_hold.held := v_amount;
+              v_move.amount := v_amount;
+              v_move.available := -v_amount;
+              v_move.reserved := v_amount;
+            end if;
+            if v_command.op in ('reserve', 'extend')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+            then
+              v_amount := case v_command.op
+                when 'reserve' then v_amount
+                when 'extend' then v_reserved
+                else v_command.amount
+              end;
+              foreach v_k in array v_slot.counters loop
+                if v_spent[v_k] + v_held[v_k]
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  > v_max[v_k]
+                then
+                  v_command.refused := 'LGLIM';
+                  exit;
+                end if;
+              end loop;
+              if v_command.refused in ('LGNSF', 'LGLIM') then
+                v_command.detail := baseledger._choose_obstacle(
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_slot.counters,
+                  case when p_wallet_ids is null then v_holds
+                    else v_holds[v_wallet.first:v_wallet.until]
+                      || case when v_look_due then v_holds[v_first_due:v_until_due] end
                   end
-                  else 0
-                end,
-                v_counter.starts_at, v_counter.ends_at, v_counter.counts_from,
-                v_counter.next_alert, v_counter.alerted, v_counter.rolled, true
-              )::baseledger._counter;
-              if v_counter.spent >= v_counter.next_alert then
-                v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
-                v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                v_counter.next_alert := baseledger._next_alert(
-                  v_counter.amount, v_counter.alert_at, v_counter.alerted
                 );
+                v_command.refused := case
+                  when v_command.detail is null then 'LGNSF'
+                  else 'LGLIM'
+                end;
               end if;
-              v_counters[v_k] := v_counter;
-            end loop;
-            if v_command.op in ('reserve', 'charge') then
-              v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
-              v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+            end if;
+            if v_command.refused is null then
+              foreach v_k in array v_slot.counters loop
+                v_spent[v_k] := v_spent[v_k] + case
+                  when v_command.op <> 'refund'
+                    or v_slot.opened_at >= v_counters[v_k].starts_at
+                      and v_slot.opened_at >= v_counters[v_k].set_at
+                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                  else 0
+                end;
+                v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
+                );
+                if v_spent[v_k] >= v_next_alert[v_k] then
+                  v_counter := v_counters[v_k];
+                  v_counter.spent := v_spent[v_k];
+                  v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
+                  v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := baseledger._next_alert(
+                    v_counter.amount, v_counter.alert_at, v_counter.alerted
+                  );
+                end if;
+                -- A charge is never open.
+                v_touched[v_k] := v_touched[v_k]
+                  or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';
+              end loop;
+              if v_command.op in ('reserve', 'charge') then
+                v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
+                v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+              end if;
             end if;
           end if;
         end if;
@@ -4019,9 +4145,19 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited or v_wallet.low_balances is not null then
+        if v_wallet.limited and not v_careful then
+          if v_last.reservation_id is not null then
+            perform baseledger._save_counters(
+              p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
+              v_move.details
+            );
+          end if;
+        end if;
+        if v_careful or v_wallet.low_balances is not null then
           perform baseledger._save_watched(
-            p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+            p_wallet_id, v_last.seq,
+            baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+            v_wallet.low_balances,
             v_wallet.below, array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
@@ -4075,7 +4211,9 @@ begin
     if v_wallet.limited or v_wallet.low_balances is not null then
       if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
         perform baseledger._save_watched(
-          p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+          p_wallet_id, v_last.seq,
+          baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+          v_wallet.low_balances,
           v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
@@ -4170,7 +4308,9 @@ begin
     where w.wallet_id = p_wallet_id;
   if v_wallet.limited or v_wallet.low_balances is not null then
     perform baseledger._save_watched(
-      p_wallet_id, v_last.seq, v_counters, v_rolled, v_alerts, v_wallet.low_balances,
+      p_wallet_id, v_last.seq,
+      baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+      v_wallet.low_balances,
       v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );
@@ -4279,18 +4419,20 @@ revoke all on function baseledger._find_due_several from public;
 --! EndIncluded functions/execute/_find_due_several.sql
 --! Included functions/execute/_is_change.sql
 -- Whether a command changes who may use a wallet, or how, and moves nothing: it is named as its event,
--- and what it asks for are the event's details. A SQL function without settings, so that it is
--- inlined.
+-- and what it asks for are the event's details. Not in SQL: the planner calls it to find constants, and a
+-- statement of its own would be compiled where JIT is on.
 create or replace function baseledger._is_change(p_op text)
 returns boolean
-language sql
+language plpgsql
 immutable
 parallel safe
 as $$
-  select p_op in (
+begin
+  return p_op in (
     'allowed', 'disallowed', 'key_created', 'key_revoked', 'limit_set', 'limit_set_for',
     'limit_removed', 'overdraft_limit_set', 'low_balance_set', 'closed', 'reopened'
-  )
+  );
+end
 $$;
 
 revoke all on function baseledger._is_change from public;
@@ -4632,6 +4774,44 @@ $$;
 
 revoke all on function baseledger._count_spent from public;
 --! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_delete_counters.sql
+-- Deletes those of a wallet's counters, where they are, whose windows have ended by then, that hold
+-- nothing, and have no own amount. One that a command is writing stays.
+--
+-- All but the way by the rows' places is off: see _delete_reservations.
+create or replace function baseledger._delete_counters(
+  p_wallet_id text,
+  p_rows tid[],
+  p_ended_by timestamptz
+)
+returns integer
+language plpgsql
+volatile
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  v_rows tid[];
+  v_count integer;
+begin
+  v_rows := array(
+    select c.ctid from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.ctid = any (p_rows)
+        and c.ends_at <= p_ended_by
+        and c.own_amount is null
+        and c.held = 0
+      for update skip locked
+  );
+  delete from baseledger.counters c where c.wallet_id = p_wallet_id and c.ctid = any (v_rows);
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+revoke all on function baseledger._delete_counters from public;
+--! EndIncluded functions/limits/_delete_counters.sql
 --! Included functions/limits/_exceeds_limits.sql
 -- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
 -- expired (see Backlog in _execute).
@@ -4718,57 +4898,45 @@ $$;
 revoke all on function baseledger._find_clock_change from public;
 --! EndIncluded functions/limits/_find_clock_change.sql
 --! Included functions/limits/_find_counters.sql
--- The counters of a reservation with these labels, as of an instant: one for each limit of the wallet.
--- Nothing is written when a window ends: a counter has spent nothing in the new one. A window that
--- comes back, as after a clock that was ahead, is counted again from the journal.
---
--- A SQL function without settings, so that it is inlined into _load_counters.
+-- Counters as they are on record: of a reservation with these labels one for each limit of the
+-- wallet, or the one of a limit and a combination. fresh: its window is the present one, so that
+-- this is what it is (see _refresh_counter). A SQL function without settings, so that it is inlined
+-- into _load_single and _load_batch, without what is not asked for.
 create or replace function baseledger._find_counters(
   p_wallet_id text,
   p_labels jsonb,
+  p_limit_id text,                    -- null: all
+  p_label_values text[],              -- null: those of p_labels
   p_at timestamptz
 )
-returns table (limit_id text, label_values text[], counter baseledger._counter)
+returns table (limit_id text, label_values text[], counter baseledger._counter, fresh boolean)
 language sql
 stable
 as $$
-  select w.limit_id, w.label_values, row(
-      w.limit_id, w.label_values, w.per, w.of, w.time_zone, w.hard,
-      coalesce(k.own_amount, w.amount), w.alert_at,
-      case
-        when k.starts_at = w.starts_at then k.spent
-        when w.starts_at >= w.counted_until
-          or w.starts_at = w.was_at and w.ends_at >= w.counted_until
-          then 0
-        else baseledger._count_spent(
-          p_wallet_id, w.limit_id, w.label_values, w.starts_at, w.ends_at
-        )
-      end,
-      coalesce(k.held, 0), w.starts_at, w.ends_at, greatest(w.starts_at, w.set_at),
-      baseledger._next_alert(
-        coalesce(k.own_amount, w.amount), w.alert_at,
-        case when k.starts_at = w.starts_at then k.alerted else 0 end
-      ),
-      case when k.starts_at = w.starts_at then k.alerted else 0 end,
-      w.starts_at <> w.was_at, false
-    )::baseledger._counter
+  select l.limit_id, l.label_values, row(
+      l.limit_id, l.label_values, l.per, l.of, l.time_zone, l.hard,
+      coalesce(k.own_amount, l.amount), l.alert_at, coalesce(k.spent, 0), coalesce(k.held, 0),
+      l.starts_at, l.ends_at, l.set_at, k.starts_at, l.counted_until, null,
+      coalesce(k.alerted, 0), false, false
+    )::baseledger._counter,
+    p_at >= l.starts_at
+      and p_at < l.ends_at
+      and l.ends_at = l.counted_until
+      and coalesce(k.starts_at, l.starts_at) = l.starts_at
+      and l.alert_at = '{}'
     from (
-      select l.limit_id, l.amount, l.per, l.of, l.time_zone, l.hard, l.alert_at, l.set_at,
-          l.counted_until, l.starts_at as was_at,
-          case when p_at >= l.starts_at and p_at < l.ends_at then l.starts_at
-            else lower(baseledger._window(l.per, l.time_zone, p_at)) end as starts_at,
-          case when p_at >= l.starts_at and p_at < l.ends_at then l.ends_at
-            else upper(baseledger._window(l.per, l.time_zone, p_at)) end as ends_at,
-          baseledger._label_values(p_labels, l.by) as label_values
-        from baseledger.limits l
-        where l.wallet_id = p_wallet_id
+      select s.*,
+          coalesce(p_label_values, baseledger._label_values(p_labels, s.by)) as label_values
+        from baseledger.limits s
+        where s.wallet_id = p_wallet_id and (p_limit_id is null or s.limit_id = p_limit_id)
+        order by s.limit_id
         offset 0
-    ) as w
+    ) as l
     left join lateral (
       select c.own_amount, c.spent, c.held, c.starts_at, c.alerted from baseledger.counters c
         where c.wallet_id = p_wallet_id
-          and c.limit_id = w.limit_id
-          and c.label_values = w.label_values
+          and c.limit_id = l.limit_id
+          and c.label_values = l.label_values
         limit 1
     ) as k on true
 $$;
@@ -4861,19 +5029,20 @@ revoke all on function baseledger._find_opening from public;
 -- What the hard limits of amounts leave for a reservation that may get less than it asks for; null:
 -- no limit.
 create or replace function baseledger._find_room(
-  p_counters baseledger._counter[],
-  p_counted integer[],
-  p_at timestamptz
+  p_max numeric[],
+  p_spent numeric[],
+  p_held numeric[],
+  p_kinds text[],
+  p_counted integer[]
 )
 returns numeric
 language plpgsql
-stable
+immutable
 as $$
 begin
   return (
-    select min(c.amount - c.held - case when c.ends_at > p_at then c.spent else 0 end)
-      from unnest(p_counters) with ordinality as c
-      where c.ordinality = any(p_counted) and c.hard and c.of = 'amount'
+    select min(p_max[k] - p_spent[k] - p_held[k]) from unnest(p_counted) as k
+      where p_kinds[k] = 'amount'
   );
 end
 $$;
@@ -4908,9 +5077,36 @@ $$;
 
 revoke all on function baseledger._first_instant from public;
 --! EndIncluded functions/limits/_first_instant.sql
+--! Included functions/limits/_gather_counters.sql
+-- Counters with what has changed in them since they were spread: see _spread_counters.
+create or replace function baseledger._gather_counters(
+  p_counters baseledger._counter[],
+  p_spent numeric[],
+  p_held numeric[],
+  p_changed boolean[]
+)
+returns baseledger._counter[]
+language plpgsql
+immutable
+as $$
+begin
+  return array(
+    select row(
+        c.limit_id, c.label_values, c.per, c.of, c.time_zone, c.hard, c.amount, c.alert_at,
+        p_spent[c.ordinality], p_held[c.ordinality], c.starts_at, c.ends_at, c.set_at,
+        c.counted_at, c.counted_until, c.next_alert, c.alerted, c.rolled, p_changed[c.ordinality]
+      )::baseledger._counter
+      from unnest(p_counters) with ordinality as c
+      order by c.ordinality
+  );
+end
+$$;
+
+revoke all on function baseledger._gather_counters from public;
+--! EndIncluded functions/limits/_gather_counters.sql
 --! Included functions/limits/_known_values.sql
--- What a caller with fixed labels sees of a limit: the values of its labels, null for those that the
--- caller may choose. Null if the caller sees all.
+-- What a caller with fixed labels sees of a limit: the values of its labels, null for those that
+-- the caller may choose. Null if the caller sees all.
 create or replace function baseledger._known_values(p_access baseledger._access, p_by text[])
 returns text[]
 language sql
@@ -4929,50 +5125,30 @@ $$;
 
 revoke all on function baseledger._known_values from public;
 --! EndIncluded functions/limits/_known_values.sql
---! Included functions/limits/_label_value.sql
--- The value of a label: a string of 1 to 255 bytes, else the empty string. A SQL function without
--- settings, so that it is inlined.
-create or replace function baseledger._label_value(p_labels jsonb, p_name text)
-returns text
-language sql
-immutable
-parallel safe
-as $$
-  select case
-    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
-      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
-      then p_labels ->> p_name
-    else ''
-  end
-$$;
-
-revoke all on function baseledger._label_value from public;
---! EndIncluded functions/limits/_label_value.sql
 --! Included functions/limits/_label_values.sql
--- The combination of a limit that labels belong to: their values, in the order of its `by`, which
--- has at most 4 names. A SQL function without settings, so that it is inlined; without a
--- sub-select, which would cost more than all the rest.
+-- The combination of a limit that labels belong to: their values, in the order of its `by`. Only a
+-- string of 1 to 255 bytes is a value; anything else is the empty one. Not inlined: it has more
+-- expressions than the statements that need it.
 create or replace function baseledger._label_values(p_labels jsonb, p_by text[])
 returns text[]
-language sql
+language plpgsql
 immutable
 parallel safe
 as $$
-  select case pg_catalog.cardinality(p_by)
-    when 0 then '{}'
-    when 1 then array[baseledger._label_value(p_labels, p_by[1])]
-    when 2 then array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2])
-    ]
-    when 3 then array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
-      baseledger._label_value(p_labels, p_by[3])
-    ]
-    else array[
-      baseledger._label_value(p_labels, p_by[1]), baseledger._label_value(p_labels, p_by[2]),
-      baseledger._label_value(p_labels, p_by[3]), baseledger._label_value(p_labels, p_by[4])
-    ]
-  end
+declare
+  v_values text[] := '{}';
+  v_name text;
+begin
+  foreach v_name in array p_by loop
+    v_values := v_values || case
+      when jsonb_typeof(p_labels -> v_name) = 'string'
+        and octet_length(p_labels ->> v_name) <= 255
+        then p_labels ->> v_name
+      else ''
+    end;
+  end loop;
+  return v_values;
+end
 $$;
 
 revoke all on function baseledger._label_values from public;
@@ -5057,50 +5233,25 @@ $$;
 
 revoke all on function baseledger._list_counters from public;
 --! EndIncluded functions/limits/_list_counters.sql
---! Included functions/limits/_load_counters.sql
+--! Included functions/limits/_load_batch.sql
 -- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
 -- slots say which belong to each command, in the order of their limits.
-create or replace function baseledger._load_counters(
+create or replace function baseledger._load_batch(
   p_wallet_id text,
   p_at timestamptz,
   p_commands baseledger._command[],
   out counters baseledger._counter[],
   out slots baseledger._slot[],
-  out window_end timestamptz,         -- the first end of their windows
-  out rolled boolean                  -- some of the windows are not the ones on record
+  out tight boolean                   -- see _load_single; a batch always looks
 )
 returns record
 language plpgsql
 stable
 as $$
+declare
+  v_stale integer[];
+  v_i integer;
 begin
-  if cardinality(p_commands) = 1 then
-    -- All are of one reservation.
-    if p_commands[1].op in ('reserve', 'charge') then
-      select array_agg(c.counter order by c.limit_id), min((c.counter).ends_at),
-          bool_or((c.counter).rolled)
-        into counters, window_end, rolled
-        from baseledger._find_counters(
-          p_wallet_id, coalesce(p_commands[1].details -> 'labels', p_commands[1].metadata), p_at
-        ) as c;
-      slots := array[
-        row(array(select generate_subscripts(counters, 1)), null)::baseledger._slot
-      ];
-    else
-      select array_agg(c.counter order by c.limit_id),
-          array[row(
-            array_agg(c.ordinality::integer order by c.limit_id), min(o.opened_at)
-          )::baseledger._slot],
-          min((c.counter).ends_at), bool_or((c.counter).rolled)
-        into counters, slots, window_end, rolled
-        from baseledger._find_opening(p_wallet_id, p_commands[1].reservation_id) as o
-        cross join lateral (
-          select f.*, row_number() over (order by f.limit_id) as ordinality
-            from baseledger._find_counters(p_wallet_id, o.labels, p_at) as f
-        ) as c;
-    end if;
-    return;
-  end if;
   with asked as materialized (
     select c.ordinality as place, o.opened_at,
         case when c.op in ('reserve', 'charge')
@@ -5113,39 +5264,112 @@ begin
   ),
   -- Each combination has one counter, whichever commands share it.
   combinations as materialized (
-    select a.place, c.counter,
-        dense_rank() over (
-          order by c.limit_id collate "C", c.label_values collate "C"
-        )::integer as n
-      from asked a
-      cross join lateral baseledger._find_counters(p_wallet_id, a.labels, p_at) as c
-      where a.labels is not null
+    select v.place, v.opened_at, v.limit_id, v.label_values,
+        dense_rank() over (order by v.limit_id, v.label_values)::integer as n,
+        row_number() over (partition by v.limit_id, v.label_values) = 1 as is_first
+      from (
+        select a.place, a.opened_at, l.limit_id,
+            baseledger._label_values(a.labels, l.by) collate "C" as label_values
+          from asked a
+          cross join baseledger.limits l
+          where l.wallet_id = p_wallet_id and a.labels is not null
+      ) as v
   )
   select
       (
-        select array_agg(row(s.counters, a.opened_at)::baseledger._slot order by a.place)
-          from asked a
-          left join (
-            select c.place, array_agg(c.n order by c.n) as counters from combinations c group by 1
-          ) as s on s.place = a.place
+        select array_agg(row(s.counters, s.opened_at)::baseledger._slot order by s.place)
+          from (
+            select u.place, array_agg(u.n order by u.n) filter (where u.n is not null) as counters,
+                min(u.opened_at) as opened_at
+              from (
+                select c.place, c.n, c.opened_at from combinations c
+                union all
+                select a.place, null, null from asked a where a.labels is null
+              ) as u
+              group by u.place
+          ) as s
       ),
-      d.counters, d.window_end, d.rolled
-    into slots, counters, window_end, rolled
+      d.counters, d.stale
+    into slots, counters, v_stale
     from (
-      select array_agg(n.counter order by n.n) as counters, min((n.counter).ends_at) as window_end,
-          bool_or((n.counter).rolled) as rolled
-        from (
-          select c.n, (array_agg(c.counter))[1] as counter from combinations c group by c.n
-        ) as n
+      select array_agg(f.counter order by c.n) as counters,
+          array_agg(c.n) filter (where not f.fresh) as stale
+        from combinations c
+        cross join lateral baseledger._find_counters(
+          p_wallet_id, null, c.limit_id, c.label_values, p_at
+        ) as f
+        where c.is_first
     ) as d;
+  if v_stale is not null then
+    foreach v_i in array v_stale loop
+      counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
+    end loop;
+  end if;
+  tight := true;
 end
 $$;
 
-revoke all on function baseledger._load_counters from public;
---! EndIncluded functions/limits/_load_counters.sql
+revoke all on function baseledger._load_batch from public;
+--! EndIncluded functions/limits/_load_batch.sql
+--! Included functions/limits/_load_single.sql
+-- Loads the counters of a single command, as _load_batch does those of several.
+--
+-- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For most
+-- commands it need not: each expression counts, see Cost in _execute.
+create or replace function baseledger._load_single(
+  p_wallet_id text,
+  p_at timestamptz,
+  p_command baseledger._command,
+  out counters baseledger._counter[],
+  out slots baseledger._slot[],
+  out tight boolean
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  v_fresh boolean;
+  v_opened_at timestamptz;
+begin
+  if p_command.op in ('reserve', 'charge') then
+    select array_agg(f.counter), bool_and(f.fresh), bool_or(
+        (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
+            when 'amount' then p_command.amount
+            else 1
+          end
+          > (f.counter).amount
+      )
+      into counters, v_fresh, tight
+      from baseledger._find_counters(
+        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), null, null, p_at
+      ) as f;
+  else
+    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
+      into counters, v_fresh, v_opened_at
+      from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
+      cross join lateral baseledger._find_counters(
+        p_wallet_id, o.labels, null, null, p_at
+      ) as f;
+    tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+  end if;
+  if tight or not v_fresh then
+    tight := true;
+    for v_i in 1 .. cardinality(counters) loop
+      counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
+    end loop;
+    slots := array[
+      row(array(select generate_subscripts(counters, 1)), v_opened_at)::baseledger._slot
+    ];
+  end if;
+end
+$$;
+
+revoke all on function baseledger._load_single from public;
+--! EndIncluded functions/limits/_load_single.sql
 --! Included functions/limits/_may_be_window.sql
--- Whether a window on record may be one: for ever without bounds, any other as long as its name says,
--- but for what the clocks of a zone may do.
+-- Whether a window on record may be one: for ever without bounds, any other as long as its name
+-- says, but for what the clocks of a zone may do.
 create or replace function baseledger._may_be_window(
   p_per text,
   p_starts_at timestamptz,
@@ -5217,6 +5441,40 @@ $$;
 
 revoke all on function baseledger._merge_counters from public;
 --! EndIncluded functions/limits/_merge_counters.sql
+--! Included functions/limits/_move_limit.sql
+-- Moves a limit whose window has passed on to that of an instant, and returns when its window
+-- begins; null if somebody else has locked it.
+create or replace function baseledger._move_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz
+)
+returns timestamptz
+language plpgsql
+volatile
+as $$
+declare
+  v_limit baseledger.limits;
+  v_window tstzrange;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id
+    for no key update skip locked;
+  if v_limit.ends_at <= p_at then
+    v_window := baseledger._window(v_limit.per, v_limit.time_zone, p_at);
+    v_limit.starts_at := lower(v_window);
+    update baseledger.limits l
+      set starts_at = lower(v_window),
+        ends_at = upper(v_window),
+        counted_until = greatest(l.counted_until, upper(v_window))
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  end if;
+  return v_limit.starts_at;
+end
+$$;
+
+revoke all on function baseledger._move_limit from public;
+--! EndIncluded functions/limits/_move_limit.sql
 --! Included functions/limits/_next_alert.sql
 -- What is spent when the next alert of a counter is due; null: none. A SQL function without
 -- settings, so that it is inlined.
@@ -5238,9 +5496,60 @@ $$;
 
 revoke all on function baseledger._next_alert from public;
 --! EndIncluded functions/limits/_next_alert.sql
+--! Included functions/limits/_refresh_counter.sql
+-- A counter as of an instant, from what is on record. Nothing is written when a window ends: in the
+-- new one it has spent nothing. A window that comes back, as after a clock that was ahead, is counted
+-- again from the journal.
+create or replace function baseledger._refresh_counter(
+  p_wallet_id text,
+  p_counter baseledger._counter,
+  p_at timestamptz
+)
+returns baseledger._counter
+language plpgsql
+stable
+as $$
+declare
+  v_window tstzrange;
+begin
+  if p_at < p_counter.starts_at or p_at >= p_counter.ends_at then
+    v_window := baseledger._window(p_counter.per, p_counter.time_zone, p_at);
+    p_counter.starts_at := lower(v_window);
+    p_counter.ends_at := upper(v_window);
+    p_counter.rolled := true;
+  end if;
+  if p_counter.counted_at is distinct from p_counter.starts_at then
+    p_counter.spent := 0;
+    p_counter.alerted := 0;
+    if p_counter.ends_at < p_counter.counted_until
+      or p_counter.rolled and p_counter.starts_at < p_counter.counted_until
+    then
+      p_counter.spent := baseledger._count_spent(
+        p_wallet_id, p_counter.limit_id, p_counter.label_values, p_counter.starts_at,
+        p_counter.ends_at
+      );
+      p_counter.alerted := coalesce((
+        select max(a.threshold) from baseledger.raised_alerts a
+          where a.wallet_id = p_wallet_id
+            and a.limit_id = p_counter.limit_id
+            and a.label_values = p_counter.label_values
+            and a.starts_at = p_counter.starts_at
+      ), 0);
+    end if;
+  end if;
+  p_counter.next_alert := baseledger._next_alert(
+    p_counter.amount, p_counter.alert_at, p_counter.alerted
+  );
+  return p_counter;
+end
+$$;
+
+revoke all on function baseledger._refresh_counter from public;
+--! EndIncluded functions/limits/_refresh_counter.sql
 --! Included functions/limits/_roll_counters.sql
 -- Moves counters to the windows of a later instant, for a batch during which a window ends.
 create or replace function baseledger._roll_counters(
+  p_wallet_id text,
   p_counters baseledger._counter[],
   p_at timestamptz
 )
@@ -5248,21 +5557,10 @@ returns baseledger._counter[]
 language plpgsql
 stable
 as $$
-declare
-  v_window tstzrange;
 begin
   for v_i in 1 .. cardinality(p_counters) loop
     continue when p_counters[v_i].ends_at > p_at;
-    v_window := baseledger._window(p_counters[v_i].per, p_counters[v_i].time_zone, p_at);
-    p_counters[v_i].spent := 0;
-    p_counters[v_i].starts_at := lower(v_window);
-    p_counters[v_i].ends_at := upper(v_window);
-    p_counters[v_i].counts_from := lower(v_window);
-    p_counters[v_i].alerted := 0;
-    p_counters[v_i].next_alert := baseledger._next_alert(
-      p_counters[v_i].amount, p_counters[v_i].alert_at, 0
-    );
-    p_counters[v_i].rolled := true;
+    p_counters[v_i] := baseledger._refresh_counter(p_wallet_id, p_counters[v_i], p_at);
   end loop;
   return p_counters;
 end
@@ -5271,11 +5569,16 @@ $$;
 revoke all on function baseledger._roll_counters from public;
 --! EndIncluded functions/limits/_roll_counters.sql
 --! Included functions/limits/_save_counters.sql
--- Writes the counters that commands have changed, and the windows that have begun.
+-- Writes the counters that commands have changed, and the windows that have begun. Of a single command
+-- that was not near any limit, p_op and so on say what it has done to all of them; else they are
+-- null and 0.
 create or replace function baseledger._save_counters(
   p_wallet_id text,
   p_counters baseledger._counter[],
-  p_rolled boolean                    -- some are in windows that are not on record
+  p_op text,
+  p_spent bigint,
+  p_reserved bigint,
+  p_details jsonb
 )
 returns void
 language plpgsql
@@ -5285,17 +5588,19 @@ begin
   insert into baseledger.counters (
       wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
     )
-    select p_wallet_id, c.limit_id, c.label_values, c.spent, c.held, c.starts_at, c.ends_at,
-        c.alerted
+    select p_wallet_id, c.limit_id, c.label_values,
+        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent),
+        c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
+        c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
-      where c.changed
+      where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')
     on conflict (wallet_id, limit_id, label_values) do update
       set spent = excluded.spent,
         held = excluded.held,
         starts_at = excluded.starts_at,
         ends_at = excluded.ends_at,
         alerted = excluded.alerted;
-  if p_rolled then
+  if p_op is null then
     update baseledger.limits l
       set starts_at = c.starts_at,
         ends_at = c.ends_at,
@@ -5303,7 +5608,7 @@ begin
       from (
         select distinct on (u.limit_id) u.limit_id, u.starts_at, u.ends_at
           from unnest(p_counters) as u
-          where u.rolled
+          where u.rolled and u.changed
           order by u.limit_id
       ) as c
       where l.wallet_id = p_wallet_id and l.limit_id = c.limit_id;
@@ -5320,7 +5625,6 @@ create or replace function baseledger._save_watched(
   p_wallet_id text,
   p_seq bigint,                       -- the last event
   p_counters baseledger._counter[],
-  p_rolled boolean,                   -- see _save_counters
   p_alerts baseledger._alert[],
   p_low_balances bigint[],
   p_below bigint[],
@@ -5335,7 +5639,7 @@ declare
   v_watched record;
 begin
   if p_counters is not null then
-    perform baseledger._save_counters(p_wallet_id, p_counters, p_rolled);
+    perform baseledger._save_counters(p_wallet_id, p_counters, null, 0, 0, null);
   end if;
   if p_low_balances is not null then
     v_watched := baseledger._watch_balance(p_low_balances, p_below, p_funds, p_times);
@@ -5352,6 +5656,39 @@ $$;
 
 revoke all on function baseledger._save_watched from public;
 --! EndIncluded functions/limits/_save_watched.sql
+--! Included functions/limits/_spread_counters.sql
+-- What changes in counters, and what decides on commands, as arrays: _execute works on those, as a
+-- number in an array is changed for a fraction of what a composite costs. max is null where nothing
+-- is refused.
+create or replace function baseledger._spread_counters(
+  p_counters baseledger._counter[],
+  out spent numeric[],
+  out held numeric[],
+  out max numeric[],
+  out next_alert numeric[],
+  out kinds text[],
+  out changed boolean[],
+  out window_end timestamptz
+)
+returns record
+language plpgsql
+immutable
+as $$
+begin
+  select array_agg(c.spent order by c.n), array_agg(c.held order by c.n),
+      array_agg(case when c.hard then c.amount end order by c.n),
+      array_agg(c.next_alert order by c.n), array_agg(c.of order by c.n),
+      array_agg(c.changed order by c.n), min(c.ends_at)
+    into spent, held, max, next_alert, kinds, changed, window_end
+    from unnest(p_counters) with ordinality as c(
+      limit_id, label_values, per, of, time_zone, hard, amount, alert_at, spent, held, starts_at,
+      ends_at, set_at, counted_at, counted_until, next_alert, alerted, rolled, changed, n
+    );
+end
+$$;
+
+revoke all on function baseledger._spread_counters from public;
+--! EndIncluded functions/limits/_spread_counters.sql
 --! Included functions/limits/_what_it_adds.sql
 -- What a command adds to a counter before it is granted, of which p_amount would be held or charged;
 -- null: nothing. A SQL function without settings, so that it is inlined.
@@ -5370,6 +5707,52 @@ $$;
 
 revoke all on function baseledger._what_it_adds from public;
 --! EndIncluded functions/limits/_what_it_adds.sql
+--! Included functions/limits/_what_it_holds.sql
+-- By how much an event changes what a counter holds; p_details are those of the event. A SQL function
+-- without settings, so that it is inlined.
+create or replace function baseledger._what_it_holds(
+  p_of text,
+  p_op text,
+  p_reserved bigint,
+  p_details jsonb
+)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then p_reserved
+    when 'open' then case
+      when p_op = 'reserve' then 1
+      -- A settlement that is late or of a part says so.
+      when p_op in ('cancel', 'expire') or p_op = 'settle' and p_details is null then -1
+      else 0
+    end
+    else 0
+  end
+$$;
+
+revoke all on function baseledger._what_it_holds from public;
+--! EndIncluded functions/limits/_what_it_holds.sql
+--! Included functions/limits/_what_it_spends.sql
+-- By how much an event changes what a counter has spent. (Whether a refund counts is decided before.) A
+-- SQL function without settings, so that it is inlined.
+create or replace function baseledger._what_it_spends(p_of text, p_op text, p_spent bigint)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then p_spent
+    when 'calls' then case when p_op in ('reserve', 'charge') then 1 else 0 end
+    else 0
+  end
+$$;
+
+revoke all on function baseledger._what_it_spends from public;
+--! EndIncluded functions/limits/_what_it_spends.sql
 --! Included functions/limits/_window.sql
 -- The window [start, end) of a limit that an instant lies in, by the limit's zone. Days, weeks
 -- (from Monday), months and years begin at the first instant of their first date, whatever the
@@ -5434,11 +5817,11 @@ $$;
 revoke all on function baseledger._window from public;
 --! EndIncluded functions/limits/_window.sql
 --! Included functions/limits/clear_counters.sql
--- Deletes counters of past windows, oldest first. Locks the counters only, and waits for no lock: a
--- counter that a command is writing has its turn later.
+-- Deletes counters of past windows, oldest first: finds them without a lock, and then deletes them
+-- limit by limit. Locks those rows only, no wallet, and waits for no lock.
 --
--- Before, limits move on to the present window: should the clock have been ahead and the window come
--- back, it is counted again from the journal.
+-- Before, a limit moves on to the present window: should the clock have been ahead and the window
+-- come back, it is counted again from the journal.
 create or replace function baseledger.clear_counters(p_limit integer default 1000)
 returns integer
 language plpgsql
@@ -5452,47 +5835,30 @@ set jit = off
 as $$
 declare
   v_now constant timestamptz := clock_timestamp();
-  v_limit record;
-  v_window tstzrange;
-  v_past tid[];
-  v_cleared integer;
+  v_past record;
+  v_starts_at timestamptz;
+  v_cleared integer := 0;
 begin
   if p_limit is null or p_limit not between 1 and 100000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('limit'));
   end if;
-  v_past := array(
-    select c.ctid from baseledger.counters c
-      where c.ends_at <= v_now
-        and c.ends_at < 'infinity'
-        and c.own_amount is null
-        and c.held = 0
-      order by c.ends_at
-      limit p_limit
-      for update skip locked
-  );
-  for v_limit in
-    select l.* from baseledger.limits l
-      join (
-        select distinct c.wallet_id, c.limit_id from baseledger.counters c
-          where c.ctid = any (v_past)
-      ) as p on p.wallet_id = l.wallet_id and p.limit_id = l.limit_id
-      where l.ends_at <= v_now
-      for no key update of l skip locked
+  for v_past in
+    select c.wallet_id, c.limit_id, array_agg(c.stored) as stored
+      from (
+        select k.wallet_id, k.limit_id, k.ctid as stored from baseledger.counters k
+          where k.ends_at <= v_now
+            and k.ends_at < 'infinity'
+            and k.own_amount is null
+            and k.held = 0
+          order by k.ends_at
+          limit p_limit
+      ) as c
+      group by c.wallet_id, c.limit_id
   loop
-    v_window := baseledger._window(v_limit.per, v_limit.time_zone, v_now);
-    update baseledger.limits l
-      set starts_at = lower(v_window),
-        ends_at = upper(v_window),
-        counted_until = greatest(l.counted_until, upper(v_window))
-      where l.wallet_id = v_limit.wallet_id and l.limit_id = v_limit.limit_id;
+    v_starts_at := baseledger._move_limit(v_past.wallet_id, v_past.limit_id, v_now);
+    v_cleared := v_cleared
+      + baseledger._delete_counters(v_past.wallet_id, v_past.stored, v_starts_at);
   end loop;
-  delete from baseledger.counters c
-    using baseledger.limits l
-    where c.ctid = any (v_past)
-      and l.wallet_id = c.wallet_id
-      and l.limit_id = c.limit_id
-      and l.starts_at >= c.ends_at;
-  get diagnostics v_cleared = row_count;
   return v_cleared;
 end
 $$;
@@ -5542,15 +5908,14 @@ begin
   select w.restricted, w.next_deadline, baseledger._deadline_clock(v_clock, w.last_event_at) as at
     into v_wallet
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id;
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  -- Raised in one place: an error's context tells its line.
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
   if v_wallet.restricted then
     v_access := baseledger._find_reader(p_wallet_id);
-    if not v_access.allowed then
-      perform baseledger._raise_wallet_not_found(p_wallet_id);
-    end if;
   end if;
 
   for v_limit in
@@ -5566,8 +5931,9 @@ begin
       else baseledger._window(v_limit.per, v_limit.time_zone, v_wallet.at)
     end;
     v_use := row(
-      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per, v_limit."by",
-      v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0, v_limit.amount,
+      v_limit.limit_id, case v_limit."by" when '{}' then v_limit."by" end, v_limit.per,
+      v_limit."by", v_limit.of, v_limit.time_zone, v_limit.hard, v_limit.amount, null, 0, 0,
+      v_limit.amount,
       case when v_limit.per <> 'ever' then lower(v_window) end,
       case when v_limit.per <> 'ever' then upper(v_window) end, v_limit.alert_at
     )::baseledger.limit_use;
@@ -5838,7 +6204,9 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
   end if;
   -- As a list that begins at 1.
-  v_values := array(select v.value from unnest(p_values) with ordinality as v (value, n) order by n);
+  v_values := array(
+    select v.value from unnest(p_values) with ordinality as v (value, n) order by v.n
+  );
   v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'limit_set_for', p_idempotency_key, p_metadata => p_metadata,
     p_details => jsonb_build_object('limit_id', p_limit_id, 'values', v_values, 'amount', p_amount)
@@ -5861,8 +6229,8 @@ begin
       and c.limit_id = p_limit_id
       and c.label_values = v_values;
   if not found and p_amount is not null then
-    -- What there is no counter of has spent nothing. Without a window, as the one on record may have
-    -- come back: its next command looks.
+    -- What there is no counter of has spent nothing. Without a window, as the one on record may
+    -- have come back: its next command looks.
     insert into baseledger.counters (
         wallet_id, limit_id, label_values, own_amount, spent, held, starts_at, ends_at
       )
@@ -6060,18 +6428,16 @@ immutable
 parallel safe
 as $$
   select case
-    when p_idempotency_key is null
-        and p_op not in ('freeze', 'unfreeze', 'transfer_in', 'open')
-        and not baseledger._is_change(p_op)
+    when p_idempotency_key is null and p_op in (
+        'reserve', 'settle', 'cancel', 'extend', 'charge', 'credit', 'withdraw', 'refund',
+        'transfer_out'
+      )
       or baseledger._is_ambiguous_name(p_idempotency_key)
       or pg_catalog.octet_length(p_idempotency_key) > 255
         and pg_catalog.length(p_idempotency_key) > 255
       then 'idempotency_key'
     when p_reservation_id is null
-      and p_op not in (
-        'credit', 'withdraw', 'transfer_out', 'transfer_in', 'freeze', 'unfreeze', 'open'
-      )
-        and not baseledger._is_change(p_op)
+        and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
       or case when p_op in ('reserve', 'charge')
         then baseledger._is_ambiguous_name(p_reservation_id)
         else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
@@ -6080,8 +6446,9 @@ as $$
         and pg_catalog.length(p_reservation_id) > 255
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
-      or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')
-        and not baseledger._is_change(p_op)
+      or p_amount is null and p_op in (
+        'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out', 'transfer_in'
+      )
       then 'amount'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'
@@ -6219,8 +6586,8 @@ $$;
 revoke all on function baseledger._raise from public;
 --! EndIncluded functions/refusals/_raise.sql
 --! Included functions/refusals/_raise_wallet_not_found.sql
--- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument if
--- no wallet can have it.
+-- Refuses a wallet id that no wallet has, or none that the caller may use; as an invalid argument
+-- if no wallet can have it.
 create or replace function baseledger._raise_wallet_not_found(p_wallet_id text)
 returns void
 language plpgsql
@@ -6514,7 +6881,8 @@ begin
   end if;
   return query
     select b.wallet_id, b.unit::text, b.scale::smallint, b.available, b.reserved, b.spent,
-        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted, b.closed, b.limited
+        b.overdraft_limit::bigint, b.frozen, b.seq, b.last_event_at, b.ahead_by, b.restricted,
+        b.closed, b.limited
       from baseledger.wallet_balances b
       where b.wallet_id ^@ coalesce(p_prefix, '')
         and (p_after is null or b.wallet_id > p_after)

@@ -1,6 +1,6 @@
--- queue_deliveries, start_delivery, finish_delivery, and the view: the way of an alert to a webhook.
+-- queue_deliveries, start_delivery, finish_delivery, the view: the way of an alert to a webhook.
 begin;
-select plan(40);
+select plan(41);
 
 -- Raises an alert of a limit in a wallet, as a command does.
 create function tap.raise(p_wallet_id text, p_seq bigint, p_limit_id text default 'day')
@@ -40,8 +40,10 @@ begin
 end
 $$;
 set local role baseledger_operator;
-create temp table hook as select * from baseledger.add_webhook('w', 'https://h.example.com', '{limit}');
-create temp table hook_of_all as select * from baseledger.add_webhook(null, 'https://all.example.com');
+create temp table hook as
+  select * from baseledger.add_webhook('w', 'https://h.example.com', '{limit}');
+create temp table hook_of_all as
+  select * from baseledger.add_webhook(null, 'https://all.example.com');
 grant select on hook, hook_of_all to public;
 reset role;
 
@@ -72,9 +74,10 @@ create temp table queued as select * from baseledger.queue_deliveries();
 select is(
   (select array_agg(format('%s %s %s %s', q.wallet_id, q.seq, q.number, h.url)
       order by q.wallet_id, q.seq, h.url)
-    from queued q join (select * from hook union all select * from hook_of_all) as k using (webhook_id)
+    from queued q
     cross join lateral baseledger.start_delivery(q.wallet_id, q.seq, q.number, q.webhook_id) h),
-  '{other 1 1 https://all.example.com,w 2 1 https://all.example.com,w 2 1 https://h.example.com,w 3 1 https://all.example.com}',
+  array['other 1 1 https://all.example.com', 'w 2 1 https://all.example.com',
+    'w 2 1 https://h.example.com', 'w 3 1 https://all.example.com'],
   'the worker gets each of them'
 );
 select is_empty('select * from baseledger.queue_deliveries()', 'once');
@@ -135,7 +138,8 @@ select is(to_jsonb(a) - 'webhook_id', '{
 }', 'the view shows the attempts and the error')
   from baseledger.alerts a join hook using (webhook_id) where a.seq = 2;
 set local role baseledger_worker;
-select is(baseledger.finish_delivery('w', 2, 1, h.webhook_id), 'sent', 'it was received') from hook h;
+select is(baseledger.finish_delivery('w', 2, 1, h.webhook_id), 'sent', 'it was received')
+  from hook h;
 select is_empty(format($$select * from baseledger.start_delivery('w', 2, 1, %L)$$, h.webhook_id),
   'and is not sent again') from hook h;
 select is(baseledger.finish_delivery('w', 2, 1, h.webhook_id, 'late'), null,
@@ -160,8 +164,8 @@ select is_empty(format($$select * from baseledger.start_delivery('w', 3, 1, %L)$
   'and is not tried again') from hook_of_all h;
 select is(baseledger.finish_delivery('w', 3, 1, h.webhook_id), 'sent',
   'unless an attempt that took longer was received after all') from hook_of_all h;
-select is(baseledger.finish_delivery('w', 9, 1, h.webhook_id), null, 'what is not there does not end')
-  from hook h;
+select is(baseledger.finish_delivery('w', 9, 1, h.webhook_id), null,
+  'what is not there does not end') from hook h;
 select tap.refuses($$start_delivery(null, 1, 1, 'x')$$, 'LGARG', '{"field": "wallet_id"}',
   'start_delivery needs a wallet');
 select tap.refuses($$finish_delivery('', 1, 1, 'x')$$, 'LGARG', '{"field": "wallet_id"}',
@@ -248,14 +252,17 @@ do $$ begin perform baseledger.remove_webhook(webhook_id) from hook; end $$;
 set local role baseledger_auditor;
 select is((select array_agg(distinct last_error) from baseledger.alerts join hook using (webhook_id)
   where state = 'failed'), '{the webhook was removed}', 'what was not sent is given up');
-select is_empty($$select from baseledger.alerts join hook using (webhook_id) where state = 'pending'$$,
-  'all of it');
+select is_empty(
+  $$select from baseledger.alerts join hook using (webhook_id) where state = 'pending'$$,
+  'all of it'
+);
 reset role;
 do $$
 begin
   -- As by a command that had seen the webhook before it was removed.
-  insert into baseledger.raised_alerts select 'w', 140, number, kind, threshold, limit_id, label_values,
-      amount, value, starts_at, ends_at, occurred_at
+  insert into baseledger.raised_alerts
+    select 'w', 140, number, kind, threshold, limit_id, label_values, amount, value, starts_at,
+      ends_at, occurred_at
     from baseledger.raised_alerts where wallet_id = 'w' and seq = 133;
   insert into baseledger.deliveries (wallet_id, seq, number, webhook_id)
     select 'w', 140, 1, webhook_id from hook;
@@ -270,7 +277,8 @@ select is((select state from baseledger.alerts where seq = 140), 'failed', 'and 
 -- Counts ----------------------------------------------------------------------------------------
 
 select is(
-  (select sum(alerts) from baseledger.alert_counts()), (select count(*) from baseledger.alerts)::numeric,
+  (select sum(alerts) from baseledger.alert_counts()),
+  (select count(*) from baseledger.alerts)::numeric,
   'the counts are those of the view'
 );
 

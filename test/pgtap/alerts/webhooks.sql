@@ -9,7 +9,9 @@ do $$ begin perform tap.wallet('w', 1000); perform tap.wallet('other', 1000); en
 set local role baseledger_operator;
 
 create temp table first as
-  select * from baseledger.add_webhook('w', 'https://hooks.example.com/a?b=c#d', p_idempotency_key => 'k');
+  select * from baseledger.add_webhook(
+    'w', 'https://hooks.example.com/a?b=c#d', p_idempotency_key => 'k'
+  );
 select matches(secret, '^whsec_[A-Za-z0-9+/]{43}=$', 'the secret has 32 bytes in base64')
   from first;
 select is(replayed, false, 'a first call is none that was replayed') from first;
@@ -17,7 +19,9 @@ select isnt(
   (select secret from baseledger.add_webhook('w', 'https://b.example.com')), secret,
   'each webhook has a secret of its own'
 ) from first;
-select is(to_jsonb(a), jsonb_build_object('webhook_id', f.webhook_id, 'secret', null, 'replayed', true),
+select is(to_jsonb(a), jsonb_build_object(
+    'webhook_id', f.webhook_id, 'secret', null, 'replayed', true
+  ),
   'a retry gets the same webhook, without the secret')
   from first f,
     baseledger.add_webhook('w', 'https://hooks.example.com/a?b=c#d', p_idempotency_key => 'k') a;
@@ -57,10 +61,12 @@ select is(
 select tap.refuses(format('add_webhook(%L, %L)', 'w', url), 'LGARG', '{"field": "url"}',
     'no address for alerts: ' || coalesce(left(url, 40), 'null'))
   from unnest(array[
-    null, '', ' ', 'example.com', 'ftp://example.com', 'file:///etc/passwd', 'https://', 'http:///x',
+    null, '', ' ', 'example.com', 'ftp://example.com', 'file:///etc/passwd', 'https://',
+    'http:///x',
     'https://user@example.com', 'https://user:secret@example.com/', 'http://1:2@example.com',
-    'https://exa mple.com', E'https://example.com/\n', 'https://ex.com\@evil.com', 'https://exämple.com',
-    'https://example.com:port/', 'https://example.com:123456/', 'https://[::1', 'https://' || repeat('a', 2041)
+    'https://exa mple.com', E'https://example.com/\n', 'https://ex.com\@evil.com',
+    'https://exämple.com', 'https://example.com:port/', 'https://example.com:123456/',
+    'https://[::1', 'https://' || repeat('a', 2041)
   ]) as url;
 select is(
   (select count(webhook_id) from baseledger.add_webhook('w', 'HTTPS://' || repeat('a', 2040))),
@@ -68,7 +74,9 @@ select is(
 );
 select tap.refuses(format('add_webhook(%L, %L, %L)', 'w', 'http://x', events), 'LGARG',
     '{"field": "events"}', 'no events: ' || coalesce(events::text, 'null'))
-  from unnest(array[null, '{}', '{reserved}', '{limit,other}', '{null}', '{{limit}}', '{LIMIT}']) as events;
+  from unnest(array[
+    null, '{}', '{reserved}', '{limit,other}', '{null}', '{{limit}}', '{LIMIT}'
+  ]) as events;
 select tap.refuses(
   $$add_webhook('w', 'http://x', p_allow_private => null)$$, 'LGARG', '{"field": "allow_private"}',
   'null is no answer'
@@ -83,7 +91,8 @@ select tap.refuses($$add_webhook('', 'http://x')$$, 'LGARG', '{"field": "wallet_
 select is((select count(w.webhook_id) from generate_series(2, 16) as n,
   lateral baseledger.add_webhook(null, 'http://x/' || n) as w), 15::bigint,
   'there may be 16 for all wallets');
-select tap.refuses($$add_webhook(null, 'http://x')$$, 'LGARG', '{"field": "webhooks"}', 'but not 17');
+select tap.refuses($$add_webhook(null, 'http://x')$$, 'LGARG', '{"field": "webhooks"}',
+  'but not 17');
 
 -- Listing ---------------------------------------------------------------------------------------
 
@@ -95,15 +104,16 @@ select is(
 );
 select is(to_jsonb(h) - 'added_at' - 'webhook_id', '{
   "wallet_id": null, "url": "http://all", "events": ["limit"], "allow_private": true
-}', 'a webhook of all wallets has no wallet') from baseledger.list_webhooks() as h where url = 'http://all';
+}', 'a webhook of all wallets has no wallet')
+  from baseledger.list_webhooks() as h where url = 'http://all';
 select tap.refuses($$list_webhooks('nobody')$$, 'LGWNF', '{"wallet_id": "nobody"}',
   'there are none of a wallet that is not there');
 
 -- Removing --------------------------------------------------------------------------------------
 
 set local role baseledger_operator;
-select is((select url from baseledger.remove_webhook(f.webhook_id)), 'https://hooks.example.com/a?b=c#d',
-  'it returns what is removed') from first f;
+select is((select url from baseledger.remove_webhook(f.webhook_id)),
+  'https://hooks.example.com/a?b=c#d', 'it returns what is removed') from first f;
 select is_empty(
   $$select from baseledger.list_webhooks() join first using (webhook_id)$$, 'it is gone'
 );
@@ -117,8 +127,12 @@ select is((select count(*) from baseledger.webhooks where secret is null), 1::bi
 -- Rights ----------------------------------------------------------------------------------------
 
 select is(has_function_privilege(r, f, 'execute'), r = 'baseledger_operator', r || ' and ' || f)
-  from unnest(array['baseledger_agent', 'baseledger_operator', 'baseledger_auditor', 'baseledger_worker']) as r,
-    unnest(array['baseledger.add_webhook(text,text,text[],boolean,text)', 'baseledger.remove_webhook(text)']) as f;
+  from unnest(array[
+      'baseledger_agent', 'baseledger_operator', 'baseledger_auditor', 'baseledger_worker'
+    ]) as r,
+    unnest(array[
+      'baseledger.add_webhook(text,text,text[],boolean,text)', 'baseledger.remove_webhook(text)'
+    ]) as f;
 
 select * from finish();
 rollback;

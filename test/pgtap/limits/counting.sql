@@ -224,7 +224,7 @@ select is(tap.posted('batch', '[
 ], 'commands of a batch are granted in order until limits are reached');
 select is(tap.used('batch'), array[
   'calls {}: 7 used, 0 held, 0 left',
-  'open {""}: 0 used, 0 held, 2 left', 'open {a}: 1 used, 1 held, 1 left',
+  'open {a}: 1 used, 1 held, 1 left',
   'open {b}: 2 used, 2 held, 0 left',
   'user {""}: 1 used, 0 held, 99 left', 'user {a}: 100 used, 60 held, 0 left',
   'user {b}: 2 used, 2 held, 98 left'
@@ -296,7 +296,9 @@ select is(tap.used('labels'), array[
 do $$
 begin
   perform tap.wallet('ahead', 1000);
+  perform baseledger.charge('ahead', 5, 'before', p_metadata => '{"user": "a"}');
   perform baseledger.set_limit('ahead', 'day', 100, 'day', '{user}');
+  perform baseledger.refund('ahead', 'before', 5, 'back');
   perform baseledger.charge('ahead', 30, 'a', p_metadata => '{"user": "a"}');
   perform baseledger.charge('ahead', 40, 'b', p_metadata => '{"user": "b"}');
 end
@@ -318,11 +320,11 @@ select results_eq($$select * from baseledger.limits('ahead')$$, 'table present',
 select is(tap.posted('ahead', '[
   {"op": "charge", "amount": 71, "idempotency_key": "1", "metadata": {"user": "a"}},
   {"op": "charge", "amount": 70, "idempotency_key": "2", "metadata": {"user": "a"}}
-]'), '{LGLIM,"#6 charged 70: 860/0/140"}', 'and when something is charged');
+]'), '{LGLIM,"#8 charged 70: 860/0/140"}', 'and when something is charged');
 select is(tap.posted('ahead', '[
   {"op": "charge", "amount": 61, "idempotency_key": "3", "metadata": {"user": "b"}},
   {"op": "charge", "amount": 60, "idempotency_key": "4", "metadata": {"user": "b"}}
-]'), '{LGLIM,"#7 charged 60: 800/0/200"}', 'for each combination, whichever comes first');
+]'), '{LGLIM,"#9 charged 60: 800/0/200"}', 'for each combination, whichever comes first');
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');

@@ -1,6 +1,6 @@
 -- charge: spends at once, without a hold.
 begin;
-select plan(49);
+select plan(71);
 
 do $$
 begin
@@ -202,6 +202,80 @@ select is(
   array['LGARG', 'LGIDK', 'LGRID', 'LGNSF'],
   'a batch refuses with the same codes'
 );
+
+-- What is spent already -------------------------------------------------------------------------
+
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('s', 100, 50);
+  perform baseledger.reserve('s', 60, 'r');
+  perform baseledger.freeze_wallet('s', 'a test');
+  perform baseledger.close_wallet('s', 'a test');
+end
+$$;
+set local role baseledger_agent;
+create temp table spent as
+  select baseledger.charge('s', 30, 'a1', p_already_spent => true) as receipt;
+select is(tap.as_json(receipt), '{
+  "wallet_id": "s", "seq": 6, "event": "charged", "reservation_id": "a1", "amount": 30,
+  "available": 10, "reserved": 60, "spent": 30, "idempotency_key": "a1", "replayed": false
+}', 'what is spent already is booked on a wallet that is frozen and closed') from spent;
+select is(tap.on_record('s', 6) -> 'details', '{"already_spent": true}', 'the event says so');
+select is(to_jsonb(baseledger.charge('s', 30, 'a1', p_already_spent => true)),
+  to_jsonb(receipt) || '{"replayed": true}', 'a retry gets the first receipt') from spent;
+select changes_nothing($$select baseledger.charge('s', 30, 'a1', p_already_spent => true)$$,
+  'a retry writes nothing');
+select is(tap.brief(baseledger.charge('s', 60, 'a2', p_already_spent => true)),
+  '#7 charged 60: -50/60/90', 'it takes available down to the overdraft limit');
+select refuses($$charge('s', 1, 'a3', p_already_spent => true)$$, 'LGOVD',
+  '{"requested": 1, "available": -50, "would_be": -51, "overdraft_limit": 50}', 'and no further');
+select refuses($$charge('s', 1, 'a3', 'r', p_already_spent => true)$$, 'LGRID',
+  '{"reservation_id": "r"}', 'a taken reservation id is refused first');
+select refuses($$charge('s', 1, 'a3')$$, 'LGCLO', '{"wallet_id": "s"}',
+  'what is not spent yet is refused by a wallet that is closed');
+select refuses($$charge('max', 9223372036854775807, 'k', p_already_spent => true)$$, 'LGOVF', '{
+  "requested": 9223372036854775807, "available": 1, "reserved": 0, "spent": 9223372036854775807
+}', 'spent cannot exceed the largest amount');
+select refuses(c.call, 'LGIDK', c.detail::jsonb, c.name)
+  from (values
+    ('a key is refused for what was not spent', $$charge('s', 30, 'a1')$$,
+      '{"field": "already_spent", "stored": true, "given": null}'),
+    ('and for what was', $$charge('w', 100, 'k1', p_already_spent => true)$$,
+      '{"field": "already_spent", "stored": null, "given": true}')
+  ) as c(name, call, detail);
+select is(tap.brief(baseledger.charge('w', 100, 'k1', p_already_spent => c.given)),
+  '#3 charged 100: 900/0/100 again', 'a retry may spell out the default: ' || coalesce(c.given::text, 'null'))
+  from unnest(array[false, null]) as c(given);
+set local role baseledger_operator;
+do $$ begin perform tap.wallet('deep', 10); end $$;
+set local role baseledger_agent;
+select is(tap.brief(baseledger.charge('deep', 1000, 'k', p_already_spent => true)),
+  '#3 charged 1000: -990/0/1000', 'without an overdraft limit, all of it is booked');
+select is(
+  tap.posted('deep', '[
+    {"op": "charge", "amount": 1, "idempotency_key": "b1", "already_spent": true},
+    {"op": "charge", "amount": 1, "idempotency_key": "b2", "already_spent": false},
+    {"op": "charge", "amount": 1, "idempotency_key": "b3", "already_spent": null},
+    {"op": "charge", "amount": 1000, "idempotency_key": "k", "already_spent": true},
+    {"op": "charge", "amount": 1000, "idempotency_key": "k"}
+  ]'),
+  array['#4 charged 1: -991/0/1001', 'LGNSF', 'LGNSF', '#3 charged 1000: -990/0/1000 again', 'LGIDK'],
+  'a batch takes it as true or false'
+);
+select is(tap.on_record('deep', 4) -> 'details', '{"already_spent": true}',
+  'the event says so, in a batch');
+select is(
+  (select jsonb_agg(r.refused || ' ' || (r.detail ->> 'field')) from baseledger.post('deep', c.command) as r),
+  jsonb_build_array('LGARG already_spent'), 'a batch refuses ' || c.command::text
+) from (values
+  ('[{"op": "charge", "amount": 1, "idempotency_key": "b", "already_spent": "true"}]'::jsonb),
+  ('[{"op": "charge", "amount": 1, "idempotency_key": "b", "already_spent": 1}]'),
+  ('[{"op": "charge", "amount": 1, "idempotency_key": "b", "already_spent": {}}]'),
+  ('[{"op": "charge", "amount": 1, "idempotency_key": "b", "already_spent": []}]'),
+  ('[{"op": "settle", "amount": 1, "idempotency_key": "b", "reservation_id": "k", "already_spent": true}]'),
+  ('[{"op": "reserve", "amount": 1, "idempotency_key": "b", "already_spent": false}]')
+) as c(command);
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');

@@ -1,6 +1,6 @@
 -- open_wallet: idempotent by the wallet's id and terms.
 begin;
-select plan(41);
+select plan(51);
 
 set local role baseledger_operator;
 
@@ -73,6 +73,29 @@ select refuses(c.call, 'LGIDK', c.detail::jsonb,
     ('none', $$open_wallet('t', 'tokens', 0)$$,
       '{"field": "overdraft_limit", "stored": 500, "given": null}')
   ) as c(name, call, detail);
+
+-- Restricted ------------------------------------------------------------------------------------
+
+select is(tap.brief(baseledger.open_wallet('r', p_restricted => true)), '#1 opened: 0/0/0',
+  'a wallet can be opened restricted');
+select is(tap.on_record('r', 1) -> 'details',
+  '{"unit": "USD", "scale": 9, "overdraft_limit": null, "restricted": true}', 'the event says so');
+select is(array_agg(l.wallet_id || ' ' || l.restricted), array['r true', 't false', 'w false'],
+  'others are open') from baseledger.list_wallets() as l;
+select is(tap.brief(baseledger.open_wallet('r', p_restricted => true)), '#1 opened: 0/0/0 again',
+  'a second call with the same terms gets the first receipt');
+select refuses($$open_wallet('r')$$, 'LGIDK',
+  '{"field": "restricted", "stored": true, "given": false}', 'one that does not say so is refused');
+select refuses($$open_wallet('w', p_restricted => true)$$, 'LGIDK',
+  '{"field": "restricted", "stored": false, "given": true}', 'as is one that says so of another');
+do $$ begin perform baseledger.allow('w', 'baseledger_agent'); end $$;
+select is(tap.brief(baseledger.open_wallet('w')), '#1 opened: 0/0/0 again',
+  'one that was restricted later is opened again as it was first opened');
+select refuses($$open_wallet('w', p_restricted => true)$$, 'LGIDK',
+  '{"field": "restricted", "stored": false, "given": true}', 'and only so');
+select ok(l.restricted, 'which opens it to nobody') from baseledger.list_wallets('w') as l;
+select refuses($$open_wallet('n1', p_restricted => null)$$, 'LGARG', '{"field": "restricted"}',
+  'null is refused');
 
 -- Limits ----------------------------------------------------------------------------------------
 

@@ -1,26 +1,32 @@
--- Locks a wallet that is restricted, if the caller may use it, and gives his commands what his access
--- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
+-- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access, and
+-- his commands get what his access makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
 -- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
 -- if there were none.
-create or replace function baseledger._lock_restricted(
+create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],
   out locked baseledger._locked_wallet[],
-  out commands baseledger._command[]
+  out commands baseledger._command[],
+  out actor text
 )
 returns record
 language plpgsql
 volatile
 as $$
 declare
+  v_restricted boolean;
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
   );
 begin
   commands := p_commands;
-  if v_asks then
-    commands := baseledger._admit(p_wallet_id, p_commands);
+  -- Of a wallet that there is not, as of one that is not open to the caller.
+  select w.restricted into v_restricted
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  if v_asks and v_restricted is distinct from false then
+    perform baseledger._admit(p_wallet_id, p_commands);
   end if;
   select array[row(
       w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
@@ -33,10 +39,15 @@ begin
   if not found then
     perform baseledger._raise_wallet_not_found(p_wallet_id);
   end if;
-  if v_asks then
-    commands := baseledger._admit(p_wallet_id, p_commands);
+  if locked[1].restricted then
+    actor := (baseledger._find_access(p_wallet_id)).actor;
+    if v_asks then
+      commands := baseledger._admit(p_wallet_id, p_commands);
+    end if;
+  else
+    actor := baseledger._describe_actor(null);
   end if;
 end
 $$;
 
-revoke all on function baseledger._lock_restricted from public;
+revoke all on function baseledger._lock_guarded from public;
