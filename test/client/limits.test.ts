@@ -50,10 +50,9 @@ describe("labels", () => {
   test("go into the metadata of the reservation, over what that says", async () => {
     const metadata = { user: "bob", note: 7 };
     const labels = { user: "ann", run: "run-7" };
-    const held = await ledger.hold({ walletId, amount: 1n, metadata, labels });
+    await using held = await ledger.hold({ walletId, amount: 1n, metadata, labels });
     const found = await admin.reservation(database.agent, { walletId, reservationId: held.id });
     expect(found.metadata).toEqual({ user: "ann", run: "run-7", note: 7 });
-    await held.cancel();
   });
 
   test("are what limits count by", async () => {
