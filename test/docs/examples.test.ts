@@ -12,7 +12,7 @@ import { createDatabase, type TestDatabase } from "../support/server.ts";
 const run = promisify(execFile);
 
 /** The examples in TypeScript. */
-const PROGRAMS = ["commit-then-call", "guard", "stream", "wrappers"];
+const PROGRAMS = ["commit-then-call", "guard", "limits", "stream", "wrappers"];
 
 /** Node 22 has no `await using`; the examples must not need it. */
 const OLDER =
@@ -28,6 +28,7 @@ const PYTHON = [
 const SHOWN = [
   ["README.md", "guard"],
   ["docs/client.md", "stream"],
+  ["docs/client.md", "limits"],
   ["docs/client.md", "wrappers"],
 ] as const;
 
@@ -51,7 +52,7 @@ afterAll(async () => {
 
 describe("examples", () => {
   // In this order: the second goes on in the wallet of the first.
-  test.each(["session", "limits"])("%s.sql prints what it is committed with", async (name) => {
+  test.each(["session", "session-limits"])("%s.sql prints what it is committed with", async (name) => {
     const printed = await transcript(sql, read(`examples/${name}.sql`));
     await expect(printed).toMatchFileSnapshot(join(ROOT, `examples/${name}.out`));
   });
@@ -91,7 +92,7 @@ describe("examples", () => {
 });
 
 describe("the pages", () => {
-  test.each(["session", "limits"])("README.md shows %s.sql as it runs", (name) => {
+  test.each(["session", "session-limits"])("README.md shows %s.sql as it runs", (name) => {
     expect(blocks(read("README.md"), "sql")).toContain(read(`examples/${name}.sql`));
   });
 
