@@ -52,10 +52,13 @@ afterAll(async () => {
 
 describe("examples", () => {
   // In this order: the second goes on in the wallet of the first.
-  test.each(["session", "session-limits"])("%s.sql prints what it is committed with", async (name) => {
-    const printed = await transcript(sql, read(`examples/${name}.sql`));
-    await expect(printed).toMatchFileSnapshot(join(ROOT, `examples/${name}.out`));
-  });
+  test.each(["session", "session-limits"])(
+    "%s.sql prints what it is committed with",
+    async (name) => {
+      const printed = await transcript(sql, read(`examples/${name}.sql`));
+      await expect(printed).toMatchFileSnapshot(join(ROOT, `examples/${name}.out`));
+    },
+  );
 
   /** What a program prints; a second run on the same database must print the same. */
   async function twice(program: string, ...args: string[]): Promise<string> {
