@@ -21,7 +21,7 @@ export const argumentsOf: readonly Rule[] = [
         about: "amounts may be missing",
         of: "_find_invalid_field",
         search:
-          "or p_amount is null and p_op not in ('cancel', 'extend', 'freeze', 'unfreeze', 'open')",
+          "or p_amount is null and p_op in ( 'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out', 'transfer_in' )",
         replace: "",
       },
       {

@@ -51,6 +51,7 @@ export const backlog: readonly Rule[] = [
       {
         about: "a settlement waits for the backlog",
         of: "_execute",
+        after: "back in available, and what was spent comes from there.",
         search: "v_last.available + coalesce(v_rest, 0) <",
         replace: "v_last.available <",
       },
@@ -99,6 +100,7 @@ export const backlog: readonly Rule[] = [
       {
         about: "a refusal reports balances without the backlog",
         of: "_execute",
+        after: "baseledger._describe_refusal(",
         search: "v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0)",
         replace: "v_last.available, v_last.reserved",
       },

@@ -9,14 +9,14 @@ export const clock: readonly Rule[] = [
       {
         about: "a reservation's deadline counts from the date of its event",
         of: "_execute",
-        after: "when 'reserve' then",
+        after: "when 'reserve' then v_amount := case",
         search: "coalesce(v_at - v_ahead, v_at)",
         replace: "v_at",
       },
       {
         about: "an extended deadline counts from the date of its event",
         of: "_execute",
-        after: "when 'extend' then",
+        after: "when 'extend' then v_reserved := coalesce(",
         search: "coalesce(v_at - v_ahead, v_at)",
         replace: "v_at",
       },

@@ -8,8 +8,8 @@ export const execute: readonly Rule[] = [
       {
         about: "the wallet is not locked",
         of: "_execute",
-        search: "where w.wallet_id = p_wallet_id for no key update;",
-        replace: "where w.wallet_id = p_wallet_id;",
+        search: "and not w.restricted and not w.closed for no key update;",
+        replace: "and not w.restricted and not w.closed;",
         tests: ["test/concurrency/funds.test.ts", "test/concurrency/duplicates.test.ts"],
       },
       {
@@ -245,14 +245,14 @@ export const execute: readonly Rule[] = [
       {
         about: "a frozen wallet reserves",
         of: "_execute",
-        after: "when 'reserve' then",
+        after: "when 'reserve' then v_amount := case",
         search: "when v_wallet.frozen then 'LGFRZ'",
         replace: "",
       },
       {
         about: "reserve takes the id of an ended reservation",
         of: "_execute",
-        after: "when 'reserve' then",
+        after: "when 'reserve' then v_amount := case",
         search: "when v_hold.status <> 'none' then 'LGRID'",
         replace: "",
       },
@@ -265,21 +265,20 @@ export const execute: readonly Rule[] = [
       {
         about: "a frozen wallet lets holds grow",
         of: "_execute",
-        after: "when 'extend' then",
+        after: "when 'extend' then v_reserved := coalesce(",
         search: "when v_wallet.frozen then 'LGFRZ'",
         replace: "",
       },
       {
         about: "extend keeps the old deadline",
         of: "_execute",
-        after: "when 'extend' then",
+        after: "when 'extend' then v_reserved := coalesce(",
         search: "coalesce(v_at - v_ahead, v_at) + v_command.ttl",
         replace: "v_hold.expires_at",
       },
       {
         about: "a reservation past its deadline is extended",
         of: "_execute",
-        after: "when 'extend' then",
         search: "v_reserved := coalesce(v_command.amount - v_hold.held, 0);",
         replace:
           "if v_hold.status = 'expired' then v_hold.status := 'open'; v_hold.held := 0; v_hold.amount := 0; v_hold.settled := 0; end if; v_reserved := coalesce(v_command.amount - v_hold.held, 0);",

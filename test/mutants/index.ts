@@ -1,15 +1,19 @@
 // Mistakes in the SQL, each of which a test must notice: `npm run mutants` makes them one at a time.
+import { access } from "./access.ts";
+import { alerts } from "./alerts.ts";
 import { argumentsOf } from "./arguments.ts";
 import { backlog } from "./backlog.ts";
 import { batch } from "./batch.ts";
 import { clock } from "./clock.ts";
 import { due } from "./due.ts";
 import { execute } from "./execute.ts";
+import { limits } from "./limits.ts";
 import { many } from "./many.ts";
 import type { Mutant, Rule } from "./mutant.ts";
 import { reads } from "./reads.ts";
 import { rights } from "./rights.ts";
 import { sweep } from "./sweep.ts";
+import { terms } from "./terms.ts";
 import { verify } from "./verify.ts";
 
 const rules: readonly Rule[] = [
@@ -24,6 +28,10 @@ const rules: readonly Rule[] = [
   ...verify,
   ...rights,
   ...sweep,
+  ...access,
+  ...terms,
+  ...limits,
+  ...alerts,
 ];
 
 export const mutants: readonly Mutant[] = rules.flatMap(({ rule, tests, mutants }) =>

@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:e3d9d715d90422ffd292a1578e6d7ad7d6187447
+--! Hash: sha1:47545e9744a44e393f4eed28cc23c30b10489fae
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -7234,7 +7234,8 @@ select
   end as ahead_by,
   w.restricted,
   w.closed,
-  w.limited
+  w.limited,
+  w.low_balances
 from baseledger.wallets w
 -- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
 -- not call.
@@ -7270,6 +7271,8 @@ comment on column baseledger.wallet_balances.restricted is
 comment on column baseledger.wallet_balances.closed is
   'Nothing new may be reserved, charged or credited.';
 comment on column baseledger.wallet_balances.limited is 'It has limits.';
+comment on column baseledger.wallet_balances.low_balances is
+  'Amounts that alert when available + reserved falls below them.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;
 --! EndIncluded views/wallet_balances.sql

@@ -88,3 +88,48 @@ as $$
   select r.reservation_id, r.expires_at from baseledger.reservations r
     where r.wallet_id = p_wallet_id
 $$;
+
+-- Moves a wallet into the future, so that a window (minute, hour, day) ends after so many more events:
+-- each takes a microsecond, and the one after them happens exactly at the border. This transaction
+-- gives the clock slack, so that windows are those of the events' times.
+create or replace function tap.window_ends_after(
+  p_wallet_id text,
+  p_per text,
+  p_events integer
+)
+returns void
+language plpgsql
+volatile
+security definer
+as $$
+declare
+  v_last timestamptz;
+  v_border timestamptz;
+begin
+  create or replace function baseledger._clock_slack()
+    returns interval language sql stable as 'select interval ''2 days''';
+  select w.last_event_at into v_last from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  v_border := pg_catalog.upper(baseledger._window(
+    p_per, 'UTC', greatest(v_last, pg_catalog.clock_timestamp() + interval '1 hour')
+  ));
+  perform tap.travel_back(
+    p_wallet_id,
+    v_last - v_border + (p_events + 1) * interval '1 microsecond'
+  );
+end
+$$;
+
+-- The alerts that limits have raised in a wallet, in lines: '#4.1 day {ann} 50%: 60 of 100'.
+create or replace function tap.limit_alerts(p_wallet_id text)
+returns text[]
+language sql
+stable
+security definer
+as $$
+  select pg_catalog.array_agg(pg_catalog.format(
+      '#%s.%s %s %s %s%%: %s of %s', a.seq, a.number, a.limit_id, a.label_values, a.threshold,
+      a.value, a.amount
+    ) order by a.seq, a.number)
+    from baseledger.raised_alerts a
+    where a.wallet_id = p_wallet_id and a.kind = 'limit'
+$$;
