@@ -18,6 +18,9 @@ declare
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+        -- What no batch knows is no operator's command.
+        or c.op is null
+        or c.refused = 'LGUNK'
   );
 begin
   commands := p_commands;

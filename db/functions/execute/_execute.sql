@@ -99,6 +99,7 @@ declare
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
   v_careful boolean := false;         -- some command may be refused, or alert, because of them
+  v_tight boolean := false;           -- its counters are loaded
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
@@ -257,7 +258,8 @@ begin
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
         )
       end;
-      if v_loaded.tight then
+      v_tight := coalesce(v_loaded.tight, false);
+      if v_tight then
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
@@ -366,7 +368,8 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        if v_command.refused is null and v_seq is not null then
+        -- LGRNF comes from access: a key that this batch has used is looked at first.
+        if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then
           v_command.detail := baseledger._compare_requests(
             baseledger._request_from_event(
               v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
@@ -608,6 +611,7 @@ begin
             v_command.refused := 'LGCLO';
           end if;
           if v_wallet.limited
+            and v_tight
             and v_command.reservation_id is not null
             and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
           then
@@ -799,7 +803,7 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited and not v_careful then
+        if v_wallet.limited and not v_tight then
           if v_last.reservation_id is not null then
             perform baseledger._save_counters(
               p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,

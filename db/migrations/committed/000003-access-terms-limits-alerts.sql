@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:47545e9744a44e393f4eed28cc23c30b10489fae
+--! Hash: sha1:429e73bb8ac953552acdcba3783f74f0328bbeac
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -948,6 +948,9 @@ declare
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+        -- What no batch knows is no operator's command.
+        or c.op is null
+        or c.refused = 'LGUNK'
   );
 begin
   commands := p_commands;
@@ -3445,6 +3448,7 @@ declare
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
   v_careful boolean := false;         -- some command may be refused, or alert, because of them
+  v_tight boolean := false;           -- its counters are loaded
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
@@ -3603,7 +3607,8 @@ begin
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
         )
       end;
-      if v_loaded.tight then
+      v_tight := coalesce(v_loaded.tight, false);
+      if v_tight then
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
@@ -3712,7 +3717,8 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        if v_command.refused is null and v_seq is not null then
+        -- LGRNF comes from access: a key that this batch has used is looked at first.
+        if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then
           v_command.detail := baseledger._compare_requests(
             baseledger._request_from_event(
               v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
@@ -3954,6 +3960,7 @@ begin
             v_command.refused := 'LGCLO';
           end if;
           if v_wallet.limited
+            and v_tight
             and v_command.reservation_id is not null
             and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
           then
@@ -4145,7 +4152,7 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited and not v_careful then
+        if v_wallet.limited and not v_tight then
           if v_last.reservation_id is not null then
             perform baseledger._save_counters(
               p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
@@ -5353,7 +5360,10 @@ begin
       ) as f;
     tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
-  if tight or not v_fresh then
+  -- No such reservation.
+  if counters is null then
+    tight := false;
+  elsif tight or not v_fresh then
     tight := true;
     for v_i in 1 .. cardinality(counters) loop
       counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
