@@ -95,12 +95,6 @@ export const limits: readonly Rule[] = [
         tests: ["set_limit_for.sql"],
       },
       {
-        about: "a lack of funds that a limit outlives is still reported",
-        of: "_execute",
-        search: "if v_command.refused in ('LGNSF', 'LGLIM') then",
-        replace: "if v_command.refused = 'LGLIM' then",
-      },
-      {
         about: "a single command near a limit is not looked at",
         of: "_load_single",
         search: "> (f.counter).amount",

@@ -1,6 +1,6 @@
 -- What is reported when limits or funds refuse a command: the obstacle that clears last.
 begin;
-select plan(26);
+select plan(27);
 
 -- A wallet with funds, and amounts of limits: by day, for ever, and by user.
 create function pg_temp.fresh(
@@ -141,6 +141,8 @@ select lives_ok($$select baseledger.charge('e', 10, 'c1')$$, 'nor is a charge');
 select refuses($$charge('e', 10, 'x')$$, 'LGLIM',
   pg_temp.lgl('calls', '{""}', 'year', 'calls', 3, 3, 0, 1, null, pg_temp.resets_at('e', 'calls')),
   'more calls than may be made');
+select lives_ok($$select baseledger.extend('e', 'r1', '10 minutes', 'e2', 600)$$,
+  'but a larger hold is no call');
 do $$ begin perform baseledger.settle('e', 'r1', 10, 's1'); end $$;
 do $$ begin perform baseledger.cancel('e', 'r2', 'c2'); end $$;
 select refuses($$reserve('e', 10, 'x')$$, 'LGLIM',
