@@ -815,8 +815,8 @@ begin
           perform baseledger._save_watched(
             p_wallet_id, v_last.seq,
             baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-            v_wallet.low_balances,
-            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            v_wallet.low_balances, v_wallet.below,
+            array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
         end if;
@@ -862,17 +862,18 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null, null,
-        null, null, null
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null,
+        null, null, null, null
       )::baseledger._locked_wallet;
     end if;
     if v_wallet.limited or v_wallet.low_balances is not null then
-      if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
+      if v_last.seq > v_wallet.seq
+        and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id
+      then
         perform baseledger._save_watched(
           p_wallet_id, v_last.seq,
           baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-          v_wallet.low_balances,
-          v_wallet.below, array(
+          v_wallet.low_balances, v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
           ), array(
@@ -968,8 +969,8 @@ begin
     perform baseledger._save_watched(
       p_wallet_id, v_last.seq,
       baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-      v_wallet.low_balances,
-      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      v_wallet.low_balances, v_wallet.below,
+      array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );
   end if;

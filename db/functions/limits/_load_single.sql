@@ -1,7 +1,7 @@
 -- Loads the counters of a single command, as _load_batch does those of several.
 --
--- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For most
--- commands it need not: each expression counts, see Cost in _execute.
+-- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For
+-- most commands it need not: each expression counts, see Cost in _execute.
 create or replace function baseledger._load_single(
   p_wallet_id text,
   p_at timestamptz,
