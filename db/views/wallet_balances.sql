@@ -16,7 +16,8 @@ select
   end as ahead_by,
   w.restricted,
   w.closed,
-  w.limited
+  w.limited,
+  w.low_balances
 from baseledger.wallets w
 -- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
 -- not call.
@@ -52,5 +53,7 @@ comment on column baseledger.wallet_balances.restricted is
 comment on column baseledger.wallet_balances.closed is
   'Nothing new may be reserved, charged or credited.';
 comment on column baseledger.wallet_balances.limited is 'It has limits.';
+comment on column baseledger.wallet_balances.low_balances is
+  'Amounts that alert when available + reserved falls below them.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;

@@ -2,12 +2,13 @@
  * The list of commands. main.ts makes a program of it: an entry is loaded only if a word of the
  * command line is its name, so that help and each command start without the modules of the others.
  *
- * A command is a file of its own, named like it (`open` is in open-wallet.ts, `unfreeze` in
- * freeze.ts); its function `…Command()` returns it with options and action, and the description is
+ * A command is a file of its own, named like it (`open` is in open-wallet.ts, `receipt` in
+ * find-receipt.ts, `unfreeze`, `close` and `reopen` in freeze.ts, `disallow` in allow.ts); one that
+ * consists of others, such as `limit set`, is a group (command-group.ts). Its function `…Command()` returns it with options and action, and the description is
  * here. completion.ts loads all commands, for their options.
  *
- * Commands share database.ts (--url and connections), wallet-command.ts (those that change a wallet),
- * receipt.ts, refusal.ts and failure.ts (how answers are printed), and views.ts (reads views).
+ * Commands share database.ts (--url and connections), wallet-command.ts (those that move funds),
+ * change-command.ts (those that change terms, limits and access), receipt.ts, refusal.ts and failure.ts (how answers are printed), and views.ts (reads views).
  */
 import { Command } from "commander";
 
@@ -90,6 +91,18 @@ const GROUPS: Readonly<Record<string, Group>> = {
       about: "let a frozen wallet spend again",
       load: async () => (await import("./freeze.ts")).unfreezeCommand(),
     },
+    close: {
+      about: "close a wallet: what is open may still be ended, and funds taken out",
+      load: async () => (await import("./freeze.ts")).closeCommand(),
+    },
+    reopen: {
+      about: "open a closed wallet again",
+      load: async () => (await import("./freeze.ts")).reopenCommand(),
+    },
+    terms: {
+      about: "show or change how far a wallet may go below zero, and when low funds alert",
+      load: async () => (await import("./terms.ts")).termsCommand(),
+    },
     balance: {
       about: "show what a wallet has available, reserved and spent",
       load: async () => (await import("./balance.ts")).balanceCommand(),
@@ -97,6 +110,32 @@ const GROUPS: Readonly<Record<string, Group>> = {
     statement: {
       about: "print a statement of account: opening balance, events, closing balance",
       load: async () => (await import("./statement.ts")).statementCommand(),
+    },
+  },
+  "Who may use a wallet, and how much:": {
+    limit: {
+      about: "set, list or remove limits: what a wallet may use in a window, by labels or in all",
+      load: async () => (await import("./limit.ts")).limitCommand(),
+    },
+    allow: {
+      about: "let a role use a wallet, and from then on only those that were let",
+      load: async () => (await import("./allow.ts")).allowCommand(),
+    },
+    disallow: {
+      about: "let a role use a wallet no more",
+      load: async () => (await import("./allow.ts")).disallowCommand(),
+    },
+    key: {
+      about: "create, list or revoke keys: secrets that open a wallet; list shows roles, too",
+      load: async () => (await import("./key.ts")).keyCommand(),
+    },
+    alerts: {
+      about: "show what limits and low funds have alerted, and whether it was sent",
+      load: async () => (await import("./alerts.ts")).alertsCommand(),
+    },
+    webhook: {
+      about: "add, list or remove addresses that alerts are sent to",
+      load: async () => (await import("./webhook.ts")).webhookCommand(),
     },
   },
   "Reservations, by hand:": {
@@ -127,6 +166,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
     reservation: {
       about: "show how a reservation stands, or how it went",
       load: async () => (await import("./reservation.ts")).reservationCommand(),
+    },
+    receipt: {
+      about: "look up whether a command was done, by its idempotency key",
+      load: async () => (await import("./find-receipt.ts")).receiptCommand(),
     },
   },
   "Watch and prove:": {

@@ -32,8 +32,34 @@ export function completionCommand(): Command {
     });
 }
 
-/** Reads what can be completed from a command's definition. */
+/**
+ * Reads what can be completed from a command's definition. One that consists of others completes
+ * their names, and all their options.
+ */
 function wordsOf(command: Command): CommandWords {
+  if (command.commands.length === 0) return wordsOfOne(command);
+  const parts = command.commands.map(wordsOfOne);
+  const options = new Map(
+    parts.flatMap((part) => part.options).map((option) => [option.flags.join(), option]),
+  );
+  return {
+    name: command.name(),
+    about: command.description(),
+    options: [...options.values()],
+    arguments: [
+      { name: "command", values: parts.map(({ name }) => name) },
+      ...Array.from(
+        { length: Math.max(...parts.map((part) => part.arguments.length)) },
+        (_, i) => ({
+          name: parts.find((part) => part.arguments[i])?.arguments[i]?.name ?? "",
+          values: null,
+        }),
+      ),
+    ],
+  };
+}
+
+function wordsOfOne(command: Command): CommandWords {
   return {
     name: command.name(),
     about: command.description(),

@@ -33,6 +33,11 @@ function addressOfEnvironment(env: NodeJS.ProcessEnv = process.env): string | un
   return `postgres:///${mode}`;
 }
 
+/** The secret of a key that the session is to have: not an option, which all could see in ps. */
+function keyOfEnvironment({ BASELEDGER_KEY }: NodeJS.ProcessEnv = process.env): object {
+  return BASELEDGER_KEY ? { "baseledger.key": BASELEDGER_KEY } : {};
+}
+
 /** Adds `--url` to a command that fills a database: the environment must not name that one. */
 export function addOwnDatabaseOptions(command: Command, otherwise: string): Command {
   return command
@@ -102,7 +107,7 @@ async function connect(url: string): Promise<postgres.Sql> {
       connect_timeout: 10,
       fetch_types: false,
       onnotice: () => undefined,
-      connection: { application_name: "baseledger" },
+      connection: { application_name: "baseledger", ...keyOfEnvironment() },
     });
     await ping(sql).catch(async (error: unknown) => {
       await sql.end({ timeout: 0 });

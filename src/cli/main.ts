@@ -17,22 +17,32 @@ async function createProgram(words: readonly string[]): Promise<Command> {
     .exitOverride()
     .helpCommand(false);
   for (const command of await makeCommands(words)) {
-    command.copyInheritedSettings(program);
-    program.addCommand(complainInOneLine(command, `baseledger ${command.name()}`));
+    program.addCommand(adopt(command, program, `baseledger ${command.name()}`));
   }
   program.addCommand(helpCommand(program));
   return complainInOneLine(program, "baseledger");
+}
+
+/** Gives a command, and those that it consists of, the settings of the program. */
+function adopt(command: Command, parent: Command, name: string): Command {
+  command.copyInheritedSettings(parent).helpCommand(false);
+  for (const one of command.commands) adopt(one, command, `${name} ${one.name()}`);
+  return complainInOneLine(command, name);
 }
 
 /** Replaces commander's own, which prints the whole help for an unknown command. */
 function helpCommand(program: Command): Command {
   return new Command("help")
     .description("display help for a command")
-    .argument("[command]")
-    .action((name?: string) => {
-      const command = program.commands.find((one) => one.name() === name);
-      if (name !== undefined && !command) program.error(`error: unknown command '${name}'`);
-      (command ?? program).help();
+    .argument("[command...]")
+    .action((names: readonly string[]) => {
+      let found = program;
+      for (const name of names) {
+        const command = found.commands.find((one) => one.name() === name);
+        if (!command) program.error(`error: unknown command '${names.join(" ")}'`);
+        else found = command;
+      }
+      found.help();
     });
 }
 

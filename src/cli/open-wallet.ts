@@ -10,6 +10,7 @@ interface Options extends DatabaseOptions {
   readonly unit: string;
   readonly scale: number;
   readonly overdraftLimit?: string;
+  readonly restricted?: true;
   readonly metadata?: Json;
   readonly json?: true;
 }
@@ -26,6 +27,7 @@ export function openCommand(): Command {
       9,
     )
     .option("--overdraft-limit <amount>", "how far settlements may go below zero (default: any)")
+    .option("--restricted", "only roles and keys may use it that are let: see allow, key create")
     .addOption(metadataOption())
     .option("--json", "print the receipt as JSON: amounts in the smallest step, as strings")
     .addHelpText(
@@ -38,7 +40,7 @@ export function openCommand(): Command {
 }
 
 async function openOne(walletId: string, options: Options): Promise<void> {
-  const { unit, scale, metadata } = options;
+  const { unit, scale, metadata, restricted } = options;
   const overdraftLimit =
     options.overdraftLimit === undefined
       ? undefined
@@ -46,7 +48,7 @@ async function openOne(walletId: string, options: Options): Promise<void> {
   const denomination = { unit, scale };
   const receipt = await withConnection(options, (sql) =>
     attempt({ denomination, again: "ask again: it is done once" }, () =>
-      openWallet(sql, { walletId, unit, scale, overdraftLimit, metadata }),
+      openWallet(sql, { walletId, unit, scale, overdraftLimit, metadata, restricted }),
     ),
   );
   printReceipt(receipt, denomination, options.json);

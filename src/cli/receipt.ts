@@ -8,6 +8,23 @@ export function printReceipt(receipt: Receipt, unit: Denomination, json?: boolea
   else printLine(describeReceipt(receipt, unit));
 }
 
+/** Prints what a change of terms, limits or access has led to, with what holds now. */
+export function printChange(
+  { event, idempotencyKey, replayed, seq, walletId }: Receipt,
+  facts: readonly (readonly [name: string, value: string])[] = [],
+): void {
+  const did = (event ?? "").replaceAll("_", " ");
+  const before = replayed ? text`, done before: nothing was done now` : text``;
+  const shown = idempotencyKey === null ? facts : [...facts, ["key", idempotencyKey] as const];
+  const width = Math.max(...shown.map(([name]) => name.length));
+  printLine(
+    joined([
+      text`${walletId}: ${did} (event ${seq ?? "unknown"}${before})`,
+      ...shown.map(([name, value]) => text`  ${trusted(name.padEnd(width))}  ${value}`),
+    ]),
+  );
+}
+
 function describeReceipt(receipt: Receipt, { unit, scale }: Denomination): SafeText {
   const { amount, event, expiresAt, idempotencyKey, replayed, reservationId, seq, walletId } =
     receipt;

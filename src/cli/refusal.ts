@@ -3,10 +3,12 @@ import {
   IdempotencyKeyReusedError,
   InsufficientFundsError,
   type LedgerError,
+  LimitReachedError,
   OverdraftLimitError,
   RefundExceedsSettledError,
 } from "../errors/index.ts";
 import type { Denomination } from "./amounts.ts";
+import { combinationOf, limitNumber, limitWriter, windowOf } from "./limit-words.ts";
 
 /**
  * Describes a refusal: with amounts in the wallet's unit if that is known, as a person writes them
@@ -30,6 +32,9 @@ function describeAmounts(error: LedgerError, { scale, unit }: Denomination): str
       `${show(reserved)} reserved${next}`
     );
   }
+  if (error instanceof LimitReachedError && typeof error.used === "bigint") {
+    return describeLimitReached(error, { scale, unit });
+  }
   if (error instanceof OverdraftLimitError && typeof error.wouldBe === "bigint") {
     const { overdraftLimit, wouldBe } = error;
     return (
@@ -49,6 +54,22 @@ function describeAmounts(error: LedgerError, { scale, unit }: Denomination): str
     return `idempotency key reused with another ${field}: stored ${show(stored)}, given ${show(given)}`;
   }
   return undefined;
+}
+
+function describeLimitReached(error: LimitReachedError, denomination: Denomination): string {
+  const { amount, held, limitId, of, per, reason, requested, resetsAt, retryAt, used } = error;
+  const show = limitWriter(of, denomination);
+  const combination = combinationOf(error.values);
+  const name = combination === "" ? limitId : `${limitId} (${combination})`;
+  const asked = of === "amount" ? `${show(requested)} asked for, ` : "";
+  const window = of === "open" || per === "ever" ? "" : ` ${windowOf(per)}`;
+  const isHeld = reason === "held" && of !== "open";
+  const facts = [
+    `limit ${name} reached: ${asked}${limitNumber(of, denomination.scale)(used)} of ${show(amount)}${window} used`,
+    ...(isHeld ? [`${show(held)} of it held`] : []),
+  ].join(", ");
+  if (retryAt) return `${facts}; the next reservation is due at ${retryAt.toISOString()}`;
+  return resetsAt ? `${facts}; it resets at ${resetsAt.toISOString()}` : facts;
 }
 
 function isAmount({ given, stored }: IdempotencyKeyReusedError): boolean {

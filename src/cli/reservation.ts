@@ -1,11 +1,14 @@
 import { Command } from "commander";
 import { ReservationNotFoundError } from "../errors/index.ts";
+import { type ReservationState, reservation } from "../generated/index.ts";
+import { type Json, stringifyJson } from "../json/index.ts";
 import {
   formatTime,
   joined,
   printJson,
   printLine,
   printTable,
+  type SafeText,
   shortened,
   text,
   trusted,
@@ -13,6 +16,7 @@ import {
 import { amountWriter, type Denomination, denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import {
+  NO_RIGHT,
   type ReservationEvent,
   type ReservationHistory,
   reservationEvents,
@@ -37,7 +41,8 @@ export function reservationCommand(): Command {
       "after",
       "\nShows what was granted, settled, released and refunded, whether it is open, due (past its" +
         "\ndeadline, which no sweep has booked yet), settled, settled late, cancelled or expired, and" +
-        `\nits last ${EVENTS_FOR_A_PERSON} events; all of them with --json. Needs baseledger_auditor.` +
+        `\nits last ${EVENTS_FOR_A_PERSON} events; all of them with --json. A login without baseledger_auditor sees how it` +
+        "\nstands, with its metadata and labels, and no events." +
         "\n\nExample:\n  baseledger reservation acme call-1",
     )
     .action(showReservation);
@@ -51,13 +56,24 @@ async function showReservation(
 ): Promise<void> {
   await withConnection(options, async (sql) => {
     const denomination = await denominationOf(sql, walletId);
-    const found = await reservationHistory(sql, walletId, reservationId);
+    const found = await reservationHistory(sql, walletId, reservationId).catch(asNoRight);
+    if (found === NO_RIGHT) {
+      const state = await reservation(sql, { walletId, reservationId });
+      if (options.json) printJson(state);
+      else printState(state, denomination);
+      return;
+    }
     if (!found) throw notFound(walletId, reservationId);
     const limit = options.json ? Number.MAX_SAFE_INTEGER : EVENTS_FOR_A_PERSON;
     const events = await reservationEvents(sql, walletId, reservationId, limit);
     if (options.json) printJson({ ...found, events });
     else print(found, events, denomination);
   });
+}
+
+function asNoRight(error: { readonly code?: unknown }): typeof NO_RIGHT {
+  if (error.code === NO_RIGHT) return NO_RIGHT;
+  throw error;
 }
 
 // The refusal that the database raises for a command; this command only reads.
@@ -104,7 +120,38 @@ function print(
   );
 }
 
-function whenOf({ endedAt, expiresAt, status }: ReservationHistory): string {
+const STATE_AMOUNTS = ["amount", "settled", "refunded", "held"] as const;
+
+/** What a login sees that may not read the journal. */
+function printState(state: ReservationState, { scale, unit }: Denomination): void {
+  const show = amountWriter(
+    scale,
+    STATE_AMOUNTS.map((name) => state[name]),
+  );
+  const width = Math.max(...STATE_AMOUNTS.map((name) => show(state[name]).length));
+  const status = state.late ? `${state.status} late` : state.status;
+  const isSame = stringifyJson(state.labels) === stringifyJson(state.metadata);
+  printLine(
+    joined([
+      text`${state.reservationId} of ${state.walletId}: ${status}${trusted(whenOf(state))}`,
+      ...STATE_AMOUNTS.map((name) => {
+        const label = trusted((name === "amount" ? "granted" : name).padEnd(8));
+        return text`  ${label}  ${trusted(show(state[name]).padStart(width))} ${unit}`;
+      }),
+      ...describeJson("metadata", state.metadata),
+      ...(isSame ? [] : describeJson("labels", state.labels)),
+    ]),
+  );
+}
+
+function describeJson(name: string, value: Json): SafeText[] {
+  const written = stringifyJson(value);
+  return written === "{}" ? [] : [text`  ${trusted(name.padEnd(8))}  ${written}`];
+}
+
+type Ended = Pick<ReservationState, "endedAt" | "expiresAt" | "status">;
+
+function whenOf({ endedAt, expiresAt, status }: Ended): string {
   if (status === "open" && expiresAt) return ` until ${expiresAt.toISOString()}`;
   if (status === "due" && expiresAt) return ` since ${expiresAt.toISOString()}`;
   return endedAt ? ` at ${endedAt.toISOString()}` : "";

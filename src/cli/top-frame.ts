@@ -2,6 +2,7 @@ import {
   flow,
   formatCount,
   formatNumber,
+  formatSpan,
   joined,
   type Part,
   part,
@@ -11,6 +12,7 @@ import {
   text,
   trusted,
 } from "../terminal/index.ts";
+import { drawLimits } from "./top-limits.ts";
 import type { Sample, SampledUnit } from "./top-sample.ts";
 import { drawWallets, inFull, perMinute, type Screen } from "./top-wallets.ts";
 
@@ -23,17 +25,24 @@ const HEAD_LINES = 3 + MOST_UNITS;
 /** Other lines: a blank one, the titles, and two at the foot. */
 const LINES_BESIDES = 4;
 
+const LEAST_WALLETS = 3;
+
 /** How many wallets fit on a screen. */
 export function roomFor({ rows }: Pick<Screen, "rows">): number {
-  return Math.max(rows - LINES_BESIDES - HEAD_LINES, 3);
+  return Math.max(rows - LINES_BESIDES - HEAD_LINES, LEAST_WALLETS);
 }
 
 /** Draws a sample as the lines of a frame. */
 export function drawFrame(sample: Sample, screen: Screen): SafeText[] {
+  const head = drawHead(sample, screen);
+  const limits = drawLimits(sample, screen);
+  // Those that spend least give way to limits.
+  const room = Math.max(screen.rows - LINES_BESIDES - head.length - limits.length, LEAST_WALLETS);
   return [
-    ...drawHead(sample, screen),
+    ...head,
     trusted(""),
-    ...drawWallets(sample.top, sample.windowSeconds, screen),
+    ...drawWallets(sample.top.slice(0, room), sample.windowSeconds, screen),
+    ...limits,
   ];
 }
 
@@ -80,15 +89,6 @@ function describeAhead({ ahead, walletsAhead }: Sample, stream: NodeJS.WriteStre
     ...names,
     ...(unnamed > 0 ? [part(`and ${formatNumber(unnamed)} more`)] : []),
   ];
-}
-
-function formatSpan(seconds: number): string {
-  const [size, unit] = [
-    [86_400, "d"],
-    [3_600, "h"],
-    [60, "min"],
-  ].find(([least]) => seconds >= Number(least)) ?? [1, "s"];
-  return `${(seconds / Number(size)).toFixed(1)} ${unit}`;
 }
 
 function describeDue(units: readonly SampledUnit[]): SafeText {

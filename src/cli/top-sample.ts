@@ -2,6 +2,8 @@
  * The SQL of `top`; as in views.ts, the right to select from the auditor's views is enough.
  */
 import type postgres from "postgres";
+import { type LimitUse, limits } from "../generated/index.ts";
+import type { Queryable } from "../wire/index.ts";
 
 /** A wallet in a {@link Sample}; amounts are in its smallest step, as text. */
 export interface SampledWallet {
@@ -12,6 +14,8 @@ export interface SampledWallet {
   readonly reserved: string;
   readonly spent: string;
   readonly frozen: boolean;
+  /** Whether it has limits. */
+  readonly limited: boolean;
   /** Held by reservations that are past their deadline, and not booked as expired yet. */
   readonly due: string;
   readonly open: number;
@@ -21,8 +25,27 @@ export interface SampledWallet {
   readonly events: number;
 }
 
+/** What a combination of values has used of a limit; numbers are as in {@link SampledWallet}. */
+export interface SampledLimit {
+  readonly walletId: string;
+  readonly unit: string;
+  readonly scale: number;
+  readonly limitId: string;
+  readonly by: readonly string[];
+  readonly values: readonly string[];
+  readonly of: string;
+  readonly per: string;
+  readonly hard: boolean;
+  readonly amount: string;
+  readonly used: string;
+  readonly held: string;
+  /** Null: it has no windows. */
+  readonly resetsAt: string | null;
+}
+
 /** All wallets of one unit and scale together. */
-export interface SampledUnit extends Omit<SampledWallet, "walletId" | "frozen" | "open" | "due"> {
+export interface SampledUnit
+  extends Omit<SampledWallet, "walletId" | "frozen" | "limited" | "open" | "due"> {
   readonly wallets: number;
   /** Null if it was not looked for. */
   readonly due: string | null;
@@ -46,7 +69,13 @@ export interface Sample {
   readonly units: readonly SampledUnit[];
   /** Those that spent most in the window. */
   readonly top: readonly SampledWallet[];
+  /** The limits of these of which the greatest part is used. */
+  readonly limits: readonly SampledLimit[];
 }
+
+/** How many combinations are looked at in a wallet, and how many limits are shown. */
+const COMBINATIONS = 1_000;
+const MOST_LIMITS = 5;
 
 /** What to read. */
 export interface SampleOptions {
@@ -62,13 +91,13 @@ export interface SampleOptions {
  * the window, found by the wallet's key, and the open reservations; never all of the journal.
  */
 export async function sample(
-  sql: postgres.ISql,
+  sql: postgres.Sql,
   { windowSeconds, limit, dueOfAll }: SampleOptions,
 ): Promise<Sample> {
   const [row] = await sql<{ sample: string }[]>`
     with sampled as materialized (
       select b.wallet_id, b.unit, b.scale, b.available, b.reserved, b.spent, b.frozen, b.seq,
-          b.last_event_at,
+          b.last_event_at, b.limited,
           extract('epoch' from b.ahead_by) as ahead,
           l.reserved - b.reserved as due,
           case when b.last_event_at > w.since then b.spent - coalesce(k.spent, 0) else 0 end
@@ -145,7 +174,7 @@ export async function sample(
                   order by rank desc, events desc, last_event_at desc, wallet_id
                 ) as place,
                 wallet_id as "walletId", unit, scale, available::text, reserved::text,
-                spent::text, frozen, spending::text, events, (
+                spent::text, frozen, limited, spending::text, events, (
                   select (j.reserved - b.reserved)::text
                     from baseledger.journal j
                     where j.wallet_id = b.wallet_id and j.seq = b.seq
@@ -158,5 +187,35 @@ export async function sample(
           ) as t
       ), '[]')
     )::text as sample`;
-  return JSON.parse(row?.sample ?? "") as Sample;
+  const read = JSON.parse(row?.sample ?? "") as Omit<Sample, "limits">;
+  return { ...read, limits: await mostUsed(sql, read.top) };
+}
+
+/** Finds the limits of these wallets of which the greatest part is used. */
+async function mostUsed(
+  sql: Queryable,
+  wallets: readonly SampledWallet[],
+): Promise<SampledLimit[]> {
+  const found: SampledLimit[] = [];
+  for (const { limited, scale, unit, walletId } of wallets) {
+    if (!limited) continue;
+    const uses = await limits(sql, { walletId, limit: COMBINATIONS });
+    found.push(...uses.flatMap((use) => toSampled(use, { walletId, unit, scale })));
+  }
+  const part = ({ amount, used }: SampledLimit): number =>
+    Number(used) / Math.max(Number(amount), 1);
+  return found.toSorted((a, b) => part(b) - part(a)).slice(0, MOST_LIMITS);
+}
+
+/** Nothing if the limit has no amount, or nobody has used it. */
+function toSampled(
+  use: LimitUse,
+  wallet: Pick<SampledLimit, "walletId" | "unit" | "scale">,
+): SampledLimit[] {
+  const { by, endsAt, hard, labelValues: values, limitId, of, per } = use;
+  const amount = use.ownAmount ?? use.amount;
+  if (amount === null || values === null) return [];
+  const numbers = { amount: `${amount}`, used: `${use.used}`, held: `${use.held}` };
+  const resetsAt = endsAt?.toISOString() ?? null;
+  return [{ ...wallet, limitId, by, values, of, per, hard, ...numbers, resetsAt }];
 }

@@ -24,16 +24,16 @@ export interface Screen {
 }
 
 /** Writes an amount in steps of the wallet's scale, given as text. */
-type AmountWriter = (amount: string, scale: number) => string;
+export type AmountWriter = (amount: string, scale: number) => string;
 
 /** With four decimals. */
 export const inFull: AmountWriter = (amount, scale) => withDecimals(amount, scale, 4);
 
 /** With two decimals. */
-const rounded: AmountWriter = (amount, scale) => withDecimals(amount, scale, 2);
+export const rounded: AmountWriter = (amount, scale) => withDecimals(amount, scale, 2);
 
 /** With three digits and K, M, B or T. */
-const short: AmountWriter = (amount, scale) => {
+export const short: AmountWriter = (amount, scale) => {
   const value = Number(amount) / 10 ** scale;
   if (value !== 0 && Math.abs(value) < LEAST_SHORT) return value > 0 ? "~0" : "~-0";
   if (Math.abs(value) >= MOST_SHORT) return value.toExponential(2).replace("+", "");

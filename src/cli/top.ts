@@ -3,7 +3,7 @@ import type postgres from "postgres";
 import { decimalNumber, printJson, printLine, wholeNumber } from "../terminal/index.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { UsageError } from "./failure.ts";
-import { drawFrame, roomFor } from "./top-frame.ts";
+import { drawFrame } from "./top-frame.ts";
 import { showLive } from "./top-live.ts";
 import { type Sample, sample } from "./top-sample.ts";
 import { ledgerSize } from "./views.ts";
@@ -37,7 +37,8 @@ export function topCommand(): Command {
       "after",
       "\nq or Ctrl-C ends it. DUE is held by reservations past their deadline that no sweep has" +
         "\nbooked yet; it counts as available all the same. Wallets are named whose last event lies" +
-        "\nahead of the server's clock, as that was ahead when it was written, or is behind now." +
+        "\nahead of the server's clock, as that was ahead when it was written, or is behind now. Below" +
+        "\nare the limits of these wallets that are used most, of the first 1,000 combinations of each." +
         "\n\nNeeds baseledger_auditor. A frame reads a row for each wallet and the events of the" +
         "\nwindow, never the whole journal, and top works for a tenth of the time at most: where a" +
         "\nframe takes long, the next one comes later. Above 20,000 wallets, what is due is looked" +
@@ -84,7 +85,7 @@ function takeSample(
 
 function printFrame(taken: Sample, stream: NodeJS.WriteStream): void {
   const columns = stream.columns ?? COLUMNS_IN_A_FILE;
-  for (const line of drawFrame(taken, { columns, rows: roomFor({ rows: 0 }), stream })) {
+  for (const line of drawFrame(taken, { columns, rows: Number.POSITIVE_INFINITY, stream })) {
     printLine(line);
   }
 }

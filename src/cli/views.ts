@@ -117,6 +117,9 @@ export interface ListedWallet {
   /** Null: none. */
   readonly overdraftLimit: bigint | null;
   readonly frozen: boolean;
+  readonly closed: boolean;
+  readonly restricted: boolean;
+  readonly limited: boolean;
   readonly events: bigint;
   readonly lastEventAt: Date;
 }
@@ -131,6 +134,9 @@ const listedWallet = call.row<ListedWallet>({
   due: ["coalesce(j.reserved, b.reserved) - b.reserved", read.bigint],
   overdraftLimit: ["b.overdraft_limit", read.orNull(read.bigint)],
   frozen: ["b.frozen", read.boolean],
+  closed: ["b.closed", read.boolean],
+  restricted: ["b.restricted", read.boolean],
+  limited: ["b.limited", read.boolean],
   events: ["b.seq", read.bigint],
   lastEventAt: ["to_json(b.last_event_at)", read.timestamp],
 });
@@ -142,12 +148,18 @@ export interface WalletRange {
   /** Those behind this id. */
   readonly after: string;
   readonly limit: number;
+  /** Null: of any unit. */
+  readonly unit: string | null;
+  /** Null: whether frozen or not. */
+  readonly frozen: boolean | null;
+  /** Null: whether closed or not. */
+  readonly closed: boolean | null;
 }
 
 /** Lists wallets in the order of their ids, by the primary key. */
 export function listWallets(
   sql: Queryable,
-  { after, limit, prefix }: WalletRange,
+  { after, closed, frozen, limit, prefix, unit }: WalletRange,
 ): Promise<ListedWallet[]> {
   return call.many(
     sql,
@@ -157,13 +169,105 @@ export function listWallets(
         select *
           from baseledger.wallet_balances
           where wallet_id > $1::text and starts_with(wallet_id, $2::text)
+            and ($4::text is null or unit = $4::text)
+            and ($5::text is null or frozen = $5::text::boolean)
+            and ($6::text is null or closed = $6::text::boolean)
           order by wallet_id
           limit $3::text::bigint
       ) as b
       left join baseledger.journal j on j.wallet_id = b.wallet_id and j.seq = b.seq
       order by b.wallet_id`,
-    [after, prefix, String(limit)],
+    [after, prefix, String(limit), unit, textOf(frozen), textOf(closed)],
   );
+}
+
+function textOf(flag: boolean | null): string | null {
+  return flag === null ? null : String(flag);
+}
+
+const lowBalances = call.row<{ readonly amounts: readonly bigint[] }>({
+  amounts: ["to_json(coalesce(low_balances, '{}'))", read.list(read.bigint)],
+});
+
+/** The amounts below which a wallet's funds alert; undefined for a login that may not see them. */
+export async function lowBalancesOf(
+  sql: Queryable,
+  walletId: string,
+): Promise<readonly bigint[] | undefined> {
+  const query = `select ${lowBalances.columns} from baseledger.wallet_balances
+    where wallet_id = $1::text`;
+  try {
+    return (await call.many(sql, lowBalances, query, [walletId]))[0]?.amounts;
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === NO_RIGHT) return undefined;
+    throw error;
+  }
+}
+
+/** The SQLSTATE for a right that is missing. */
+export const NO_RIGHT = "42501";
+
+/** An alert, and what has become of it at one webhook. */
+export interface Alert {
+  readonly walletId: string;
+  readonly seq: bigint;
+  readonly number: number;
+  readonly occurredAt: Date;
+  /** limit or low_balance. */
+  readonly kind: string;
+  readonly threshold: bigint;
+  readonly limitId: string | null;
+  readonly labelValues: readonly string[] | null;
+  readonly amount: bigint;
+  readonly value: bigint;
+  readonly startsAt: Date | null;
+  readonly endsAt: Date | null;
+  readonly webhookId: string | null;
+  readonly state: string;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly unit: string;
+  readonly scale: number;
+}
+
+const alert = call.row<Alert>({
+  walletId: ["a.wallet_id", read.text],
+  seq: ["a.seq", read.bigint],
+  number: ["a.number", read.number],
+  occurredAt: ["to_json(a.occurred_at)", read.timestamp],
+  kind: ["a.kind", read.text],
+  threshold: ["a.threshold", read.bigint],
+  limitId: ["a.limit_id", read.orNull(read.text)],
+  labelValues: ["to_json(a.label_values)", read.orNull(read.list(read.text))],
+  amount: ["a.amount", read.bigint],
+  value: ["a.value", read.bigint],
+  startsAt: ["to_json(nullif(a.starts_at, '-infinity'))", read.orNull(read.timestamp)],
+  endsAt: ["to_json(nullif(a.ends_at, 'infinity'))", read.orNull(read.timestamp)],
+  webhookId: ["a.webhook_id", read.orNull(read.text)],
+  state: ["a.state", read.text],
+  attempts: ["a.attempts", read.number],
+  lastError: ["a.last_error", read.orNull(read.text)],
+  unit: ["b.unit", read.text],
+  scale: ["b.scale", read.number],
+});
+
+/** The last alerts of a wallet, or of all, the latest first. */
+export function lastAlerts(
+  sql: Queryable,
+  walletId: string | null,
+  limit: number,
+): Promise<Alert[]> {
+  const query = `select ${alert.columns}
+    from (
+      select *
+        from baseledger.alerts
+        where $1::text is null or wallet_id = $1::text
+        order by occurred_at desc, seq desc, number desc, webhook_id
+        limit $2::text::bigint
+    ) as a
+    join baseledger.wallet_balances b on b.wallet_id = a.wallet_id
+    order by a.occurred_at desc, a.seq desc, a.number desc, a.webhook_id`;
+  return call.many(sql, alert, query, [walletId, String(limit)]);
 }
 
 /** How a reservation went; amounts are in its wallet's smallest step. */

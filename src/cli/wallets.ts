@@ -16,9 +16,14 @@ import {
 import { decimalsFor } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { type ListedWallet, listWallets, type WalletRange } from "./views.ts";
+import { stateOf } from "./wallet-state.ts";
 
 interface Options extends DatabaseOptions {
   readonly after: string;
+  readonly unit?: string;
+  readonly frozen?: true;
+  readonly closed?: true;
+  readonly all?: true;
   readonly limit?: number;
   readonly csv?: true;
   readonly json?: true;
@@ -31,6 +36,10 @@ const LINES_FOR_A_PERSON = 100;
 export function walletsCommand(): Command {
   const command = new Command("wallets")
     .argument("[prefix]", "only those whose id begins with this", "")
+    .option("--unit <name>", "only those of this unit")
+    .option("--frozen", "only frozen ones")
+    .addOption(new Option("--closed", "only closed ones, which are left out else").conflicts("all"))
+    .option("--all", "closed ones, too")
     .option("--after <id>", "continue after this wallet", "")
     .option(
       "--limit <n>",
@@ -44,7 +53,7 @@ export function walletsCommand(): Command {
       "\nIn the order of their ids. Due is held by reservations past their deadline that no sweep has" +
         "\nbooked yet; it counts as available all the same. Needs baseledger_auditor. Those that" +
         "\nspend most: baseledger top." +
-        "\n\nExamples:\n  baseledger wallets\n  baseledger wallets customer-\n  baseledger wallets --csv > wallets.csv" +
+        "\n\nExamples:\n  baseledger wallets\n  baseledger wallets customer-\n  baseledger wallets --frozen\n  baseledger wallets --csv > wallets.csv" +
         "\n  baseledger wallets --json | jq -r '.[] | select(.frozen).walletId'",
     )
     .action(showWallets);
@@ -52,10 +61,17 @@ export function walletsCommand(): Command {
 }
 
 async function showWallets(prefix: string, options: Options): Promise<void> {
-  const { after, csv, json, limit } = options;
+  const { after, all, closed, csv, frozen, json, limit, unit } = options;
+  const filter = {
+    prefix,
+    after,
+    unit: unit ?? null,
+    frozen: frozen ?? null,
+    closed: all ? null : (closed ?? false),
+  };
   await withConnection(options, async (sql) => {
     const pages = (most: number) =>
-      inPages((range) => listWallets(sql, range), { after, limit: most, prefix });
+      inPages((range) => listWallets(sql, range), { ...filter, limit: most });
     if (json) await printJsonArray(pages(limit ?? Number.POSITIVE_INFINITY));
     else if (csv) await printWalletsAsCsv(pages(limit ?? Number.POSITIVE_INFINITY));
     else await printWallets(pages((limit ?? LINES_FOR_A_PERSON) + 1), limit ?? LINES_FOR_A_PERSON);
@@ -65,12 +81,12 @@ async function showWallets(prefix: string, options: Options): Promise<void> {
 /** Reads page by page, each after the last id of the page before. */
 async function* inPages(
   readPage: (range: WalletRange) => Promise<ListedWallet[]>,
-  { after, limit, prefix }: WalletRange,
+  { after, limit, ...filter }: WalletRange,
 ): AsyncGenerator<readonly ListedWallet[]> {
   let behind = after;
   for (let left = limit; left > 0; ) {
     const asked = Math.min(left, PAGE);
-    const page = await readPage({ after: behind, limit: asked, prefix });
+    const page = await readPage({ ...filter, after: behind, limit: asked });
     if (page.length > 0) yield page;
     if (page.length < asked) return;
     left -= page.length;
@@ -127,7 +143,7 @@ function rowsOf(wallets: readonly ListedWallet[]): Row[] {
       reserved: show(wallet.reserved),
       spent: show(wallet.spent),
       due: wallet.due === 0n ? "" : show(wallet.due),
-      state: wallet.frozen ? "frozen" : "open",
+      state: stateOf(wallet),
     };
   });
 }
@@ -143,6 +159,9 @@ const HEADER = [
   "frozen",
   "events",
   "last_event_at",
+  "closed",
+  "restricted",
+  "limited",
 ];
 
 /** Prints wallets as CSV. */
@@ -163,6 +182,7 @@ async function* csvRows(pages: Pages): AsyncGenerator<readonly string[]> {
         String(wallet.frozen),
         wallet.events.toString(),
         wallet.lastEventAt.toISOString(),
+        ...[wallet.closed, wallet.restricted, wallet.limited].map(String),
       ];
     }
   }

@@ -59,6 +59,8 @@ export interface Connections {
   readonly maxSessionTries: number;
   /** A server that takes no writes may answer reads. */
   readonly readOnly: boolean;
+  /** Secret that statements are sent with. */
+  readonly key: string | undefined;
   /** Ends the pool's sessions that take no writes, so that the driver opens new ones. */
   endReadOnlySessions(): Promise<void>;
   /** Stops preparing statements if the error shows that a pooler loses them. */
@@ -72,6 +74,7 @@ export interface ConnectionsOptions {
   readonly size: number;
   readonly prepare: boolean;
   readonly readOnly: boolean;
+  readonly key: string | undefined;
 }
 
 const END_SESSIONS_WITHIN_MS = 2_000;
@@ -85,7 +88,7 @@ const END_READ_ONLY_SESSION =
 
 /** Makes the connections that all requests of a client share. */
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { sql, size, prepare, readOnly } = options;
+  const { sql, size, prepare, readOnly, key } = options;
   const slots = createSlots(size);
   let isPreparing = prepare;
   let ending: Promise<void> | undefined;
@@ -115,6 +118,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     holders: createHolders(adapted, slots),
     maxSessionTries: size + 2,
     readOnly,
+    key,
     async endReadOnlySessions() {
       if (ending === undefined && performance.now() < endAgainAt) return;
       ending ??= endSessions();

@@ -1,20 +1,23 @@
-import { InsufficientFundsError, LedgerClosedError, QueueFullError } from "../errors/index.ts";
+import { LedgerClosedError, QueueFullError } from "../errors/index.ts";
 import type { ReserveArgs } from "../generated/index.ts";
+import { type Obstacle, obstacleOf } from "./obstacle.ts";
 import type { Held } from "./receipts.ts";
 
-/** How long a request waits for funds. */
+/** How long a request waits for funds, or for room in a limit. */
 export interface Wait {
-  /** Seconds for which it is tried again while other reservations hold the funds. */
+  /** Seconds for which it is tried again while waiting may help. */
   readonly wait?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The requests that wait for funds held by other reservations. */
+/** The requests that wait for what other reservations hold, or for the next window of a limit. */
 export interface FundsQueue {
   /** Asks for a reservation, repeatedly while it may wait; the key is the same each time. */
   reserve(args: ReserveArgs, wait: Wait): Promise<Held>;
   /** Takes note of what is available in a wallet, by an answer to this client. */
   observe(walletId: string, available: bigint | null): void;
+  /** Takes note that a reservation of a wallet has ended or shrunk, so that limits may have room. */
+  noteEnd(walletId: string): void;
   /** Rejects all that wait. */
   close(): void;
 }
@@ -23,6 +26,10 @@ interface Waiter {
   readonly args: ReserveArgs;
   /** The smallest amount that it accepts. */
   readonly least: bigint;
+  /** When it stops waiting, by this program's clock. */
+  readonly deadline: number;
+  /** What stands in its way, as far as is known. */
+  queue: Queue;
   /** What it may take of the funds, while it is being sent. */
   claim: bigint | undefined;
   /** Set once it waits no longer: what it fails with if it is refused once more. */
@@ -31,11 +38,16 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** The requests that wait in one wallet, in their order. */
+/** The requests that wait in one wallet for one thing, in their order. */
 interface Queue {
+  readonly walletId: string;
+  /** The limit and its combination of values; undefined: funds. */
+  readonly limit: string | undefined;
   readonly waiters: Set<Waiter>;
-  /** Available by the last answer. */
+  /** Of funds: available by the last answer. */
   available: bigint;
+  /** Of a limit that is exhausted: when its next window begins. */
+  resetsAt: Date | null;
   pauseMs: number;
   timer: { readonly id: NodeJS.Timeout; readonly at: number } | undefined;
 }
@@ -46,13 +58,22 @@ const LONGEST_PAUSE_MS = 500;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 // For a deadline of the server's clock, when this program's clock is a little ahead.
 const LEEWAY_MS = 5;
+/** Queues of limits that are tried when a reservation has ended: it may have freed any of them. */
+const TRIED_AT_AN_END = 10;
 const UNKNOWN = 2n ** 63n;
 
 /**
- * Queues requests for funds. When an answer to this client shows what is available in a wallet, its
- * requests are tried in their order, as far as the funds go; a smaller one may pass one that does
- * not fit. As other clients return funds as well, the first one is also tried after pauses that
- * grow, and when the next hold expires.
+ * Queues requests for funds, and for room in limits.
+ *
+ * Funds: when an answer to this client shows what is available in a wallet, its requests are tried
+ * in their order, as far as the funds go; a smaller one may pass one that does not fit. As other
+ * clients return funds as well, the first one is also tried after pauses that grow, and when the
+ * next hold expires.
+ *
+ * A limit: those that the same combination of values has refused wait in a queue of their own, so
+ * that they delay nobody else. The first one is tried when this client has ended a reservation in
+ * the wallet, after the same pauses, or, if the limit is exhausted, when its next window begins; the
+ * next one once it was granted.
  *
  * @param limit - how many may wait
  */
@@ -60,7 +81,7 @@ export function createFundsQueue(
   request: (args: ReserveArgs) => Promise<Held>,
   limit: number,
 ): FundsQueue {
-  const queues = new Map<string, Queue>();
+  const wallets = new Map<string, Map<string | undefined, Queue>>();
   let count = 0;
   let closed = false;
 
@@ -70,34 +91,63 @@ export function createFundsQueue(
     if (wait === 0 || closed || typeof args.amount !== "bigint") return request(args);
     if (count >= limit) throw new QueueFullError(limit);
     const { promise, resolve, reject } = Promise.withResolvers<Held>();
-    const least = args.atLeast ?? args.amount;
-    const waiter = { args, least, claim: undefined, finalError: undefined, resolve, reject };
-    const queue = queues.get(args.walletId) ?? open(args.walletId);
-    const timer = setTimeout(finish, Math.min(wait * 1000, LONGEST_TIMER_MS), queue, waiter);
-    const abort = () => dismiss(queue, waiter, signal?.reason);
+    const waitMs = Math.min(wait * 1000, LONGEST_TIMER_MS);
+    const waiter: Waiter = {
+      args,
+      least: args.atLeast ?? args.amount,
+      deadline: Date.now() + waitMs,
+      queue: queueOf(args.walletId, undefined),
+      claim: undefined,
+      finalError: undefined,
+      resolve,
+      reject,
+    };
+    const timer = setTimeout(finish, waitMs, waiter);
+    const abort = () => dismiss(waiter, signal?.reason);
     signal?.addEventListener("abort", abort, { once: true });
-    queue.waiters.add(waiter);
+    waiter.queue.waiters.add(waiter);
     count += 1;
-    tryAllThatFit(queue);
+    tryNext(waiter.queue);
     return promise.finally(() => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
     });
   }
 
-  function open(walletId: string): Queue {
-    const waiters = new Set<Waiter>();
-    const queue = { waiters, available: UNKNOWN, pauseMs: FIRST_PAUSE_MS, timer: undefined };
-    queues.set(walletId, queue);
+  function queueOf(walletId: string, limit: string | undefined): Queue {
+    const queues = wallets.get(walletId) ?? new Map<string | undefined, Queue>();
+    wallets.set(walletId, queues);
+    const queue = queues.get(limit) ?? {
+      walletId,
+      limit,
+      waiters: new Set(),
+      available: UNKNOWN,
+      resetsAt: null,
+      pauseMs: FIRST_PAUSE_MS,
+      timer: undefined,
+    };
+    queues.set(limit, queue);
     return queue;
   }
 
-  function leave(queue: Queue, waiter: Waiter): void {
+  function leave(waiter: Waiter): void {
+    const { queue } = waiter;
     queue.waiters.delete(waiter);
-    count -= 1;
     if (queue.waiters.size > 0) return;
     clearTimeout(queue.timer?.id);
-    queues.delete(waiter.args.walletId);
+    const queues = wallets.get(queue.walletId);
+    queues?.delete(queue.limit);
+    if (queues?.size === 0) wallets.delete(queue.walletId);
+  }
+
+  function end(waiter: Waiter): void {
+    leave(waiter);
+    count -= 1;
+  }
+
+  function tryNext(queue: Queue): void {
+    if (queue.limit === undefined) tryAllThatFit(queue);
+    else tryFirst(queue);
   }
 
   function tryAllThatFit(queue: Queue): void {
@@ -107,50 +157,71 @@ export function createFundsQueue(
     for (const waiter of queue.waiters) {
       if (waiter.claim !== undefined) continue;
       if (waiter.least > left) allSent = false;
-      else left -= tryNow(queue, waiter, left);
+      else left -= tryNow(waiter, left);
     }
     if (!allSent) tryLater(queue);
   }
 
   function tryFirst(queue: Queue): void {
     const [first] = queue.waiters;
-    if (first && first.claim === undefined) tryNow(queue, first, 0n);
+    if (first && first.claim === undefined) tryNow(first, 0n);
   }
 
-  function tryNow(queue: Queue, waiter: Waiter, left: bigint): bigint {
+  /** Tries the next one behind a request that was refused, if it is small enough. */
+  function trySmaller(refused: Waiter, room: bigint): void {
+    const waiters = [...refused.queue.waiters];
+    const smaller = waiters
+      .slice(waiters.indexOf(refused) + 1)
+      .find(({ claim, least }) => claim === undefined && least <= room);
+    if (smaller) tryNow(smaller, room);
+  }
+
+  function tryNow(waiter: Waiter, left: bigint): bigint {
     const { amount } = waiter.args;
     waiter.claim = amount < left ? amount : left;
-    void answer(queue, waiter);
+    void answer(waiter);
     return waiter.claim;
   }
 
-  async function answer(queue: Queue, waiter: Waiter): Promise<void> {
+  async function answer(waiter: Waiter): Promise<void> {
+    const { queue } = waiter;
     try {
       const held = await request(waiter.args);
-      leave(queue, waiter);
+      end(waiter);
       waiter.resolve(held);
     } catch (error) {
       waiter.claim = undefined;
-      if (isHeld(error) && !waiter.finalError) return waitOn(queue, error);
-      leave(queue, waiter);
-      waiter.reject(isHeld(error) ? waiter.finalError?.(error) : error);
+      const obstacle = obstacleOf(error);
+      if (obstacle && !waiter.finalError && mayClear(obstacle, waiter)) {
+        return waitFor(waiter, obstacle);
+      }
+      end(waiter);
+      waiter.reject(obstacle && waiter.finalError ? waiter.finalError(error) : error);
       // What failed this one, such as a freeze, may fail the next one, which then need not wait.
-      if (!isHeld(error)) tryFirst(queue);
+      if (!obstacle) tryFirst(queue);
     }
-    tryAllThatFit(queue);
+    tryNext(queue);
   }
 
-  function waitOn(queue: Queue, { available, retryAt }: InsufficientFundsError): void {
-    tryLater(queue, retryAt);
-    if (queue.available === UNKNOWN) queue.available = available;
+  function waitFor(waiter: Waiter, obstacle: Obstacle): void {
+    const before = waiter.queue;
+    const queue = queueOf(before.walletId, obstacle.limit);
+    if (queue !== before) {
+      queue.waiters.add(waiter);
+      leave(waiter);
+      waiter.queue = queue;
+    }
+    queue.resetsAt = obstacle.mayClearEarlier ? null : obstacle.clearsAt;
+    tryLater(queue, obstacle.clearsAt);
+    if (queue.limit !== undefined) trySmaller(waiter, obstacle.room);
+    else if (queue.available === UNKNOWN) queue.available = obstacle.room;
     // Another answer has changed it since.
-    else if (queue.available !== available) tryAllThatFit(queue);
+    else if (queue.available !== obstacle.room) tryAllThatFit(queue);
+    if (queue !== before) tryNext(before);
   }
 
-  function tryLater(queue: Queue, retryAt: Date | null = null): void {
-    const pause = queue.pauseMs * (1 - Math.random() / 2);
-    const due = (retryAt?.getTime() ?? 0) + LEEWAY_MS - Date.now();
-    const delay = due > 0 ? Math.min(due, pause) : pause;
+  function tryLater(queue: Queue, clearsAt: Date | null = null): void {
+    const delay = delayOf(queue, clearsAt);
     const at = performance.now() + delay;
     if (queue.timer && queue.timer.at <= at) return;
     clearTimeout(queue.timer?.id);
@@ -164,35 +235,58 @@ export function createFundsQueue(
     tryLater(queue);
   }
 
-  function finish(queue: Queue, waiter: Waiter): void {
+  function finish(waiter: Waiter): void {
     waiter.finalError ??= (refusal) => refusal;
-    if (waiter.claim === undefined) tryNow(queue, waiter, 0n);
+    if (waiter.claim === undefined) tryNow(waiter, 0n);
   }
 
-  function dismiss(queue: Queue, waiter: Waiter, reason: unknown): void {
+  function dismiss(waiter: Waiter, reason: unknown): void {
     waiter.finalError = () => reason;
-    if (waiter.claim !== undefined || !queue.waiters.has(waiter)) return;
-    leave(queue, waiter);
+    if (waiter.claim !== undefined || !waiter.queue.waiters.has(waiter)) return;
+    end(waiter);
     waiter.reject(reason);
   }
 
   return {
     reserve,
     observe(walletId, available) {
-      const queue = queues.get(walletId);
+      const queue = wallets.get(walletId)?.get(undefined);
       if (!queue || available === null) return;
       queue.available = available;
       tryAllThatFit(queue);
     },
+    noteEnd(walletId) {
+      const queues = wallets.get(walletId);
+      const held = [...(queues?.values() ?? [])].filter(
+        ({ limit, resetsAt }) => limit !== undefined && resetsAt === null,
+      );
+      for (const queue of held.slice(0, TRIED_AT_AN_END)) {
+        // Behind the others, whose turn it is at the next end.
+        queues?.delete(queue.limit);
+        queues?.set(queue.limit, queue);
+        tryFirst(queue);
+      }
+    },
     close() {
       closed = true;
-      for (const queue of queues.values()) {
-        for (const waiter of queue.waiters) dismiss(queue, waiter, new LedgerClosedError());
+      for (const { waiters } of [...wallets.values()].flatMap((queues) => [...queues.values()])) {
+        for (const waiter of waiters) dismiss(waiter, new LedgerClosedError());
       }
     },
   };
 }
 
-function isHeld(error: unknown): error is InsufficientFundsError {
-  return error instanceof InsufficientFundsError && error.reason === "held";
+/** Whether it pays to wait: what is exhausted does not clear before its next window begins. */
+function mayClear({ clearsAt, mayClearEarlier }: Obstacle, { deadline }: Waiter): boolean {
+  return mayClearEarlier || (clearsAt?.getTime() ?? Infinity) <= deadline;
+}
+
+function delayOf({ pauseMs, resetsAt }: Queue, clearsAt: Date | null): number {
+  const pause = pauseMs * (1 - Math.random() / 2);
+  const dueIn = (at: Date | null): number => (at?.getTime() ?? 0) + LEEWAY_MS - Date.now();
+  const resetsIn = dueIn(resetsAt);
+  // Not all clients at the same instant.
+  if (resetsIn > 0) return Math.min(resetsIn + pause, LONGEST_TIMER_MS);
+  const clearsIn = dueIn(clearsAt);
+  return clearsIn > 0 ? Math.min(clearsIn, pause) : pause;
 }

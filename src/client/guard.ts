@@ -16,6 +16,9 @@ export type OnThrow =
   | bigint
   | ((error: unknown, reservation: Reservation) => Floor | PromiseLike<Floor>);
 
+/** Labels of a reservation, by which limits count it. */
+export type Labels = Readonly<Record<string, string>>;
+
 /** What to hold, and for how long. */
 export interface HoldOptions {
   /** Id of the wallet. */
@@ -38,6 +41,11 @@ export interface HoldOptions {
   readonly idempotencyKey?: string | undefined;
   /** Goes on record with the reservation. */
   readonly metadata?: Metadata | undefined;
+  /**
+   * What limits count it by, such as `{ user: "ann", run: "run-7" }`: texts of 1 to 255 bytes, which
+   * are merged into the metadata. In a restricted wallet only those count that the caller may choose.
+   */
+  readonly labels?: Labels | undefined;
   /** Ends the waiting and the heartbeats, and aborts the reservation's signal. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -51,9 +59,10 @@ export interface HoldOptions {
    */
   readonly onThrow?: OnThrow | undefined;
   /**
-   * Seconds for which it is tried again, with the same key, while other reservations hold the
-   * funds. Those who wait in this client for one wallet are served in their order, as far as the
-   * funds go. When only a credit would help, it does not wait. Default: 0.
+   * Seconds for which it is tried again, with the same key, while other reservations hold the funds
+   * or what a limit leaves, or until the next window of a limit that is exhausted, if that begins in
+   * time. Those who wait in this client for the same thing are served in their order, as far as it
+   * goes. Where waiting does not help, e.g. as only a credit would, it is refused at once. Default: 0.
    */
   readonly wait?: number | undefined;
 }
@@ -74,6 +83,7 @@ export async function hold(options: HoldOptions, context: HoldContext): Promise<
   const { signal } = options;
   signal?.throwIfAborted();
   requireOnThrow(options.onThrow);
+  requireLabels(options.labels);
   const reserving = reserve(options, context);
   if (!signal) return reserving;
   const aborted = Promise.withResolvers<never>();
@@ -91,10 +101,13 @@ export async function hold(options: HoldOptions, context: HoldContext): Promise<
 }
 
 async function reserve(options: HoldOptions, context: HoldContext): Promise<Handle> {
-  const { signal, onThrow, wait, idempotencyKey = createIdempotencyKey(), ...args } = options;
+  const { signal, onThrow, wait, labels, ...args } = options;
+  const { idempotencyKey = createIdempotencyKey() } = options;
+  const metadata = labels ? { ...options.metadata, ...labels } : options.metadata;
   const onEnd = context.keepOpen();
   try {
-    const receipt = await context.reserve({ ...args, idempotencyKey }, { wait, signal });
+    const asked = { ...args, metadata, idempotencyKey };
+    const receipt = await context.reserve(asked, { wait, signal });
     const ttl = options.ttl ?? DEFAULT_TTL_S;
     return createHandle({
       receipt: receipt.replayed ? await takeOver(receipt, ttl, context) : receipt,
@@ -116,6 +129,17 @@ async function takeOver(receipt: Held, ttl: number | string, { send }: HoldConte
   const args = { walletId, reservationId, ttl, idempotencyKey: createIdempotencyKey() };
   const { expiresAt, occurredAt } = (await send("extend", args)) as Held;
   return { ...receipt, expiresAt, occurredAt };
+}
+
+const LONGEST_LABEL = 255;
+
+/** Refuses what limits would count as if it had no such label. */
+function requireLabels(labels: Labels = {}): void {
+  for (const [name, value] of Object.entries(labels)) {
+    const bytes = typeof value === "string" ? Buffer.byteLength(value) : 0;
+    if (bytes >= 1 && bytes <= LONGEST_LABEL) continue;
+    throw new TypeError(`label ${name} must be a text of 1 to ${LONGEST_LABEL} bytes`);
+  }
 }
 
 /** Refuses at once what could not be booked later. */

@@ -1,5 +1,5 @@
 export * from "./drivers.ts";
-export type { Floor, HoldOptions, OnThrow } from "./guard.ts";
+export type { Floor, HoldOptions, Labels, OnThrow } from "./guard.ts";
 export { createIdempotencyKey } from "./keys.ts";
 export { createLedger, type Ledger, type LedgerOptions } from "./ledger.ts";
 export type { KeyOptional, LedgerMethods, MethodName } from "./methods.ts";

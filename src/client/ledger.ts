@@ -2,7 +2,8 @@
  * A map of this room. The way of a command from `ledger.reserve()` to SQL and back:
  *
  *   ledger.ts        createLedger: makes the methods; each sends its calls in batches or alone
- *   funds-queue.ts   every reserve; with the option `wait`, it waits for funds that others hold
+ *   funds-queue.ts   every reserve; with the option `wait`, it waits for funds that others hold, and
+ *                    for limits (obstacle.ts: what a refusal says about waiting)
  *   commands.ts      which methods travel in batches, and the JSON of their calls
  *   pending.ts       how many commands may wait for an answer, and for how long
  *   batch.ts         which commands go together: those of a hot wallet, or of several wallets
@@ -42,6 +43,7 @@ import { type PendingCommands, trackPending } from "./pending.ts";
 import type { Held } from "./receipts.ts";
 import type { Reservation } from "./reservation.ts";
 import { createSender } from "./send.ts";
+import { withKey } from "./statement.ts";
 import { createPreparedCheck, noteLock } from "./transaction.ts";
 
 /** Options of {@link createLedger}. */
@@ -70,6 +72,13 @@ export interface LedgerOptions {
   /** Commands without an answer, at most; one more fails with `QueueFullError`. Default: 10,000. */
   readonly maxPending?: number | undefined;
   /**
+   * Secret of a key (`createKey`): all that this client sends is sent with it, also through `with`,
+   * where it stays set until the transaction ends. It travels as a parameter of each statement, so
+   * that poolers do not matter, and is not kept in the session; a server that logs parameters logs
+   * it, too. Default: none, and the setting `baseledger.key` of the session counts.
+   */
+  readonly key?: string | undefined;
+  /**
    * Seconds within which each call is answered. Within them the client retries after errors that may
    * pass: lost connections, fail-overs, time-outs of the server, locked wallets. After them the call
    * fails, with `UnavailableError` if certainly nothing was done, or with `OutcomeUnknownError`.
@@ -83,8 +92,8 @@ export interface LedgerOptions {
 export interface Ledger extends LedgerMethods, AsyncDisposable {
   /**
    * Holds `amount` until it is settled or cancelled, or `ttl` has passed, as the function `reserve`
-   * does; with `wait`, it is tried again while other reservations hold the funds. Use it for holds
-   * that another program ends: `guard` and `hold` take care of heartbeats and of the end.
+   * does; with `wait`, it is tried again while waiting may help. Use it for holds that another
+   * program ends: `guard` and `hold` take care of heartbeats and of the end.
    */
   reserve(args: KeyOptional<ReserveArgs> & Pick<HoldOptions, "wait">): Promise<Held>;
   /**
@@ -137,6 +146,9 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** What may free funds, and room in limits. */
+const MAY_FREE: ReadonlySet<BatchedMethod> = new Set(["settle", "cancel", "extend"]);
+
 const DEFAULTS = {
   connections: 10,
   prepare: true,
@@ -161,12 +173,14 @@ export function createLedger(
   options: LedgerOptions = {},
 ): Ledger {
   requireTarget(target);
+  requireKey(options.key);
   const all = withDefaults(options);
+  const { key } = options;
   const { prepare, readOnly, batchSize, maxPending, retryFor } = all;
   const { sql, size: found, close } = connect(target, all.connections, prepare);
   const size = options.connections ?? found ?? DEFAULTS.connections;
   const pending = trackPending(maxPending, retryFor);
-  const connections = createConnections({ sql, size, prepare, readOnly });
+  const connections = createConnections({ sql, size, prepare, readOnly, key });
   const { batches, sendAlone } = createSender(connections, pending, retryFor);
   const batcher = createBatcher(batchSize, connections.slots, batches);
 
@@ -182,7 +196,10 @@ export function createLedger(
       const receipt = await pending.accept<Receipt>(args, isFollowUp, (command) =>
         batcher.add(args.walletId, { command, text }),
       );
-      if (!receipt.replayed) queue.observe(args.walletId, receipt.available);
+      if (!receipt.replayed) {
+        queue.observe(args.walletId, receipt.available);
+        if (MAY_FREE.has(name)) queue.noteEnd(args.walletId);
+      }
       return receipt;
     } catch (error) {
       if (error instanceof InsufficientFundsError) queue.observe(args.walletId, error.available);
@@ -218,7 +235,7 @@ export function createLedger(
     with(connection) {
       const checked = options.prepare === true ? connection : checkPrepared(connection);
       return createMethods(async (name, wrapper, args) => {
-        const answer = await wrapper(checked, args);
+        const answer = await wrapper(withKey(checked, key), args);
         if (!READS.has(name)) noteLock(connection);
         return answer;
       });
@@ -237,6 +254,12 @@ function requireTarget(target: unknown): asserts target is string | Queryable {
   throw new TypeError(
     `createLedger needs the address of a database, or a pool, not ${given}: is DATABASE_URL set?`,
   );
+}
+
+// An empty one would count as none, and the rights of the login would hold.
+function requireKey(key: unknown): void {
+  if (key === undefined || (typeof key === "string" && key !== "")) return;
+  throw new TypeError("key must be the secret of a key, or undefined: is its variable set?");
 }
 
 function isQueryable(target: unknown): boolean {

@@ -14,8 +14,16 @@ export type KeyOptional<Args> = "idempotencyKey" extends keyof Args
     }
   : Args;
 
-type Rest<F> =
-  F extends Takes<infer Args> ? { [Index in keyof Args]: KeyOptional<Args[Index]> } : never;
+/** The function that looks a key up: there, none can be made up. */
+type LooksUp = typeof LOOKS_UP;
+const LOOKS_UP = "receipt";
+
+type Rest<Name, F> =
+  F extends Takes<infer Args>
+    ? Name extends LooksUp
+      ? Args
+      : { [Index in keyof Args]: KeyOptional<Args[Index]> }
+    : never;
 
 type Answer<Name, F> = Name extends keyof Receipts
   ? Receipts[Name]
@@ -30,7 +38,7 @@ type Answer<Name, F> = Name extends keyof Receipts
 export type LedgerMethods = {
   // Mapped over the module's own keys, so that each method keeps the description of its function.
   readonly [Name in keyof Generated as Generated[Name] extends Takes<never> ? Name : never]: (
-    ...args: Rest<Generated[Name]>
+    ...args: Rest<Name, Generated[Name]>
   ) => Promise<Answer<Name, Generated[Name]>>;
 };
 
@@ -55,7 +63,7 @@ export function createMethods(
     async (args?: Partial<Args>) =>
       send(name, wrapper, {
         ...args,
-        idempotencyKey: args?.idempotencyKey ?? createIdempotencyKey(),
+        idempotencyKey: args?.idempotencyKey ?? (name === LOOKS_UP ? "" : createIdempotencyKey()),
       }),
   ]);
   return Object.fromEntries(methods);

@@ -46,4 +46,14 @@ export interface Receipts {
   readonly refund: Booked;
   readonly freezeWallet: Done;
   readonly unfreezeWallet: Done;
+  readonly closeWallet: Done;
+  readonly reopenWallet: Done;
+  readonly setOverdraftLimit: Done;
+  readonly setLowBalance: Done;
+  readonly allow: Done;
+  readonly disallow: Done;
+  readonly revokeKey: Done;
+  readonly setLimit: Done;
+  readonly setLimitFor: Done;
+  readonly removeLimit: Done;
 }

@@ -11,7 +11,7 @@ import {
 import { call, type Queryable, read } from "../wire/index.ts";
 import type { Connections } from "./connections.ts";
 import type { Slot } from "./slots.ts";
-import { bound, type Observed, observe } from "./statement.ts";
+import { bound, type Observed, observe, withKey } from "./statement.ts";
 
 /** A request that is retried until it is answered. */
 export interface Request<T> {
@@ -119,7 +119,8 @@ export function retry<T>(
     };
     const stopWatching = connections.holders.watch(lockKey, observed, lockTimeoutMs);
     try {
-      const answer = await request.send(bound(observed.sql, bounds));
+      const sql = bound(withKey(observed.sql, connections.key), bounds);
+      const answer = await request.send(sql);
       connections.holders.forget(lockKey);
       return answer;
     } catch (error) {

@@ -15,6 +15,21 @@ const LOCK_TIMEOUT = "(select pg_catalog.set_config('lock_timeout', $n, true)) <
 const WRITABLE = "(select pg_catalog.set_config('transaction_read_only', 'off', true)) = 'off'";
 const NOT_WRITABLE = "25001";
 
+// A secret that is not in the session's settings: whoever uses the session next does not have it.
+const KEY = "(select pg_catalog.set_config('baseledger.key', $n, true)) <> ''";
+
+/** Sends statements with the secret of a key, as {@link bound} sets its bounds. */
+export function withKey(sql: Queryable, key: string | undefined): Queryable {
+  if (key === undefined) return sql;
+  return {
+    unsafe(query, parameters, options) {
+      const values = [...parameters, key];
+      const condition = KEY.replace("$n", `$${values.length}::text`);
+      return sql.unsafe(`select q.* from (${query}) as q where ${condition}`, values, options);
+    },
+  };
+}
+
 /**
  * Sets bounds inside the statement itself: no extra round trip, the same on every driver and behind
  * every pooler, and nothing is left behind in the session.

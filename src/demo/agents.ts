@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { LimitReachedError } from "../errors/index.ts";
 import { cancel, type Receipt, reserve, settle } from "../generated/index.ts";
 import type { Connections } from "./connections.ts";
 import type { Customer } from "./counters.ts";
@@ -33,6 +34,7 @@ async function makeCall(customer: Customer, deliver: Deliver, call: PlannedCall)
     idempotencyKey: `${call.id}:reserve`,
     ttl: call.ttlSeconds,
     reservationId: call.id,
+    metadata: { ...call.labels },
   };
   const answer = await deliver(customer, (sql) => reserve(sql, request), call.losesReserve);
   if (isReceipt(answer)) {
@@ -41,6 +43,7 @@ async function makeCall(customer: Customer, deliver: Deliver, call: PlannedCall)
   } else {
     sent.refused += 1;
     sent.refusedHeld += answer.reason === "held" ? 1 : 0;
+    sent.refusedByLimit += answer instanceof LimitReachedError ? 1 : 0;
   }
 }
 
@@ -50,7 +53,7 @@ async function endCall(
   call: PlannedCall,
   granted: Receipt,
 ): Promise<void> {
-  const { sent, walletId } = customer;
+  const { sent, surprises, walletId } = customer;
   const { fate, cost } = call;
   const reservation = { walletId, reservationId: call.id };
   if (fate === "dies") {
@@ -69,7 +72,8 @@ async function endCall(
   // clocks of the two machines say.
   await delay(late ? lifetimeMs(granted) + call.lateByMs : call.takesMs);
   const request = { ...reservation, amount: cost, idempotencyKey: `${call.id}:settle` };
-  await deliver(customer, (sql) => settle(sql, request), call.losesEnd);
+  const answer = await deliver(customer, (sql) => settle(sql, request), call.losesEnd);
+  if (!isReceipt(answer)) surprises.push(`${call.id}: its settlement was refused`);
   sent.settled += 1;
   sent.spent += cost;
   if (late) {

@@ -1,5 +1,6 @@
-import type { EventType, StatementLine, WalletBalance } from "../generated/index.ts";
+import type { EventType, LimitUse, StatementLine, WalletBalance } from "../generated/index.ts";
 import { addMoves, movesOf, NO_MONEY } from "../trace/index.ts";
+import { auditLimits } from "./audit-limits.ts";
 import {
   type Counters,
   type Customer,
@@ -23,16 +24,22 @@ export interface CustomerAudit {
 
 type Balance = Pick<WalletBalance, "available" | "reserved" | "spent">;
 
-/** Compares the balance and the journal of a customer with what the agents know they sent. */
+/** Compares the balance, the journal and the limits of a customer with what the agents know they sent. */
 export function auditCustomer(
-  { walletId, name, sent, surprises }: Customer,
+  { walletId, name, limits, sent, surprises }: Customer,
   { available, reserved, spent }: Balance,
   lines: readonly StatementLine[],
+  uses: readonly LimitUse[],
   expiryJob: string | undefined,
 ): CustomerAudit {
   const { counted, flaws } = readJournal(lines, expiryJob);
   const found = { ...counted, available, reserved, spent };
-  const problems = [...surprises, ...compare(sent, found), ...flaws];
+  const problems = [
+    ...surprises,
+    ...compare({ limits, sent }, found),
+    ...flaws,
+    ...auditLimits(limits, lines, uses),
+  ];
   return {
     result: { walletId, name, ...mergeCounters(sent, found) },
     problems: problems.map((problem) => `${name}: ${problem}`),
@@ -40,16 +47,19 @@ export function auditCustomer(
 }
 
 /** Events that the journal must have of a customer once everything has ended. */
-export function expectedEvents({ granted, settled, cancelled, expired }: Counters): bigint {
+export function expectedEvents({ limits, sent }: Pick<Customer, "limits" | "sent">): bigint {
+  const { granted, settled, cancelled, expired } = sent;
+  const limitsSet = Object.values(limits).reduce((sum, { own }) => sum + (own ? 2 : 1), 0);
   const openedAndCredited = 2;
-  return BigInt(openedAndCredited + granted + settled + cancelled + expired);
+  return BigInt(openedAndCredited + limitsSet + granted + settled + cancelled + expired);
 }
 
-function compare(sent: Counters, found: Counters): string[] {
+function compare(customer: Pick<Customer, "limits" | "sent">, found: Counters): string[] {
+  const { sent } = customer;
   const expected: Counters = {
     ...sent,
     available: sent.credited - sent.spent,
-    events: expectedEvents(sent),
+    events: expectedEvents(customer),
     // The agents cannot know this one.
     expiredByJob: found.expiredByJob,
   };
@@ -102,6 +112,8 @@ function readJournal(
 const EVENTS: Partial<Record<EventType, "granted" | "settled" | "cancelled" | "expired" | null>> = {
   opened: null,
   credited: null,
+  limit_set: null,
+  limit_set_for: null,
   reserved: "granted",
   settled: "settled",
   cancelled: "cancelled",

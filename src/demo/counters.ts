@@ -1,5 +1,6 @@
 import { formatNumber } from "../terminal/index.ts";
 import { formatDollars } from "../trace/index.ts";
+import type { CustomerLimits } from "./limits.ts";
 
 /** How one number of a run is shown, summed and checked. */
 interface Counter<T> {
@@ -17,7 +18,8 @@ const ALL = {
   calls: count("calls"),
   granted: booked(count("  granted")),
   refused: count("  refused"),
-  /** Of the refused: only open reservations stood in the way. */
+  refusedByLimit: count("    by a limit"),
+  /** Of the refused: only open reservations stood in the way, of funds or of a limit. */
   refusedHeld: count(),
   /** Commands that were sent on two connections at the same time. */
   sentTwice: count("sent twice at once"),
@@ -121,6 +123,7 @@ function booked<T>(counter: Counter<T>): Counter<T> {
 export interface Customer {
   readonly walletId: string;
   readonly name: string;
+  readonly limits: CustomerLimits;
   /** From the commands sent and the answers they got; what only the ledger knows is zero. */
   readonly sent: Counters;
   /** What should never have happened, in words. */
@@ -128,6 +131,6 @@ export interface Customer {
 }
 
 /** A customer for whom nothing has been sent yet. */
-export function createCustomer(walletId: string, name: string): Customer {
-  return { walletId, name, sent: sumCounters([]), surprises: [] };
+export function createCustomer(walletId: string, name: string, limits: CustomerLimits): Customer {
+  return { walletId, name, limits, sent: sumCounters([]), surprises: [] };
 }

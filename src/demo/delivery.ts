@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { InsufficientFundsError } from "../errors/index.ts";
+import { InsufficientFundsError, LimitReachedError } from "../errors/index.ts";
 import type { Receipt } from "../generated/index.ts";
 import type { Connections, Line, Sql } from "./connections.ts";
 import type { Customer } from "./counters.ts";
@@ -8,8 +8,11 @@ import type { LostAnswer } from "./plan.ts";
 /** A command of an agent: the same key, however often and on whichever connection it is sent. */
 export type Command = (sql: Sql) => Promise<Receipt>;
 
-/** The answer to a command: a receipt, or why there were no funds for it. */
-export type Answer = Receipt | InsufficientFundsError;
+/** Why there were no funds for a command, or nothing left of a limit. */
+export type Refusal = InsufficientFundsError | LimitReachedError;
+
+/** The answer to a command. */
+export type Answer = Receipt | Refusal;
 
 /** Sends a command, first with a lost answer if it has one, and returns the final answer. */
 export type Deliver = (
@@ -40,7 +43,11 @@ export function createDelivery(connections: Connections): Deliver {
 
 /** Whether the command was executed. */
 export function isReceipt(answer: Answer): answer is Receipt {
-  return !(answer instanceof InsufficientFundsError);
+  return !isRefusal(answer);
+}
+
+function isRefusal(answer: unknown): answer is Refusal {
+  return answer instanceof InsufficientFundsError || answer instanceof LimitReachedError;
 }
 
 async function loseAnswer(
@@ -78,7 +85,7 @@ async function answerTo(command: Command, sql: Sql): Promise<Answer> {
   try {
     return await command(sql);
   } catch (error) {
-    if (error instanceof InsufficientFundsError) return error;
+    if (isRefusal(error)) return error;
     throw error;
   }
 }

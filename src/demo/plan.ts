@@ -16,12 +16,20 @@ export type LostAnswer =
   /** The connection breaks this long after the command was sent. */
   | { readonly how: "cut"; readonly afterMs: number };
 
+/** What limits count a call by. */
+export interface Labels {
+  readonly team: string;
+  readonly user: string;
+  readonly run: string;
+}
+
 /** What will happen in one call: everything random is drawn beforehand. */
 export interface PlannedCall {
   /** Unique in the run: the reservation's id, and the prefix of its idempotency keys. */
   readonly id: string;
   /** Index of the customer who pays. */
   readonly customer: number;
+  readonly labels: Labels;
   /** When it arrives, in milliseconds from the start of the run. */
   readonly arrivesAt: number;
   /** How long the model works on it, in milliseconds. */
@@ -77,20 +85,42 @@ export function planCalls(
   const maxOutput = longestAnswer(trace);
   // A few customers cause most of the traffic, as in life: the n-th has 1/√n of the first's.
   const weights = Array.from({ length: options.customers }, (_, n) => 1 / Math.sqrt(n + 1));
+  const draw = createLabels(options.customers);
   return trace.map((call, index) => {
     const cost = costOf(options.price, call.inputTokens, call.outputTokens);
     const worstCase = costOf(options.price, call.inputTokens, maxOutput);
+    const customer = random.weighted(weights);
     return {
       id: `call-${String(index + 1).padStart(6, "0")}`,
-      customer: random.weighted(weights),
+      customer,
       arrivesAt: (call.at - start) / options.speed,
       takesMs: (FIRST_TOKEN_MS + TOKEN_MS * call.outputTokens) / options.speed,
       cost,
       losesReserve: drawLoss(random),
       losesEnd: drawLoss(random),
       ...drawFate(cost, worstCase, random),
+      labels: draw(customer, random),
     };
   });
+}
+
+const TEAMS = ["search", "support"];
+const USERS = 8;
+const CALLS_OF_A_RUN = 10;
+
+/** Makes a function that draws the labels of a call. A user makes one run after the other. */
+function createLabels(customers: number): (customer: number, random: Random) => Labels {
+  const calls = Array.from({ length: customers }, () => Array<number>(USERS).fill(0));
+  // Some users ask more than others.
+  const weights = Array.from({ length: USERS }, (_, n) => 1 / Math.sqrt(n + 1));
+  return (customer, random) => {
+    const user = random.weighted(weights);
+    const counts = calls[customer] ?? [];
+    const run = Math.floor((counts[user] ?? 0) / CALLS_OF_A_RUN) + 1;
+    counts[user] = (counts[user] ?? 0) + 1;
+    const name = `user-${user + 1}`;
+    return { team: TEAMS[user % TEAMS.length] ?? "", user: name, run: `${name}-run-${run}` };
+  };
 }
 
 function drawLoss(random: Random): LostAnswer | undefined {

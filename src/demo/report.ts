@@ -22,8 +22,8 @@ export function introduce({ trace, customers, agents, speed, seed }: Introductio
   return joined([
     `${formatNumber(trace.length)} calls of a chat service, ${minutes.toFixed(0)} minutes of ` +
       `traffic, ${formatNumber(speed)} times as fast.`,
-    `${formatNumber(agents)} agents spend the credit of ${formatNumber(customers)} customers. ` +
-      `Seed ${seed}.`,
+    `${formatNumber(agents)} agents spend the credit of ${formatNumber(customers)} customers, whose ` +
+      `teams, users and runs have limits. Seed ${seed}.`,
   ]);
 }
 
@@ -91,7 +91,7 @@ function renderCustomers(customers: readonly CustomerResult[]): SafeText {
   );
 }
 
-function proved({ total, customers }: DemoResult): string[] {
+function proved({ alerts, counters, customers, runaway, total }: DemoResult): string[] {
   const overspent = customers.reduce((sum, { credited, spent }) => {
     return spent > credited ? sum + spent - credited : sum;
   }, 0n);
@@ -101,6 +101,23 @@ function proved({ total, customers }: DemoResult): string[] {
     "no one spent more than they had, but for " +
       `${formatDollars(overspent)} of the ${formatDollars(total.overage)} booked as overage`,
     "nothing is left reserved",
+    `each of ${formatNumber(counters)} counters of limits is what the journal says, counted anew`,
+    ...describeRunaway(runaway, alerts),
+  ];
+}
+
+function describeRunaway(
+  { calls, granted, limit, name, spent, stopped }: DemoResult["runaway"],
+  alerts: DemoResult["alerts"],
+): string[] {
+  const did = `${name}: a runaway agent spent ${formatDollars(spent)} in ${formatNumber(granted)} calls`;
+  if (stopped === 0) return [`${did} of ${formatNumber(calls)}`];
+  const [alert] = alerts;
+  return [
+    `${did}; the limit of its run, ${formatDollars(limit)}, stopped ${formatNumber(stopped)} more`,
+    ...(alert
+      ? [`an alert of that reached a webhook in ${alert.seconds.toFixed(1)} s, signed`]
+      : []),
   ];
 }
 

@@ -4,7 +4,7 @@
  */
 export { EXIT, type ExitCode, exitOnInterrupt } from "./exit.ts";
 export { fitted, flow, type Part, part, shortened, widthOf } from "./layout.ts";
-export { formatCount, formatNumber, formatSeconds, formatTime } from "./numbers.ts";
+export { formatCount, formatNumber, formatSeconds, formatSpan, formatTime } from "./numbers.ts";
 export {
   DURATIONS,
   decimalNumber,

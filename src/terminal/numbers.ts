@@ -25,3 +25,13 @@ export function formatSeconds(seconds: number): string {
 export function formatTime(time: Date | number): string {
   return new Date(time).toISOString().replace("T", " ").slice(0, 19);
 }
+
+/** A number of seconds in the largest unit that fits: `1.5 h`. */
+export function formatSpan(seconds: number): string {
+  const [size, unit] = [
+    [86_400, "d"],
+    [3_600, "h"],
+    [60, "min"],
+  ].find(([least]) => seconds >= Number(least)) ?? [1, "s"];
+  return `${(seconds / Number(size)).toFixed(1)} ${unit}`;
+}

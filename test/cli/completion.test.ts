@@ -97,6 +97,12 @@ describe.each(SHELLS)("in %s", (shell, complete) => {
     expect(options).not.toContain("--trace");
   });
 
+  test.skipIf(!isThere)("commands of a command, and all their options", () => {
+    expect(complete("limit", "rem")).toEqual(["remove"]);
+    expect(complete("key", "create", "acme", "--exp")).toEqual(["--expires"]);
+    expect(complete("limit", "set", "--of", "ca")).toEqual(["calls"]);
+  });
+
   test.skipIf(!isThere)("values that are known", () => {
     expect(complete("worker", "--log-format", "j")).toEqual(["json"]);
     expect(complete("completion", "fi")).toEqual(["fish"]);

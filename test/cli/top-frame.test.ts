@@ -13,6 +13,7 @@ const wallet = (walletId: string, more: Partial<SampledWallet> = {}): SampledWal
   reserved: "2500000000",
   spent: "98765432109876",
   frozen: false,
+  limited: false,
   due: "1500000000",
   open: 12,
   spending: "3000000000",
@@ -26,7 +27,7 @@ const top = [
   wallet("debt", { available: "-1", spent: "123", frozen: true }),
   wallet("tokens", { unit: "tokens", scale: 0, available: "9223372036854775807", due: "0" }),
 ];
-const { walletId: _, frozen, due, open, ...sums } = wallet("");
+const { walletId: _, frozen, limited, due, open, ...sums } = wallet("");
 const sample: Sample = {
   at: "2026-01-31T12:00:00Z",
   windowSeconds: 10,
@@ -42,6 +43,7 @@ const sample: Sample = {
   ],
   units: [{ ...sums, wallets: 3, due, dueWallets: 3 }],
   top,
+  limits: [],
 };
 // No terminal: no colours.
 const stream = new PassThrough() as unknown as NodeJS.WriteStream;

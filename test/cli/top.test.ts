@@ -102,6 +102,7 @@ test("--json gives exact amounts, and implies one frame", async () => {
         reserved: "2000000000",
         spent: "3000000000",
         frozen: false,
+        limited: false,
         due: "0",
         spending: "3000000000",
         events: 4,
@@ -109,6 +110,7 @@ test("--json gives exact amounts, and implies one frame", async () => {
       },
       expect.objectContaining({ walletId: "calm", due: "1500000000", open: 0 }),
     ],
+    limits: [],
   });
 });
 

@@ -4,7 +4,11 @@ import { createFundsQueue, type FundsQueue } from "../../src/client/funds-queue.
 import { createLedger, type Ledger } from "../../src/client/ledger.ts";
 import type { Held } from "../../src/client/receipts.ts";
 import { LedgerClosedError, QueueFullError } from "../../src/errors/client.ts";
-import { InsufficientFundsError, WalletFrozenError } from "../../src/errors/index.ts";
+import {
+  InsufficientFundsError,
+  LimitReachedError,
+  WalletFrozenError,
+} from "../../src/errors/index.ts";
 import type { Queryable } from "../../src/wire/call.ts";
 import { checkInvariants } from "../support/invariants.ts";
 import {
@@ -299,6 +303,68 @@ describe("the timing", () => {
     expect(requests.slice(before).some((at) => at >= 21_000 && at <= 21_010)).toBe(true);
     refusal = undefined;
     await vi.advanceTimersByTimeAsync(600);
+  });
+
+  describe("of limits", () => {
+    const reached = (user: string, fields: object) => {
+      const limit = { limit_id: "day", values: [user], of: "amount", amount: 100, used: 100 };
+      return new LimitReachedError("LGLIM", { message: "", detail: { ...limit, ...fields } });
+    };
+    const ask = (user: string, wait = 60) =>
+      queue.reserve({ ...asked, metadata: { user } }, { wait });
+    let refusals: Record<string, LimitReachedError | undefined>;
+    let sent: string[];
+
+    beforeEach(() => {
+      sent = [];
+      queue = createFundsQueue(async ({ walletId, metadata }) => {
+        const { user } = metadata as { user: string };
+        sent.push(user);
+        const refused = refusals[user];
+        if (refused) throw refused;
+        return { walletId } as Held;
+      }, 100);
+    });
+
+    test("waits for the next window, and asks no sooner", async () => {
+      const resets = (resetsAt: string) => ({ reason: "exhausted", resets_at: resetsAt });
+      refusals = { ann: reached("ann", resets("2026-03-01T12:00:30Z")) };
+      const waiting = [ask("ann"), ask("ann")];
+      await vi.advanceTimersByTimeAsync(29_900);
+      expect(sent).toHaveLength(2);
+      refusals = {};
+      await vi.advanceTimersByTimeAsync(1_000);
+      await Promise.all(waiting);
+      expect(sent).toHaveLength(4);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    test("does not wait for a window that begins too late", async () => {
+      const late = { reason: "exhausted", resets_at: "2026-03-01T12:01:01Z" };
+      refusals = { ann: reached("ann", late) };
+      await rejection(LimitReachedError, ask("ann"));
+      expect(sent).toHaveLength(1);
+    });
+
+    test("tries the first of each combination after an end, few at a time", async () => {
+      const users = Array.from({ length: 25 }, (_, i) => `user-${i}`);
+      const held = { reason: "held", used: 90, held: 90 };
+      refusals = Object.fromEntries(users.map((user) => [user, reached(user, held)]));
+      const waiting = users.flatMap((user) => [ask(user), ask(user)]);
+      const settled = Promise.allSettled(waiting);
+      await vi.advanceTimersByTimeAsync(0);
+      sent = [];
+      for (const most of [10, 20, 25]) {
+        queue.noteEnd("w");
+        expect(new Set(sent).size).toBe(most);
+        await vi.advanceTimersByTimeAsync(0);
+      }
+      expect(sent.length).toBeLessThanOrEqual(30);
+      refusals = {};
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect((await settled).every(({ status }) => status === "fulfilled")).toBe(true);
+      expect(vi.getTimerCount()).toBe(0);
+    });
   });
 
   test("does not repeat endlessly after a refusal that contradicts itself", async () => {

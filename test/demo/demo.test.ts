@@ -4,9 +4,11 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditCustomer } from "../../src/demo/audit.ts";
-import { type Counters, createCustomer } from "../../src/demo/counters.ts";
+import { auditLimits } from "../../src/demo/audit-limits.ts";
+import { type Counters, type Customer, createCustomer } from "../../src/demo/counters.ts";
+import { limitsOf } from "../../src/demo/limits.ts";
 import { creditOf, type PlannedCall, planCalls } from "../../src/demo/plan.ts";
-import type { StatementLine } from "../../src/generated/index.ts";
+import type { LimitUse, StatementLine } from "../../src/generated/index.ts";
 import { createRandom, generateTrace } from "../../src/trace/index.ts";
 import { baseledger, type Ended } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
@@ -17,6 +19,7 @@ interface Counts {
   readonly calls: number;
   readonly granted: number;
   readonly refused: number;
+  readonly refusedByLimit: number;
   readonly settled: number;
   readonly cancelled: number;
   readonly sentTwice: number;
@@ -40,6 +43,15 @@ interface Result {
   readonly total: Counts;
   readonly discrepancies: readonly unknown[];
   readonly problems: readonly string[];
+  readonly counters: number;
+  readonly runaway: {
+    readonly calls: number;
+    readonly granted: number;
+    readonly stopped: number;
+    readonly spent: string;
+    readonly limit: string;
+  };
+  readonly alerts: readonly object[];
 }
 
 function expectConsistent({ customers, total }: Result): void {
@@ -53,10 +65,13 @@ function expectConsistent({ customers, total }: Result): void {
   }
   for (const one of customers) {
     const commands = one.granted + one.settled + one.cancelled;
-    expect(one.events).toBe(String(2 + commands + one.expired));
+    // Opened and credited, three limits, and one amount of its own.
+    expect(one.events).toBe(String(6 + commands + one.expired));
   }
   expect(total.calls).toBe(customers.reduce((sum, { calls }) => sum + calls, 0));
 }
+
+const NO_LIMITS = {} as Customer["limits"];
 
 describe("a small run on a server of its own", () => {
   let ended: Ended;
@@ -77,11 +92,28 @@ describe("a small run on a server of its own", () => {
   test("has had each kind of fault", () => {
     const { total } = result;
     const counts = [total.sentTwice, total.duplicatesAbsorbed, total.lostAnswers, total.expired];
-    for (const count of [...counts, total.refused, total.cancelled, total.over, total.late]) {
+    for (const count of [
+      ...counts,
+      total.refused,
+      total.refusedByLimit,
+      total.cancelled,
+      total.over,
+      total.late,
+    ]) {
       expect(count).toBeGreaterThan(0);
     }
-    expect(total.calls).toBe(400);
+    expect(total.calls).toBe(400 + result.runaway.calls);
     expect(total.expiredByJob).not.toBeNull();
+  });
+
+  test("stops the runaway agent by the limit of its run, and says so to a webhook", () => {
+    const { alerts, counters, runaway } = result;
+    expect(runaway).toMatchObject({ calls: 100, granted: 20 });
+    expect(runaway.stopped).toBeGreaterThan(0);
+    expect(BigInt(runaway.spent)).toBeLessThanOrEqual(BigInt(runaway.limit));
+    const alert = { limitId: "run", values: ["night-job-run"], threshold: 95, isSigned: true };
+    expect(alerts).toContainEqual({ ...alert, seconds: expect.any(Number) });
+    expect(counters).toBeGreaterThan(3 * (2 + 8));
   });
 });
 
@@ -91,6 +123,8 @@ test("a person sees a table, and no colours where they did not ask for any", asy
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/customer-1 +customer-2 +total/);
   expect(stdout).toMatch(/duplicates absorbed/);
+  expect(stdout).toMatch(/ counters of limits is what the journal says/);
+  expect(stdout).toMatch(/a runaway agent spent \$[\d.]+ in \d+ calls/);
   expect(stdout).toMatch(/Sound, in .* Again with --seed 3\.\n$/);
   expect(stdout).not.toContain("\x1b");
 });
@@ -143,7 +177,9 @@ describe("on somebody else's server", () => {
           p_wallet_id, p_reservation_id, p_amount, p_idempotency_key
         );
         if not v_receipt.replayed then
-          perform baseledger.charge(p_wallet_id, p_amount, p_idempotency_key || ' again');
+          perform baseledger.charge(
+            p_wallet_id, p_amount, p_idempotency_key || ' again', p_already_spent => true
+          );
         end if;
         return v_receipt;
       end $$`);
@@ -160,7 +196,7 @@ describe("on somebody else's server", () => {
 });
 
 describe("the check", () => {
-  const customer = createCustomer("w", "w");
+  const customer = createCustomer("w", "w", NO_LIMITS);
   const sent = { ...customer.sent, granted: 1, settled: 1, credited: 100n, spent: 40n };
   const at = { occurredAt: new Date(0), expiresAt: null, idempotencyKey: null, actor: "x" };
   const rest = { ...at, metadata: {}, details: null };
@@ -181,7 +217,7 @@ describe("the check", () => {
   ];
   const balance = { available: 60n, reserved: 0n, spent: 40n };
   const check = (found = balance, journal = lines, known = sent): readonly string[] =>
-    auditCustomer({ ...customer, sent: known }, found, journal, undefined).problems;
+    auditCustomer({ ...customer, sent: known }, found, journal, [], undefined).problems;
 
   test("finds nothing where all is well", () => {
     expect(check()).toEqual([]);
@@ -264,6 +300,19 @@ describe("the plan", () => {
     expect(share((call) => call.losesEnd?.how === "cut")).toBeCloseTo(0.02, 2);
   });
 
+  test("has limits that stop some users, and no ordinary run", () => {
+    const calls = plan.filter(({ customer }) => customer === 0);
+    const costs = calls.reduce((sum, { cost }) => sum + cost, 0n);
+    const { run, team, user } = limitsOf(calls, costs);
+    const used = (by: "run" | "user") => {
+      const sums = Map.groupBy(calls, ({ labels }) => labels[by]).values();
+      return [...sums].map((of) => of.reduce((sum, { hold }) => sum + hold, 0n));
+    };
+    expect(used("run").every((hold) => hold <= run.amount)).toBe(true);
+    expect(used("user").some((hold) => hold > user.amount)).toBe(true);
+    expect(team.amount).toBeLessThan(costs);
+  });
+
   test("gives each customer a different part of what its calls cost", () => {
     const credits = creditOf({ percent: 70 }, plan, 5);
     const parts = credits.map((credit, customer) => {
@@ -274,6 +323,59 @@ describe("the plan", () => {
       expect(parts[index]).toBeCloseTo(part, 2);
     }
     expect(creditOf({ each: 7n }, plan, 2)).toEqual([7n, 7n]);
+  });
+});
+
+describe("the check of limits", () => {
+  const limit = { limitId: "user-day", by: "user", per: "day", amount: 100n } as const;
+  const limits = { team: limit, user: limit, run: limit };
+  const midnight = new Date("2026-03-02T00:00:00Z");
+  const [before, after] = [-1, 1].map((s) => new Date(midnight.getTime() + s * 1000));
+  let seq = 0n;
+  const line = (event: StatementLine["event"], id: string, amount: bigint, at = after) => ({
+    ...{ seq: ++seq, event, amount, reservationId: id, occurredAt: at as Date },
+    ...{ available: 0n, reserved: 0n, spent: 0n, expiresAt: null, idempotencyKey: null },
+    ...{ metadata: { user: "ann" }, details: null, actor: "x" },
+  });
+  const use = (used: bigint, held: bigint, user = "ann"): LimitUse =>
+    ({
+      limitId: "user-day",
+      labelValues: [user],
+      used,
+      held,
+      startsAt: midnight,
+      endsAt: null,
+    }) as unknown as LimitUse;
+  const check = (lines: StatementLine[], ...uses: LimitUse[]) => [
+    ...new Set(auditLimits(limits, lines, uses)),
+  ];
+
+  test("counts what is spent in the window, and what is held, whenever it was opened", () => {
+    const lines = [
+      line("reserved", "old", 90n, before),
+      line("settled", "old", 60n, before),
+      line("reserved", "over midnight", 40n, before),
+      line("settled", "over midnight", 30n),
+      line("reserved", "cancelled", 50n),
+      line("cancelled", "cancelled", 50n),
+      line("reserved", "late", 5n),
+      line("expired", "late", 5n),
+      line("settled", "late", 7n),
+      line("reserved", "open", 20n),
+    ];
+    expect(check(lines, use(57n, 20n), use(0n, 0n, "bob"))).toEqual([]);
+    const found = "user-day (ann): the journal says 37 spent and 20 held, the ledger 38 and 20";
+    expect(check(lines, use(58n, 20n))).toEqual([found]);
+    expect(check(lines, use(57n, 19n))).toHaveLength(1);
+    expect(check(lines).join()).toContain("the ledger 0 and 0");
+    expect(check(lines, use(57n, 20n), use(1n, 0n, "bob"))).toHaveLength(1);
+  });
+
+  test("finds what was granted beyond a limit", () => {
+    const lines = [line("reserved", "a", 60n), line("reserved", "b", 41n)];
+    expect(check(lines, use(101n, 101n))).toEqual([
+      expect.stringMatching(/^event \d+ \(reserved\): user-day \(ann\) is 101, beyond 100$/),
+    ]);
   });
 });
 
@@ -295,7 +397,13 @@ test("the audit distinguishes what the expiry job swept from what others found d
   ];
   const count = (login: string | undefined): Pick<Counters, "expired" | "expiredByJob"> => {
     const nothing = { available: 0n, reserved: 0n, spent: 0n };
-    const { result } = auditCustomer(createCustomer("w", "w"), nothing, lines, login);
+    const { result } = auditCustomer(
+      createCustomer("w", "w", NO_LIMITS),
+      nothing,
+      lines,
+      [],
+      login,
+    );
     return { expired: result.expired, expiredByJob: result.expiredByJob };
   };
   expect(count("job")).toEqual({ expired: 2, expiredByJob: 1 });

@@ -12,7 +12,7 @@ import { createDatabase, type TestDatabase } from "../support/server.ts";
 const run = promisify(execFile);
 
 /** The examples in TypeScript. */
-const PROGRAMS = ["commit-then-call", "guard", "stream", "wrappers"];
+const PROGRAMS = ["commit-then-call", "guard", "limits", "stream", "wrappers"];
 
 /** Node 22 has no `await using`; the examples must not need it. */
 const OLDER =
@@ -28,6 +28,7 @@ const PYTHON = [
 const SHOWN = [
   ["README.md", "guard"],
   ["docs/client.md", "stream"],
+  ["docs/client.md", "limits"],
   ["docs/client.md", "wrappers"],
 ] as const;
 
@@ -50,10 +51,14 @@ afterAll(async () => {
 });
 
 describe("examples", () => {
-  test("the psql session prints what it is committed with", async () => {
-    const printed = await transcript(sql, read("examples/session.sql"));
-    await expect(printed).toMatchFileSnapshot(join(ROOT, "examples/session.out"));
-  });
+  // In this order: the second goes on in the wallet of the first.
+  test.each(["session", "session-limits"])(
+    "%s.sql prints what it is committed with",
+    async (name) => {
+      const printed = await transcript(sql, read(`examples/${name}.sql`));
+      await expect(printed).toMatchFileSnapshot(join(ROOT, `examples/${name}.out`));
+    },
+  );
 
   /** What a program prints; a second run on the same database must print the same. */
   async function twice(program: string, ...args: string[]): Promise<string> {
@@ -90,8 +95,8 @@ describe("examples", () => {
 });
 
 describe("the pages", () => {
-  test("README.md shows the psql session as it runs", () => {
-    expect(blocks(read("README.md"), "sql")).toContain(read("examples/session.sql"));
+  test.each(["session", "session-limits"])("README.md shows %s.sql as it runs", (name) => {
+    expect(blocks(read("README.md"), "sql")).toContain(read(`examples/${name}.sql`));
   });
 
   test.each(SHOWN)("%s shows %s as it runs", (page, name) => {
@@ -99,8 +104,8 @@ describe("the pages", () => {
     expect(blocks(read(page), "ts")).toContain(published);
   });
 
-  test("docs/concepts.md shows what its SQL prints", async () => {
-    const page = read("docs/concepts.md");
+  test.each(["concepts", "limits"])("docs/%s.md shows what its SQL prints", async (name) => {
+    const page = read(`docs/${name}.md`);
     const pairs = [...page.matchAll(/```sql\n(.*?)```\n\n```text\n.*?```/gs)];
     expect(pairs).toHaveLength(blocks(page, "sql").length);
     let printed = page;
@@ -113,7 +118,7 @@ describe("the pages", () => {
         () => `\`\`\`sql\n${script}\`\`\`\n\n\`\`\`text\n${output}\`\`\``,
       );
     }
-    await expect(printed).toMatchFileSnapshot(join(ROOT, "docs/concepts.md"));
+    await expect(printed).toMatchFileSnapshot(join(ROOT, `docs/${name}.md`));
   });
 
   test("docs/operations.md says what each role may do", async () => {

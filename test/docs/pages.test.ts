@@ -122,6 +122,9 @@ async function runUntilReady(line: string, ready: RegExp): Promise<void> {
 
 type Runner = (text: string, shown: string) => Promise<void>;
 
+/** Blocks of SQL whose output is in a file of its own. */
+const SESSIONS = ["session", "session-limits"];
+
 const RUNNERS: Readonly<Record<string, Runner>> = {
   sh: runShell,
   sql: runSql,
@@ -136,8 +139,11 @@ function readPage(page: string): [title: string, block: Block, shown: string][] 
   const blocks = readBlocks(readRepositoryFile(page));
   return blocks.map((block, i) => {
     const title = `${page}, line ${block.line}, ${block.language}`;
-    if (block.text === readRepositoryFile("examples/session.sql")) {
-      return [title, block, readRepositoryFile("examples/session.out")];
+    const session = SESSIONS.find(
+      (name) => block.text === readRepositoryFile(`examples/${name}.sql`),
+    );
+    if (session) {
+      return [title, block, readRepositoryFile(`examples/${session}.out`)];
     }
     const next = blocks[i + 1];
     return [title, block, next?.language === "text" ? next.text : ""];

@@ -37,7 +37,8 @@ export function findBroken(wallet: Wallet): string[] {
 }
 
 /** Whether an event may only take from available what is there. */
-function takes({ event, amount }: Event): boolean {
+function takes({ event, amount, command }: Event): boolean {
+  if (command?.already_spent) return false;
   return TAKING.includes(event) || (event === "extended" && (amount ?? 0n) > 0n);
 }
 const TAKING = ["reserved", "charged", "withdrawn", "transferred_out"];

@@ -3,9 +3,21 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/json/index.ts";
 import {
+  AS_OPERATOR,
+  accessOf,
+  type Caller,
+  hasOpened,
+  isOperator,
+  isOwn,
+  notFound,
+  type Session,
+} from "./model/access.ts";
+import { CHANGES, type ChangeFunction, changeOf, findInvalidChange } from "./model/changes.ts";
+import {
   asOf,
   emptyWallet,
   execute,
+  isForbidden,
   openReservationsOf,
   type Receipt,
   type Reservation,
@@ -44,30 +56,98 @@ export type Clock = (walletId: string) => Time;
 /** The answer to a call: receipts, or one refusal of the whole call. */
 export type Answer = readonly Receipt[] | Refusal;
 
+/** How a call is made. */
+export interface Occasion {
+  readonly clock: Clock;
+  /** When it is executed; keys expire by it, and reads count deadlines by it. */
+  readonly now: Time;
+  readonly session: Session;
+  /** The id of a new key, which the database chooses at random. */
+  readonly key_id: string;
+}
+
+/** A call by an operator. */
+export function byOperator(clock: Clock): Occasion {
+  return { clock, now: clock(""), session: AS_OPERATOR, key_id: "" };
+}
+
+/** What a call is made with, once the session's key was looked up. */
+interface Context extends Pick<Occasion, "clock" | "key_id" | "now"> {
+  readonly caller: Caller;
+}
+
 const OP_OF: Readonly<Record<string, Op>> = {
   freeze_wallet: "freeze",
   unfreeze_wallet: "unfreeze",
 };
 
+/** What agents may call. */
+const FOR_AGENTS: readonly string[] = [...AGENT_OPS, "post", "post_many"];
+
 /** Calls a function by its name in SQL; it changes `ledger`. */
-export function call(ledger: Ledger, name: string, args: Arguments, clock: Clock): Answer {
+export function call(ledger: Ledger, name: string, args: Arguments, occasion: Occasion): Answer {
+  const { clock, session, now, key_id } = occasion;
   const walletId = (args.wallet_id ?? null) as string | null;
+  const context = { clock, now, key_id, caller: toCaller(ledger, session) };
+  if (!FOR_AGENTS.includes(name) && !isOperator(session)) return denied(name);
   switch (name) {
     case "open_wallet":
-      return open(ledger, walletId, args, clock);
+      return open(ledger, walletId, args, context);
     case "transfer":
-      return transfer(ledger, args, clock);
+      return transfer(ledger, args, context);
     case "post":
-      return post(ledger, walletId, args.commands ?? null, AGENT_OPS, clock);
+      return post(ledger, walletId, args.commands ?? null, AGENT_OPS, context);
     case "post_funds":
-      return post(ledger, walletId, args.commands ?? null, FUNDS_OPS, clock);
+      return post(ledger, walletId, args.commands ?? null, FUNDS_OPS, context);
     case "post_many":
-      return postMany(ledger, args.commands ?? null, clock);
+      return postMany(ledger, args.commands ?? null, context);
     default: {
+      if (name in CHANGES) return change(ledger, name as ChangeFunction, args, context);
       const command = commandOf(OP_OF[name] ?? (name as Op), args);
-      return single(ledger, walletId, command, clock);
+      return single(ledger, walletId, command, context);
     }
   }
+}
+
+/** The refusal of PostgreSQL. */
+export function denied(name: string): Refusal {
+  return { refused: "42501", detail: `permission denied for function ${name}` as never };
+}
+
+/** Looks up the key of a session. */
+export function toCaller(ledger: Ledger, session: Session): Caller {
+  const { login, role, key } = session;
+  if (key === null || key === "wrong") return { login, role, key };
+  const keys = [...(ledger.get(key.wallet_id)?.keys.values() ?? [])];
+  const its = keys.findLast(({ name }) => name === key.name);
+  return { login, role, key: its ? { wallet_id: key.wallet_id, key_id: its.key_id } : null };
+}
+
+/** As in the SQL: which of several invalid arguments comes first is not in the contract. */
+const FIRST_BY_ITSELF: readonly string[] = ["allow", "create_key", "set_overdraft_limit"];
+
+/** A change of who may use a wallet, and how. */
+function change(
+  ledger: Ledger,
+  name: ChangeFunction,
+  args: Arguments,
+  context: Context,
+): readonly [Receipt] | Refusal {
+  const walletId = (args.wallet_id ?? null) as string | null;
+  const field = findInvalidChange(name, args);
+  if (!isId(walletId) && !(field !== null && FIRST_BY_ITSELF.includes(name))) {
+    return invalid("wallet_id");
+  }
+  if (field !== null) return invalid(field);
+  const command = changeOf(name, args);
+  const { keys } = ledger.get(walletId ?? "") ?? {};
+  const named = [...(keys?.values() ?? [])].findLast((key) => key.name === args.key);
+  const details = {
+    ...command.details,
+    ...(name === "revoke_key" && { key_id: named?.key_id ?? "" }),
+    ...(name === "create_key" && { key_id: context.key_id, name: args.key ?? null }),
+  };
+  return single(ledger, walletId, { ...command, details }, context);
 }
 
 /**
@@ -97,7 +177,8 @@ export function sweep(
   let total = 0;
   for (const { wallet } of due) {
     if (total === limit) break;
-    const swept = execute(wallet, [], clock(wallet.wallet_id), limit - total, PROOF_SLACK);
+    const at = clock(wallet.wallet_id);
+    const swept = execute(wallet, [], at, limit - total, PROOF_SLACK);
     ledger.set(wallet.wallet_id, swept.wallet);
     total += swept.expired;
   }
@@ -152,23 +233,6 @@ export function reservationHistory({ wallet_id, reservations }: Wallet) {
     .sort((a, b) => (a.reservation_id < b.reservation_id ? -1 : 1));
 }
 
-/** Moves a wallet into the past, with all its times. */
-export function shift(wallet: Wallet, by: bigint): Wallet {
-  const earlier = (time: Time | null) => (time === null ? null : time - by);
-  const moved = (r: Reservation): Reservation => {
-    return { ...r, expires_at: earlier(r.expires_at), ended_at: r.ended_at - by };
-  };
-  const journal = wallet.journal.map((event) => ({
-    ...event,
-    occurred_at: event.occurred_at - by,
-    instant: event.instant - by,
-    expires_at: earlier(event.expires_at),
-    open: event.open.map(moved),
-  }));
-  const reservations = new Map([...wallet.reservations].map(([id, r]) => [id, moved(r)]));
-  return { ...wallet, journal, reservations };
-}
-
 /** Dates the last event of a wallet ahead, as if the clock had been ahead. */
 export function dateLast(wallet: Wallet, at: Time): Wallet {
   const last = wallet.journal.at(-1);
@@ -186,21 +250,23 @@ function compare(a: Time, b: Time): number {
   return a < b ? -1 : 1;
 }
 
-function find(ledger: Ledger, walletId: string | null): Wallet | Refusal {
+/** A wallet by its id, or why there is none. */
+export function find(ledger: Ledger, walletId: string | null): Wallet | Refusal {
   if (!isId(walletId)) return invalid("wallet_id");
   const wallet = ledger.get(walletId ?? "");
-  return wallet ?? { refused: "LGWNF", detail: { wallet_id: walletId } };
+  return wallet ?? notFound(walletId);
 }
 
 function single(
   ledger: Ledger,
   walletId: string | null,
   command: Command,
-  clock: Clock,
+  context: Context,
 ): readonly [Receipt] | Refusal {
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
-  const executed = execute(wallet, [command], clock(wallet.wallet_id), undefined, PROOF_SLACK);
+  const executed = executeIn(wallet, [command], context);
+  if (!executed) return notFound(walletId);
   const receipt = executed.receipts[0] as Receipt;
   if ("refused" in receipt) return receipt;
   ledger.set(wallet.wallet_id, executed.wallet);
@@ -212,16 +278,24 @@ function post(
   walletId: string | null,
   commands: Arguments[string],
   ops: readonly Op[],
-  clock: Clock,
+  context: Context,
 ): Answer {
   if (!areCommands(commands)) return invalid("commands");
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
-  if (commands.length === 0) return [];
   const parsed = commands.map((given) => parseCommand(given, ops));
-  const executed = execute(wallet, parsed, clock(wallet.wallet_id), undefined, PROOF_SLACK);
+  const executed = executeIn(wallet, parsed, context);
+  if (!executed) return notFound(walletId);
   ledger.set(wallet.wallet_id, executed.wallet);
   return executed.receipts;
+}
+
+/** Executes commands, unless the wallet is not open to the caller. */
+function executeIn(wallet: Wallet, commands: readonly Command[], { clock, caller }: Context) {
+  const at = clock(wallet.wallet_id);
+  if (isForbidden(wallet, commands, caller, at)) return undefined;
+  if (commands.length === 0) return { wallet, receipts: [] };
+  return execute(wallet, commands, at, undefined, PROOF_SLACK, caller);
 }
 
 function areCommands(commands: Arguments[string]): commands is Json & readonly Arguments[] {
@@ -230,14 +304,14 @@ function areCommands(commands: Arguments[string]): commands is Json & readonly A
 }
 
 /** Executes the commands of each wallet by themselves. */
-function postMany(ledger: Ledger, commands: Arguments[string], clock: Clock): Answer {
+function postMany(ledger: Ledger, commands: Arguments[string], context: Context): Answer {
   if (!areCommands(commands)) return invalid("commands");
   const receipts: Receipt[] = [];
   const places = Map.groupBy(commands.keys(), (place) => commands[place]?.wallet_id ?? null);
   for (const [walletId, its] of places) {
     const parsed = its.map((place) => parseCommand(commands[place] ?? {}, AGENT_OPS, true));
     const id = typeof walletId === "string" ? walletId : null;
-    const answers = postOneOfMany(ledger, id, parsed, clock);
+    const answers = postOneOfMany(ledger, id, parsed, context);
     for (const [i, place] of its.entries()) receipts[place] = answers[i] as Receipt;
   }
   return receipts;
@@ -247,21 +321,37 @@ function postOneOfMany(
   ledger: Ledger,
   walletId: string | null,
   commands: readonly Command[],
-  clock: Clock,
+  context: Context,
 ): readonly Receipt[] {
   const busy: Refusal = { refused: "LGBSY", detail: { wallet_id: walletId } };
   const wallet = walletId === BUSY ? busy : find(ledger, walletId);
-  if ("refused" in wallet) {
-    return commands.map((command) => {
-      return { ...(command.misread ?? findInvalid(command) ?? wallet), command };
+  const refuse = (refusal: (command: Command) => Refusal) =>
+    commands.map((command) => {
+      return { ...(command.misread ?? findInvalid(command) ?? refusal(command)), command };
+    });
+  if ("refused" in wallet) return refuse(() => wallet);
+  const { clock, caller } = context;
+  const access = accessOf(wallet, caller, clock(wallet.wallet_id));
+  if (!access.allowed) {
+    // As in the SQL: what is his, post carries out, as for a wallet that is busy.
+    return refuse((command) => {
+      const own = hasOpened(wallet, access, command.reservation_id);
+      return own || isOwn(wallet, access, command) ? busy : notFound(walletId);
     });
   }
-  const executed = execute(wallet, commands, clock(wallet.wallet_id), undefined, PROOF_SLACK);
+  const executed = execute(
+    wallet,
+    commands,
+    clock(wallet.wallet_id),
+    undefined,
+    PROOF_SLACK,
+    caller,
+  );
   ledger.set(wallet.wallet_id, executed.wallet);
   return executed.receipts;
 }
 
-function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: Clock): Answer {
+function open(ledger: Ledger, walletId: string | null, args: Arguments, context: Context): Answer {
   const { unit = "USD", scale = 9, overdraft_limit: limit = null } = args;
   if (!isId(walletId)) return invalid("wallet_id");
   if (!isId(unit as string | null)) return invalid("unit");
@@ -277,16 +367,20 @@ function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: C
     overdraft_limit: limit === null ? null : BigInt(limit as bigint),
   };
   const id = walletId as string;
+  const restricted = args.restricted === true;
   const known = ledger.get(id);
   if (!known) {
     if (!isName(id)) return invalid("wallet_id");
     if (!isName(terms.unit)) return invalid("unit");
-    const opened = execute(emptyWallet(id, terms), [command], clock(id), undefined, PROOF_SLACK);
+    const empty = emptyWallet(id, terms, restricted);
+    const { clock, caller } = context;
+    const opened = execute(empty, [command], clock(id), undefined, PROOF_SLACK, caller);
     ledger.set(id, opened.wallet);
     return opened.receipts;
   }
-  const [was, is] = [known.terms, terms] as unknown as Record<string, bigint>[];
-  const field = ["unit", "scale", "overdraft_limit"].find(
+  const given = { ...terms, restricted };
+  const [was, is] = [known.opened, given] as unknown as Record<string, bigint>[];
+  const field = ["unit", "scale", "overdraft_limit", "restricted"].find(
     (f) => !isDeepStrictEqual(was?.[f], is?.[f]),
   );
   const event = known.journal[0];
@@ -298,7 +392,7 @@ function open(ledger: Ledger, walletId: string | null, args: Arguments, clock: C
   };
 }
 
-function transfer(ledger: Ledger, args: Arguments, clock: Clock): Answer {
+function transfer(ledger: Ledger, args: Arguments, context: Context): Answer {
   const [from, to] = [args.from ?? null, args.to ?? null] as (string | null)[];
   if (!isId(from ?? null)) return invalid("from");
   if (!isId(to ?? null)) return invalid("to");
@@ -316,11 +410,11 @@ function transfer(ledger: Ledger, args: Arguments, clock: Clock): Answer {
     trial,
     from ?? null,
     commandOf("transfer_out", { ...rest, to: to ?? null }),
-    clock,
+    context,
   );
   if ("refused" in out || ("replayed" in out[0] && out[0].replayed)) return out;
   const command = { ...commandOf("transfer_in", rest), idempotency_key: null };
-  const arrived = single(trial, to ?? null, command, clock);
+  const arrived = single(trial, to ?? null, command, context);
   if ("refused" in arrived) return arrived;
   for (const [id, wallet] of trial) ledger.set(id, wallet);
   return out;

@@ -1,6 +1,7 @@
 // `npm run proof`: looks for mistakes, for as long as one likes.
 //
 //   model.ts, requests.ts  the model: the rules in TypeScript, from docs/architecture.md
+//   model/                 access, limits and their windows, changes of settings, look-ups
 //   ledger.ts              a ledger of such wallets, called like the SQL functions
 //   invariants.ts          checks of the model itself
 //   prove.ts               runs the parts, which share the time; part.ts has their type

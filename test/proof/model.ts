@@ -3,8 +3,36 @@
 // db/ERRORS.md, the functions' comments) and not from the SQL, so that a mistake in one of them shows.
 // When a rule changes, change both. Where the contract says nothing, a comment here says "as in the
 // SQL".
+import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/json/index.ts";
 import {
+  type Access,
+  AS_OPERATOR,
+  accessOf,
+  type Caller,
+  findUse,
+  type Grant,
+  isHis,
+  isOwn,
+  type Key,
+  type Labels,
+  labelsOf,
+  maySee,
+  notFound,
+  SECRET_KEY,
+} from "./model/access.ts";
+import { type ChangeOp, closedNow, decideChange, isChange } from "./model/changes.ts";
+import {
+  type Alert,
+  alertsOf,
+  type Limit,
+  lastToClear,
+  leftOf,
+  limitObstacles,
+  type Obstacle,
+} from "./model/limits.ts";
+import {
+  AGENT_OPS,
   type Command,
   findDifference,
   findInvalid,
@@ -13,16 +41,36 @@ import {
   type Time,
 } from "./requests.ts";
 
-/** What never changes in a wallet. */
 export interface Terms {
   readonly unit: string;
   readonly scale: number;
   readonly overdraft_limit: bigint | null;
 }
 
+/** What operators set for a wallet. */
+export interface Settings {
+  readonly terms: Terms;
+  readonly frozen: boolean;
+  readonly closed: boolean;
+  readonly restricted: boolean;
+  readonly grants: ReadonlyMap<string, Grant>;
+  readonly keys: ReadonlyMap<string, Key>;
+  readonly limits: ReadonlyMap<string, Limit>;
+  readonly low_balances: readonly bigint[];
+}
+
 /** A hold on funds, open or ended. */
 export interface Reservation {
   readonly reservation_id: string;
+  /** By whom and when it was opened, with its labels. */
+  readonly opened: {
+    readonly actor: string;
+    readonly at: Time;
+    /** By the clock. */
+    readonly instant: Time;
+    readonly metadata: Json;
+    readonly labels: Labels;
+  };
   readonly status: "open" | "expired" | "settled" | "cancelled";
   /** Granted in total, extensions included. */
   readonly amount: bigint;
@@ -32,9 +80,11 @@ export interface Reservation {
   readonly used: bigint;
   readonly refunded: bigint;
   readonly expires_at: Time | null;
-  /** The time and number of the event that ended it. */
+  /** The time, number and kind of the event that ended it. */
   readonly ended_at: Time;
   readonly ended_seq: bigint;
+  /** Whether something was settled after the deadline. */
+  readonly late: boolean;
 }
 
 /** An event of the journal. */
@@ -51,7 +101,10 @@ export interface Event {
   /** The time by the server's clock, which deadlines count by: earlier than `occurred_at` if that is ahead. */
   readonly instant: Time;
   readonly idempotency_key: string | null;
+  readonly actor: string;
   readonly metadata: Json;
+  /** What it says of labels, and of what was asked in a change; null for nothing. */
+  readonly details: Json;
   /** The command; an expiry has none. */
   readonly command?: Command;
   /** The wallet right after it. */
@@ -59,15 +112,18 @@ export interface Event {
   readonly open: readonly Reservation[];
 }
 
-export interface Wallet {
+export interface Wallet extends Settings {
   readonly wallet_id: string;
-  readonly terms: Terms;
+  /** As it was opened first. */
+  readonly opened: Terms & Pick<Settings, "restricted">;
   available: bigint;
   reserved: bigint;
   spent: bigint;
-  frozen: boolean;
   readonly reservations: Map<string, Reservation>;
   readonly journal: Event[];
+  readonly alerts: Alert[];
+  /** The thresholds that have been alerted in their windows. */
+  readonly alerted: Set<string>;
 }
 
 /** The answer to a command: its event, or why it was refused. */
@@ -88,8 +144,9 @@ interface Change {
   readonly available?: bigint;
   readonly reserved?: bigint;
   readonly spent?: bigint;
-  readonly frozen?: boolean;
+  readonly settings?: Partial<Settings>;
   readonly reservation?: Reservation;
+  readonly details?: Json;
 }
 
 /**
@@ -104,9 +161,26 @@ export function asOf(clock: Time, last: Time, slack: bigint): Time {
 }
 
 /** A wallet without funds, and without its first event. */
-export function emptyWallet(wallet_id: string, terms: Terms): Wallet {
-  const nothing = { available: 0n, reserved: 0n, spent: 0n, frozen: false };
-  return { wallet_id, terms, ...nothing, reservations: new Map(), journal: [] };
+export function emptyWallet(wallet_id: string, terms: Terms, restricted = false): Wallet {
+  return {
+    wallet_id,
+    opened: { ...terms, restricted },
+    terms,
+    restricted,
+    available: 0n,
+    reserved: 0n,
+    spent: 0n,
+    frozen: false,
+    closed: false,
+    grants: new Map(),
+    keys: new Map(),
+    limits: new Map(),
+    low_balances: [],
+    reservations: new Map(),
+    journal: [],
+    alerts: [],
+    alerted: new Set(),
+  };
 }
 
 /**
@@ -123,8 +197,10 @@ export function execute(
   clock: Time,
   limit = Number.POSITIVE_INFINITY,
   slack = SLACK,
+  caller: Caller = AS_OPERATOR,
 ): { readonly wallet: Wallet; readonly receipts: readonly Receipt[]; readonly expired: number } {
   const wallet = copy(before);
+  const access = accessOf(before, caller, clock);
   const last = wallet.journal.at(-1)?.occurred_at;
   let at = last !== undefined && last >= clock ? last + 1n : clock;
   // Deadlines count by the clock, even when the wallet's last event lies ahead of it.
@@ -139,7 +215,8 @@ export function execute(
       const { held, reservation_id, expires_at } = due;
       const reservation = end(wallet, due, "expired", at);
       const change = { event: "expired", amount: held, available: held, reserved: -held };
-      write(wallet, { at, ahead }, { ...change, reservation }, { reservation_id, expires_at });
+      const request = { reservation_id, expires_at, actor: access.actor };
+      write(wallet, { at, ahead }, { ...change, reservation }, request);
       at += 1n;
       expired += 1;
     }
@@ -148,17 +225,29 @@ export function execute(
     expire();
     const refused = command.misread ?? findInvalid(command);
     if (refused) return { ...refused, command };
-    const key = command.idempotency_key;
-    const event = wallet.journal.find((e) => key !== null && e.idempotency_key === key);
+    // As in the SQL: by what is known before the call.
+    const own = isOwn(before, access, command);
+    if (isForAgents(command) && !access.allowed && !own) {
+      return { ...notFound(wallet.wallet_id), command };
+    }
+    const event = findUse(wallet, command.idempotency_key);
     if (event?.command) {
-      const difference = findDifference(event.command, command);
+      const known = !isForAgents(command) || maySee(wallet, access, event);
+      const difference = known ? findDifference(event.command, command) : SECRET_KEY;
       return difference ? { ...difference, command } : { event, replayed: true };
     }
     const moment = { at, ahead };
-    const change = decide(wallet, command, moment);
+    const change = isChange(command.op)
+      ? decideSettings(wallet, command as Command & { op: ChangeOp }, moment, clock)
+      : decide(wallet, command, moment, access);
     const refusal = "refused" in change ? change : checkRange(wallet, command, change);
     if (refusal) return { ...refusal, command };
-    const written = write(wallet, moment, change as Change, { ...command, command });
+    const written = write(wallet, moment, change as Change, {
+      ...command,
+      details: null,
+      actor: access.actor,
+      command,
+    });
     granted += 1;
     at += 1n;
     return { event: written, replayed: false };
@@ -181,9 +270,41 @@ export function openReservationsOf({ reservations }: Wallet): Reservation[] {
   return [...reservations.values()].filter(({ status }) => status === "open");
 }
 
+/** Whether a command is for agents; what is for operators only is not asked for access. */
+function isForAgents({ op }: Command): boolean {
+  return AGENT_OPS.includes(op);
+}
+
+/** Whether a call is refused as a whole, as the wallet is not open to the caller. */
+export function isForbidden(
+  wallet: Wallet,
+  commands: readonly Command[],
+  caller: Caller,
+  clock: Time,
+): boolean {
+  const access = accessOf(wallet, caller, clock);
+  const isRefused = (c: Command) =>
+    (c.misread ?? findInvalid(c)) !== undefined || (isForAgents(c) && !isOwn(wallet, access, c));
+  // Operators' commands alone are not asked for access.
+  const asks = commands.length === 0 || !commands.every(isForOperators);
+  return !access.allowed && asks && commands.every(isRefused);
+}
+
+/** Whether it is a command of operators, even an impossible one; what no batch knows is nobody's. */
+function isForOperators(command: Command): boolean {
+  const unknown = command.op === null || command.misread?.refused === "LGUNK";
+  return !isForAgents(command) && !unknown;
+}
+
 function copy(wallet: Wallet): Wallet {
-  const { reservations, journal } = wallet;
-  return { ...wallet, reservations: new Map(reservations), journal: [...journal] };
+  const { reservations, journal, alerts, alerted } = wallet;
+  return {
+    ...wallet,
+    reservations: new Map(reservations),
+    journal: [...journal],
+    alerts: [...alerts],
+    alerted: new Set(alerted),
+  };
 }
 
 function nextDue(wallet: Wallet, at: Time): Reservation | undefined {
@@ -207,10 +328,11 @@ function write(
   request: Partial<Event>,
 ): Event {
   const { available = 0n, reserved = 0n, spent = 0n, reservation } = change;
+  const before = { ...wallet };
   wallet.available += available;
   wallet.reserved += reserved;
   wallet.spent += spent;
-  wallet.frozen = change.frozen ?? wallet.frozen;
+  Object.assign(wallet, change.settings);
   if (reservation) wallet.reservations.set(reservation.reservation_id, reservation);
   // An event has the deadline of an open reservation; an expiry has the one that passed.
   const deadline = reservation?.status === "open" ? reservation.expires_at : null;
@@ -226,21 +348,45 @@ function write(
     occurred_at: at,
     instant: at - ahead,
     idempotency_key: request.idempotency_key ?? null,
+    actor: request.actor ?? "",
+    details: change.details ?? null,
     metadata: request.metadata ?? {},
     ...(request.command && { command: request.command }),
     frozen: wallet.frozen,
     open: openReservationsOf(wallet),
   };
   wallet.journal.push(event);
+  wallet.alerts.push(...alertsOf(wallet, before, event));
   return event;
 }
 
+function decideSettings(
+  wallet: Wallet,
+  command: Command & { readonly op: ChangeOp },
+  { at, ahead }: Moment,
+  clock: Time,
+): Change | Refusal {
+  const occasion = { clock, instant: at - ahead, seq: seqOf(wallet) + 1n };
+  const settings = decideChange(wallet, command, occasion);
+  if ("refused" in settings) return settings;
+  const { name, ...details } = command.details ?? {};
+  return { event: command.op, amount: null, settings, details };
+}
+
 /** Whether the rules grant a command, and what it moves. */
-function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change | Refusal {
-  const { available, frozen } = wallet;
+function decide(
+  wallet: Wallet,
+  command: Command,
+  moment: Moment,
+  access: Access,
+): Change | Refusal {
+  const { at, ahead } = moment;
+  const { available, frozen, closed } = wallet;
   const { op } = command;
   const id = command.reservation_id ?? "";
-  const r = wallet.reservations.get(id);
+  const found = wallet.reservations.get(id);
+  const opens = op === "reserve" || op === "charge";
+  const r = found && (opens || !isForAgents(command) || isHis(access, found)) ? found : undefined;
   const a = command.amount ?? 0n;
   const frozenNow: Refusal = { refused: "LGFRZ", detail: { wallet_id: wallet.wallet_id } };
 
@@ -248,29 +394,7 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
     case "reserve":
     case "charge": {
       if (r) return { refused: "LGRID", detail: { reservation_id: id } };
-      if (frozen) return frozenNow;
-      const least = command.at_least ?? a;
-      if (available < least) return insufficient(wallet, least);
-      const amount = available < a ? available : a;
-      const made: Reservation = {
-        reservation_id: id,
-        status: "open",
-        amount,
-        held: amount,
-        settled: 0n,
-        used: 0n,
-        refunded: 0n,
-        expires_at: at - ahead + (command.ttl ?? 0n),
-        ended_at: 0n,
-        ended_seq: 0n,
-      };
-      if (op === "reserve") {
-        const moves = { available: -amount, reserved: amount };
-        return { event: "reserved", amount, ...moves, reservation: made };
-      }
-      const spent = { settled: a, used: a, expires_at: null };
-      const charged = { ...end(wallet, made, "settled", at), ...spent };
-      return { event: "charged", amount: a, available: -a, spent: a, reservation: charged };
+      return open(wallet, command, moment, access);
     }
     case "settle":
       if (r?.status !== "open" && r?.status !== "expired") return ended(id, r);
@@ -284,8 +408,10 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
     case "extend": {
       if (r?.status !== "open") return ended(id, r);
       const more = command.amount === null ? 0n : a - r.held;
+      if (more > 0n && closed) return closedNow(wallet);
       if (more > 0n && frozen) return frozenNow;
-      if (more > 0n && available < more) return insufficient(wallet, more);
+      const refused = more > 0n && findObstacle(wallet, r.opened.labels, more, at - ahead);
+      if (refused) return refused;
       if (r.amount + more > MAX) return outOfRange(wallet, a);
       const hold = { held: r.held + more, amount: r.amount + more };
       const reservation = { ...r, ...hold, expires_at: at - ahead + (command.ttl ?? 0n) };
@@ -301,23 +427,96 @@ function decide(wallet: Wallet, command: Command, { at, ahead }: Moment): Change
       return { event: "refunded", amount: a, available: a, spent: -a, reservation };
     }
     case "credit":
-      return { event: "credited", amount: a, available: a };
     case "transfer_in":
-      return { event: "transferred_in", amount: a, available: a };
+      if (closed) return closedNow(wallet);
+      return { event: op === "credit" ? "credited" : "transferred_in", amount: a, available: a };
     case "withdraw":
     case "transfer_out": {
       if (frozen) return frozenNow;
-      if (available < a) return insufficient(wallet, a);
+      if (available < a) return insufficient(wallet, a).refusal;
       const event = op === "withdraw" ? "withdrawn" : "transferred_out";
       return { event, amount: a, available: -a };
     }
     case "freeze":
-      return { event: "frozen", amount: null, frozen: true };
+      return { event: "frozen", amount: null, settings: { frozen: true } };
     case "unfreeze":
-      return { event: "unfrozen", amount: null, frozen: false };
+      return { event: "unfrozen", amount: null, settings: { frozen: false } };
     case "open":
-      return { event: "opened", amount: null };
+      return {
+        event: "opened",
+        amount: null,
+        details: wallet.opened.restricted ? { restricted: true } : null,
+      };
+    default:
+      throw new Error(`The model does not know ${op}.`);
   }
+}
+
+/** Reserves, or charges. */
+function open(
+  wallet: Wallet,
+  command: Command,
+  { at, ahead }: Moment,
+  access: Access,
+): Change | Refusal {
+  const { available, frozen, closed } = wallet;
+  const { op, metadata, already_spent } = command;
+  const instant = at - ahead;
+  const a = command.amount ?? 0n;
+  const labels = labelsOf(access, metadata);
+  if (closed && !already_spent) return closedNow(wallet);
+  if (frozen && !already_spent) {
+    return { refused: "LGFRZ", detail: { wallet_id: wallet.wallet_id } };
+  }
+  const least = command.at_least ?? a;
+  const calls = { calls: 1n, open: op === "reserve" ? 1n : 0n };
+  const refused = already_spent
+    ? findOverdraft(wallet, a, -a)
+    : findObstacle(wallet, labels, least, instant, calls);
+  if (refused) return refused;
+  const left = already_spent ? null : leftOf(wallet, labels, instant);
+  const amount = [available, left ?? a].reduce((x, y) => (y < x ? y : x), a);
+  const granted = already_spent ? a : amount;
+  const made: Reservation = {
+    reservation_id: command.reservation_id ?? "",
+    opened: { actor: access.actor, at, instant, metadata, labels },
+    status: "open",
+    amount: granted,
+    held: granted,
+    settled: 0n,
+    used: 0n,
+    refunded: 0n,
+    expires_at: instant + (command.ttl ?? 0n),
+    ended_at: 0n,
+    ended_seq: 0n,
+    late: false,
+  };
+  const extra = {
+    ...(already_spent && { already_spent }),
+    ...(!isDeepStrictEqual(labels, metadata) && { labels }),
+  };
+  const details = Object.keys(extra).length > 0 ? extra : null;
+  if (op === "reserve") {
+    const moves = { available: -granted, reserved: granted };
+    return { event: "reserved", amount: granted, ...moves, reservation: made, details };
+  }
+  const spent = { settled: a, used: a, expires_at: null };
+  const charged = { ...end(wallet, made, "settled", at), ...spent };
+  return { event: "charged", amount: a, available: -a, spent: a, reservation: charged, details };
+}
+
+/** Why a command that takes so much from available is not granted: funds, or a limit. */
+function findObstacle(
+  wallet: Wallet,
+  labels: Labels,
+  amount: bigint,
+  instant: Time,
+  calls = { calls: 0n, open: 0n },
+): Refusal | undefined {
+  const deadline = nextDeadline(wallet);
+  const obstacles = limitObstacles(wallet, { labels, amount, ...calls }, instant, deadline);
+  const short = wallet.available < amount ? [insufficient(wallet, amount)] : [];
+  return lastToClear([...short, ...obstacles]);
 }
 
 /** Books what was spent in full: from the hold first, then from available. */
@@ -333,13 +532,10 @@ function settle(
   const used = a < r.held ? a : r.held;
   const released = final ? r.held - used : 0n;
   const available = released + used - a;
-  const limit = wallet.terms.overdraft_limit;
-  const would_be = wallet.available + available;
-  if (limit !== null && available < 0n && would_be < -limit) {
-    const overdrawn = { available: wallet.available, would_be, overdraft_limit: limit };
-    return { refused: "LGOVD", detail: { requested: a, ...overdrawn } };
-  }
-  const rest = { ...r, settled: r.settled + a, used: r.used + used, held: r.held - used };
+  const overdrawn = findOverdraft(wallet, a, available);
+  if (overdrawn) return overdrawn;
+  const late = r.late || r.status === "expired";
+  const rest = { ...r, late, settled: r.settled + a, used: r.used + used, held: r.held - used };
   // A late partial settlement leaves the reservation expired, so that more can be booked.
   const last = { ended_at: at, ended_seq: seqOf(wallet) + 1n };
   const reservation = final
@@ -349,16 +545,27 @@ function settle(
   return { event: "settled", amount: a, ...moves, reservation };
 }
 
-function insufficient(wallet: Wallet, requested: bigint): Refusal {
+/** Whether what is spent takes available below the overdraft limit. */
+function findOverdraft(wallet: Wallet, requested: bigint, change: bigint): Refusal | undefined {
+  const { available } = wallet;
+  const { overdraft_limit } = wallet.terms;
+  const would_be = available + change;
+  if (overdraft_limit === null || change >= 0n || would_be >= -overdraft_limit) return undefined;
+  return { refused: "LGOVD", detail: { requested, available, would_be, overdraft_limit } };
+}
+
+function insufficient(wallet: Wallet, requested: bigint): Obstacle & { readonly refusal: Refusal } {
   const { available, reserved } = wallet;
   const held = available + reserved >= requested;
-  const next = openReservationsOf(wallet).sort(byDeadline)[0];
   const shortfall = requested - available;
-  const why = { reason: held ? "held" : "exhausted", retry_at: (held && next?.expires_at) || null };
-  return {
-    refused: "LGNSF",
-    detail: { requested, available, reserved, shortfall, ...why },
-  };
+  const retry_at = held ? nextDeadline(wallet) : null;
+  const why = { reason: held ? "held" : "exhausted", retry_at };
+  const detail = { requested, available, reserved, shortfall, ...why };
+  return { refusal: { refused: "LGNSF", detail }, clears_at: retry_at };
+}
+
+function nextDeadline(wallet: Wallet): Time | null {
+  return openReservationsOf(wallet).sort(byDeadline)[0]?.expires_at ?? null;
 }
 
 /** The refusal of a command to a reservation that is not open, or not there. */

@@ -6,7 +6,7 @@ import { POST_FUNDS_OPS, POST_OPS } from "../support/operations.ts";
 import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import { findBroken } from "./invariants.ts";
-import { call, type Ledger } from "./ledger.ts";
+import { byOperator, call, type Ledger } from "./ledger.ts";
 import { emptyWallet, execute } from "./model.ts";
 import type { Budget, Part } from "./part.ts";
 import { AGENT_OPS, type Arguments, commandOf, FUNDS_OPS } from "./requests.ts";
@@ -80,10 +80,25 @@ test("a deadline that passes during a step may come before or after its refusal"
   });
   const ledger: Ledger = new Map();
   const at = 10_000_000n;
-  call(ledger, "open_wallet", { wallet_id, unit: "USD", scale: 9 }, () => at);
-  call(ledger, "credit", { wallet_id, amount: 10, idempotency_key: "funds" }, () => at);
+  call(
+    ledger,
+    "open_wallet",
+    { wallet_id, unit: "USD", scale: 9 },
+    byOperator(() => at),
+  );
+  call(
+    ledger,
+    "credit",
+    { wallet_id, amount: 10, idempotency_key: "funds" },
+    byOperator(() => at),
+  );
   const held = { reservation_id: "r1", amount: 4, ttl: 1, idempotency_key: "k" };
-  call(ledger, "reserve", { wallet_id, ...held }, () => at);
+  call(
+    ledger,
+    "reserve",
+    { wallet_id, ...held },
+    byOperator(() => at),
+  );
   const cancel = step("cancel", { reservation_id: "r1", idempotency_key: "c" });
   const between = (from: bigint, until: bigint, answer: Json = null) => {
     const result = { answer, rows: { wallets: null, reservations: null }, looked: null, busy: "" };
@@ -91,10 +106,7 @@ test("a deadline that passes during a step may come before or after its refusal"
       new Map(ledger),
       cancel,
       { ...result, from, until, seen: until },
-      {
-        statement: at,
-        busy: "",
-      },
+      { busy: "" },
     );
   };
   const late = at + 2_000_000n;

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Json } from "../../src/json/index.ts";
 import type { BatchOp } from "../support/operations.ts";
+import type { ChangeOp } from "./model/changes.ts";
 
 /** Microseconds since 1970. */
 export type Time = bigint;
@@ -15,7 +16,14 @@ const DEFAULT_TTL = 600n * SECOND;
 const LONGEST_TTL = 30n * 86_400n * SECOND;
 
 /** Commands, by their names in the field `op` of a batch and in the detail of LGIDK. */
-export type Op = BatchOp | "transfer_out" | "transfer_in" | "freeze" | "unfreeze" | "open";
+export type Op =
+  | BatchOp
+  | "transfer_out"
+  | "transfer_in"
+  | "freeze"
+  | "unfreeze"
+  | "open"
+  | ChangeOp;
 
 /** Why a command was refused. */
 export interface Refusal {
@@ -35,7 +43,11 @@ export interface Command {
   readonly final: boolean | null;
   readonly to: string | null;
   readonly reason: string | null;
+  /** Of a charge: whether it was spent before, so that nothing stops it; null for false. */
+  readonly already_spent: true | null;
   readonly metadata: Json;
+  /** What a change asks for, which its event records. */
+  readonly details?: Readonly<Record<string, Json>>;
   /** Why a command of a batch could not be parsed. */
   readonly misread?: Refusal;
 }
@@ -60,6 +72,7 @@ export function commandOf(op: Op, args: Arguments): Command {
     final: op === "settle" ? ((args.final ?? true) as boolean) : null,
     to: text("to"),
     reason: text("reason"),
+    already_spent: args.already_spent ? true : null,
     metadata: args.metadata ?? {},
   };
 }
@@ -119,8 +132,15 @@ export function isName(name: string | null): boolean {
   return isId(name) && isVisible(0) && isVisible(-1);
 }
 
-const KEYLESS: readonly Op[] = ["freeze", "unfreeze", "transfer_in", "open"];
-const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze", "open"];
+const WITH_REASON: readonly Op[] = ["freeze", "unfreeze", "closed", "reopened"];
+const WITH_KEY: readonly Op[] = [
+  ...(["reserve", "settle", "cancel", "extend", "charge", "credit", "withdraw", "refund"] as const),
+  "transfer_out",
+];
+const WITH_AMOUNT: readonly Op[] = [
+  ...(["reserve", "settle", "charge", "credit", "withdraw", "refund"] as const),
+  ...(["transfer_out", "transfer_in"] as const),
+];
 
 /**
  * The first invalid field. Which of several comes first is not in the contract: as in the SQL
@@ -128,12 +148,12 @@ const WITHOUT_AMOUNT: readonly Op[] = ["cancel", "extend", "freeze", "unfreeze",
  */
 export function findInvalid(command: Command): Refusal | undefined {
   const { op, idempotency_key: key, reservation_id: id, amount, at_least, ttl } = command;
-  if (key === null ? !KEYLESS.includes(op) : !isName(key)) return invalid("idempotency_key");
+  if (key === null ? WITH_KEY.includes(op) : !isName(key)) return invalid("idempotency_key");
   // An existing reservation may be older than the rule for names.
   const fits = op === "reserve" || op === "charge" ? isName : isId;
   if (id === null ? takesReservation(op) : !fits(id)) return invalid("reservation_id");
   const smallest = op === "settle" ? 0n : 1n;
-  if (amount === null ? !WITHOUT_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
+  if (amount === null ? WITH_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
   if (at_least !== null && (at_least < 1n || at_least > (amount ?? 0n))) return invalid("at_least");
   if (op === "reserve" || op === "extend") {
     if (ttl === null || ttl < SECOND || ttl > LONGEST_TTL) return invalid("ttl");
@@ -142,7 +162,7 @@ export function findInvalid(command: Command): Refusal | undefined {
   if (typeof metadata !== "object" || metadata === null || Array.isArray(metadata)) {
     return invalid("metadata");
   }
-  if ((op === "freeze" || op === "unfreeze") && !isId(reason, 1000)) return invalid("reason");
+  if (WITH_REASON.includes(op) && !isId(reason, 1000)) return invalid("reason");
   return undefined;
 }
 
@@ -160,8 +180,30 @@ export function findDifference(stored: Command, given: Command): Refusal | undef
 // In the order in which the SQL names them (_compare_requests).
 function request(command: Command): Record<string, Json> {
   const { op, reservation_id, amount, at_least, ttl, final, to, reason, metadata } = command;
+  const { overdraft_limit, key_id, name, ...details } = command.details ?? {};
   const seconds = ttl === null ? null : Number(ttl) / 1e6;
-  return { op, reservation_id, amount, at_least, ttl: seconds, final, to, reason, metadata };
+  const common = {
+    op,
+    reservation_id,
+    amount,
+    at_least,
+    ttl: seconds,
+    final,
+    to,
+    reason,
+    metadata,
+  };
+  // Of a change, the amount may be that of a limit; the id of a new key is no part of the request.
+  const limit = overdraft_limit === undefined ? {} : { overdraft_limit };
+  const asked = op === "key_created" || key_id === undefined ? details : { ...details, key_id };
+  const rest: Record<string, Json> = { already_spent: command.already_spent, ...asked };
+  const others = Object.fromEntries(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return {
+    ...common,
+    ...("amount" in asked && { amount: asked.amount ?? null }),
+    ...limit,
+    ...others,
+  };
 }
 
 const FIELDS: Readonly<Record<BatchOp, readonly string[]>> = {
@@ -169,7 +211,7 @@ const FIELDS: Readonly<Record<BatchOp, readonly string[]>> = {
   settle: ["amount", "reservation_id", "final"],
   cancel: ["reservation_id"],
   extend: ["reservation_id", "ttl", "amount"],
-  charge: ["amount", "reservation_id"],
+  charge: ["amount", "reservation_id", "already_spent"],
   credit: ["amount"],
   withdraw: ["amount"],
   refund: ["amount", "reservation_id"],
@@ -205,7 +247,9 @@ function findMisread(given: Arguments, ops: readonly Op[], several: boolean): Re
   for (const field of ["amount", "at_least"]) {
     if (given[field] != null && !isInteger(given[field])) return invalid(field);
   }
-  if (given.final != null && typeof given.final !== "boolean") return invalid("final");
+  for (const field of ["final", "already_spent"]) {
+    if (given[field] != null && typeof given[field] !== "boolean") return invalid(field);
+  }
   return undefined;
 }
 

@@ -62,7 +62,23 @@ function table(result: Result): string {
 function text(value: unknown): string {
   if (value === null) return "";
   if (typeof value === "boolean") return value ? "t" : "f";
+  if (Array.isArray(value)) return `{${value.map(element).join(",")}}`;
+  // As jsonb is printed: with a space behind colons and commas.
+  if (typeof value === "object" && !(value instanceof Date)) return spaced(value);
   return String(value);
+}
+
+function spaced(value: object): string {
+  const fields = Object.entries(value).map(
+    ([name, field]) => `${JSON.stringify(name)}: ${JSON.stringify(field)}`,
+  );
+  return `{${fields.join(", ")}}`;
+}
+
+/** An element of an array, quoted where it would be taken for something else. */
+function element(value: unknown): string {
+  const plain = String(value);
+  return /^[^\s{}",\\]+$/.test(plain) ? plain : JSON.stringify(plain);
 }
 
 function centred(value: string, width: number): string {

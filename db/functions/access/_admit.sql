@@ -1,5 +1,6 @@
 -- Gives the commands of an agent what his access makes of them (_apply_access). Refuses the whole
--- call as if there were no wallet, where he has no access and no command concerns what he has opened.
+-- call as if there were no wallet, where he has no access and no command concerns what he has
+-- opened.
 create or replace function baseledger._admit(
   p_wallet_id text,
   p_commands baseledger._command[]

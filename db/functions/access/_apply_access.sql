@@ -1,7 +1,7 @@
--- What a caller's access to a restricted wallet makes of his commands: refuses those to which he has
--- no right, with what they would get if the other's reservation did not exist, and gives labels to
--- the reservations that he opens. Real spending still lands: who has opened a reservation may settle,
--- cancel, extend and repeat it, whatever was taken back since.
+-- What a caller's access to a restricted wallet makes of his commands: refuses those to which he
+-- has no right, with what they would get if the other's reservation did not exist, and gives labels
+-- to the reservations that he opens. Real spending still lands: who has opened a reservation may
+-- settle, cancel, extend and repeat it, whatever was taken back since.
 --
 -- Commands of operators, which move funds in and out, are not an agent's: who may call them is
 -- decided by the right to their function.

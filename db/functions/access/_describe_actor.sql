@@ -1,6 +1,6 @@
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
--- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute seldom
--- needs it.
+-- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute
+-- seldom needs it.
 create or replace function baseledger._describe_actor(p_key_id text)
 returns text
 language plpgsql

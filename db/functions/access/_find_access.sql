@@ -1,7 +1,7 @@
 -- What the caller may do in a wallet, restricted or not. Who calls: where the setting
--- baseledger.key holds a secret, its key, and nobody else; else the role of the session, or else the
--- role in effect. Names match exactly: a member of a role has not what the role has. Operators may
--- use every wallet.
+-- baseledger.key holds a secret, its key, and nobody else; else the role of the session, or else
+-- the role in effect. Names match exactly: a member of a role has not what the role has. Operators
+-- may use every wallet.
 --
 -- Volatile: called again under the wallet's lock, it sees the grants as they are then.
 create or replace function baseledger._find_access(p_wallet_id text)

@@ -1,7 +1,7 @@
--- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access, and
--- his commands get what his access makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
--- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
--- if there were none.
+-- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access,
+-- and his commands get what his access makes of them. Access is looked at before, so that nobody
+-- else ever waits for the lock or holds it, and again under it, as it may have been taken back
+-- meanwhile. Refuses who may not use the wallet as if there were none.
 create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -18,6 +18,9 @@ declare
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+        -- What no batch knows is no operator's command.
+        or c.op is null
+        or c.refused = 'LGUNK'
   );
 begin
   commands := p_commands;

@@ -1,5 +1,5 @@
--- Whether a key that was used before is the caller's: it stands for an event of a reservation that is
--- his. Null, if it was not used.
+-- Whether a key that was used before is the caller's: it stands for an event of a reservation that
+-- is his. Null, if it was not used.
 create or replace function baseledger._owns_key(
   p_wallet_id text,
   p_access baseledger._access,

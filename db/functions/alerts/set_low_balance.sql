@@ -53,7 +53,8 @@ comment on function baseledger.set_low_balance is
   'again only after funds were back. Replaces those that were set before. Setting alerts nothing. '
   'The key is optional: a retry with the same key gets the first receipt; each call without one is '
   'an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
-  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none. @nullable'
+  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or '
+  'empty = none. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_low_balance from public;
 grant execute on function baseledger.set_low_balance to baseledger_operator;

@@ -1,6 +1,6 @@
--- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a value
--- of the wrong type or one that is not allowed refuses that command alone. A field that is null
--- counts as absent. With p_several, each names its wallet.
+-- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a
+-- value of the wrong type or one that is not allowed refuses that command alone. A field that is
+-- null counts as absent. With p_several, each names its wallet.
 --
 -- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
 -- and _parse_ttl, which cost more. A SQL function without settings, so that it is inlined.

@@ -1,5 +1,5 @@
--- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself is
--- refused already, there is no such wallet, or somebody else has it.
+-- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself
+-- is refused already, there is no such wallet, or somebody else has it.
 create or replace function baseledger._refuse_unlocked(
   p_receipts baseledger.receipt[],
   p_commands baseledger._command[],

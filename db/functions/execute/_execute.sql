@@ -99,6 +99,7 @@ declare
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
   v_careful boolean := false;         -- some command may be refused, or alert, because of them
+  v_tight boolean := false;           -- its counters are loaded
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
@@ -257,7 +258,8 @@ begin
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
         )
       end;
-      if v_loaded.tight then
+      v_tight := coalesce(v_loaded.tight, false);
+      if v_tight then
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
@@ -366,7 +368,8 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        if v_command.refused is null and v_seq is not null then
+        -- LGRNF comes from access: a key that this batch has used is looked at first.
+        if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then
           v_command.detail := baseledger._compare_requests(
             baseledger._request_from_event(
               v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
@@ -608,6 +611,7 @@ begin
             v_command.refused := 'LGCLO';
           end if;
           if v_wallet.limited
+            and v_tight
             and v_command.reservation_id is not null
             and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
           then
@@ -799,7 +803,7 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited and not v_careful then
+        if v_wallet.limited and not v_tight then
           if v_last.reservation_id is not null then
             perform baseledger._save_counters(
               p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
@@ -811,8 +815,8 @@ begin
           perform baseledger._save_watched(
             p_wallet_id, v_last.seq,
             baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-            v_wallet.low_balances,
-            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            v_wallet.low_balances, v_wallet.below,
+            array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
         end if;
@@ -858,17 +862,18 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null, null,
-        null, null, null
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null,
+        null, null, null, null
       )::baseledger._locked_wallet;
     end if;
     if v_wallet.limited or v_wallet.low_balances is not null then
-      if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
+      if v_last.seq > v_wallet.seq
+        and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id
+      then
         perform baseledger._save_watched(
           p_wallet_id, v_last.seq,
           baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-          v_wallet.low_balances,
-          v_wallet.below, array(
+          v_wallet.low_balances, v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
           ), array(
@@ -964,8 +969,8 @@ begin
     perform baseledger._save_watched(
       p_wallet_id, v_last.seq,
       baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-      v_wallet.low_balances,
-      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      v_wallet.low_balances, v_wallet.below,
+      array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );
   end if;

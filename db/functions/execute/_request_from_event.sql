@@ -46,8 +46,10 @@ as $$
     'metadata', p_metadata
   ) || case
     when baseledger._is_change(p_event::text)
-      then p_details - (case when p_event = 'key_created' then '{key_id,secret_sha256,backlog,ahead_us}'
-        else '{backlog,ahead_us}' end)::text[]
+      then p_details - (case
+        when p_event = 'key_created' then '{key_id,secret_sha256,backlog,ahead_us}'
+        else '{backlog,ahead_us}'
+      end)::text[]
     else '{}'
   end
 $$;

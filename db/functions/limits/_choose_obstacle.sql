@@ -1,6 +1,6 @@
--- Of all that is in the way of a command, the obstacle that clears last: the detail of LGLIM, or null
--- for a lack of funds (LGNSF). What open reservations hold is back at the next deadline, a window is
--- over at its end; a credit may never come.
+-- Of all that is in the way of a command, the obstacle that clears last: the detail of LGLIM, or
+-- null for a lack of funds (LGNSF). What open reservations hold is back at the next deadline, a
+-- window is over at its end; a credit may never come.
 create or replace function baseledger._choose_obstacle(
   p_wallet_id text,
   p_now timestamptz,

@@ -1,5 +1,5 @@
--- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
--- expired (see Backlog in _execute).
+-- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than
+-- was expired (see Backlog in _execute).
 create or replace function baseledger._exceeds_limits(
   p_counters baseledger._counter[],
   p_counted integer[],

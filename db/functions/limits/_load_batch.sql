@@ -1,5 +1,5 @@
--- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
--- slots say which belong to each command, in the order of their limits.
+-- Loads the counters of commands, as of an instant: those of the reservations that they open or
+-- name. slots say which belong to each command, in the order of their limits.
 create or replace function baseledger._load_batch(
   p_wallet_id text,
   p_at timestamptz,

@@ -1,7 +1,7 @@
 -- Loads the counters of a single command, as _load_batch does those of several.
 --
--- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For most
--- commands it need not: each expression counts, see Cost in _execute.
+-- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For
+-- most commands it need not: each expression counts, see Cost in _execute.
 create or replace function baseledger._load_single(
   p_wallet_id text,
   p_at timestamptz,
@@ -39,7 +39,10 @@ begin
       ) as f;
     tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
-  if tight or not v_fresh then
+  -- No such reservation.
+  if counters is null then
+    tight := false;
+  elsif tight or not v_fresh then
     tight := true;
     for v_i in 1 .. cardinality(counters) loop
       counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);

@@ -1,6 +1,6 @@
 -- A counter as of an instant, from what is on record. Nothing is written when a window ends: in the
--- new one it has spent nothing. A window that comes back, as after a clock that was ahead, is counted
--- again from the journal.
+-- new one it has spent nothing. A window that comes back, as after a clock that was ahead, is
+-- counted again from the journal.
 create or replace function baseledger._refresh_counter(
   p_wallet_id text,
   p_counter baseledger._counter,

@@ -1,6 +1,6 @@
--- Writes the counters that commands have changed, and the windows that have begun. Of a single command
--- that was not near any limit, p_op and so on say what it has done to all of them; else they are
--- null and 0.
+-- Writes the counters that commands have changed, and the windows that have begun. Of a single
+-- command that was not near any limit, p_op and so on say what it has done to all of them; else
+-- they are null and 0.
 create or replace function baseledger._save_counters(
   p_wallet_id text,
   p_counters baseledger._counter[],

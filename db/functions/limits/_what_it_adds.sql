@@ -1,5 +1,5 @@
--- What a command adds to a counter before it is granted, of which p_amount would be held or charged;
--- null: nothing. A SQL function without settings, so that it is inlined.
+-- What a command adds to a counter before it is granted, of which p_amount would be held or
+-- charged; null: nothing. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._what_it_adds(p_op text, p_of text, p_amount bigint)
 returns bigint
 language sql

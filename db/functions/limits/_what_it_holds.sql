@@ -1,5 +1,5 @@
--- By how much an event changes what a counter holds; p_details are those of the event. A SQL function
--- without settings, so that it is inlined.
+-- By how much an event changes what a counter holds; p_details are those of the event. A SQL
+-- function without settings, so that it is inlined.
 create or replace function baseledger._what_it_holds(
   p_of text,
   p_op text,

@@ -1,5 +1,5 @@
--- By how much an event changes what a counter has spent. (Whether a refund counts is decided before.) A
--- SQL function without settings, so that it is inlined.
+-- By how much an event changes what a counter has spent. (Whether a refund counts is decided
+-- before.) A SQL function without settings, so that it is inlined.
 create or replace function baseledger._what_it_spends(p_of text, p_op text, p_spent bigint)
 returns bigint
 language sql

@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:e3d9d715d90422ffd292a1578e6d7ad7d6187447
+--! Hash: sha1:e436a89b0d4800b1fad0d90708e4698a9212c36d
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -660,7 +660,8 @@ comment on column baseledger.webhooks.allow_private is
 --! EndIncluded schema/tables/webhooks.sql
 --! Included functions/access/_admit.sql
 -- Gives the commands of an agent what his access makes of them (_apply_access). Refuses the whole
--- call as if there were no wallet, where he has no access and no command concerns what he has opened.
+-- call as if there were no wallet, where he has no access and no command concerns what he has
+-- opened.
 create or replace function baseledger._admit(
   p_wallet_id text,
   p_commands baseledger._command[]
@@ -686,10 +687,10 @@ $$;
 revoke all on function baseledger._admit from public;
 --! EndIncluded functions/access/_admit.sql
 --! Included functions/access/_apply_access.sql
--- What a caller's access to a restricted wallet makes of his commands: refuses those to which he has
--- no right, with what they would get if the other's reservation did not exist, and gives labels to
--- the reservations that he opens. Real spending still lands: who has opened a reservation may settle,
--- cancel, extend and repeat it, whatever was taken back since.
+-- What a caller's access to a restricted wallet makes of his commands: refuses those to which he
+-- has no right, with what they would get if the other's reservation did not exist, and gives labels
+-- to the reservations that he opens. Real spending still lands: who has opened a reservation may
+-- settle, cancel, extend and repeat it, whatever was taken back since.
 --
 -- Commands of operators, which move funds in and out, are not an agent's: who may call them is
 -- decided by the right to their function.
@@ -760,8 +761,8 @@ revoke all on function baseledger._apply_access from public;
 --! EndIncluded functions/access/_apply_access.sql
 --! Included functions/access/_describe_actor.sql
 -- Who calls, as events record it: the session's role, and where they differ from it the role in
--- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute seldom
--- needs it.
+-- effect and the key. Names are quoted where they could be taken for two. Not inlined: _execute
+-- seldom needs it.
 create or replace function baseledger._describe_actor(p_key_id text)
 returns text
 language plpgsql
@@ -799,7 +800,8 @@ as $$
         ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
         ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
         ('function', 'EXECUTE', 'baseledger_agent',
-          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle}'),
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,
+            settle}'),
         ('function', 'EXECUTE', 'baseledger_operator',
           '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle,
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
@@ -813,7 +815,8 @@ as $$
             list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
-            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,wallet_metrics}'),
+            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
+            wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
           '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
             wallet_balances}')
@@ -825,9 +828,9 @@ revoke all on function baseledger._expected_rights from public;
 --! EndIncluded functions/access/_expected_rights.sql
 --! Included functions/access/_find_access.sql
 -- What the caller may do in a wallet, restricted or not. Who calls: where the setting
--- baseledger.key holds a secret, its key, and nobody else; else the role of the session, or else the
--- role in effect. Names match exactly: a member of a role has not what the role has. Operators may
--- use every wallet.
+-- baseledger.key holds a secret, its key, and nobody else; else the role of the session, or else
+-- the role in effect. Names match exactly: a member of a role has not what the role has. Operators
+-- may use every wallet.
 --
 -- Volatile: called again under the wallet's lock, it sees the grants as they are then.
 create or replace function baseledger._find_access(p_wallet_id text)
@@ -928,10 +931,10 @@ $$;
 revoke all on function baseledger._is_own from public;
 --! EndIncluded functions/access/_is_own.sql
 --! Included functions/access/_lock_guarded.sql
--- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access, and
--- his commands get what his access makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds it,
--- and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as
--- if there were none.
+-- Locks a wallet that is restricted or closed. If it is restricted, the caller must have access,
+-- and his commands get what his access makes of them. Access is looked at before, so that nobody
+-- else ever waits for the lock or holds it, and again under it, as it may have been taken back
+-- meanwhile. Refuses who may not use the wallet as if there were none.
 create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -948,6 +951,9 @@ declare
   v_asks constant boolean := exists (
     select from unnest(p_commands) as c
       where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+        -- What no batch knows is no operator's command.
+        or c.op is null
+        or c.refused = 'LGUNK'
   );
 begin
   commands := p_commands;
@@ -1020,8 +1026,8 @@ $$;
 revoke all on function baseledger._may_send from public;
 --! EndIncluded functions/access/_may_send.sql
 --! Included functions/access/_owns_key.sql
--- Whether a key that was used before is the caller's: it stands for an event of a reservation that is
--- his. Null, if it was not used.
+-- Whether a key that was used before is the caller's: it stands for an event of a reservation that
+-- is his. Null, if it was not used.
 create or replace function baseledger._owns_key(
   p_wallet_id text,
   p_access baseledger._access,
@@ -2068,7 +2074,8 @@ comment on function baseledger.set_low_balance is
   'again only after funds were back. Replaces those that were set before. Setting alerts nothing. '
   'The key is optional: a retry with the same key gets the first receipt; each call without one is '
   'an event. Refused with LGARG, LGWNF, LGIDK, LGCLO.'
-  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or empty = none. @nullable'
+  '\np_amounts: In the wallet''s smallest step, each at least 1, at most 10; null or '
+  'empty = none. @nullable'
   '\np_idempotency_key: The caller''s name for the command. Default: none.';
 revoke all on function baseledger.set_low_balance from public;
 grant execute on function baseledger.set_low_balance to baseledger_operator;
@@ -2181,9 +2188,9 @@ grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
 -- Checks the counters of wallets, each computed anew: what the events of its window have spent
--- since the limit was set, by the clock and by the labels of the reservation's opening, and what its open
--- reservations hold. There is no counter of what has spent and holds nothing; one of an earlier
--- window has spent nothing in the limit's present one.
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what
+-- its open reservations hold. There is no counter of what has spent and holds nothing; one of an
+-- earlier window has spent nothing in the limit's present one.
 --
 -- No nested loops: the planner cannot know how many events have a label.
 create or replace function baseledger._verify_counters(p_wallets text[])
@@ -3084,9 +3091,9 @@ $$;
 revoke all on function baseledger._explain_parse_error from public;
 --! EndIncluded functions/batch/_explain_parse_error.sql
 --! Included functions/batch/_read_commands.sql
--- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a value
--- of the wrong type or one that is not allowed refuses that command alone. A field that is null
--- counts as absent. With p_several, each names its wallet.
+-- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a
+-- value of the wrong type or one that is not allowed refuses that command alone. A field that is
+-- null counts as absent. With p_several, each names its wallet.
 --
 -- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
 -- and _parse_ttl, which cost more. A SQL function without settings, so that it is inlined.
@@ -3183,8 +3190,8 @@ $$;
 revoke all on function baseledger._read_commands from public;
 --! EndIncluded functions/batch/_read_commands.sql
 --! Included functions/batch/_refuse_unlocked.sql
--- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself is
--- refused already, there is no such wallet, or somebody else has it.
+-- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself
+-- is refused already, there is no such wallet, or somebody else has it.
 create or replace function baseledger._refuse_unlocked(
   p_receipts baseledger.receipt[],
   p_commands baseledger._command[],
@@ -3445,6 +3452,7 @@ declare
   v_slots baseledger._slot[];
   v_window_end timestamptz;           -- when the first of their windows ends
   v_careful boolean := false;         -- some command may be refused, or alert, because of them
+  v_tight boolean := false;           -- its counters are loaded
   v_place integer;
   v_slot baseledger._slot;
   v_k integer;
@@ -3603,7 +3611,8 @@ begin
             || case when v_look_due then p_commands[v_first_due:v_until_due] end
         )
       end;
-      if v_loaded.tight then
+      v_tight := coalesce(v_loaded.tight, false);
+      if v_tight then
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
@@ -3712,7 +3721,8 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        if v_command.refused is null and v_seq is not null then
+        -- LGRNF comes from access: a key that this batch has used is looked at first.
+        if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then
           v_command.detail := baseledger._compare_requests(
             baseledger._request_from_event(
               v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
@@ -3954,6 +3964,7 @@ begin
             v_command.refused := 'LGCLO';
           end if;
           if v_wallet.limited
+            and v_tight
             and v_command.reservation_id is not null
             and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
           then
@@ -4145,7 +4156,7 @@ begin
             last_event_at = v_last.occurred_at,
             next_deadline = least(v_wallet.next_deadline, v_opened)
           where w.wallet_id = p_wallet_id;
-        if v_wallet.limited and not v_careful then
+        if v_wallet.limited and not v_tight then
           if v_last.reservation_id is not null then
             perform baseledger._save_counters(
               p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
@@ -4157,8 +4168,8 @@ begin
           perform baseledger._save_watched(
             p_wallet_id, v_last.seq,
             baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-            v_wallet.low_balances,
-            v_wallet.below, array[v_last.available::numeric + v_last.reserved],
+            v_wallet.low_balances, v_wallet.below,
+            array[v_last.available::numeric + v_last.reserved],
             array[v_last.occurred_at]
           );
         end if;
@@ -4204,17 +4215,18 @@ begin
       v_changed := v_changed || row(
         p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
         v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
-        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null, null,
-        null, null, null
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null,
+        null, null, null, null
       )::baseledger._locked_wallet;
     end if;
     if v_wallet.limited or v_wallet.low_balances is not null then
-      if v_last.seq > v_wallet.seq and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id then
+      if v_last.seq > v_wallet.seq
+        and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id
+      then
         perform baseledger._save_watched(
           p_wallet_id, v_last.seq,
           baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-          v_wallet.low_balances,
-          v_wallet.below, array(
+          v_wallet.low_balances, v_wallet.below, array(
             select e.available::numeric + e.reserved
               from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
           ), array(
@@ -4310,8 +4322,8 @@ begin
     perform baseledger._save_watched(
       p_wallet_id, v_last.seq,
       baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
-      v_wallet.low_balances,
-      v_wallet.below, array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      v_wallet.low_balances, v_wallet.below,
+      array(select e.available::numeric + e.reserved from unnest(v_events) as e),
       array(select e.occurred_at from unnest(v_events) as e)
     );
   end if;
@@ -4418,9 +4430,9 @@ $$;
 revoke all on function baseledger._find_due_several from public;
 --! EndIncluded functions/execute/_find_due_several.sql
 --! Included functions/execute/_is_change.sql
--- Whether a command changes who may use a wallet, or how, and moves nothing: it is named as its event,
--- and what it asks for are the event's details. Not in SQL: the planner calls it to find constants, and a
--- statement of its own would be compiled where JIT is on.
+-- Whether a command changes who may use a wallet, or how, and moves nothing: it is named as its
+-- event, and what it asks for are the event's details. Not in SQL: the planner calls it to find
+-- constants, and a statement of its own would be compiled where JIT is on.
 create or replace function baseledger._is_change(p_op text)
 returns boolean
 language plpgsql
@@ -4558,8 +4570,10 @@ as $$
     'metadata', p_metadata
   ) || case
     when baseledger._is_change(p_event::text)
-      then p_details - (case when p_event = 'key_created' then '{key_id,secret_sha256,backlog,ahead_us}'
-        else '{backlog,ahead_us}' end)::text[]
+      then p_details - (case
+        when p_event = 'key_created' then '{key_id,secret_sha256,backlog,ahead_us}'
+        else '{backlog,ahead_us}'
+      end)::text[]
     else '{}'
   end
 $$;
@@ -4593,9 +4607,9 @@ $$;
 revoke all on function baseledger._required_funds from public;
 --! EndIncluded functions/execute/_required_funds.sql
 --! Included functions/limits/_choose_obstacle.sql
--- Of all that is in the way of a command, the obstacle that clears last: the detail of LGLIM, or null
--- for a lack of funds (LGNSF). What open reservations hold is back at the next deadline, a window is
--- over at its end; a credit may never come.
+-- Of all that is in the way of a command, the obstacle that clears last: the detail of LGLIM, or
+-- null for a lack of funds (LGNSF). What open reservations hold is back at the next deadline, a
+-- window is over at its end; a credit may never come.
 create or replace function baseledger._choose_obstacle(
   p_wallet_id text,
   p_now timestamptz,
@@ -4813,8 +4827,8 @@ $$;
 revoke all on function baseledger._delete_counters from public;
 --! EndIncluded functions/limits/_delete_counters.sql
 --! Included functions/limits/_exceeds_limits.sql
--- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than was
--- expired (see Backlog in _execute).
+-- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than
+-- was expired (see Backlog in _execute).
 create or replace function baseledger._exceeds_limits(
   p_counters baseledger._counter[],
   p_counted integer[],
@@ -5234,8 +5248,8 @@ $$;
 revoke all on function baseledger._list_counters from public;
 --! EndIncluded functions/limits/_list_counters.sql
 --! Included functions/limits/_load_batch.sql
--- Loads the counters of commands, as of an instant: those of the reservations that they open or name.
--- slots say which belong to each command, in the order of their limits.
+-- Loads the counters of commands, as of an instant: those of the reservations that they open or
+-- name. slots say which belong to each command, in the order of their limits.
 create or replace function baseledger._load_batch(
   p_wallet_id text,
   p_at timestamptz,
@@ -5314,8 +5328,8 @@ revoke all on function baseledger._load_batch from public;
 --! Included functions/limits/_load_single.sql
 -- Loads the counters of a single command, as _load_batch does those of several.
 --
--- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For most
--- commands it need not: each expression counts, see Cost in _execute.
+-- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For
+-- most commands it need not: each expression counts, see Cost in _execute.
 create or replace function baseledger._load_single(
   p_wallet_id text,
   p_at timestamptz,
@@ -5353,7 +5367,10 @@ begin
       ) as f;
     tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
-  if tight or not v_fresh then
+  -- No such reservation.
+  if counters is null then
+    tight := false;
+  elsif tight or not v_fresh then
     tight := true;
     for v_i in 1 .. cardinality(counters) loop
       counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
@@ -5498,8 +5515,8 @@ revoke all on function baseledger._next_alert from public;
 --! EndIncluded functions/limits/_next_alert.sql
 --! Included functions/limits/_refresh_counter.sql
 -- A counter as of an instant, from what is on record. Nothing is written when a window ends: in the
--- new one it has spent nothing. A window that comes back, as after a clock that was ahead, is counted
--- again from the journal.
+-- new one it has spent nothing. A window that comes back, as after a clock that was ahead, is
+-- counted again from the journal.
 create or replace function baseledger._refresh_counter(
   p_wallet_id text,
   p_counter baseledger._counter,
@@ -5569,9 +5586,9 @@ $$;
 revoke all on function baseledger._roll_counters from public;
 --! EndIncluded functions/limits/_roll_counters.sql
 --! Included functions/limits/_save_counters.sql
--- Writes the counters that commands have changed, and the windows that have begun. Of a single command
--- that was not near any limit, p_op and so on say what it has done to all of them; else they are
--- null and 0.
+-- Writes the counters that commands have changed, and the windows that have begun. Of a single
+-- command that was not near any limit, p_op and so on say what it has done to all of them; else
+-- they are null and 0.
 create or replace function baseledger._save_counters(
   p_wallet_id text,
   p_counters baseledger._counter[],
@@ -5690,8 +5707,8 @@ $$;
 revoke all on function baseledger._spread_counters from public;
 --! EndIncluded functions/limits/_spread_counters.sql
 --! Included functions/limits/_what_it_adds.sql
--- What a command adds to a counter before it is granted, of which p_amount would be held or charged;
--- null: nothing. A SQL function without settings, so that it is inlined.
+-- What a command adds to a counter before it is granted, of which p_amount would be held or
+-- charged; null: nothing. A SQL function without settings, so that it is inlined.
 create or replace function baseledger._what_it_adds(p_op text, p_of text, p_amount bigint)
 returns bigint
 language sql
@@ -5708,8 +5725,8 @@ $$;
 revoke all on function baseledger._what_it_adds from public;
 --! EndIncluded functions/limits/_what_it_adds.sql
 --! Included functions/limits/_what_it_holds.sql
--- By how much an event changes what a counter holds; p_details are those of the event. A SQL function
--- without settings, so that it is inlined.
+-- By how much an event changes what a counter holds; p_details are those of the event. A SQL
+-- function without settings, so that it is inlined.
 create or replace function baseledger._what_it_holds(
   p_of text,
   p_op text,
@@ -5736,8 +5753,8 @@ $$;
 revoke all on function baseledger._what_it_holds from public;
 --! EndIncluded functions/limits/_what_it_holds.sql
 --! Included functions/limits/_what_it_spends.sql
--- By how much an event changes what a counter has spent. (Whether a refund counts is decided before.) A
--- SQL function without settings, so that it is inlined.
+-- By how much an event changes what a counter has spent. (Whether a refund counts is decided
+-- before.) A SQL function without settings, so that it is inlined.
 create or replace function baseledger._what_it_spends(p_of text, p_op text, p_spent bigint)
 returns bigint
 language sql
@@ -7234,7 +7251,8 @@ select
   end as ahead_by,
   w.restricted,
   w.closed,
-  w.limited
+  w.limited,
+  w.low_balances
 from baseledger.wallets w
 -- As in _read_clock, _deadline_clock and _clock_slack (1 second), which those who read a view may
 -- not call.
@@ -7270,6 +7288,8 @@ comment on column baseledger.wallet_balances.restricted is
 comment on column baseledger.wallet_balances.closed is
   'Nothing new may be reserved, charged or credited.';
 comment on column baseledger.wallet_balances.limited is 'It has limits.';
+comment on column baseledger.wallet_balances.low_balances is
+  'Amounts that alert when available + reserved falls below them.';
 revoke all on baseledger.wallet_balances from public;
 grant select on baseledger.wallet_balances to baseledger_auditor;
 --! EndIncluded views/wallet_balances.sql

@@ -39,26 +39,26 @@ select is(
   array[
     '{"wallet_id": "a", "unit": "USD", "scale": 9, "available": 850, "reserved": 100, "spent": 50,
       "overdraft_limit": 500, "frozen": false, "seq": 6,
-      "restricted": false, "closed": false, "limited": false}',
+      "restricted": false, "closed": false, "limited": false, "low_balances": null}',
     '{"wallet_id": "b", "unit": "USD", "scale": 9, "available": -30, "reserved": 0, "spent": 130,
       "overdraft_limit": null, "frozen": true, "seq": 5,
-      "restricted": false, "closed": false, "limited": false}',
+      "restricted": false, "closed": false, "limited": false, "low_balances": null}',
     '{"wallet_id": "c", "unit": "tokens", "scale": 0, "available": 0, "reserved": 0, "spent": 0,
       "overdraft_limit": null, "frozen": false, "seq": 1,
-      "restricted": false, "closed": false, "limited": false}',
+      "restricted": false, "closed": false, "limited": false, "low_balances": null}',
     '{"wallet_id": "d", "unit": "USD", "scale": 9, "available": 10, "reserved": 0, "spent": 0,
       "overdraft_limit": null, "frozen": false, "seq": 3,
-      "restricted": false, "closed": false, "limited": false}',
+      "restricted": false, "closed": false, "limited": false, "low_balances": null}',
     '{"wallet_id": "e", "unit": "USD", "scale": 9, "available": 45, "reserved": 60, "spent": 0,
       "overdraft_limit": null, "frozen": false, "seq": 4,
-      "restricted": false, "closed": false, "limited": false}'
+      "restricted": false, "closed": false, "limited": false, "low_balances": null}'
   ]::jsonb[],
   'it has every wallet, and a reservation past its deadline counts as returned'
 );
 select is_empty(
   $$select w.wallet_id from baseledger.wallet_balances w
     cross join lateral baseledger.balance(w.wallet_id) b
-    where to_jsonb(w) - '{last_event_at,ahead_by,restricted,closed,limited}'::text[]
+    where to_jsonb(w) - '{last_event_at,ahead_by,restricted,closed,limited,low_balances}'::text[]
       <> to_jsonb(b) - 'as_of'$$,
   'its rows are what balance() returns'
 );

@@ -182,7 +182,8 @@ function asEvent({
   return event as unknown as Json;
 }
 
-function plainEvent({ frozen, open, command, instant, ...event }: Event): Json {
+function plainEvent(all: Event): Json {
+  const { frozen, open, command, instant, actor, details, ...event } = all;
   return plain(event);
 }
 

@@ -20,7 +20,7 @@ interface Argument {
   readonly value: Value;
 }
 
-interface Parameter {
+export interface Parameter {
   readonly name: string;
   readonly type: string;
   readonly optional: boolean;

@@ -1,5 +1,11 @@
 // Each parameter of each function must refuse each value that no function takes.
-import { formatCall, type PublicFunction, publicFunctions, toQuery } from "./functions.ts";
+import {
+  formatCall,
+  type Parameter,
+  type PublicFunction,
+  publicFunctions,
+  toQuery,
+} from "./functions.ts";
 import { connect } from "./session.ts";
 import { HOLDS, REFUSED } from "./values.ts";
 
@@ -22,6 +28,20 @@ const FINE: Readonly<Record<string, string>> = {
   limit: "10",
   at: "now",
   commands: "[]",
+  role: "baseledger_agent",
+  labels: "{}",
+  free_labels: "{}",
+  limit_id: "day",
+  per: "day",
+  by: "{}",
+  of: "amount",
+  time_zone: "UTC",
+  hard: "true",
+  alert_at: "{}",
+  values: "{ann}",
+  amounts: "{}",
+  url: "https://example.com/alerts",
+  prefix: "",
 };
 /** Only these functions, one for each way into the ledger, get huge values. */
 const ROBUST = ["credit", "reserve", "post", "post_many"];
@@ -59,11 +79,27 @@ export async function checkRefusals(url: string): Promise<Refusals> {
   return { tried, wrong: [...wrong, ...(await sender.findings(""))] };
 }
 
+/** Parameters that look for something: there may be nothing of any name or number. */
+const FINDING = [
+  "limits limit_id",
+  ...["prefix", "unit", "after"].map((name) => `list_wallets ${name}`),
+  ...["start_delivery", "finish_delivery"].flatMap((call) =>
+    ["wallet_id", "seq", "number", "webhook_id", "error"].map((name) => `${call} ${name}`),
+  ),
+];
+
+/** Whether a text or a number can be a value of its type. */
+function isOfType(value: string, type: string): boolean {
+  if (type === "text") return !value.includes("\0");
+  const bits = type === "integer" ? 32 : 64;
+  return /^-?\d{1,19}$/.test(value) && BigInt.asIntN(bits, BigInt(value)) === BigInt(value);
+}
+
 /** For each parameter of a function, and each value of its type: a call with fine other arguments. */
 function badCallsOf({ name, roles, parameters }: PublicFunction) {
   return parameters.flatMap((parameter) =>
     (REFUSED[parameter.type] ?? [])
-      .filter((value) => !isTaken(name, parameter.name, value))
+      .filter((value) => !isTaken(name, parameter, value))
       .map((value) => ({
         name,
         role: roles.at(-1) ?? "operator",
@@ -75,8 +111,9 @@ function badCallsOf({ name, roles, parameters }: PublicFunction) {
   );
 }
 
-function isTaken(call: string, parameter: string, value: string): boolean {
+function isTaken(call: string, { name, type }: Parameter, value: string): boolean {
+  if (FINDING.includes(`${call} ${name}`) && isOfType(value, type)) return true;
   if (value.length > HUGE && !ROBUST.includes(call)) return true;
   // A reason may be longer than an id.
-  return parameter === "reason" && value.trim() !== "" && value.length <= 1000;
+  return name === "reason" && value.trim() !== "" && value.length <= 1000;
 }

@@ -46,6 +46,20 @@ export const REFUSED: Readonly<Record<string, readonly string[]>> = {
     ...["2026-02-30", "2026-01-01 Mars/Olympus", "0000-01-01", "2026-13-01", "+275760-09-13"],
     ...["9".repeat(400), "2026-01-01 00:00:00+99"],
   ],
+  "text[]": ["", "a", "{", "}", "{a", "a}", '{"a}', "{a}}", "{{a},{b,c}}", "{a,}", "[2:1]={a}"],
+  "integer[]": [
+    "",
+    "1",
+    "{1.5}",
+    "{a}",
+    "{2147483648}",
+    "{1,}",
+    "{NaN}",
+    "{-1}",
+    "{0}",
+    "{{1},{2,3}}",
+  ],
+  "bigint[]": ["", "1", "{1.5}", "{a}", "{9223372036854775808}", "{1,}", "{-1}", "{0}", "{1,1}"],
   jsonb: [
     ...[
       "",
@@ -152,6 +166,26 @@ const strangeJson = fc.oneof(
   },
 );
 
+const strangeTexts = fc.constantFrom(
+  ...["{}", "{a}", "{a,b}", "{a,a}", "{*}", "{a,*}", "{NULL}", "{a,NULL}", '{""}', '{" "}'],
+  ...["{{a,b},{c,d}}", "[0:1]={a,b}", "[5:5]={user}", `{${"x".repeat(256)}}`, "{1,2,3,4,5}"],
+  `{${Array.from({ length: 20 }, (_, i) => `k${i}`)}}`,
+);
+const strangeNumbers = fc.constantFrom(
+  ...[
+    "{}",
+    "{1}",
+    "{1,2}",
+    "{1000}",
+    "{1001}",
+    "{NULL}",
+    "{1,NULL}",
+    "{{1,2},{3,4}}",
+    "[0:1]={1,2}",
+  ],
+  ...["{1,1}", "{2147483647}", `{${Array.from({ length: 11 }, (_, i) => i + 1)}}`],
+);
+
 /** The strange values of a type, those that are always refused included. */
 function strange(type: string, others?: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const refused = fc.constantFrom(...(REFUSED[type] ?? []));
@@ -168,6 +202,9 @@ const strangeValues: Record<string, fc.Arbitrary<string>> = {
   interval: strange("interval", strangeInterval),
   "timestamp with time zone": strange("timestamp with time zone", strangeTime),
   jsonb: strange("jsonb", strangeJson),
+  "text[]": strange("text[]", strangeTexts),
+  "integer[]": strange("integer[]", strangeNumbers),
+  "bigint[]": strange("bigint[]", strangeNumbers),
 };
 
 const wallet = fc
@@ -237,6 +274,24 @@ const sensible: Record<string, fc.Arbitrary<string>> = {
   metadata,
   reason: fc.constantFrom("stop", "go"),
   limit: fc.constantFrom("1", "1000"),
+  restricted: fc.constantFrom("false", "false", "true"),
+  already_spent: fc.constantFrom("false", "true"),
+  role: fc.constantFrom("ledger_fuzz_agent", "ledger_fuzz_agent", "ledger_fuzz_auditor"),
+  labels: fc.constantFrom("{}", '{"user":"ann"}'),
+  free_labels: fc.constantFrom("{}", "{user}", "{*}"),
+  expires_at: fc.constantFrom("2100-01-01 00:00:00+00", "2000-01-01 00:00:00+00"),
+  limit_id: fc.constantFrom("day", "user"),
+  per: fc.constantFrom("minute", "hour", "day", "week", "month", "year", "ever"),
+  by: fc.constantFrom("{}", "{model}", "{model,user}"),
+  of: fc.constantFrom("amount", "calls", "open"),
+  time_zone: fc.constantFrom("UTC", "Europe/Berlin", "America/Havana"),
+  hard: fc.constantFrom("true", "false"),
+  alert_at: fc.constantFrom("{}", "{50,80,100}"),
+  values: fc.constantFrom("{small}", "{small,ann}", '{""}'),
+  amounts: fc.constantFrom("{}", "{10,900}"),
+  url: fc.constantFrom("https://example.com/alerts", "http://127.0.0.1:1/"),
+  events: fc.constantFrom("{limit}", "{limit,low_balance}", "{low_balance}"),
+  prefix: fc.constantFrom("", PLACE),
   commands: listOf(command),
 };
 /** Where a parameter means something else than in other functions. */

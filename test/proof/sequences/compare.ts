@@ -8,14 +8,26 @@ import {
   type Clock,
   call,
   dateLast,
+  denied,
+  find,
   type Ledger,
   lengthOf,
   openReservations,
   PROOF_SLACK,
   reservationHistory,
-  shift,
   sweep,
+  toCaller,
 } from "../ledger.ts";
+import { AS_OPERATOR, isOperator, type Session } from "../model/access.ts";
+import { limitRows, sortedLimits } from "../model/limits.ts";
+import {
+  type Reading,
+  readFrom,
+  readLimits,
+  readReceipt,
+  readReservation,
+} from "../model/reads.ts";
+import { windowAt } from "../model/windows.ts";
 import {
   asOf,
   type Event,
@@ -32,6 +44,8 @@ import type { Arguments, Time } from "../requests.ts";
 export interface Step {
   readonly call: string;
   readonly args: Arguments;
+  /** Who does it, if not an operator. */
+  readonly as?: Session;
   /** What to read afterwards: the balances, now and at one of the times in the wallet's journal. */
   readonly look: Look | null;
 }
@@ -71,6 +85,8 @@ interface Looked {
   readonly past: { readonly as_of: Time };
   /** The instant of `past`. */
   readonly at: Time;
+  /** When the views counted deadlines: the beginning of the statement. */
+  readonly statement: Time;
 }
 
 /** The first difference between the database and the model. */
@@ -86,8 +102,6 @@ type Found = Omit<Difference, "steps">;
 
 /** What stays the same in a round trip. */
 export interface Constants {
-  /** When the statement began in the database: the views count deadlines by it. */
-  readonly statement: Time;
   /** See {@link StepResult.busy}. */
   readonly busy: string;
 }
@@ -97,15 +111,15 @@ export function compareStep(
   ledger: Ledger,
   step: Step,
   result: StepResult,
-  { statement, busy }: Constants,
+  { busy }: Constants,
 ): Found | undefined {
   const expected = answerWithin(ledger, step, result);
   return (
-    compare("the answer", withoutReasons(result.answer), expected) ??
+    compare("the answer", comparable(step, result), expected) ??
     compare("the rows", result.rows, rows(ledger)) ??
     compare("the locked wallet", result.busy, busy) ??
     (result.looked && step.look
-      ? compare("what can be read", result.looked, look(ledger, step.look, result, statement))
+      ? compare("what can be read", result.looked, look(ledger, step.look, result))
       : undefined) ??
     checkLedger(ledger)
   );
@@ -114,6 +128,12 @@ export function compareStep(
 /** What the database returned after a sequence: see proof.journals in proof.sql. */
 export interface Journals {
   readonly journals: Json;
+  /** Without the events that they were written with. */
+  readonly alerts: Json;
+  /** What operators see of each wallet's limits, between `from` and `until`. */
+  readonly limits: Readonly<Record<string, Json>> | null;
+  readonly from: Time;
+  readonly until: Time;
   /** The findings of `verify`. */
   readonly verify: Json;
   /** The reservation history; null if it was not read. */
@@ -127,6 +147,8 @@ export function compareJournals(ledger: Ledger, result: Journals): Found | undef
   );
   return (
     compare("the journals", result.journals, events) ??
+    compare("the alerts", sorted(result.alerts), sorted(plain(alertsIn(ledger)))) ??
+    compareLimits(ledger, result) ??
     compare("verify", result.verify, null) ??
     (result.history === null
       ? undefined
@@ -134,10 +156,73 @@ export function compareJournals(ledger: Ledger, result: Journals): Found | undef
   );
 }
 
+function alertsIn(ledger: Ledger) {
+  return byId(ledger).flatMap(({ wallet_id, alerts }) =>
+    alerts.map((alert) => ({ wallet_id, ...alert })),
+  );
+}
+
+/** A list in an order of its own. */
+function sorted(list: Json): Json {
+  const texts = new Map((list as Json[]).map((each) => [stringifyJson(inOrder(each)), each]));
+  const names = (list as Json[]).map((each) => stringifyJson(inOrder(each))).sort();
+  return names.map((name) => texts.get(name) ?? null);
+}
+
+function inOrder(row: Json): Json {
+  return Object.fromEntries(Object.entries(row as object).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Unless a window ends, or a deadline passes, while they are read. */
+function compareLimits(ledger: Ledger, { limits, from, until }: Journals): Found | undefined {
+  for (const wallet of ledger.values()) {
+    const [at, then] = [from, until].map((clock) => asOf(clock, lastOf(wallet), PROOF_SLACK));
+    if (bordersOf(wallet, at ?? 0n).some((border) => border <= (then ?? 0n))) continue;
+    const rows = sortedLimits(wallet).flatMap((each) => limitRows(wallet, each, at ?? 0n));
+    const found = toLimitRows(limits?.[wallet.wallet_id] ?? []);
+    const difference = compare(`the limits of ${wallet.wallet_id}`, found, rows);
+    if (difference) return difference;
+  }
+  return undefined;
+}
+
+/** The next times at which something changes by itself: deadlines, and the ends of windows. */
+export function bordersOf(wallet: Wallet, at: Time): Time[] {
+  const deadlines = openReservationsOf(wallet).flatMap(({ expires_at }) => expires_at ?? []);
+  const ends = [...wallet.limits.values()].flatMap(
+    ({ per, time_zone }) => windowAt(per, time_zone, at).ends_at ?? [],
+  );
+  const keys = [...wallet.keys.values()].flatMap(({ expires_at }) => expires_at ?? []);
+  return [...deadlines, ...ends, ...keys].filter((border) => border > at);
+}
+
+const LIMIT_FIELDS = [
+  ...["limit_id", "per", "by", "of", "time_zone", "hard", "alert_at", "label_values", "amount"],
+  ...["own_amount", "used", "held", "remaining", "starts_at", "ends_at"],
+];
+
+/** What `limits` returned, without counters that say nothing: it is open when they are cleared. */
+function toLimitRows(answer: Json): Json {
+  const rows = (answer as Record<string, Json>[]).map((row) =>
+    Object.fromEntries(LIMIT_FIELDS.map((field) => [field, row[field] ?? null])),
+  );
+  const says = ({ label_values, used, held, own_amount }: Record<string, Json>) =>
+    label_values !== null && (used !== 0n || held !== 0n || own_amount !== null);
+  return [...Map.groupBy(rows, ({ limit_id }) => limit_id).values()].flatMap((its) => {
+    const left = its.filter(says);
+    const [first] = its;
+    if (left.length > 0 || !first) return left;
+    // The amount of the limit itself.
+    const none = (first.by as Json[]).length === 0 ? [] : null;
+    return [{ ...first, label_values: none }];
+  });
+}
+
 /** Formats a difference for a person. */
 export function formatDifference({ steps, what, found, expected }: Difference): string {
-  const done = steps.map(({ call, args }, i) => {
-    return `${i === steps.length - 1 ? "→" : " "} ${call} ${stringifyJson(args)}`;
+  const done = steps.map(({ call, args, as }, i) => {
+    const who = as ? ` as ${stringifyJson(as as unknown as Json)}` : "";
+    return `${i === steps.length - 1 ? "→" : " "} ${call} ${stringifyJson(args)}${who}`;
   });
   const looked = steps.at(-1)?.look;
   const least = narrow({ path: [], found, expected });
@@ -186,30 +271,35 @@ function checkLedger(ledger: Ledger): Found | undefined {
  * passed during the step may have passed before or after that.
  */
 function answerWithin(ledger: Ledger, step: Step, result: StepResult): Json {
-  const deadlines = [...ledger.values()].flatMap((wallet) =>
-    openReservationsOf(wallet).flatMap(({ expires_at }) => expires_at ?? []),
-  );
-  const passed = deadlines.filter((at) => at > result.from && at <= result.until);
+  const borders = [...ledger.values()].flatMap((wallet) => bordersOf(wallet, result.from));
+  const passed = borders.filter((at) => at <= result.until);
   const agrees = (from: Time) =>
-    isDeepStrictEqual(
-      withoutReasons(result.answer),
-      answer(new Map(ledger), step, { ...result, from }),
-    );
-  return answer(ledger, step, { ...result, from: passed.find(agrees) ?? result.from });
+    isDeepStrictEqual(comparable(step, result), answer(new Map(ledger), step, { ...result, from }));
+  return answer(ledger, step, {
+    ...result,
+    from: [result.from, ...passed].find(agrees) ?? result.from,
+  });
 }
 
-function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult): Json {
+function answer(ledger: Ledger, step: Step, result: StepResult): Json {
+  const { call: name, args, as: session = AS_OPERATOR } = step;
   const clock = clockOf(ledger, result);
+  if (FOR_WORKERS.includes(name) && !isOperator(session)) return plain(denied(name));
   switch (name) {
     case "expire_due":
       return plain(
         sweep(ledger, Number(args.limit), result.from, clock, hasWritten(ledger, result)),
       );
-    case "go_back":
-      for (const [id, wallet] of ledger) {
-        ledger.set(id, shift(wallet, BigInt(args.seconds as number) * 1_000_000n));
-      }
+    case "wait":
+    case "travel":
+    case "go_to_border":
+    case "clear_counters":
       return null;
+    case "balance":
+    case "reservation":
+    case "receipt":
+    case "limits":
+      return plain(read(ledger, step, result));
     case "date_last": {
       // The database chooses the time: this is no function of the ledger.
       const wallet = ledger.get(args.wallet_id as string);
@@ -219,7 +309,10 @@ function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult):
       return result.answer;
     }
     default: {
-      const answered = call(ledger, name, args, clock);
+      const { key_id } = (result.answer ?? {}) as { key_id?: string };
+      const occasion = { clock, session, now: result.from, key_id: key_id ?? "" };
+      const answered = call(ledger, name, args, occasion);
+      if (name === "create_key" && !("refused" in answered)) return toKey(answered[0]);
       return plain(
         "refused" in answered
           ? { refused: answered.refused, detail: answered.detail }
@@ -227,6 +320,49 @@ function answer(ledger: Ledger, { call: name, args }: Step, result: StepResult):
       );
     }
   }
+}
+
+/** The operator of the proof is a worker as well. */
+const FOR_WORKERS: readonly string[] = ["expire_due", "clear_counters"];
+
+/** What a look-up answers. */
+function read(ledger: Ledger, { call: name, args, as = AS_OPERATOR }: Step, result: StepResult) {
+  const wallet = find(ledger, (args.wallet_id ?? null) as string | null);
+  if ("refused" in wallet) return wallet;
+  const { reservation_id = null, idempotency_key = null } = args as Record<string, string | null>;
+  const caller = toCaller(ledger, as);
+  const reading: Reading = { caller, clock: result.from, slack: PROOF_SLACK };
+  switch (name) {
+    case "balance":
+      return readFrom(wallet, reading, () => true);
+    case "reservation":
+      return readFrom(wallet, reading, readReservation(reservation_id));
+    case "limits":
+      return readFrom<readonly object[]>(wallet, reading, readLimits);
+    default: {
+      const found = readFrom(wallet, reading, readReceipt(idempotency_key));
+      if ("refused" in found) return found;
+      return found.map((event) => toRow({ event, replayed: true }, wallet.wallet_id));
+    }
+  }
+}
+
+/** The answer of create_key: the secret is shown once. */
+function toKey(receipt: Receipt | undefined): Json {
+  if (!receipt || !("event" in receipt)) return null;
+  const { key_id, expires_at } = receipt.event.details as Record<string, Json>;
+  const { replayed } = receipt;
+  return plain({ key_id, shown: replayed ? null : true, expires_at, replayed });
+}
+
+/** What the database answered, in the form of the model. */
+function comparable({ call }: Step, { answer }: StepResult): Json {
+  if (call === "limits" && Array.isArray(answer)) return toLimitRows(answer);
+  if (call === "reservation" && answer !== null && "status" in (answer as object)) {
+    const { ended_by, ...state } = answer as Record<string, Json>;
+    return state;
+  }
+  return withoutReasons(answer);
 }
 
 /**
@@ -254,15 +390,31 @@ function hasWritten(ledger: Ledger, { rows }: StepResult): (walletId: string) =>
 function rows(ledger: Ledger) {
   const wallets = byId(ledger).map((wallet) => {
     const { wallet_id, available, reserved, spent, frozen, journal } = wallet;
+    const { restricted, closed, limits, low_balances, terms } = wallet;
     const last = journal.at(-1);
-    const times = { last_event_at: last?.occurred_at ?? null, last_instant: last?.instant ?? null };
-    return { wallet_id, available, reserved, spent, frozen, seq: seqOf(wallet), ...times };
+    return {
+      wallet_id,
+      available,
+      reserved,
+      spent,
+      frozen,
+      seq: seqOf(wallet),
+      last_event_at: last?.occurred_at ?? null,
+      last_instant: last?.instant ?? null,
+      overdraft_limit: terms.overdraft_limit,
+      restricted,
+      closed,
+      limited: limits.size > 0,
+      low_balances,
+      below: low_balances.filter((amount) => available + reserved < amount),
+    };
   });
   const reservations = byId(ledger).flatMap((wallet) => openReservations(wallet, null));
   return { wallets: orNull(wallets), reservations: orNull(reservations) };
 }
 
-function look(ledger: Ledger, { wallet_id }: Look, result: StepResult, statement: Time) {
+function look(ledger: Ledger, { wallet_id }: Look, result: StepResult) {
+  const { statement } = result.looked as Looked;
   const wallets = byId(ledger).map((wallet) => {
     const last_event_at = lastOf(wallet);
     const at = asOf(statement, last_event_at, SLACK);
@@ -286,6 +438,7 @@ function look(ledger: Ledger, { wallet_id }: Look, result: StepResult, statement
     now: { ...balanceAfter(wallet, wallet.journal.length, now), as_of: now },
     past: balanceAt(wallet, past, asOf(clock, last, PROOF_SLACK)),
     at,
+    statement,
   };
 }
 
@@ -326,7 +479,8 @@ function toRow(receipt: Receipt, wallet_id: string): Record<string, unknown> {
     const names = { wallet_id, reservation_id, idempotency_key };
     return { ...nothing, ...names, replayed: false, refused, detail };
   }
-  const { frozen, open, command, metadata, instant, ...event }: Event = receipt.event;
+  const { frozen, open, command, metadata, instant, actor, details, ...event }: Event =
+    receipt.event;
   return { wallet_id, ...event, replayed: receipt.replayed, refused: null, detail: null };
 }
 

@@ -31,7 +31,7 @@ const ALPHABET: readonly Letter[] = [
   ["charge", { amount: 3, ...FRESH }],
   ["credit", { amount: 4, ...FRESH }],
   ["post", { commands: BATCH }],
-  ["go_back", { seconds: 601 }],
+  ["wait", { seconds: 601 }],
   ["expire_due", { limit: 1 }],
 ];
 

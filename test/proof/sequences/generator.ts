@@ -5,9 +5,12 @@ import type { Json } from "../../../src/json/index.ts";
 import type { BatchOp } from "../../support/operations.ts";
 import { BUSY } from "../ledger.ts";
 import { AGENT_OPS, type Arguments, FUNDS_OPS, MAX, type Op } from "../requests.ts";
+import { labels, sessions } from "./callers.ts";
 import type { Step } from "./compare.ts";
+import { changing, settings } from "./settings.ts";
+import { BEGINNINGS, bordering, passing } from "./times.ts";
 
-type Call = Pick<Step, "call" | "args">;
+type Call = Pick<Step, "call" | "args" | "as">;
 /** A command with its `op`, as in a batch. */
 export type Made = Record<string, Json>;
 
@@ -17,31 +20,31 @@ export const WALLETS: readonly string[] = [HOME, "b", "c"];
 /** One key in four is shared with others; the rest are made from the step's place. */
 const FRESH = "fresh";
 const key = fc.oneof(
-  { arbitrary: fc.constant(FRESH), weight: 12 },
-  { arbitrary: fc.constantFrom("k1", "k2"), weight: 3 },
+  { arbitrary: fc.constant(FRESH), weight: 24 },
+  { arbitrary: fc.constantFrom("k1", "k2"), weight: 6 },
   { arbitrary: fc.constantFrom(null, "", " \t", "x".repeat(256)), weight: 1 },
 );
 const id = fc.oneof(
-  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3"), weight: 14 },
+  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3"), weight: 26 },
   { arbitrary: fc.constantFrom("k1", "k2"), weight: 2 },
   { arbitrary: fc.constantFrom(null, "nobody's", " "), weight: 1 },
 );
 // Sums of few numbers are often exactly the balance, or the limit.
 const amount = fc.oneof(
-  { arbitrary: fc.constantFrom(5, 10, 1, 2), weight: 14 },
-  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 6 },
+  { arbitrary: fc.constantFrom(5, 10, 1, 2, 1, 2, 3), weight: 28 },
+  { arbitrary: fc.integer({ min: 1, max: 12 }), weight: 8 },
   { arbitrary: fc.integer({ min: 0, max: 60 }), weight: 4 },
   { arbitrary: fc.constantFrom(MAX, MAX - 1n, MAX - 20n, MAX / 2n), weight: 2 },
   { arbitrary: fc.constantFrom(null, 0, -1, -MAX), weight: 1 },
 );
 /** Seconds. */
 const ttl = fc.oneof(
-  { arbitrary: fc.constantFrom(null, 60, 600, 3600), weight: 12 },
+  { arbitrary: fc.constantFrom(null, 60, 600, 3600), weight: 24 },
   { arbitrary: fc.constantFrom(1, 90.5, 2_592_000), weight: 2 },
   { arbitrary: fc.constantFrom(0, 0.999999, 2_592_000.000001, -5), weight: 1 },
 );
 const metadata = fc.oneof(
-  { arbitrary: fc.constant(null), weight: 16 },
+  { arbitrary: labels, weight: 30 },
   { arbitrary: fc.constantFrom<Json[]>({}, { a: 1 }, { b: [1, null], a: "x" }), weight: 4 },
   { arbitrary: fc.constantFrom<Json[]>([], "x", 1), weight: 1 },
 );
@@ -73,7 +76,12 @@ const OPS = {
     ttl,
     amount: fc.oneof(fc.constant(null), amount),
   }),
-  charge: fc.record({ ...common, amount, reservation_id: id }),
+  charge: fc.record({
+    ...common,
+    amount,
+    reservation_id: id,
+    already_spent: mostly<Json>(null, false, true, true),
+  }),
   credit: fc.record({ ...common, amount }),
   withdraw: fc.record({ ...common, amount }),
   refund: fc.record({ ...common, amount, reservation_id: id }),
@@ -121,7 +129,7 @@ const inBatch = fc.oneof(
 );
 
 /** Steps as they are drawn: fresh keys and repetitions are resolved in their places. */
-export type Draft = Call | { readonly again: number };
+export type Draft = Call | { readonly again: number; readonly by?: Step["as"] };
 
 const wallet = fc.oneof(
   { arbitrary: fc.constant(HOME), weight: 20 },
@@ -129,9 +137,9 @@ const wallet = fc.oneof(
   { arbitrary: fc.constantFrom("nobody", "", null), weight: 1 },
 );
 const single = fc
-  .tuple(wallet, command)
-  .map(([wallet_id, { op, ...args }]): Draft[] => [
-    { call: String(op), args: { wallet_id, ...args } },
+  .tuple(wallet, command, sessions)
+  .map(([wallet_id, { op, ...args }, as]): Draft[] => [
+    { call: String(op), args: { wallet_id, ...args }, ...(as && { as }) },
   ]);
 /** Makes all commands of a batch about the same few reservations; without `ids`, about any. */
 export const about = (commands: readonly Made[], ids: readonly string[]) =>
@@ -141,13 +149,14 @@ export const about = (commands: readonly Made[], ids: readonly string[]) =>
   });
 const batch = fc
   .tuple(
-    fc.constantFrom("post", "post_funds", "post_funds"),
+    fc.constantFrom("post", "post", "post_funds"),
     wallet,
     fc.array(inBatch, { maxLength: 6 }),
     fc.constantFrom([], ["r1"], ["r1", "r1", "r2"]),
+    sessions,
   )
-  .map(([call, wallet_id, commands, ids]): Draft[] => [
-    { call, args: { wallet_id, commands: about(commands, ids) } },
+  .map(([call, wallet_id, commands, ids, as]): Draft[] => [
+    { call, args: { wallet_id, commands: about(commands, ids) }, ...(as && { as }) },
   ]);
 /** Wallets that several commands name: also nobody's, impossible ones, and the locked one. */
 const named = fc.oneof(
@@ -164,9 +173,25 @@ export const ofSome = fc
   )
   .map(([wallet_id, made]): Made => (wallet_id === undefined ? made : { wallet_id, ...made }));
 const several = fc
-  .tuple(fc.array(ofSome, { maxLength: 9 }), fc.constantFrom([], [], ["r1"], ["r1", "r1", "r2"]))
-  .map(([commands, ids]): Draft[] => [
-    { call: "post_many", args: { commands: about(commands, ids) } },
+  .tuple(
+    fc.array(ofSome, { maxLength: 9 }),
+    fc.constantFrom([], [], ["r1"], ["r1", "r1", "r2"]),
+    sessions,
+  )
+  .map(([commands, ids, as]): Draft[] => [
+    { call: "post_many", args: { commands: about(commands, ids) }, ...(as && { as }) },
+  ]);
+/** Somebody looks something up. */
+const looking = fc
+  .record({
+    call: fc.constantFrom("balance", "reservation", "reservation", "receipt", "receipt", "limits"),
+    wallet_id: wallet,
+    reservation_id: fc.constantFrom("r1", "r1", "r2", "r3", "k1"),
+    idempotency_key: fc.constantFrom("k1", "k2", "k3", "of r1", "of r2", "funds"),
+    as: sessions,
+  })
+  .map(({ call, wallet_id, as, ...names }): Draft[] => [
+    { call, args: { wallet_id, ...names }, ...(as && { as }) },
   ]);
 const strange = fc
   .tuple(fc.boolean(), fc.constantFrom<Json[]>(null, {}, [1], "[]"))
@@ -194,27 +219,27 @@ const reopen = fc
     unit: mostly<string | null>("USD", "EUR", null),
     scale: mostly<number | null>(9, 2, 19, null),
     overdraft_limit: mostly<number | null>(null, 0, 15, -1),
+    restricted: mostly<Json>(false, true),
     metadata,
   })
   .map((args): Draft[] => [{ call: "open_wallet", args }]);
 const sweep = fc
   .constantFrom(0, 1, 2, 1000, 1000, 1000)
   .map((limit): Draft[] => [{ call: "expire_due", args: { limit } }]);
-/** Time passes: past a short deadline, the default one, an hour, the longest. */
-const pass = fc
-  .constantFrom(30, 61, 601, 3601, 2_592_001)
-  .map((seconds): Draft[] => [{ call: "go_back", args: { seconds } }]);
 /** The clock steps back, so that the next events reach the next deadline to the microsecond. */
 const approach = fc
   .tuple(fc.constantFrom(HOME, HOME, "b"), fc.integer({ min: 1, max: 5 }), fc.boolean())
-  .map(([wallet_id, before_due, frozen]): Draft[] => [
+  .map(([wallet_id, before, frozen]): Draft[] => [
     { call: frozen ? "freeze_wallet" : "unfreeze_wallet", args: { wallet_id, reason: "time" } },
-    { call: "date_last", args: { wallet_id, before_due } },
+    { call: "date_last", args: { wallet_id, before } },
   ]);
 const ahead = fc
-  .constantFrom(HOME, HOME, "b")
-  .map((wallet_id): Draft[] => [{ call: "date_last", args: { wallet_id, seconds: 86_400 } }]);
-const again = fc.nat({ max: 30 }).map((index): Draft[] => [{ again: index }]);
+  .tuple(fc.constantFrom(HOME, HOME, "b"), fc.constantFrom(21_600, 86_400))
+  .map(([wallet_id, seconds]): Draft[] => [{ call: "date_last", args: { wallet_id, seconds } }]);
+const clear = fc.constant<Draft[]>([{ call: "clear_counters", args: { limit: 1000 } }]);
+const again = fc
+  .tuple(fc.nat({ max: 30 }), sessions, fc.boolean())
+  .map(([index, as, other]): Draft[] => [{ again: index, ...(other && { by: as }) }]);
 
 const drafts = fc.oneof(
   { arbitrary: single, weight: 24 },
@@ -222,7 +247,11 @@ const drafts = fc.oneof(
   { arbitrary: several, weight: 8 },
   { arbitrary: again, weight: 6 },
   { arbitrary: transfer, weight: 3 },
-  { arbitrary: pass, weight: 3 },
+  { arbitrary: changing, weight: 10 },
+  { arbitrary: looking, weight: 4 },
+  { arbitrary: passing, weight: 3 },
+  { arbitrary: bordering, weight: 4 },
+  { arbitrary: clear, weight: 1 },
   { arbitrary: approach, weight: 3 },
   { arbitrary: freeze, weight: 2 },
   { arbitrary: sweep, weight: 2 },
@@ -248,18 +277,52 @@ interface Drawn {
   readonly limits: readonly (number | null)[];
   readonly funds: readonly (number | bigint)[];
   readonly ahead: boolean;
+  readonly at: string;
+  readonly restricted: readonly boolean[];
+  readonly set: readonly (readonly Call[])[];
+  /** What is open or spent, and how much of what is set comes before it. */
+  readonly held: readonly Made[];
+  readonly before: number;
+  readonly by: Step["as"];
 }
-const funds = fc.constantFrom<(number | bigint)[]>(10, 10, 20, 30, MAX - 30n);
+
+/** Reservations and charges with labels, some by an agent. */
+const HELD: readonly Made[] = [
+  { op: "reserve", reservation_id: "r1", amount: 4, ttl: 600, metadata: { user: "ann" } },
+  {
+    op: "reserve",
+    reservation_id: "r2",
+    amount: 2,
+    ttl: 3600,
+    metadata: { user: "bob", run: "1" },
+  },
+  { op: "charge", reservation_id: "r3", amount: 3, metadata: { user: "ann", run: "2" } },
+];
+const held = fc
+  .tuple(fc.subarray([...HELD]), fc.constantFrom<string[]>(HOME, HOME, "b"))
+  .map(([made, wallet_id]) =>
+    made.map((each) => ({ wallet_id, idempotency_key: `of ${each.reservation_id}`, ...each })),
+  );
+const situation = {
+  ahead: fc.constantFrom(false, false, true),
+  at: fc.constantFrom(...BEGINNINGS),
+  restricted: fc.tuple(fc.constantFrom(false, false, true), fc.constantFrom(false, false, true)),
+  set: fc.tuple(settings, settings),
+  held,
+  before: fc.nat({ max: 4 }),
+  by: sessions,
+};
+const funds = fc.constantFrom<(number | bigint)[]>(10, 20, 30, 30, 60, MAX - 30n);
 const start: fc.Arbitrary<Drawn> = fc.record({
   limits: fc.tuple(limit, limit),
   funds: fc.tuple(funds, fc.constantFrom(0, 20)),
-  ahead: fc.boolean(),
+  ...situation,
 });
 /** With more in the other wallets. */
 export const richStart: fc.Arbitrary<Drawn> = fc.record({
   limits: fc.tuple(limit, limit, limit),
   funds: fc.tuple(funds, fc.constantFrom(20, 30), fc.constantFrom(10, 20)),
-  ahead: fc.boolean(),
+  ...situation,
 });
 
 /** Sequences with a common start: wallets that were opened and funded. */
@@ -284,18 +347,31 @@ export function batches(most: number, longest: number): fc.Arbitrary<Batch> {
   });
 }
 
-/** Opens and funds the wallets. */
-export function opening({ limits, funds, ahead }: Drawn): Step[] {
+/** Opens and funds the wallets, and sets what the first two have. */
+export function opening(drawn: Drawn): Step[] {
+  const { limits, funds, ahead, at, restricted, held, before } = drawn;
   const opened = WALLETS.map((wallet_id, i): Call => {
     const terms = { unit: "USD", scale: i === 2 ? 2 : 9, overdraft_limit: limits[i] ?? null };
-    return { call: "open_wallet", args: { wallet_id, ...terms } };
+    const its = { ...terms, restricted: restricted[i] ?? false };
+    return { call: "open_wallet", args: { wallet_id, ...its } };
   });
   const dated = ahead ? [{ call: "date_last", args: { wallet_id: HOME, seconds: 86_400 } }] : [];
   const funded = WALLETS.map((wallet_id, i): Call => {
     const args = { wallet_id, amount: funds[i] || 1, idempotency_key: "funds" };
     return { call: "credit", args };
   });
-  return [...opened, ...dated, ...funded].map((each) => ({ ...each, look: null }));
+  const travel = { call: "travel", args: { to: at } };
+  const settled = drawn.set.flatMap((calls, i) =>
+    calls.map(({ call, args }): Call => ({ call, args: { wallet_id: WALLETS[i], ...args } })),
+  );
+  const holding: Call[] = held.map(({ op, ...args }) => ({
+    call: String(op),
+    args,
+    ...(drawn.by && { as: drawn.by }),
+  }));
+  const set = [...settled.slice(0, before), ...holding, ...settled.slice(before)];
+  const all = [travel, ...opened, ...dated, ...funded, ...set];
+  return all.map((each) => ({ ...each, look: null }));
 }
 
 /** Names each fresh key, and replaces each repetition by the step that it repeats. */
@@ -304,16 +380,23 @@ export function resolve(start: readonly Step[], drawn: readonly DrawnStep[]): St
   for (const [calls, look] of drawn) {
     for (const draft of calls) {
       if ("call" in draft) steps.push({ ...withKeys(draft, String(steps.length)), look });
-      else steps.push({ ...(steps[draft.again % steps.length] as Step), look });
+      else steps.push({ ...repeat(steps, draft), look });
     }
   }
   return steps.slice(start.length);
 }
 
-function withKeys({ call, args }: Call, place: string): Call {
+/** An earlier step again, perhaps by somebody else. */
+function repeat(steps: readonly Step[], draft: { readonly again: number; by?: Step["as"] }): Step {
+  const { as, ...step } = steps[draft.again % steps.length] as Step;
+  const by = "by" in draft ? draft.by : as;
+  return by ? { ...step, as: by } : step;
+}
+
+function withKeys({ call, args, ...rest }: Call, place: string): Call {
   const { commands } = args;
-  if (!Array.isArray(commands)) return { call, args: fresh(args, `#${place}`) };
-  return { call, args: { ...args, commands: nameKeys(commands, place) } };
+  if (!Array.isArray(commands)) return { call, args: fresh(args, `#${place}`), ...rest };
+  return { call, args: { ...args, commands: nameKeys(commands, place) }, ...rest };
 }
 
 /** Names the fresh keys of a batch. */

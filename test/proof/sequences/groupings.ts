@@ -3,10 +3,12 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import type { Json } from "../../../src/json/index.ts";
-import { BUSY, reservationHistory } from "../ledger.ts";
+import { BUSY, reservationHistory, toCaller } from "../ledger.ts";
+import { AS_OPERATOR, accessOf, type Session } from "../model/access.ts";
 import { plain } from "../plain.ts";
 import { AGENT_OPS, type Arguments, parseCommand } from "../requests.ts";
-import type { Difference, Step } from "./compare.ts";
+import { sessions } from "./callers.ts";
+import { bordersOf, type Difference, type Step } from "./compare.ts";
 import {
   about,
   drawSteps,
@@ -24,6 +26,8 @@ import { createReplay, NOTHING, type Results, type State } from "./replay.ts";
 export interface Groupings {
   readonly start: readonly Step[];
   readonly commands: readonly Made[];
+  /** Who sends them. */
+  readonly as: Session;
   readonly sequences: readonly Grouping[];
 }
 
@@ -62,7 +66,7 @@ const holds = fc
     });
     return [
       { call: "post_many", args: { commands }, look: null },
-      { call: "go_back", args: { seconds }, look: null },
+      { call: "wait", args: { seconds }, look: null },
     ];
   });
 
@@ -71,8 +75,8 @@ export function drawGroupings(before: number, longest: number): fc.Arbitrary<Gro
   const list = fc.array(listed, { minLength: 1, maxLength: longest, size: "max" });
   const ids = fc.constantFrom([], [], ["r1"], ["r1", "r1", "r2"]);
   return fc
-    .tuple(richStart, holds, drawSteps(0, before), list, ids)
-    .map(([drawn, held, first, drafts, names]): Groupings => {
+    .tuple(richStart, holds, drawSteps(0, before), list, ids, sessions)
+    .map(([drawn, held, first, drafts, names, by]): Groupings => {
       const opened = [...opening(drawn), ...held];
       const made = about(
         drafts.map((draft) => draft.made),
@@ -91,7 +95,13 @@ export function drawGroupings(before: number, longest: number): fc.Arbitrary<Gro
       return {
         start: [...opened, ...resolve(opened, first)],
         commands,
-        sequences: [single(commands), posts(commands, groups), ...many(commands, groups)],
+        as: by ?? AS_OPERATOR,
+        sequences: [single(commands), posts(commands, groups), ...many(commands, groups)].map(
+          ({ steps, places }) => ({
+            steps: by ? steps.map((step) => ({ ...step, as: by })) : steps,
+            places,
+          }),
+        ),
       };
     });
 }
@@ -165,7 +175,7 @@ function inGroups(places: readonly number[], groups: readonly number[]): number[
 
 /** Compares each grouping with the model, and with the first grouping: single calls. */
 export function compareGroupings(
-  { start: first, commands, sequences }: Groupings,
+  { start: first, commands, as, sequences }: Groupings,
   results: Results,
 ): Difference | undefined {
   const replay = createReplay(results);
@@ -178,10 +188,10 @@ export function compareGroupings(
     if (difference) return difference;
     states.push(state as State);
   }
-  if (states.some((state) => passesDeadline(state, states))) return undefined;
+  if (states.some((state) => passesBorder(state, states, first.length))) return undefined;
   const outcomes = states.map((state, i) => {
     const { places } = sequences[i] as Grouping;
-    return toOutcome(state, places, commands, first.length);
+    return toOutcome(state, places, commands, as, first.length);
   });
   const [expected] = outcomes;
   const other = outcomes.findIndex((outcome) => !isDeepStrictEqual(outcome, expected));
@@ -190,32 +200,42 @@ export function compareGroupings(
   return { steps: states[other]?.done ?? [], what, found: outcomes[other] ?? null, expected };
 }
 
-/** Whether a deadline was reached while the groupings were played: not all of them saw it. */
-function passesDeadline({ ledger, results }: State, states: readonly State[]): boolean {
-  const from = results[0]?.from ?? 0n;
+/** Whether something changed by itself while the groupings were played: not all of them saw it. */
+function passesBorder({ ledger }: State, states: readonly State[], before: number): boolean {
+  const from = states[0]?.results[before]?.from ?? 0n;
   const seen = states.at(-1)?.results.at(-1)?.seen ?? 0n;
-  return [...ledger.values()]
-    .flatMap(({ journal }) => journal)
-    .some(({ expires_at }) => expires_at !== null && expires_at >= from && expires_at <= seen);
+  const wallets = [...ledger.values()];
+  const deadlines = wallets.flatMap(({ journal }) => journal.map(({ expires_at }) => expires_at));
+  const borders = [...deadlines, ...wallets.flatMap((wallet) => bordersOf(wallet, from))];
+  return borders.some((at) => at !== null && at >= from && at <= seen);
 }
 
-/** The journals, the reservations, and the answers to commands in wallets that exist, without times. */
+/**
+ * The journals, the alerts, the reservations, and the answers to commands, in wallets that exist and
+ * are open to the caller, without times. In others, post_many leaves to post what the caller has opened.
+ */
 function toOutcome(
   { ledger, results }: State,
   places: Grouping["places"],
   commands: readonly Made[],
+  as: Session,
   before: number,
 ): Json {
   const answers: Record<string, Json> = {};
+  const now = results.at(-1)?.seen ?? 0n;
+  const caller = toCaller(ledger, as);
+  const open = [...ledger.values()].filter((wallet) => accessOf(wallet, caller, now).allowed);
+  const names = new Set(open.map(({ wallet_id }) => wallet_id));
   for (const [i, { answer }] of results.slice(before).entries()) {
     for (const [n, place] of (places[i] ?? []).entries()) {
       const { wallet_id } = commands[place] as Arguments;
       const its = Array.isArray(answer) ? answer[n] : answer;
-      if (ledger.has(wallet_id as string)) answers[`command ${place}`] = toAnswer(its as Json);
+      if (names.has(wallet_id as string)) answers[`command ${place}`] = toAnswer(its as Json);
     }
   }
-  const wallets = [...ledger.values()].map((wallet) => ({
-    journal: wallet.journal.map(({ open, command, instant, ...event }) => event),
+  const wallets = open.map((wallet) => ({
+    journal: wallet.journal.map(({ open: _, command, instant, ...event }) => event),
+    alerts: wallet.alerts,
     reservations: reservationHistory(wallet),
   }));
   return withoutTimes(plain({ answers, wallets }));

@@ -22,13 +22,13 @@ export interface Player extends AsyncDisposable {
   group(groupings: Groupings): Promise<Difference | undefined>;
 }
 
-const LOGIN = "ledger_test_proof";
 /** A call that waits for the locked wallet is refused with 55P03, so that it is found. */
 const LOCK_TIMEOUT = "5s";
 /** One sequence in so many is verified; each of the groupings. */
 const VERIFIED = 16;
 /** Rolled back rows stay in the tables until a vacuum, and slow down reads. */
 const STEPS_BETWEEN_VACUUMS = 3000;
+const TABLES = "wallets events reservations limits counters grants keys raised_alerts".split(" ");
 
 /** Prepares a migrated database for the proof, as a superuser. */
 async function prepare(url: string): Promise<void> {
@@ -39,10 +39,8 @@ async function prepare(url: string): Promise<void> {
 
 /** Connects to a prepared database, which no other player uses. */
 function createPlayer(url: string): Player {
-  const login = new URL(url);
-  login.username = LOGIN;
-  login.password = "secret";
-  const sql = connect(login.href, { lock_timeout: LOCK_TIMEOUT });
+  // A superuser, who may become any of the callers.
+  const sql = connect(url, { lock_timeout: LOCK_TIMEOUT });
   const owner = connect(url);
   let steps = 0;
   const run = async (call: string, start: readonly Step[], more: unknown) => {
@@ -57,7 +55,7 @@ function createPlayer(url: string): Player {
     steps += rows.length;
     if (steps > STEPS_BETWEEN_VACUUMS) {
       steps = 0;
-      await owner.unsafe("vacuum baseledger.wallets, baseledger.events, baseledger.reservations");
+      await owner.unsafe(`vacuum ${TABLES.map((table) => `baseledger.${table}`).join(", ")}`);
     }
     return rows.map(({ result }) => parsePlain(result)).values();
   };

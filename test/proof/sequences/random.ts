@@ -18,7 +18,7 @@ interface Game<T> {
 /** How many sequences share a round trip and a start, and their steps after that start. */
 const BATCH = { sequences: 96, steps: 12 };
 /** How long shrinking a failure may take. */
-const SHRINKING_MS = 120_000;
+const SHRINKING_MS = Number(process.env.SHRINK ?? 120) * 1000;
 
 const RANDOM: Game<Batch> = {
   part: "model",
