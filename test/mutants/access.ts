@@ -393,7 +393,7 @@ export const access: readonly Rule[] = [
         about: "a star is a label's name",
         of: "_apply_access",
         search: "when p_access.free_labels = '{*}' then v_command.metadata",
-        replace: "",
+        replace: "when false then v_command.metadata",
       },
       {
         about: "labels are repeated that are the metadata",

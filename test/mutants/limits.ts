@@ -997,12 +997,6 @@ export const limits: readonly Rule[] = [
         replace: "",
       },
       {
-        about: "zones of other clocks are taken",
-        of: "_find_invalid_term",
-        search: "or p_time_zone ~ '^(posix|right)/'",
-        replace: "",
-      },
-      {
         about: "zones that there are not are taken",
         of: "_find_invalid_term",
         search: "or not exists (select from pg_timezone_names z where z.name = p_time_zone)",
