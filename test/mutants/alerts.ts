@@ -63,9 +63,14 @@ export const alerts: readonly Rule[] = [
       {
         about: "the next percentage of a batch does not alert",
         of: "_execute",
-        search:
-          "v_next_alert[v_k] := baseledger._next_alert( v_counter.amount, v_counter.alert_at, v_counter.alerted );",
+        search: "v_next_alert[v_k] := v_counter.next_alert;",
         replace: "v_next_alert[v_k] := null;",
+      },
+      {
+        about: "a limit alerts again in a batch in which the window of another one ends",
+        of: "_execute",
+        search: "v_counters[v_k] := v_counter;",
+        replace: "",
       },
       {
         about: "it is forgotten what has alerted",

@@ -699,10 +699,11 @@ begin
                   v_counter.spent := v_spent[v_k];
                   v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
                   v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                  v_counters[v_k] := v_counter;
-                  v_next_alert[v_k] := baseledger._next_alert(
+                  v_counter.next_alert := baseledger._next_alert(
                     v_counter.amount, v_counter.alert_at, v_counter.alerted
                   );
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := v_counter.next_alert;
                 end if;
                 -- A charge is never open.
                 v_touched[v_k] := v_touched[v_k]

@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:e436a89b0d4800b1fad0d90708e4698a9212c36d
+--! Hash: sha1:961c947896f8643a22a199a4515eb04c5045a250
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -4052,10 +4052,11 @@ begin
                   v_counter.spent := v_spent[v_k];
                   v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
                   v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
-                  v_counters[v_k] := v_counter;
-                  v_next_alert[v_k] := baseledger._next_alert(
+                  v_counter.next_alert := baseledger._next_alert(
                     v_counter.amount, v_counter.alert_at, v_counter.alerted
                   );
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := v_counter.next_alert;
                 end if;
                 -- A charge is never open.
                 v_touched[v_k] := v_touched[v_k]

@@ -1,6 +1,6 @@
 -- The alerts of limits: once for each percentage that is spent of a limit in a window.
 begin;
-select plan(20);
+select plan(21);
 
 do $$
 begin
@@ -134,6 +134,23 @@ update baseledger.raised_alerts
 do $$ begin perform pg_temp.charges('days', 'e', 28, 1); end $$;
 select is((tap.limit_alerts('days'))[8:], '{"#9.1 day {a} 80%: 80 of 100"}',
   'in one that comes back, only those that have not');
+
+-- Another limit's window ends between two charges of a batch.
+do $$
+begin
+  perform tap.wallet('border', 10000);
+  perform baseledger.set_limit('border', 'day', 100, 'ever', p_alert_at => '{50,80}');
+  perform baseledger.set_limit('border', 'minute', 1000, 'minute', p_alert_at => '{1}');
+  perform baseledger.charge('border', 9, 'first');
+  perform tap.window_ends_after('border', 'minute', 1);
+  perform pg_temp.batch('border', 'c', 41, 1, 1, 27, 1);
+end
+$$;
+select bag_eq(
+  $$select a.limit_id, a.threshold, a.value from baseledger.raised_alerts a
+      where a.wallet_id = 'border'$$,
+  $$values ('day', 50::bigint, 50::numeric), ('minute', 1, 50), ('minute', 1, 29), ('day', 80, 80)$$,
+  'a limit does not alert again in a batch in which the window of another one ends');
 
 -- Several wallets -------------------------------------------------------------------------------
 
