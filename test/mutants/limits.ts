@@ -1140,18 +1140,6 @@ export const limits: readonly Rule[] = [
     tests: ["limits.sql"],
     mutants: [
       {
-        about: "counters of the present window are cleared",
-        of: "clear_counters",
-        search: "where k.ends_at <= v_now and",
-        replace: "where",
-      },
-      {
-        about: "the window that a limit is in is cleared",
-        of: "_delete_counters",
-        search: "and c.ends_at <= p_ended_by",
-        replace: "",
-      },
-      {
         about: "a limit does not move on when it is cleared",
         of: "_move_limit",
         search: "if v_limit.ends_at <= p_at then",
