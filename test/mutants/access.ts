@@ -165,16 +165,11 @@ export const access: readonly Rule[] = [
         replace: "or true",
       },
       {
-        about: "a batch over several wallets looks only before it has locked them",
-        of: "_execute",
-        search: "continue when not (baseledger._find_access(p_wallet_id)).allowed;",
-        replace: "",
-      },
-      {
         about: "a batch over several wallets gives no labels",
         of: "_execute",
         search: "if v_wallet.restricted and v_asked > 0 then",
         replace: "if false then",
+        tests: ["limit_windows.sql"],
       },
       {
         about: "an unknown wallet is told from one that is not open",
@@ -188,13 +183,6 @@ export const access: readonly Rule[] = [
         search: "and not w.restricted and not w.closed",
         replace: "and not w.closed",
         tests: ["restricted.sql"],
-      },
-      {
-        about: "commands of operators need a grant",
-        of: "_lock_guarded",
-        search: "where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')",
-        replace: "",
-        tests: ["restricted.sql", "set_limit.sql"],
       },
     ],
   },
@@ -298,6 +286,7 @@ export const access: readonly Rule[] = [
         of: "_owns_key",
         search: "p_access.allowed and p_access.labels = '{}'",
         replace: "p_access.labels = '{}'",
+        tests: ["revoke_key.sql"],
       },
     ],
   },
@@ -392,6 +381,7 @@ export const access: readonly Rule[] = [
         of: "_apply_access",
         search: "end || p_access.labels;",
         replace: "end; v_labels := p_access.labels || v_labels;",
+        tests: ["limit_windows.sql"],
       },
       {
         about: "a label that is not free counts",
@@ -403,7 +393,7 @@ export const access: readonly Rule[] = [
         about: "a star is a label's name",
         of: "_apply_access",
         search: "when p_access.free_labels = '{*}' then v_command.metadata",
-        replace: "",
+        replace: "when false then v_command.metadata",
       },
       {
         about: "labels are repeated that are the metadata",

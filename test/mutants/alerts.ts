@@ -181,6 +181,7 @@ export const alerts: readonly Rule[] = [
         of: "_execute",
         search: "select e.available::numeric + e.reserved from unnest(v_events[",
         replace: "select e.available::numeric from unnest(v_events[",
+        tests: ["limit_alerts.sql"],
       },
       {
         about: "it is forgotten which amounts funds are below",
@@ -206,12 +207,14 @@ export const alerts: readonly Rule[] = [
         of: "_execute",
         search: "if v_wallet.limited or v_wallet.low_balances is not null then if v_last.seq",
         replace: "if v_wallet.limited then if v_last.seq",
+        tests: ["limit_alerts.sql"],
       },
       {
-        about: "several wallets of a batch are watched as the last one",
+        about: "wallets of a batch in which something is due are not watched",
         of: "_find_due_several",
         search: "w.low_balances, w.below",
         replace: "null, w.below",
+        tests: ["limit_alerts.sql"],
       },
       {
         about: "setting alerts when funds are below already",

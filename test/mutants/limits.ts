@@ -429,6 +429,7 @@ export const limits: readonly Rule[] = [
         of: "_execute",
         search: "v_counters := null; v_alerts := null;",
         replace: "v_alerts := null;",
+        tests: ["limit_alerts.sql"],
       },
       {
         about: "values longer than 255 bytes count",
@@ -452,7 +453,7 @@ export const limits: readonly Rule[] = [
   },
   {
     rule: "While more is due than was expired, limits need it back",
-    tests: ["test/concurrency/limits.test.ts"],
+    tests: ["limit_windows.sql"],
     mutants: [
       {
         about: "a limit does not wait for the backlog",
@@ -545,12 +546,6 @@ export const limits: readonly Rule[] = [
         replace: "if p_counter.rolled and",
       },
       {
-        about: "a window that comes back is not counted again for the first combination",
-        of: "_refresh_counter",
-        search: "or p_counter.rolled and p_counter.starts_at < p_counter.counted_until",
-        replace: "",
-      },
-      {
         about: "a counter on record is taken for one of the present window",
         of: "_find_counters",
         search: "and coalesce(k.starts_at, l.starts_at) = l.starts_at",
@@ -587,12 +582,6 @@ export const limits: readonly Rule[] = [
         replace: "counted_until = c.ends_at",
       },
       {
-        about: "windows count by the dates of events, not by the clock",
-        of: "_execute",
-        search: "if coalesce(v_at - v_ahead, v_at) >= v_window_end then",
-        replace: "if v_at >= v_window_end then",
-      },
-      {
         about: "a single command counts by the date of its event",
         of: "_execute",
         search: "p_wallet_id, coalesce(v_at - v_ahead, v_at), p_commands[1]",
@@ -605,25 +594,10 @@ export const limits: readonly Rule[] = [
         replace: "then baseledger._load_batch( p_wallet_id, v_at, p_commands )",
       },
       {
-        about: "what is counted again begins an instant late",
-        of: "_count_spent",
-        search:
-          "and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at group by",
-        replace: "and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at group by",
-      },
-      {
         about: "what is counted again ends late",
         of: "_count_spent",
         search: "and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at group by",
         replace: "group by",
-      },
-      {
-        about: "calls that are counted again begin early",
-        of: "_count_spent",
-        search:
-          "and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at and baseledger._label_values",
-        replace:
-          "and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at and baseledger._label_values",
       },
       {
         about: "calls that are counted again end late",
@@ -680,12 +654,6 @@ export const limits: readonly Rule[] = [
         about: "the session's zone decides",
         of: "_window",
         search: "set \"TimeZone\" = 'UTC'",
-        replace: "",
-      },
-      {
-        about: "the session's abbreviations decide",
-        of: "_window",
-        search: "set timezone_abbreviations = 'Default'",
         replace: "",
       },
       {
@@ -1029,12 +997,6 @@ export const limits: readonly Rule[] = [
         replace: "",
       },
       {
-        about: "zones of other clocks are taken",
-        of: "_find_invalid_term",
-        search: "or p_time_zone ~ '^(posix|right)/'",
-        replace: "",
-      },
-      {
         about: "zones that there are not are taken",
         of: "_find_invalid_term",
         search: "or not exists (select from pg_timezone_names z where z.name = p_time_zone)",
@@ -1177,18 +1139,6 @@ export const limits: readonly Rule[] = [
     rule: "Counters of past windows are cleared, and nothing else",
     tests: ["limits.sql"],
     mutants: [
-      {
-        about: "counters of the present window are cleared",
-        of: "clear_counters",
-        search: "where k.ends_at <= v_now and",
-        replace: "where",
-      },
-      {
-        about: "the window that a limit is in is cleared",
-        of: "_delete_counters",
-        search: "and c.ends_at <= p_ended_by",
-        replace: "",
-      },
       {
         about: "a limit does not move on when it is cleared",
         of: "_move_limit",

@@ -87,12 +87,6 @@ export const terms: readonly Rule[] = [
         replace: "v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF', 'LGRID')",
       },
       {
-        about: "the closing is reported before an end",
-        of: "_execute",
-        search: "v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF')",
-        replace: "v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF', 'LGEND', 'LGEXP', 'LGRNF')",
-      },
-      {
         about: "a closed wallet is locked like an open one",
         of: "_execute",
         search: "and not w.restricted and not w.closed",
@@ -122,6 +116,7 @@ export const terms: readonly Rule[] = [
         search:
           "if (select w.closed from baseledger.wallets w where w.wallet_id = p_wallet_id) then",
         replace: "if false then",
+        tests: ["set_limit.sql", "set_low_balance.sql"],
       },
       {
         about: "a retry closes a wallet that was opened again",
@@ -252,14 +247,12 @@ export const terms: readonly Rule[] = [
         search:
           "v_last.available + coalesce(v_rest, 0) < -v_wallet.overdraft_limit + v_command.amount",
         replace: "v_last.available < -v_wallet.overdraft_limit + v_command.amount",
-        tests: ["test/concurrency/backlog.test.ts"],
       },
       {
         about: "what was spent already gets nothing of the backlog",
         of: "_required_funds",
         search: "then p_command.amount - p_overdraft_limit when",
         replace: "then null when",
-        tests: ["test/concurrency/backlog.test.ts"],
       },
       {
         about: "spent goes above the largest amount by what was spent already",

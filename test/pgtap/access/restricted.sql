@@ -1,6 +1,6 @@
 -- Restricted wallets: who may do what in them, and see what.
 begin;
-select plan(106);
+select plan(107);
 
 create role tap_ann in role baseledger_agent;
 create role tap_bob in role baseledger_agent;
@@ -228,6 +228,7 @@ select refuses(c.call, 'LGWNF', '{"wallet_id": "gone"}', 'without a grant one is
   from (values
     ($$reserve('gone', 1, 'k')$$), ($$charge('gone', 1, 'k')$$), ($$balance('gone')$$),
     ($$charge('gone', 1, 'k', p_already_spent => true)$$), ($$settle('gone', 'x', 1, 'k')$$),
+    ($$reserve('gone', 1, 'k', p_reservation_id => 'g2')$$),
     ($$reservation('gone', 'g1')$$), ($$receipt('gone', 'g1')$$)
   ) as c(call);
 select is(tap.brief(baseledger.settle('gone', 'g1', 40, 'gs1')), '#9 settled 40: 760/200/40',
@@ -256,9 +257,12 @@ select is(
     {"wallet_id": "gone", "op": "settle", "reservation_id": "g2", "amount": 5, "idempotency_key": "m1",
       "final": false},
     {"wallet_id": "gone", "op": "reserve", "amount": 1, "idempotency_key": "m2"},
+    {"wallet_id": "gone", "op": "cancel", "reservation_id": "none", "idempotency_key": "gs1"},
+    {"wallet_id": "gone", "op": "cancel", "reservation_id": "none", "idempotency_key": "m3"},
     {"wallet_id": "w", "op": "reserve", "amount": 1, "idempotency_key": "m2"}
   ]') as r),
-  array['LGBSY {"wallet_id": "gone"}', 'LGWNF {"wallet_id": "gone"}', '#18 reserved 1: 9883/72/45'],
+  array['LGBSY {"wallet_id": "gone"}', 'LGWNF {"wallet_id": "gone"}', 'LGBSY {"wallet_id": "gone"}',
+    'LGWNF {"wallet_id": "gone"}', '#18 reserved 1: 9883/72/45'],
   'one over several wallets leaves what concerns it to post, which locks only then'
 );
 set local role tap_bob;

@@ -1,6 +1,6 @@
 -- revoke_key: ends a key at once.
 begin;
-select plan(19);
+select plan(20);
 
 do $$
 begin
@@ -54,6 +54,17 @@ select refuses($$reserve('w', 1, 'k')$$, 'LGWNF', '{"wallet_id": "w"}',
   'a revoked key opens nothing');
 select is(tap.brief(baseledger.settle('w', 'a1', 40, 's1')), '#7 settled 40: 960/0/40',
   'what was reserved with it can be settled');
+set local baseledger.key = '';
+
+set local role baseledger_operator;
+do $$ begin perform tap.wallet('v', 100); end $$;
+create temp table unlabelled as select * from baseledger.create_key('v');
+grant select on unlabelled to public;
+do $$ begin perform baseledger.revoke_key('v', (select key_id from unlabelled)); end $$;
+set local role baseledger_agent;
+do $$ begin perform set_config('baseledger.key', secret, true) from unlabelled; end $$;
+select refuses($$reserve('v', 1, 'funds')$$, 'LGWNF', '{"wallet_id": "v"}',
+  'one without labels does not learn what operators have done');
 set local baseledger.key = '';
 
 set local role baseledger_operator;

@@ -1,6 +1,6 @@
 -- set_low_balance: amounts below which funds alert.
 begin;
-select plan(36);
+select plan(37);
 
 do $$ begin perform tap.wallet('w', 1000); end $$;
 create function tap.low_balances(p_wallet_id text) returns text
@@ -86,6 +86,14 @@ begin
 end
 $$;
 select is(tap.low_balances('edge'), '{100,101} below {101}', 'funds of an amount are not below it');
+do $$
+begin
+  perform tap.wallet('reserved', 100);
+  perform baseledger.reserve('reserved', 60, 'r', '1 hour');
+  perform baseledger.set_low_balance('reserved', '{100}');
+end
+$$;
+select is(tap.low_balances('reserved'), '{100} below {}', 'what is reserved is there');
 
 -- Bad input
 create temp table unchanged as select tap.digest();

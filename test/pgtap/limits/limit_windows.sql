@@ -1,7 +1,7 @@
 -- Limits where windows, labels and grants meet: batches during which a window ends, windows that
 -- come back, p_at_least, labels that a grant gives, several wallets.
 begin;
-select plan(35);
+select plan(37);
 
 -- The border of a window ------------------------------------------------------------------------
 
@@ -158,6 +158,14 @@ select lives_ok($$select baseledger.charge('again', 920, 'd', p_metadata => '{"u
   'a command counts on from there');
 select is((tap.used('again'))[1:2], array['amount {a}: 1000 used, 0 held, 0 left',
   'amount {b}: 500 used, 0 held, 500 left'], 'and no further');
+-- As if a worker had cleared them while the clock was ahead.
+delete from baseledger.counters
+  where wallet_id = 'again' and label_values = '{b}';
+select is(array(select coalesce(r.refused, r.event::text) from baseledger.post('again', '[
+  {"op": "charge", "amount": 501, "idempotency_key": "d2", "metadata": {"user": "b"}}
+]') as r), '{LGLIM}', 'nor without a counter');
+select lives_ok($$select baseledger.charge('again', 500, 'd3', p_metadata => '{"user": "b"}')$$,
+  'it is made again');
 select is_empty('select * from baseledger.verify()', 'as verify counts it');
 
 -- Ahead of the clock ----------------------------------------------------------------------------
@@ -217,7 +225,7 @@ do $$
 begin
   perform tap.wallet('shared', 1000);
   perform baseledger.set_limit('shared', 'user', 100, 'day', '{user}');
-  perform baseledger.allow('shared', 'tap_ann', '{"user": "ann"}', '{run}');
+  perform baseledger.allow('shared', 'tap_ann', '{"user": "ann"}', '{run,user}');
 end
 $$;
 set local role tap_ann;

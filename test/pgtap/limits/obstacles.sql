@@ -1,6 +1,6 @@
 -- What is reported when limits or funds refuse a command: the obstacle that clears last.
 begin;
-select plan(27);
+select plan(28);
 
 -- A wallet with funds, and amounts of limits: by day, for ever, and by user.
 create function pg_temp.fresh(
@@ -121,6 +121,18 @@ select refuses($$charge('d', 51, 'x')$$, 'LGLIM',
 select refuses($$charge('d', 45, 'x')$$, 'LGLIM',
   pg_temp.lgl('day', '{}', 'day', 'amount', 50, 50, 40, 45, null, pg_temp.resets_at('d', 'day')),
   'a limit is reported where funds suffice');
+
+-- Soft limits
+do $$
+begin
+  perform pg_temp.fresh('soft', 1000, 50);
+  perform baseledger.set_limit('soft', 'a', 1, 'ever', p_hard => false);
+  perform baseledger.charge('soft', 50, 'c');
+end
+$$;
+select refuses($$charge('soft', 1, 'x')$$, 'LGLIM',
+  pg_temp.lgl('day', '{}', 'day', 'amount', 50, 50, 0, 1, null, pg_temp.resets_at('soft', 'day')),
+  'a soft limit is in nobody''s way');
 
 -- Calls and open reservations
 do $$

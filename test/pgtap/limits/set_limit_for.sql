@@ -1,6 +1,6 @@
 -- set_limit_for: one combination's own amount. remove_limit: a limit and its counters.
 begin;
-select plan(50);
+select plan(51);
 
 do $$
 begin
@@ -126,6 +126,11 @@ select is(tap.brief(receipt), '#18 limit_removed: 639/0/361', 'a removal is an e
   from removed;
 select is(tap.used('w', 'day'), null, 'the limit is gone, and its counters');
 select ok((baseledger.remove_limit('w', 'day', 'k2')).replayed, 'a retry gets the first receipt');
+select refuses($$charge('w', 11, 'new', p_metadata => '{"team": "a", "user": "ann"}')$$, 'LGLIM', '{
+  "limit_id": "few", "values": ["a", "ann"], "per": "ever", "of": "amount", "amount": 10, "used": 0,
+  "held": 0, "requested": 11, "shortfall": 1, "reason": "exhausted", "retry_at": null,
+  "resets_at": null
+}', 'the others stay');
 do $$ begin perform baseledger.set_limit('w', 'day', 20, 'week', '{user}'); end $$;
 select is(tap.used('w', 'day'), '{"day : 0 used, 0 held, 20 left"}',
   'set again, it counts from then on, and own amounts are gone');

@@ -1,6 +1,6 @@
 -- The windows of limits: from the first instant of a date, hour or minute to that of the next.
 begin;
-select plan(48);
+select plan(49);
 
 -- Days ------------------------------------------------------------------------------------------
 
@@ -64,6 +64,8 @@ select is(tap.window_of(c.per, c.zone, c.at), c.expected, c.name) from (values
     '2026-10-03 15:00Z', '2026-10-03 14:30 - 2026-10-03 15:30'),
   ('an hour after clocks went ahead by half of one', 'hour', 'Australia/Lord_Howe',
     '2026-10-03 15:30Z', '2026-10-03 15:30 - 2026-10-03 16:00'),
+  ('an hour that a change of clocks cuts short', 'hour', 'America/Caracas', '2016-05-01 06:45Z',
+    '2016-05-01 06:30 - 2016-05-01 07:00'),
   ('a week begins on Monday', 'week', 'UTC', '2025-01-05 23:59Z',
     '2024-12-30 00:00 - 2025-01-06 00:00'),
   ('a week of a zone', 'week', 'Europe/Berlin', '2025-03-30 21:59Z',

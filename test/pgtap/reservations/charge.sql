@@ -1,6 +1,6 @@
 -- charge: spends at once, without a hold.
 begin;
-select plan(71);
+select plan(73);
 
 do $$
 begin
@@ -276,6 +276,26 @@ select is(
   ('[{"op": "settle", "amount": 1, "idempotency_key": "b", "reservation_id": "k", "already_spent": true}]'),
   ('[{"op": "reserve", "amount": 1, "idempotency_key": "b", "already_spent": false}]')
 ) as c(command);
+
+-- More is due than commands expire.
+reset role;
+create or replace function baseledger._due_chunk_size()
+  returns integer language sql immutable parallel safe as 'select 1';
+do $$
+begin
+  perform tap.wallet('due', 200, 0);
+  for v_n in 1 .. 20 loop
+    perform baseledger.reserve('due', 10, 'r' || v_n, '1 hour');
+  end loop;
+  perform tap.travel_back('due', '2 hours');
+end
+$$;
+set local role baseledger_agent;
+select refuses($$charge('due', 201, 'd1', p_already_spent => true)$$, 'LGOVD',
+  '{"requested": 201, "available": 200, "would_be": -1, "overdraft_limit": 0}',
+  'what is due counts as returned');
+do $$ begin perform baseledger.charge('due', 195, 'd2', p_already_spent => true); end $$;
+select is(tap.balances('due'), '5/0/195', 'and pays for what is spent already');
 
 set local role baseledger_auditor;
 select is_empty('select * from baseledger.verify()', 'verify finds nothing wrong at the end');

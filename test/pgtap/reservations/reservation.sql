@@ -1,6 +1,6 @@
 -- reservation: how a reservation stands now.
 begin;
-select plan(30);
+select plan(31);
 
 do $$
 begin
@@ -118,6 +118,17 @@ select refuses(c.call, 'LGARG', jsonb_build_object('field', c.field), 'refused: 
     ('reservation_id', 'a blank one', $$reservation('w', ' ')$$),
     ('reservation_id', 'one of 256', $$reservation('w', repeat('x', 256))$$)
   ) as c(field, name, call);
+
+reset role;
+do $$
+begin
+  perform tap.wallet('edge', 100);
+  perform baseledger.reserve('edge', 10, 'r', '1 hour');
+  perform baseledger.credit('edge', 1, 'a moment later');
+  perform tap.due_after('edge', 'r', -1);
+end
+$$;
+select is((baseledger.reservation('edge', 'r')).status, 'expired', 'at its deadline it has expired');
 
 set local role baseledger_auditor;
 select is(pg_temp.state('r1'), 'settled 120: 0 held, 140 settled, 30 refunded',

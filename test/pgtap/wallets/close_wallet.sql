@@ -1,6 +1,6 @@
 -- close_wallet: nothing new, and what is open can be ended.
 begin;
-select plan(40);
+select plan(43);
 
 do $$
 begin
@@ -99,6 +99,40 @@ do $$ begin perform tap.travel_back('w', '1 hour'); end $$;
 select is(tap.balances('w'), '799/0/130', 'reservations of a closed wallet come due');
 set local role baseledger_worker;
 select is(baseledger.expire_due(), 1, 'the sweep expires them');
+
+-- Several wallets --------------------------------------------------------------------------------
+
+set local role baseledger_operator;
+do $$
+begin
+  perform tap.wallet('m1', 100);
+  perform tap.wallet('m2', 100);
+  perform baseledger.reserve('m2', 10, 'due', '1 hour');
+  perform baseledger.close_wallet('m1', 'a test');
+  perform baseledger.close_wallet('m2', 'a test');
+  perform tap.travel_back('m2', '2 hours');
+end
+$$;
+set local role baseledger_agent;
+select is(tap.posted_many('[
+  {"wallet_id": "m1", "op": "reserve", "amount": 1, "idempotency_key": "k"},
+  {"wallet_id": "m2", "op": "charge", "amount": 1, "idempotency_key": "k"},
+  {"wallet_id": "m1", "op": "charge", "amount": 2, "idempotency_key": "k", "already_spent": true},
+  {"wallet_id": "m2", "op": "settle", "reservation_id": "due", "amount": 3, "idempotency_key": "k"}
+]'), array['m1 LGCLO', 'm2 LGCLO', 'm1 #4 charged 2: 98/0/2', 'm2 #6 settled 3: 97/0/3'],
+  'a batch over several closed wallets does the same, whether or not something is due');
+
+-- Opened again
+set local role baseledger_operator;
+do $$
+begin
+  perform baseledger.close_wallet('m1', 'once more', 'z1');
+  perform baseledger.reopen_wallet('m1', 'a test');
+end
+$$;
+select ok((baseledger.close_wallet('m1', 'once more', 'z1')).replayed,
+  'a retry gets the first receipt after the wallet was opened again');
+select is(tap.brief(baseledger.credit('m1', 1, 'c1')), '#7 credited 1: 99/0/2', 'and closes nothing');
 
 -- Limits ----------------------------------------------------------------------------------------
 
