@@ -124,7 +124,8 @@ export const execute: readonly Rule[] = [
       {
         about: "a repeated key is executed again",
         of: "_execute",
-        search: "if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then",
+        search:
+          "if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then",
         replace: "if false then",
       },
       {

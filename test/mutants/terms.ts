@@ -462,6 +462,7 @@ export const terms: readonly Rule[] = [
         of: "_verify_terms",
         search: "order by c.seq desc ) filter (where c.event = 'overdraft_limit_set'))[1] as terms",
         replace: "order by c.seq ) filter (where c.event = 'overdraft_limit_set'))[1] as terms",
+        tests: ["set_overdraft_limit.sql"],
       },
       {
         about: "verify leaves out terms of one wallet",
