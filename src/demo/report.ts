@@ -101,7 +101,7 @@ function proved({ alerts, counters, customers, runaway, total }: DemoResult): st
     "no one spent more than they had, but for " +
       `${formatDollars(overspent)} of the ${formatDollars(total.overage)} booked as overage`,
     "nothing is left reserved",
-    `each of ${formatNumber(counters)} counters of limits is what the journal says, counted anew`,
+    `each of ${formatNumber(counters)} counters of limits matches the journal`,
     ...describeRunaway(runaway, alerts),
   ];
 }

@@ -50,7 +50,7 @@ export interface DemoResult {
   readonly runaway: Runaway;
   /** What a receiver on this machine got. */
   readonly alerts: readonly ReceivedAlert[];
-  /** How many counters of limits were counted anew. */
+  /** How many counters of limits were compared with the journal. */
   readonly counters: number;
   /** What `verify` found. */
   readonly discrepancies: readonly Discrepancy[];

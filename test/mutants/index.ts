@@ -5,8 +5,10 @@ import { argumentsOf } from "./arguments.ts";
 import { backlog } from "./backlog.ts";
 import { batch } from "./batch.ts";
 import { clock } from "./clock.ts";
+import { counters } from "./counters.ts";
 import { due } from "./due.ts";
 import { execute } from "./execute.ts";
+import { limitTerms } from "./limit-terms.ts";
 import { limits } from "./limits.ts";
 import { many } from "./many.ts";
 import type { Mutant, Rule } from "./mutant.ts";
@@ -15,6 +17,7 @@ import { rights } from "./rights.ts";
 import { sweep } from "./sweep.ts";
 import { terms } from "./terms.ts";
 import { verify } from "./verify.ts";
+import { windows } from "./windows.ts";
 
 const rules: readonly Rule[] = [
   ...execute,
@@ -31,6 +34,9 @@ const rules: readonly Rule[] = [
   ...access,
   ...terms,
   ...limits,
+  ...counters,
+  ...windows,
+  ...limitTerms,
   ...alerts,
 ];
 

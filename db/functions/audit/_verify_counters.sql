@@ -1,4 +1,4 @@
--- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- Recomputes the counters of wallets and compares: what the events of its window have spent
 -- since the limit was set, by the clock and by the labels of the reservation's opening, and what
 -- its open reservations hold. There is no counter of what has spent and holds nothing; one of an
 -- earlier window has spent nothing in the limit's present one.

@@ -58,7 +58,7 @@ begin
       end;
     when 'LGIDK' then
       v_message := case p_detail ->> 'field'
-        -- It belongs to somebody else, about whom nothing is told.
+        -- The key belongs to another caller: the message has no details of the event.
         when 'idempotency_key' then 'idempotency key already in use'
         else format(
           'idempotency key reused with another %s: stored %s, given %s',

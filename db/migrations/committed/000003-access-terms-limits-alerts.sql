@@ -1,5 +1,5 @@
 --! Previous: sha1:ab14cc40c0fe1b460131b8f059b2a22e9544fa8b
---! Hash: sha1:961c947896f8643a22a199a4515eb04c5045a250
+--! Hash: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
 --! Message: Access, terms, limits, alerts
 
 -- Function bodies name values of event_type that are not committed yet.
@@ -602,7 +602,7 @@ comment on column baseledger.limits.counted_until is
   'journal when they come back, as after a clock that was ahead.';
 --! EndIncluded schema/tables/limits.sql
 --! Included schema/tables/raised_alerts.sql
--- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
+-- Alerts: spending has reached a percentage of a limit, or funds have fallen below an amount.
 create table baseledger.raised_alerts (
   wallet_id text collate "C" not null,
   seq bigint not null,
@@ -2187,7 +2187,7 @@ revoke all on function baseledger.wallet_metrics from public;
 grant execute on function baseledger.wallet_metrics to baseledger_worker;
 --! EndIncluded functions/alerts/wallet_metrics.sql
 --! Included functions/audit/_verify_counters.sql
--- Checks the counters of wallets, each computed anew: what the events of its window have spent
+-- Recomputes the counters of wallets and compares: what the events of its window have spent
 -- since the limit was set, by the clock and by the labels of the reservation's opening, and what
 -- its open reservations hold. There is no counter of what has spent and holds nothing; one of an
 -- earlier window has spent nothing in the limit's present one.
@@ -6551,7 +6551,7 @@ begin
       end;
     when 'LGIDK' then
       v_message := case p_detail ->> 'field'
-        -- It belongs to somebody else, about whom nothing is told.
+        -- The key belongs to another caller: the message has no details of the event.
         when 'idempotency_key' then 'idempotency key already in use'
         else format(
           'idempotency key reused with another %s: stored %s, given %s',

@@ -1,4 +1,4 @@
--- What somebody wants to be told: a limit is used up to a percentage, or funds fall below an amount.
+-- Alerts: spending has reached a percentage of a limit, or funds have fallen below an amount.
 create table baseledger.raised_alerts (
   wallet_id text collate "C" not null,
   seq bigint not null,

@@ -1,0 +1,320 @@
+// What counters count, keep and lose.
+import type { Rule } from "./mutant.ts";
+
+export const counters: readonly Rule[] = [
+  {
+    rule: "A refund lowers what was spent only in the window of its opening, after the limit was set",
+    tests: ["counting.sql"],
+    mutants: [
+      {
+        about: "a refund of an older window lowers this one",
+        of: "_execute",
+        search: "v_slot.opened_at >= v_counters[v_k].starts_at and",
+        replace: "",
+      },
+      {
+        about: "a refund of what was opened before the limit lowers it",
+        of: "_execute",
+        search: "and v_slot.opened_at >= v_counters[v_k].set_at",
+        replace: "",
+      },
+      {
+        about: "refunds give nothing back",
+        of: "_execute",
+        search:
+          "or v_slot.opened_at >= v_counters[v_k].starts_at and v_slot.opened_at >= v_counters[v_k].set_at",
+        replace: "",
+      },
+      {
+        about: "a single refund gives back whatever it was of",
+        of: "_load_single",
+        search: "tight := p_command.op = 'refund' or",
+        replace: "tight :=",
+      },
+      {
+        about: "a single refund does not know when it was opened",
+        of: "_load_single",
+        search: "v_opened_at)::baseledger._slot",
+        replace: "null)::baseledger._slot",
+      },
+      {
+        about: "a refund of a batch does not know when it was opened",
+        of: "_load_batch",
+        search: "row(s.counters, s.opened_at)::baseledger._slot",
+        replace: "row(s.counters, null)::baseledger._slot",
+        tests: ["limit_windows.sql"],
+      },
+      {
+        about: "what a batch has opened was opened in the window of its refund",
+        of: "_execute",
+        search: "v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;",
+        replace: "",
+        tests: ["limit_windows.sql"],
+      },
+      {
+        about: "a refund before a window that is counted again lowers it",
+        of: "_count_spent",
+        search: "greatest(p_starts_at, v_limit.set_at) then s.refunded",
+        replace: "v_limit.set_at then s.refunded",
+        tests: ["counting.sql", "limit_windows.sql"],
+      },
+      {
+        about: "a refund of what was opened before the limit lowers a window that is counted again",
+        of: "_count_spent",
+        search: "greatest(p_starts_at, v_limit.set_at) then s.refunded",
+        replace: "p_starts_at then s.refunded",
+      },
+    ],
+  },
+  {
+    rule: "Counters are kept through a batch, and saved",
+    tests: ["counting.sql", "obstacles.sql"],
+    mutants: [
+      {
+        about: "a batch forgets what it has spent before",
+        of: "_execute",
+        search: "v_spent[v_k] := v_spent[v_k] + case",
+        replace: "v_spent[v_k] := v_loaded.counters[v_k].spent + case",
+      },
+      {
+        about: "a batch forgets what it has held before",
+        of: "_execute",
+        search: "v_held[v_k] := v_held[v_k] +",
+        replace: "v_held[v_k] := v_loaded.counters[v_k].held +",
+      },
+      {
+        about: "counters of a single command are not saved",
+        of: "_execute",
+        search: "if v_last.reservation_id is not null then perform baseledger._save_counters(",
+        replace: "if false then perform baseledger._save_counters(",
+      },
+      {
+        about: "counters that were looked at are not saved",
+        of: "_save_watched",
+        search: "if p_counters is not null then",
+        replace: "if false then",
+      },
+      {
+        about: "counters of open reservations are not saved",
+        of: "_execute",
+        search: "or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';",
+        replace: "or v_kinds[v_k] <> 'open';",
+      },
+      {
+        about: "what is held is not saved",
+        of: "_save_counters",
+        search: "held = excluded.held,",
+        replace: "",
+      },
+      {
+        about: "the window is not saved",
+        of: "_save_counters",
+        search: "starts_at = excluded.starts_at, ends_at = excluded.ends_at,",
+        replace: "",
+      },
+      {
+        about: "a counter starts with what the first command adds twice",
+        of: "_save_counters",
+        search: "c.spent + baseledger._what_it_spends(c.of, p_op, p_spent)",
+        replace: "c.spent + 2 * baseledger._what_it_spends(c.of, p_op, p_spent)",
+      },
+      {
+        about: "a refused command counts",
+        of: "_execute",
+        search: "if v_command.refused is null then foreach v_k in array v_slot.counters loop",
+        replace: "if true then foreach v_k in array v_slot.counters loop",
+      },
+      {
+        about: "commands of a batch share the counters of the first",
+        of: "_load_batch",
+        search: "array_agg(u.n order by u.n) filter (where u.n is not null) as counters",
+        replace: "array_agg(1) filter (where u.n is not null) as counters",
+      },
+      {
+        about: "labels that a grant gives do not count",
+        of: "_load_single",
+        search: "coalesce(p_command.details -> 'labels', p_command.metadata)",
+        replace: "p_command.metadata",
+        tests: ["limit_windows.sql"],
+      },
+      {
+        about: "labels that a grant gives do not count in a batch",
+        of: "_load_batch",
+        search: "then coalesce(c.details -> 'labels', c.metadata) else",
+        replace: "then c.metadata else",
+        tests: ["limit_windows.sql"],
+      },
+      {
+        about: "counters of one wallet count for the next one",
+        of: "_execute",
+        search: "v_counters := null; v_alerts := null;",
+        replace: "v_alerts := null;",
+        tests: ["limit_alerts.sql"],
+      },
+      {
+        about: "values longer than 255 bytes count",
+        of: "_label_values",
+        search: "and octet_length(p_labels ->> v_name) <= 255",
+        replace: "",
+      },
+      {
+        about: "values that are no texts count",
+        of: "_label_values",
+        search: "jsonb_typeof(p_labels -> v_name) = 'string' and",
+        replace: "",
+      },
+      {
+        about: "the labels of a limit are taken in any order",
+        of: "_label_values",
+        search: "foreach v_name in array p_by loop",
+        replace: "for v_name in select b from unnest(p_by) as b order by b loop",
+      },
+    ],
+  },
+  {
+    rule: "Counters of past windows are cleared, and nothing else",
+    tests: ["limits.sql"],
+    mutants: [
+      {
+        about: "a limit does not move on when it is cleared",
+        of: "_move_limit",
+        search: "if v_limit.ends_at <= p_at then",
+        replace: "if false then",
+      },
+      {
+        about: "it is forgotten that a window was cleared",
+        of: "_move_limit",
+        search: "counted_until = greatest(l.counted_until, upper(v_window))",
+        replace: "counted_until = l.counted_until",
+      },
+      {
+        about: "any number of counters is cleared",
+        of: "clear_counters",
+        search: "limit p_limit ) as c",
+        replace: "limit 100000 ) as c",
+      },
+    ],
+  },
+  {
+    rule: "verify computes limits and counters anew",
+    tests: ["verify_limits.sql"],
+    mutants: [
+      {
+        about: "verify leaves out limits of one wallet",
+        of: "verify",
+        search: "return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);",
+        replace: "",
+      },
+      {
+        about: "verify leaves out limits of all wallets",
+        of: "verify",
+        search: "return query select * from baseledger._verify_limits(v_first, v_last);",
+        replace: "",
+      },
+      {
+        about: "verify leaves out counters",
+        of: "_verify_limits",
+        search: "return query select * from baseledger._verify_counters(v_wallets);",
+        replace: "",
+      },
+      {
+        about: "verify leaves out definitions",
+        of: "_verify_limits",
+        search: "return query select * from baseledger._verify_definitions(v_wallets);",
+        replace: "",
+      },
+      {
+        about: "verify does not look for limits whose events are gone",
+        of: "_verify_limits",
+        search:
+          "select l.wallet_id from baseledger.limits l where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id) union",
+        replace: "",
+      },
+      {
+        about: "verify does not compare what is held",
+        of: "_verify_counters",
+        search: "or x.held <> x.found_held",
+        replace: "",
+      },
+      {
+        about: "verify does not compare what was spent",
+        of: "_verify_counters",
+        search: "x.spent <> x.found_spent or",
+        replace: "",
+      },
+      {
+        about: "verify does not miss a counter",
+        of: "_verify_counters",
+        search: "and x.now_spent <> 0",
+        replace: "and false",
+      },
+      {
+        about: "verify does not look at the windows of counters",
+        of: "_verify_counters",
+        search: "or not baseledger._may_be_window(l.per, x.starts_at, x.ends_at)",
+        replace: "or false",
+      },
+      {
+        about: "verify does not find counters without a limit",
+        of: "_verify_counters",
+        search: "where l.limit_id is null or x.held",
+        replace: "where x.held",
+      },
+      {
+        about: "verify does not compare terms of limits",
+        of: "_verify_definitions",
+        search: "where (d.wallet_id, d.terms, d.set_seq, d.set_at) is distinct from",
+        replace: "where false and (d.wallet_id, d.terms, d.set_seq, d.set_at) is distinct from",
+      },
+      {
+        about: "verify does not look at the windows of limits",
+        of: "_verify_definitions",
+        search: "when not baseledger._may_be_window(f.per, f.starts_at, f.ends_at) then true",
+        replace: "when false then true",
+      },
+      {
+        about: "verify does not look until when was counted",
+        of: "_verify_definitions",
+        search: "else f.counted_until < f.ends_at",
+        replace: "else false",
+      },
+      {
+        about: "verify does not compare own amounts",
+        of: "_verify_definitions",
+        search: "where o.amount is distinct from c.own_amount",
+        replace: "where false",
+      },
+      {
+        about: "verify does not compare whether a wallet is limited",
+        of: "_verify_definitions",
+        search: "and w.limited <> x.limited",
+        replace: "and false",
+      },
+      {
+        about: "verify does not compare low balances",
+        of: "_verify_definitions",
+        search: "where w.amounts <> w.found_amounts or w.below <> w.found_below",
+        replace: "where w.below <> w.found_below",
+      },
+      {
+        about: "verify does not compare what funds are below",
+        of: "_verify_definitions",
+        search: "where w.amounts <> w.found_amounts or w.below <> w.found_below",
+        replace: "where w.amounts <> w.found_amounts",
+      },
+      {
+        about: "a window of verify may be of any length",
+        of: "_may_be_window",
+        search:
+          "and pg_catalog.extract('epoch', p_ends_at) - pg_catalog.extract('epoch', p_starts_at) <= 1.5 * pg_catalog.extract('epoch', ('1 ' || p_per)::interval)",
+        replace: "",
+      },
+      {
+        about: "verify takes a limit for ever with an end",
+        of: "_may_be_window",
+        search: "when p_per = 'ever' then p_starts_at = '-infinity' and p_ends_at = 'infinity'",
+        replace: "when p_per = 'ever' then true",
+      },
+    ],
+  },
+];
