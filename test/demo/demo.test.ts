@@ -123,7 +123,7 @@ test("a person sees a table, and no colours where they did not ask for any", asy
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/customer-1 +customer-2 +total/);
   expect(stdout).toMatch(/duplicates absorbed/);
-  expect(stdout).toMatch(/ counters of limits is what the journal says/);
+  expect(stdout).toMatch(/ counters of limits matches the journal/);
   expect(stdout).toMatch(/a runaway agent spent \$[\d.]+ in \d+ calls/);
   expect(stdout).toMatch(/Sound, in .* Again with --seed 3\.\n$/);
   expect(stdout).not.toContain("\x1b");
