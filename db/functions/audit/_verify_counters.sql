@@ -22,7 +22,7 @@ as $$
   ),
   opened as materialized (
     select e.wallet_id, e.reservation_id, e.seq,
-        coalesce(e.details -> 'labels', e.metadata) as labels,
+        baseledger._labels(e.details, e.metadata) as labels,
         baseledger._event_clock(e.occurred_at, e.details) as instant
       from baseledger.events e
       join limited on limited.wallet_id = e.wallet_id

@@ -9,11 +9,12 @@ parallel safe
 as $$
   values
     ('reserve', false,
-      '{op,idempotency_key,amount,reservation_id,ttl,at_least,metadata}'::text[]),
-    ('settle', false, '{op,idempotency_key,amount,reservation_id,final,metadata}'),
+      '{op,idempotency_key,amount,reservation_id,ttl,at_least,metadata,usage}'::text[]),
+    ('settle', false, '{op,idempotency_key,amount,reservation_id,final,metadata,usage}'),
     ('cancel', false, '{op,idempotency_key,reservation_id,metadata}'),
     ('extend', false, '{op,idempotency_key,reservation_id,ttl,amount,metadata}'),
-    ('charge', false, '{op,idempotency_key,amount,reservation_id,metadata,already_spent}'),
+    ('charge', false,
+      '{op,idempotency_key,amount,reservation_id,metadata,already_spent,usage}'),
     ('credit', true, '{op,idempotency_key,amount,metadata}'),
     ('withdraw', true, '{op,idempotency_key,amount,metadata}'),
     ('refund', true, '{op,idempotency_key,amount,reservation_id,metadata}')

@@ -2,7 +2,8 @@
 -- sweep.
 create or replace function baseledger._execute_batch(
   p_wallet_id text,
-  p_commands baseledger._command[]
+  p_commands baseledger._command[],
+  p_priced boolean                    -- some have usage
 )
 returns baseledger.receipt[]
 language plpgsql
@@ -10,7 +11,7 @@ volatile
 as $$
 begin
   if cardinality(p_commands) > 0 then
-    return baseledger._execute(p_wallet_id, p_commands);
+    return baseledger._execute(p_wallet_id, p_commands, p_priced => p_priced);
   end if;
   perform from baseledger.wallets w
     where w.wallet_id = p_wallet_id

@@ -4,7 +4,8 @@ create or replace function baseledger._parse_several(
   p_commands jsonb,
   out commands baseledger._command[],
   out wallet_of text[],
-  out positions integer[]
+  out positions integer[],
+  out priced boolean                  -- some have usage
 )
 language plpgsql
 stable
@@ -18,13 +19,15 @@ begin
       array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
       -- Whatever the wallets: keys are seldom the same in two of them.
       count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
-        or count(distinct r.reservation_id collate "C") < count(r.reservation_id)
-    into commands, wallet_of, positions, v_shared
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
+      bool_or((r.command).details -> 'usage' is not null)
+    into commands, wallet_of, positions, v_shared, priced
     from baseledger._read_commands(p_commands, false, true) as r;
   if v_shared then
     commands := baseledger._link_commands(commands, wallet_of);
   end if;
   commands := coalesce(commands, '{}');
+  priced := coalesce(priced, false);
 end
 $$;
 

@@ -21,17 +21,23 @@ stable
 as $$
   select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
       r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
-      case when r.already_spent = 'true' then '{"already_spent": true}'::jsonb end, null,
+      r.details, null,
       case
         when r.problem is not null then r.problem ->> 'code'
         when baseledger._find_invalid_field(
-          r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata, null
+          r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata,
+          r.details
         ) is not null then 'LGARG'
       end,
       r.problem -> 'detail', null, null
     )::baseledger._command
     from (
-      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least, v.already_spent,
+      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least,
+          case
+            when v.usage is not null then jsonb_build_object('usage', v.usage)
+              || case when v.already_spent = 'true' then '{"already_spent": true}' else '{}' end::jsonb
+            when v.already_spent = 'true' then '{"already_spent": true}'
+          end as details,
           coalesce(
             v.reservation_id,
             case when v.op in ('reserve', 'charge') then v.idempotency_key end
@@ -54,7 +60,7 @@ as $$
           end as problem
         from (
           select e.command, e.place, e.op, o.fields, e.idempotency_key, e.reservation_id,
-              e.final, e.metadata, e.wallet_id, e.already_spent,
+              e.final, e.metadata, e.wallet_id, e.already_spent, e.usage,
               e.amount as given_amount,
               case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
                   then e.amount::bigint
@@ -74,11 +80,11 @@ as $$
               jsonb_array_elements(p_commands),
               jsonb_to_recordset(p_commands) as (
                 op text, wallet_id text, idempotency_key text, reservation_id text, amount text,
-                at_least text, ttl text, final text, metadata jsonb, already_spent text
+                at_least text, ttl text, final text, metadata jsonb, already_spent text, usage jsonb
               )
             ) with ordinality as e(
               command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
-              final, metadata, already_spent, place
+              final, metadata, already_spent, usage, place
             )
             left join (
               select b.operation,

@@ -8,11 +8,12 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare
+  v_parsed record;
   v_receipt baseledger.receipt;
 begin
+  v_parsed := baseledger._parse_commands(p_commands, false);
   foreach v_receipt in array baseledger._execute_batch(
-    p_wallet_id,
-    baseledger._parse_commands(p_commands, false)
+    p_wallet_id, v_parsed.commands, v_parsed.priced
   ) loop
     return next v_receipt;
   end loop;

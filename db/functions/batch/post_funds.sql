@@ -8,12 +8,13 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare
+  v_parsed record;
   v_receipt baseledger.receipt;
 begin
   perform baseledger._require_operators_only('baseledger.post_funds(text,jsonb)');
+  v_parsed := baseledger._parse_commands(p_commands, true);
   foreach v_receipt in array baseledger._execute_batch(
-    p_wallet_id,
-    baseledger._parse_commands(p_commands, true)
+    p_wallet_id, v_parsed.commands, v_parsed.priced
   ) loop
     return next v_receipt;
   end loop;

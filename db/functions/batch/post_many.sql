@@ -16,7 +16,8 @@ begin
     return;
   end if;
   v_receipts := baseledger._execute(
-    null, v_parsed.commands, p_wallet_ids => v_parsed.wallet_of
+    null, v_parsed.commands, p_wallet_ids => v_parsed.wallet_of,
+    p_priced => v_parsed.priced
   );
   if array_position(v_receipts, null) is not null then
     v_receipts := baseledger._refuse_unlocked(

@@ -45,7 +45,8 @@ create or replace function baseledger._execute(
   p_commands baseledger._command[],
   p_limit integer default null,
   p_raises boolean default false,
-  p_wallet_ids text[] default null    -- of each command, equal ones together; or those to sweep
+  p_wallet_ids text[] default null,   -- of each command, equal ones together; or those to sweep
+  p_priced boolean default false      -- some commands have usage
 )
 returns baseledger.receipt[]
 language plpgsql
@@ -124,14 +125,19 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id and not w.restricted and not w.closed
+    where w.wallet_id = case when not p_priced then p_wallet_id end
+      and not w.restricted
+      and not w.closed
     for no key update;
   if not found and p_wallet_ids is null then
     select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
-      from baseledger._lock_guarded(p_wallet_id, p_commands) as l;
+      from baseledger._lock_guarded(p_wallet_id, p_commands, p_priced) as l;
     v_careful := v_locked[1].closed;
   elsif not found then
     v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
+    if p_priced then
+      p_commands := baseledger._price_several(v_locked, p_commands, p_wallet_ids);
+    end if;
     if v_asked > 0 then
       select array_agg(p.done order by c.ordinality),
           array_agg(row(
@@ -191,6 +197,11 @@ begin
             p_wallet_id, baseledger._find_access(p_wallet_id),
             p_commands[v_wallet.first:v_wallet.until]
           );
+          if p_priced then
+            p_commands := baseledger._price_commands(
+              p_wallet_id, null, p_commands, v_wallet.first, v_wallet.until
+            );
+          end if;
         end if;
         v_look_due := v_wallet.swept;
         v_next_command := v_wallet.first;
@@ -368,8 +379,11 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        -- LGRNF comes from access: a key that this batch has used is looked at first.
-        if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then
+        -- LGRNF comes from access: a key that this batch has used is looked at first. LGPRC may
+        -- come from prices that have changed since.
+        if (v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC'))
+          and v_seq is not null
+        then
           v_command.detail := baseledger._compare_requests(
             baseledger._request_from_event(
               v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
@@ -446,10 +460,12 @@ begin
                 'settled', v_command.amount, v_available, v_reserved, v_command.amount,
                 case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
                 case
-                  when v_hold.status = 'open' and v_command.final then null
-                  when v_hold.status = 'open' then '{"final": false}'
-                  when v_command.final then '{"late": true}'
-                  else '{"late": true, "final": false}'
+                  when v_hold.status = 'open' and v_command.final then v_command.details
+                  else coalesce(v_command.details, '{}') || case
+                    when v_hold.status = 'open' then '{"final": false}'
+                    when v_command.final then '{"late": true}'
+                    else '{"late": true, "final": false}'
+                  end::jsonb
                 end
               )::baseledger._move;
               v_hold := row(

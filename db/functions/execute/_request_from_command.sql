@@ -7,7 +7,10 @@ as $$
   select pg_catalog.jsonb_build_object(
     'op', p_command.op,
     'reservation_id', p_command.reservation_id,
-    'amount', case when p_command.op <> 'cancel' then p_command.amount end,
+    'amount', case
+      when p_command.op <> 'cancel' and p_command.details -> 'usage' is null then p_command.amount
+    end,
+    'usage', p_command.details -> 'usage',
     'at_least', p_command.at_least,
     'ttl', case when p_command.op in ('reserve', 'extend')
       then pg_catalog.extract('epoch', p_command.ttl) end,

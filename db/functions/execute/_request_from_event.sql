@@ -30,11 +30,12 @@ as $$
       else p_event::text
     end,
     'reservation_id', p_reservation_id,
-    'amount', case p_event
-      when 'cancelled' then null
-      when 'extended' then (p_details ->> 'hold')::bigint
+    'amount', case
+      when p_event = 'cancelled' or p_details -> 'usage' is not null then null
+      when p_event = 'extended' then (p_details ->> 'hold')::bigint
       else coalesce((p_details ->> 'requested')::bigint, p_amount)
     end,
+    'usage', p_details -> 'usage',
     'at_least', (p_details ->> 'at_least')::bigint,
     'ttl', case when p_event in ('reserved', 'extended')
       then pg_catalog.extract('epoch', p_ttl) end,

@@ -35,7 +35,7 @@ begin
           and e.event in ('reserved', 'charged')
           and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
           and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
-          and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit."by")
+          and baseledger._label_values(baseledger._labels(e.details, e.metadata), v_limit."by")
             = p_label_values;
     when 'amount' then
       select
@@ -63,7 +63,7 @@ begin
           on o.wallet_id = p_wallet_id
           and o.reservation_id = s.reservation_id
           and o.event in ('reserved', 'charged')
-        where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit."by")
+        where baseledger._label_values(baseledger._labels(o.details, o.metadata), v_limit."by")
           = p_label_values;
     else
       null;

@@ -19,7 +19,7 @@ begin
   with asked as materialized (
     select c.ordinality as place, o.opened_at,
         case when c.op in ('reserve', 'charge')
-          then coalesce(c.details -> 'labels', c.metadata) else o.labels
+          then baseledger._labels(c.details, c.metadata) else o.labels
         end as labels
       from unnest(p_commands) with ordinality as c
       left join lateral baseledger._find_opening(

@@ -28,7 +28,7 @@ begin
       )
       into counters, v_fresh, tight
       from baseledger._find_counters(
-        p_wallet_id, coalesce(p_command.details -> 'labels', p_command.metadata), null, null, p_at
+        p_wallet_id, baseledger._labels(p_command.details, p_command.metadata), null, null, p_at
       ) as f;
   else
     select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)

@@ -16,7 +16,9 @@ as $$
     when 'open' then case
       when p_op = 'reserve' then 1
       -- A settlement that is late or of a part says so.
-      when p_op in ('cancel', 'expire') or p_op = 'settle' and p_details is null then -1
+      when p_op in ('cancel', 'expire')
+        or p_op = 'settle' and p_details -> 'late' is null and p_details -> 'final' is null
+        then -1
       else 0
     end
     else 0

@@ -35,10 +35,15 @@ as $$
         and pg_catalog.length(p_reservation_id) > 255
       then 'reservation_id'
     when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
-      or p_amount is null and p_op in (
-        'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out', 'transfer_in'
-      )
+      or p_amount is null
+        and p_op in (
+          'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out',
+          'transfer_in'
+        )
+        and p_details -> 'usage' is null
       then 'amount'
+    when p_amount is not null and p_details -> 'usage' is not null
+      then 'usage'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'
     when p_op in ('reserve', 'extend') and (

@@ -56,6 +56,22 @@ begin
           then 'Retry in the next window, or ask for less.'
         else 'Ask for less; an operator changes the limit with baseledger.set_limit.'
       end;
+    when 'LGPRC' then
+      v_message := format(
+        'no price: %s, %s: %s', p_detail ->> 'model', p_detail ->> 'variant',
+        case p_detail ->> 'reason'
+          when 'model' then 'unknown model'
+          when 'variant' then 'unknown variant'
+          when 'kind' then format('unknown kind of usage %s', p_detail ->> 'kind')
+          when 'currency' then format(
+            'it is in %s, and the wallet in %s', p_detail ->> 'currency', p_detail ->> 'unit'
+          )
+          when 'scale' then format(
+            'the wallet has %s decimals, and needs at least 6', p_detail ->> 'scale'
+          )
+        end
+      );
+      v_hint := 'An operator sets prices with baseledger.set_price; see the view baseledger.prices.';
     when 'LGIDK' then
       v_message := case p_detail ->> 'field'
         -- The key belongs to another caller: the message has no details of the event.

@@ -5,7 +5,8 @@ create or replace function baseledger.charge(
   p_idempotency_key text,
   p_reservation_id text default null,
   p_metadata jsonb default '{}',
-  p_already_spent boolean default false
+  p_already_spent boolean default false,
+  p_usage jsonb default null
 )
 returns baseledger.receipt
 language plpgsql
@@ -17,8 +18,12 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
     p_metadata => p_metadata,
-    p_details => case when p_already_spent then '{"already_spent": true}'::jsonb end
-  ));
+    p_details => case
+      when p_usage is not null then jsonb_build_object('usage', p_usage)
+        || case when p_already_spent then '{"already_spent": true}' else '{}' end::jsonb
+      when p_already_spent then '{"already_spent": true}'
+    end
+  ), p_usage is not null);
 end
 $$;
 

@@ -84,7 +84,7 @@ begin
           else v_end.occurred_at
         end,
         case v_end.status when 'open' then null when 'expired' then 'expired' else v_end.event end,
-        v_life.late, o.metadata, coalesce(o.details -> 'labels', o.metadata)
+        v_life.late, o.metadata, baseledger._labels(o.details, o.metadata)
       )::baseledger.reservation_state
       from baseledger.events o
       where o.wallet_id = p_wallet_id and o.seq = v_life.opened_seq

@@ -6,7 +6,8 @@ create or replace function baseledger.reserve(
   p_ttl interval default null,
   p_reservation_id text default null,
   p_at_least bigint default null,
-  p_metadata jsonb default '{}'
+  p_metadata jsonb default '{}',
+  p_usage jsonb default null
 )
 returns baseledger.receipt
 language plpgsql
@@ -18,8 +19,9 @@ begin
   p_ttl := baseledger._default_ttl(p_ttl);
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
-    p_at_least, p_ttl, p_metadata => p_metadata
-  ));
+    p_at_least, p_ttl, p_metadata => p_metadata,
+    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+  ), p_usage is not null);
 end
 $$;
 

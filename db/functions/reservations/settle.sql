@@ -5,7 +5,8 @@ create or replace function baseledger.settle(
   p_amount bigint,
   p_idempotency_key text,
   p_final boolean default true,
-  p_metadata jsonb default '{}'
+  p_metadata jsonb default '{}',
+  p_usage jsonb default null
 )
 returns baseledger.receipt
 language plpgsql
@@ -16,8 +17,9 @@ as $$
 begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'settle', p_idempotency_key, p_reservation_id, p_amount,
-    p_final => coalesce(p_final, true), p_metadata => p_metadata
-  ));
+    p_final => coalesce(p_final, true), p_metadata => p_metadata,
+    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+  ), p_usage is not null);
 end
 $$;
 

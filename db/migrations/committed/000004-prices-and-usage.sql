@@ -1,0 +1,2900 @@
+--! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
+--! Hash: sha1:90d8e57dbef68d29a20e7b1b5c46424a0f1e9399
+--! Message: Prices and usage
+
+-- Functions are created in the order of their files, some before those that they call.
+set local check_function_bodies = off;
+-- New arguments; new columns of what private functions return.
+drop function baseledger.reserve(text, bigint, text, interval, text, bigint, jsonb);
+drop function baseledger.settle(text, text, bigint, text, boolean, jsonb);
+drop function baseledger.charge(text, bigint, text, text, jsonb, boolean);
+drop function baseledger._execute(text, baseledger._command[], integer, boolean, text[]);
+drop function baseledger._execute_single(text, baseledger._command);
+drop function baseledger._execute_batch(text, baseledger._command[]);
+drop function baseledger._lock_guarded(text, baseledger._command[]);
+drop function baseledger._parse_commands(jsonb, boolean);
+drop function baseledger._parse_several(jsonb);
+drop function baseledger._find_opening(text, text);
+--! Included schema/types/_priced_usage.sql
+-- What usage costs in a wallet, or why it has no price.
+--   model            provider/model, an alias resolved
+--   refused, detail  LGARG or LGPRC
+create type baseledger._priced_usage as (
+  price_id bigint,
+  model text,
+  cost bigint,
+  refused text,
+  detail jsonb
+);
+--! EndIncluded schema/types/_priced_usage.sql
+--! Included schema/tables/price_rows.sql
+-- What models cost: the catalogue of prices, one for all wallets. Append-only: what a call has cost
+-- can be computed again from the row that its event names. Rows are added one transaction after the
+-- other, so that price_id is also their order.
+--
+-- The row that counts for a request is that of _find_price. A row either has rates, or is an alias:
+-- a name has the one kind or the other, for ever.
+create table baseledger.price_rows (
+  price_id bigint not null,
+  provider text collate "C" not null,
+  model text collate "C" not null,
+  variant text collate "C" not null,
+  above bigint not null,
+  valid_from timestamptz not null,
+  rates jsonb,
+  currency text,
+  context_window bigint,
+  max_output bigint,
+  alias_of text collate "C",
+  source text,
+  added_at timestamptz not null,
+  added_by text not null,
+  constraint price_rows_pkey primary key (price_id)
+);
+
+comment on table baseledger.price_rows is
+  'What models cost, and aliases of models: append-only. The latest row that is valid counts.';
+comment on column baseledger.price_rows.variant is
+  'standard, flex, batch, priority …; of an alias the empty text, as it stands for all of them.';
+comment on column baseledger.price_rows.above is
+  'The row holds for the whole request when its kinds of input together exceed so many tokens.';
+comment on column baseledger.price_rows.rates is
+  'Kind of usage → whole nano-units (10^-9) of the currency per million.';
+comment on column baseledger.price_rows.alias_of is 'provider/model that the name stands for.';
+comment on column baseledger.price_rows.source is
+  'Where the row comes from, such as the seed of a date; null: an operator has set it.';
+
+create index price_rows_model_idx on baseledger.price_rows
+  (provider, model, variant, above, valid_from, price_id);
+
+create trigger price_rows_append_only before update or delete on baseledger.price_rows
+  for each row execute function baseledger.tg_events__append_only();
+create trigger price_rows_no_truncate before truncate on baseledger.price_rows
+  for each statement execute function baseledger.tg_events__append_only();
+alter table baseledger.price_rows enable always trigger price_rows_append_only;
+alter table baseledger.price_rows enable always trigger price_rows_no_truncate;
+--! EndIncluded schema/tables/price_rows.sql
+--! Included functions/access/_lock_guarded.sql
+-- Locks a wallet that is restricted or closed, or whose commands have usage, which is priced under
+-- the lock. If it is restricted, the caller must have access, and his commands get what his access
+-- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds
+-- it, and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as if there were none.
+create or replace function baseledger._lock_guarded(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  p_priced boolean,
+  out locked baseledger._locked_wallet[],
+  out commands baseledger._command[],
+  out actor text
+)
+returns record
+language plpgsql
+volatile
+as $$
+declare
+  v_restricted boolean;
+  v_asks constant boolean := exists (
+    select from unnest(p_commands) as c
+      where c.op in ('reserve', 'settle', 'cancel', 'extend', 'charge')
+        -- What no batch knows is no operator's command.
+        or c.op is null
+        or c.refused = 'LGUNK'
+  );
+begin
+  commands := p_commands;
+  -- Of a wallet that there is not, as of one that is not open to the caller.
+  select w.restricted into v_restricted
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id;
+  if v_asks and v_restricted is distinct from false then
+    perform baseledger._admit(p_wallet_id, p_commands);
+  end if;
+  select array[row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline, false, 1, cardinality(p_commands), null, null, null,
+      w.restricted, w.closed, w.limited, w.low_balances, w.below
+    )::baseledger._locked_wallet] into locked
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+    for no key update;
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  if locked[1].restricted then
+    actor := (baseledger._find_access(p_wallet_id)).actor;
+    if v_asks then
+      commands := baseledger._admit(p_wallet_id, p_commands);
+    end if;
+  else
+    actor := baseledger._describe_actor(null);
+  end if;
+  if p_priced then
+    commands := baseledger._price_commands(
+      p_wallet_id, null, commands, 1, cardinality(commands)
+    );
+  end if;
+end
+$$;
+
+revoke all on function baseledger._lock_guarded from public;
+--! EndIncluded functions/access/_lock_guarded.sql
+--! Included functions/audit/_verify_counters.sql
+-- Recomputes the counters of wallets and compares: what the events of its window have spent
+-- since the limit was set, by the clock and by the labels of the reservation's opening, and what
+-- its open reservations hold. There is no counter of what has spent and holds nothing; one of an
+-- earlier window has spent nothing in the limit's present one.
+--
+-- No nested loops: the planner cannot know how many events have a label.
+create or replace function baseledger._verify_counters(p_wallets text[])
+returns setof baseledger.discrepancy
+language sql
+stable
+set timezone = 'UTC'
+set enable_nestloop = off
+as $$
+  with l as materialized (
+    select * from baseledger.limits s where s.wallet_id = any (p_wallets)
+  ),
+  c as materialized (
+    select * from baseledger.counters s where s.wallet_id = any (p_wallets)
+  ),
+  limited as materialized (
+    select distinct l.wallet_id from l
+  ),
+  opened as materialized (
+    select e.wallet_id, e.reservation_id, e.seq,
+        baseledger._labels(e.details, e.metadata) as labels,
+        baseledger._event_clock(e.occurred_at, e.details) as instant
+      from baseledger.events e
+      join limited on limited.wallet_id = e.wallet_id
+      where e.event in ('reserved', 'charged')
+  ),
+  -- By combination, what counts: amounts with the opening, which decides whether a refund does.
+  counted as (
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
+        s.instant, s.amount, case when s.event = 'refunded' then o.instant end as refund_of
+      from l
+      join (
+        select e.wallet_id, e.seq, e.reservation_id, e.event,
+            case when e.event = 'refunded' then -e.amount else e.amount end as amount,
+            baseledger._event_clock(e.occurred_at, e.details) as instant
+          from baseledger.events e
+          join limited on limited.wallet_id = e.wallet_id
+          where e.event in ('settled', 'charged', 'refunded')
+      ) as s on s.wallet_id = l.wallet_id and s.seq > l.set_seq
+      join opened o on o.wallet_id = s.wallet_id and o.reservation_id = s.reservation_id
+      where l.of = 'amount'
+    union all
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by), o.instant, 1, null
+      from l
+      join opened o on o.wallet_id = l.wallet_id and o.seq > l.set_seq
+      where l.of = 'calls'
+  ),
+  spent as (
+    select s.wallet_id, s.limit_id, s.label_values,
+        pg_catalog.sum(s.amount) filter (
+          where s.instant >= c.starts_at and s.instant < c.ends_at
+            and (s.refund_of is null or s.refund_of >= greatest(c.starts_at, l.set_at))
+        ) as in_its_window,
+        pg_catalog.sum(s.amount) filter (
+          where s.instant >= l.starts_at and s.instant < l.ends_at
+            and (s.refund_of is null or s.refund_of >= greatest(l.starts_at, l.set_at))
+        ) as in_present_window
+      from counted s
+      join l on l.wallet_id = s.wallet_id and l.limit_id = s.limit_id
+      left join c
+        on c.wallet_id = s.wallet_id
+        and c.limit_id = s.limit_id
+        and c.label_values = s.label_values
+      group by s.wallet_id, s.limit_id, s.label_values
+  ),
+  held as (
+    select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
+        pg_catalog.sum(case l.of when 'open' then 1 else r.held end) as held
+      from l
+      join baseledger.reservations r on r.wallet_id = l.wallet_id
+      join opened o on o.wallet_id = r.wallet_id and o.reservation_id = r.reservation_id
+      where l.of <> 'calls'
+      group by l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by)
+  ),
+  expected as (
+    select k.wallet_id, k.limit_id, k.label_values, c.limit_id is not null as has_counter,
+        coalesce(s.in_its_window, 0) as spent, coalesce(s.in_present_window, 0) as now_spent,
+        coalesce(h.held, 0) as held, coalesce(c.spent, 0) as found_spent,
+        coalesce(c.held, 0) as found_held, c.starts_at, c.ends_at
+      from (
+        select c.wallet_id, c.limit_id, c.label_values from c
+        union
+        select s.wallet_id, s.limit_id, s.label_values from spent s
+        union
+        select h.wallet_id, h.limit_id, h.label_values from held h
+      ) as k
+      left join c using (wallet_id, limit_id, label_values)
+      left join spent s using (wallet_id, limit_id, label_values)
+      left join held h using (wallet_id, limit_id, label_values)
+  )
+  select x.wallet_id, null::bigint, 'counter',
+      case when l.limit_id is not null then pg_catalog.format('%s %s: %sheld %s',
+        x.limit_id, x.label_values,
+        case
+          when x.has_counter then pg_catalog.format('spent %s from %s to %s, ',
+            x.spent, x.starts_at, x.ends_at)
+          else pg_catalog.format('spent %s from %s to %s, ', x.now_spent, l.starts_at, l.ends_at)
+        end, x.held) end,
+      case when x.has_counter then pg_catalog.format('%s %s: spent %s from %s to %s, held %s',
+        x.limit_id, x.label_values, x.found_spent, x.starts_at, x.ends_at, x.found_held) end
+    from expected x
+    left join l on l.wallet_id = x.wallet_id and l.limit_id = x.limit_id
+    where l.limit_id is null
+      or x.held <> x.found_held
+      or x.has_counter and (
+        x.spent <> x.found_spent
+        or not baseledger._may_be_window(l.per, x.starts_at, x.ends_at)
+          -- Made for an own amount, it has not been in any window.
+          and not (x.starts_at = '-infinity' and x.ends_at = '-infinity')
+      )
+      -- A window that came back is counted again when it is looked at.
+      or l.ends_at = l.counted_until
+        and x.starts_at is distinct from l.starts_at
+        and x.now_spent <> 0
+  union all
+  select c.wallet_id, null, 'alerted', 'a percentage of the limit, or 0', c.alerted::text
+    from c
+    where c.alerted < 0 or c.alerted > 1000
+$$;
+
+revoke all on function baseledger._verify_counters from public;
+--! EndIncluded functions/audit/_verify_counters.sql
+--! Included functions/batch/_batch_operations.sql
+-- The operations of a batch, and the fields that each may have: op, and the parameters of the
+-- function of that name without p_ and without the wallet. post_funds takes all of them, post those
+-- that are not for operators. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._batch_operations()
+returns table (operation text, for_operators boolean, fields text[])
+language sql
+immutable
+parallel safe
+as $$
+  values
+    ('reserve', false,
+      '{op,idempotency_key,amount,reservation_id,ttl,at_least,metadata,usage}'::text[]),
+    ('settle', false, '{op,idempotency_key,amount,reservation_id,final,metadata,usage}'),
+    ('cancel', false, '{op,idempotency_key,reservation_id,metadata}'),
+    ('extend', false, '{op,idempotency_key,reservation_id,ttl,amount,metadata}'),
+    ('charge', false,
+      '{op,idempotency_key,amount,reservation_id,metadata,already_spent,usage}'),
+    ('credit', true, '{op,idempotency_key,amount,metadata}'),
+    ('withdraw', true, '{op,idempotency_key,amount,metadata}'),
+    ('refund', true, '{op,idempotency_key,amount,reservation_id,metadata}')
+$$;
+
+revoke all on function baseledger._batch_operations from public;
+--! EndIncluded functions/batch/_batch_operations.sql
+--! Included functions/batch/_execute_batch.sql
+-- Executes a batch. An empty one only checks the wallet: _execute without commands would be the
+-- sweep.
+create or replace function baseledger._execute_batch(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  p_priced boolean                    -- some have usage
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+as $$
+begin
+  if cardinality(p_commands) > 0 then
+    return baseledger._execute(p_wallet_id, p_commands, p_priced => p_priced);
+  end if;
+  perform from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or (baseledger._find_access(p_wallet_id)).allowed);
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  return '{}'::baseledger.receipt[];
+end
+$$;
+
+revoke all on function baseledger._execute_batch from public;
+--! EndIncluded functions/batch/_execute_batch.sql
+--! Included functions/batch/_parse_commands.sql
+-- Parses the commands of a batch for one wallet: see _read_commands.
+create or replace function baseledger._parse_commands(
+  p_commands jsonb,
+  p_for_operators boolean,
+  out commands baseledger._command[],
+  out priced boolean                  -- some have usage
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  v_shared boolean;
+begin
+  perform baseledger._check_commands(p_commands);
+  select array_agg(r.command order by r.place),
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
+      bool_or((r.command).details -> 'usage' is not null)
+    into commands, v_shared, priced
+    from baseledger._read_commands(p_commands, p_for_operators, false) as r;
+  if v_shared then
+    commands := baseledger._link_commands(commands, null);
+  end if;
+  commands := coalesce(commands, '{}');
+  priced := coalesce(priced, false);
+end
+$$;
+
+revoke all on function baseledger._parse_commands from public;
+--! EndIncluded functions/batch/_parse_commands.sql
+--! Included functions/batch/_parse_several.sql
+-- Parses the commands of a batch for several wallets: see _read_commands. Those of a wallet follow
+-- each other, in their order; wallet_of has the wallet of each, and position where it stood.
+create or replace function baseledger._parse_several(
+  p_commands jsonb,
+  out commands baseledger._command[],
+  out wallet_of text[],
+  out positions integer[],
+  out priced boolean                  -- some have usage
+)
+language plpgsql
+stable
+as $$
+declare
+  v_shared boolean;
+begin
+  perform baseledger._check_commands(p_commands);
+  select array_agg(r.command order by r.wallet_id collate "C", r.place),
+      array_agg(r.wallet_id order by r.wallet_id collate "C", r.place),
+      array_agg(r.place::integer order by r.wallet_id collate "C", r.place),
+      -- Whatever the wallets: keys are seldom the same in two of them.
+      count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
+        or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
+      bool_or((r.command).details -> 'usage' is not null)
+    into commands, wallet_of, positions, v_shared, priced
+    from baseledger._read_commands(p_commands, false, true) as r;
+  if v_shared then
+    commands := baseledger._link_commands(commands, wallet_of);
+  end if;
+  commands := coalesce(commands, '{}');
+  priced := coalesce(priced, false);
+end
+$$;
+
+revoke all on function baseledger._parse_several from public;
+--! EndIncluded functions/batch/_parse_several.sql
+--! Included functions/batch/_read_commands.sql
+-- Reads the commands of a batch from JSON, strictly: an unknown operation, an unknown field, a
+-- value of the wrong type or one that is not allowed refuses that command alone. A field that is
+-- null counts as absent. With p_several, each names its wallet.
+--
+-- The usual forms of amounts and times are parsed right here; only others go through _parse_bigint
+-- and _parse_ttl, which cost more. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._read_commands(
+  p_commands jsonb,
+  p_for_operators boolean,
+  p_several boolean
+)
+returns table (
+  place bigint,
+  wallet_id text,
+  idempotency_key text,
+  reservation_id text,
+  command baseledger._command
+)
+language sql
+stable
+as $$
+  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
+      r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
+      r.details, null,
+      case
+        when r.problem is not null then r.problem ->> 'code'
+        when baseledger._find_invalid_field(
+          r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata,
+          r.details
+        ) is not null then 'LGARG'
+      end,
+      r.problem -> 'detail', null, null
+    )::baseledger._command
+    from (
+      select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least,
+          case
+            when v.usage is not null then jsonb_build_object('usage', v.usage)
+              || case when v.already_spent = 'true' then '{"already_spent": true}' else '{}' end::jsonb
+            when v.already_spent = 'true' then '{"already_spent": true}'
+          end as details,
+          coalesce(
+            v.reservation_id,
+            case when v.op in ('reserve', 'charge') then v.idempotency_key end
+          ) as reservation_id,
+          case when v.op = 'reserve' then baseledger._default_ttl(v.ttl) else v.ttl end as ttl,
+          v.final is distinct from 'false' as final,
+          coalesce(v.metadata, '{}') as metadata,
+          case when v.fields is null
+            or v.command - v.fields <> '{}'
+            or p_several and jsonb_typeof(v.command -> 'wallet_id') is distinct from 'string'
+            or jsonb_typeof(v.command -> 'idempotency_key') not in ('string', 'null')
+            or jsonb_typeof(v.command -> 'reservation_id') not in ('string', 'null')
+            or v.amount is null and v.given_amount is not null
+            or v.at_least is null and v.given_at_least is not null
+            or v.ttl is null and v.given_ttl is not null
+            or v.final is not null and jsonb_typeof(v.command -> 'final') <> 'boolean'
+            or v.already_spent is not null
+              and jsonb_typeof(v.command -> 'already_spent') <> 'boolean'
+          then baseledger._explain_parse_error(v.command, v.op, v.fields, p_several)
+          end as problem
+        from (
+          select e.command, e.place, e.op, o.fields, e.idempotency_key, e.reservation_id,
+              e.final, e.metadata, e.wallet_id, e.already_spent, e.usage,
+              e.amount as given_amount,
+              case when ltrim(e.amount, '0123456789') = '' and length(e.amount) between 1 and 18
+                  then e.amount::bigint
+                when e.amount is not null
+                  then baseledger._parse_bigint(e.command -> 'amount')
+              end as amount,
+              e.at_least as given_at_least,
+              case when e.at_least is not null
+                then baseledger._parse_bigint(e.command -> 'at_least')
+              end as at_least,
+              e.ttl as given_ttl,
+              case when ltrim(e.ttl, '0123456789') = '' and length(e.ttl) between 1 and 8
+                  then make_interval(secs => e.ttl::integer)
+                when e.ttl is not null then baseledger._parse_ttl(e.command -> 'ttl')
+              end as ttl
+            from rows from (
+              jsonb_array_elements(p_commands),
+              jsonb_to_recordset(p_commands) as (
+                op text, wallet_id text, idempotency_key text, reservation_id text, amount text,
+                at_least text, ttl text, final text, metadata jsonb, already_spent text, usage jsonb
+              )
+            ) with ordinality as e(
+              command, op, wallet_id, idempotency_key, reservation_id, amount, at_least, ttl,
+              final, metadata, already_spent, usage, place
+            )
+            left join (
+              select b.operation,
+                  case when p_several then b.fields || 'wallet_id'::text else b.fields end as fields
+                from baseledger._batch_operations() as b
+                where p_for_operators or not b.for_operators
+                offset 0
+            ) as o on o.operation = e.op
+            -- each value is computed once, however often it is named
+            offset 0
+        ) as v
+        offset 0
+    ) as r
+$$;
+
+revoke all on function baseledger._read_commands from public;
+--! EndIncluded functions/batch/_read_commands.sql
+--! Included functions/batch/post.sql
+-- A batch for one wallet. Locks the wallet's row once, writes it once.
+create or replace function baseledger.post(p_wallet_id text, p_commands jsonb)
+returns setof baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_parsed record;
+  v_receipt baseledger.receipt;
+begin
+  v_parsed := baseledger._parse_commands(p_commands, false);
+  foreach v_receipt in array baseledger._execute_batch(
+    p_wallet_id, v_parsed.commands, v_parsed.priced
+  ) loop
+    return next v_receipt;
+  end loop;
+end
+$$;
+
+comment on function baseledger.post is
+  e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
+  '10,000 objects, each with op (reserve, settle, cancel, extend or charge) and the parameters of '
+  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
+  'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
+  'reason in detail); a refused command does not stop the others. A retry of a command with the '
+  'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
+  '\np_commands: At most 10,000. @commands(reserve, settle, cancel, extend, charge)';
+revoke all on function baseledger.post from public;
+grant execute on function baseledger.post to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/batch/post.sql
+--! Included functions/batch/post_funds.sql
+-- A batch for one wallet that may also move funds in and out. Locks the row once, writes it once.
+create or replace function baseledger.post_funds(p_wallet_id text, p_commands jsonb)
+returns setof baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_parsed record;
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only('baseledger.post_funds(text,jsonb)');
+  v_parsed := baseledger._parse_commands(p_commands, true);
+  foreach v_receipt in array baseledger._execute_batch(
+    p_wallet_id, v_parsed.commands, v_parsed.priced
+  ) loop
+    return next v_receipt;
+  end loop;
+end
+$$;
+
+comment on function baseledger.post_funds is
+  e'Carries out a batch of commands in one wallet, in order, also of those that move funds in and '
+  'out. p_commands is a JSON array of at most 10,000 objects, each with op (those of post, and '
+  'credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers '
+  'or strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, '
+  'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
+  'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
+  'p_commands is no such array, and LGWNF.'
+  '\np_commands: At most 10,000. @commands(post, credit, withdraw, refund)';
+revoke all on function baseledger.post_funds from public;
+grant execute on function baseledger.post_funds to baseledger_operator;
+--! EndIncluded functions/batch/post_funds.sql
+--! Included functions/batch/post_many.sql
+-- A batch for several wallets. Locks those that nobody else has locked, and writes each row once.
+create or replace function baseledger.post_many(p_commands jsonb)
+returns setof baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_parsed record;
+  v_receipts baseledger.receipt[];
+begin
+  v_parsed := baseledger._parse_several(p_commands);
+  if v_parsed.commands = '{}' then
+    return;
+  end if;
+  v_receipts := baseledger._execute(
+    null, v_parsed.commands, p_wallet_ids => v_parsed.wallet_of,
+    p_priced => v_parsed.priced
+  );
+  if array_position(v_receipts, null) is not null then
+    v_receipts := baseledger._refuse_unlocked(
+      v_receipts, v_parsed.commands, v_parsed.wallet_of
+    );
+  end if;
+  return query
+    select r.wallet_id, r.seq, r.event, r.reservation_id, r.amount, r.available, r.reserved,
+        r.spent, r.expires_at, r.occurred_at, r.idempotency_key, r.replayed, r.refused, r.detail
+      from unnest(v_receipts) with ordinality as r
+      order by v_parsed.positions[r.ordinality];
+end
+$$;
+
+comment on function baseledger.post_many is
+  e'Carries out a batch of commands in several wallets. p_commands is a JSON array of at most '
+  '10,000 objects, each with wallet_id, and else as for post. Those of one wallet are carried out '
+  'in order; all that are granted commit together. Returns one row a command, in order: its '
+  'receipt, or its refusal (the code in refused, the reason in detail), which stops no other. Waits '
+  'for nobody: commands of a wallet that another session has locked, or in which more is due than '
+  'one command expires, are refused with LGBSY, and nothing is done; send them again, here or with '
+  'post, which waits. Those of a wallet that does not exist are refused with LGWNF, those of an '
+  'unsound one with XX001. A retry of a command with the same key gets its first receipt. Raises '
+  'LGARG if p_commands is no such array. Not for Citus: send a post to each wallet''s node there.'
+  '\np_commands: At most 10,000. @commands(post)';
+revoke all on function baseledger.post_many from public;
+grant execute on function baseledger.post_many to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/batch/post_many.sql
+--! Included functions/execute/_compare_requests.sql
+-- The first field in which two requests differ, as the detail of LGIDK; null if they are equal.
+create or replace function baseledger._compare_requests(p_stored jsonb, p_given jsonb)
+returns jsonb
+language plpgsql
+immutable
+as $$
+declare
+  v_field text;
+begin
+  if p_stored = p_given then
+    return null;
+  end if;
+  -- Some of a change have names of their own, which come after these.
+  foreach v_field in array array[
+    'op', 'reservation_id', 'amount', 'usage', 'at_least', 'ttl', 'final', 'to', 'reason', 'metadata',
+    'unit', 'scale', 'overdraft_limit'
+  ] || array(select k from jsonb_object_keys(p_stored || p_given) as k order by k) loop
+    if p_stored -> v_field is distinct from p_given -> v_field then
+      return jsonb_build_object(
+        'field', v_field, 'stored', p_stored -> v_field, 'given', p_given -> v_field
+      );
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+revoke all on function baseledger._compare_requests from public;
+--! EndIncluded functions/execute/_compare_requests.sql
+--! Included functions/execute/_execute.sql
+-- The engine: the one place where money moves. Executes commands in one wallet, in order:
+--
+--   1. lock the wallet's row, before anything is read: the row is the wallet's lock;
+--   2. look up, as sets, what the commands refer to: earlier uses of their keys, their
+--      reservations, and the reservations that are due;
+--   3. decide each command in memory, due reservations first, each at its own instant;
+--   4. write, as sets: events, reservations, and the wallet's row once.
+--
+-- Returns one receipt a command, in order. A refusal is a receipt with `refused` set, or is raised
+-- if p_raises. A command that was executed before gets its first receipt with replayed = true. If
+-- nothing was granted, nothing is written: not even expiries, which then count by deadline as
+-- before.
+--
+-- Several wallets. With p_wallet_ids in place of p_wallet_id, 1, 2 and 4 are done for all wallets
+-- at once, and 3 for each of them. Wallets are locked without waiting; the commands of one that was
+-- not locked have no receipt, nor those of one with a backlog (see below), for which post() takes
+-- the time. An unsound wallet refuses its own commands. The statements for one wallet stay apart,
+-- as on Citus each of them must name its wallet.
+--
+-- Without commands it is the sweep of these wallets, and returns the expiries; p_limit bounds them.
+--
+-- Backlog. When more is due than _due_chunk_size(), the earliest expire first; the rest is the
+-- backlog: still reserved on record, it counts as returned all the same. If a command names a
+-- reservation of the backlog, that one expires before the command. If a command needs the funds of
+-- the backlog, more chunks expire, up to 10. If that is not enough, a settlement is booked against
+-- the funds that the backlog will return, and any other command is refused; a batch then writes the
+-- expiries even if nothing was granted, so that every retry makes progress. Events that leave a
+-- backlog behind say so in their details (balance_at needs that).
+--
+-- Two clocks. Events are ordered by their own time, deadlines count by the server's clock. The two
+-- differ where the clock was ahead for a while: the wallet's time then goes on from there by
+-- microseconds, and the details of its events say by how many they are ahead (_event_clock).
+--
+-- Cost. PL/pgSQL prepares each expression again in each transaction, so the cost of a single
+-- command is the number of expressions that it meets: few and large ones, none that a branch does
+-- not need; composites by position, as an assignment by name would be an expression a field; and a
+-- single command skips the statements for sets. docs/performance.md has the figures.
+--
+-- Plans. Every statement uses an index whatever the statistics say: generic plans without
+-- sequential scans or sorts, so that neither a first call on empty tables nor a hot wallet's
+-- history spoils them. Without JIT: a plan with an unavoidable sort costs 1e10 when sorts are off,
+-- and any server would compile it, at some 100 ms a call.
+create or replace function baseledger._execute(
+  p_wallet_id text,
+  p_commands baseledger._command[],
+  p_limit integer default null,
+  p_raises boolean default false,
+  p_wallet_ids text[] default null,   -- of each command, equal ones together; or those to sweep
+  p_priced boolean default false      -- some commands have usage
+)
+returns baseledger.receipt[]
+language plpgsql
+volatile
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_asked constant integer := cardinality(p_commands);
+  v_actor text := case current_setting('role')
+    when 'none' then session_user else baseledger._describe_actor(null) end;
+  v_total integer := v_asked;         -- the asked commands, then the expiries
+  v_locked baseledger._locked_wallet[];
+  v_changed baseledger._locked_wallet[];  -- of several: as they are to be written
+  v_wallet baseledger._locked_wallet; -- as it was before, but for frozen and next_deadline
+  v_last baseledger.events;           -- the last event: its balances are the wallet's
+  v_now timestamptz;                  -- of several: when this call began to decide, by the clock
+  v_at timestamptz;                   -- when the next event happens
+  v_ahead interval;                   -- by how much that is ahead of the clock; null: not looked at
+  v_look_due boolean;                 -- something may be due: expiries are merged in
+  v_due record;                       -- a chunk of what is due, see _find_due
+  v_next_command integer;             -- of the two queues in p_commands: the asked commands
+  v_next_due integer;                 -- and, after them, the expiries by deadline
+  v_first_due integer;                -- where those of the wallet begin and end
+  v_until_due integer;
+  v_expired integer := 0;
+  v_since timestamptz;                -- when this call began, by the clock
+  v_backlog boolean;                  -- more is due than was taken
+  v_bounded boolean;                  -- that was so at first
+  v_rest bigint;                      -- what the backlog holds; null: no command needed to know
+  v_note jsonb;                       -- goes into the details of each event: backlog, ahead_us
+
+  -- By position of the commands; those that share a reservation share its first element.
+  v_done bigint[];                    -- seq of the event that was written for the key, before
+  v_holds baseledger._hold[];
+
+  v_command baseledger._command;
+  v_seq bigint;                       -- of the event that was written for its key
+  v_hold baseledger._hold;            -- its reservation
+  v_move baseledger._move;
+  v_amount bigint;                    -- of a reservation: what is granted
+  v_available bigint;                 -- by how much a settlement would change available
+  v_reserved bigint;                  -- by how much a settlement or extension would change reserved
+  v_earlier baseledger.events;
+
+  -- In a limited wallet: see _counter.
+  v_loaded record;
+  v_counters baseledger._counter[];
+  v_slots baseledger._slot[];
+  v_window_end timestamptz;           -- when the first of their windows ends
+  v_careful boolean := false;         -- some command may be refused, or alert, because of them
+  v_tight boolean := false;           -- its counters are loaded
+  v_place integer;
+  v_slot baseledger._slot;
+  v_k integer;
+  v_spent numeric[];                  -- what changes in the counters: see _spread_counters
+  v_held numeric[];
+  v_max numeric[];
+  v_next_alert numeric[];
+  v_kinds text[];
+  v_touched boolean[];
+  v_counter baseledger._counter;
+  v_alerts baseledger._alert[];
+
+  v_events baseledger.events[];
+  v_receipts baseledger.receipt[];
+  v_opened timestamptz;               -- first deadline of what was opened or extended
+  v_stale tid[];                      -- rows of reservations that are out of date
+begin
+  -- 1. Lock.
+  select array[row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline, false, 1, v_asked, null, null, null, false, false,
+      w.limited, w.low_balances, w.below
+    )::baseledger._locked_wallet] into v_locked
+    from baseledger.wallets w
+    where w.wallet_id = case when not p_priced then p_wallet_id end
+      and not w.restricted
+      and not w.closed
+    for no key update;
+  if not found and p_wallet_ids is null then
+    select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
+      from baseledger._lock_guarded(p_wallet_id, p_commands, p_priced) as l;
+    v_careful := v_locked[1].closed;
+  elsif not found then
+    v_locked := baseledger._lock_several(p_wallet_ids, v_asked > 0);
+    if p_priced then
+      p_commands := baseledger._price_several(v_locked, p_commands, p_wallet_ids);
+    end if;
+    if v_asked > 0 then
+      select array_agg(p.done order by c.ordinality),
+          array_agg(row(
+            p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored, p.net,
+            null, null, false
+          )::baseledger._hold order by c.ordinality)
+        into v_done, v_holds
+        from unnest(p_commands) with ordinality as c
+        cross join lateral baseledger._look_up(
+          p_wallet_ids[c.ordinality],
+          case when c.key_at is null then c.idempotency_key end,
+          case when c.hold_at is null then c.reservation_id end,
+          c.op in ('reserve', 'charge')
+        ) as p;
+      v_receipts := array_fill(null::baseledger.receipt, array[v_asked]);
+    end if;
+    v_now := clock_timestamp();
+    v_due := baseledger._find_due_several(v_locked, v_now, p_commands, p_wallet_ids, p_limit);
+    if v_due.locked is not null then
+      v_locked := v_due.locked;
+      p_commands := p_commands || v_due.commands;
+      v_holds := v_holds || v_due.holds;
+    end if;
+  end if;
+
+  <<wallets>>
+  foreach v_wallet in array v_locked loop
+    v_last := row(
+      v_wallet.seq, null, v_wallet.available, v_wallet.reserved, v_wallet.spent,
+      v_wallet.last_event_at, null, null, null, null, null, null, null, null, v_wallet.hash
+    )::baseledger.events;
+    v_at := greatest(
+      coalesce(v_now, clock_timestamp()), v_last.occurred_at + interval '1 microsecond'
+    );
+
+    -- 2. Look up. Includes what comes due until the last command has happened.
+    if v_asked > 1
+      or p_wallet_ids is not null
+      or v_wallet.next_deadline <= v_at + v_asked * interval '1 microsecond'
+      or v_at > clock_timestamp() + baseledger._clock_slack()
+    then
+      v_note := case
+        when v_at > clock_timestamp() + baseledger._clock_slack()
+          then baseledger._describe_ahead(v_at, coalesce(v_now, clock_timestamp()))
+      end;
+      v_ahead := coalesce((v_note ->> 'ahead_us')::bigint, 0) * interval '1 microsecond';
+      if p_wallet_ids is not null then
+        continue when v_wallet.has_more and v_asked > 0;
+        p_wallet_id := v_wallet.wallet_id;
+        v_careful := v_wallet.closed;
+        v_actor := case when v_wallet.restricted then (baseledger._find_access(p_wallet_id)).actor
+          else baseledger._describe_actor(null) end;
+        if v_wallet.restricted and v_asked > 0 then
+          -- A grant may have been taken back while the wallets were locked.
+          continue when not (baseledger._find_access(p_wallet_id)).allowed;
+          p_commands[v_wallet.first:v_wallet.until] := baseledger._apply_access(
+            p_wallet_id, baseledger._find_access(p_wallet_id),
+            p_commands[v_wallet.first:v_wallet.until]
+          );
+          if p_priced then
+            p_commands := baseledger._price_commands(
+              p_wallet_id, null, p_commands, v_wallet.first, v_wallet.until
+            );
+          end if;
+        end if;
+        v_look_due := v_wallet.swept;
+        v_next_command := v_wallet.first;
+        v_first_due := v_wallet.first_due;
+        v_next_due := v_wallet.first_due;
+        v_until_due := v_wallet.until_due;
+      else
+        v_look_due := v_asked <= 1
+          or v_wallet.next_deadline <= v_at - v_ahead + v_asked * interval '1 microsecond';
+        select array_agg(p.done order by c.ordinality),
+            array_agg(row(
+              p.reservation_id, p.status, p.amount, p.settled, p.held, p.expires_at, p.stored,
+              p.net, null, null, false
+            )::baseledger._hold order by c.ordinality)
+          into v_done, v_holds
+          from unnest(p_commands) with ordinality as c
+          cross join lateral baseledger._look_up(
+            p_wallet_id,
+            case when c.key_at is null then c.idempotency_key end,
+            case when c.hold_at is null then c.reservation_id end,
+            c.op in ('reserve', 'charge')
+          ) as p;
+      end if;
+      if v_look_due and p_wallet_ids is null then
+        v_since := v_at - v_ahead;
+        v_due := baseledger._find_due(p_wallet_id, v_since, p_commands, v_asked, 0, p_limit);
+        p_commands := p_commands || v_due.commands;
+        v_holds := v_holds || v_due.holds;
+        v_total := cardinality(p_commands);
+        v_next_command := 1;
+        v_first_due := v_asked + 1;
+        v_next_due := v_first_due;
+        v_until_due := v_total;
+        if v_due.more and v_asked > 0 then
+          v_bounded := true;
+          v_backlog := true;
+          v_note := coalesce(v_note, '{}') || '{"backlog": true}';
+        end if;
+      end if;
+    elsif p_commands[1].op in ('reserve', 'charge') then
+      -- The kind as a constant, so that the planner leaves out what is not asked for.
+      select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+          v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+        from baseledger._look_up(
+          p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, true
+        ) as p;
+    else
+      select p.* into v_seq, v_hold.reservation_id, v_hold.status, v_hold.amount, v_hold.settled,
+          v_hold.held, v_hold.expires_at, v_hold.stored, v_hold.net
+        from baseledger._look_up(
+          p_wallet_id, p_commands[1].idempotency_key, p_commands[1].reservation_id, false
+        ) as p;
+    end if;
+
+    if v_wallet.limited then
+      v_loaded := case
+        when v_total = 1 and p_wallet_ids is null then baseledger._load_single(
+          p_wallet_id, coalesce(v_at - v_ahead, v_at), p_commands[1]
+        )
+        when p_wallet_ids is null then baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands
+        )
+        else baseledger._load_batch(
+          p_wallet_id, v_at - v_ahead, p_commands[v_wallet.first:v_wallet.until]
+            || case when v_look_due then p_commands[v_first_due:v_until_due] end
+        )
+      end;
+      v_tight := coalesce(v_loaded.tight, false);
+      if v_tight then
+        v_careful := true;
+        v_counters := v_loaded.counters;
+        v_slots := v_loaded.slots;
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+          from baseledger._spread_counters(v_counters) as c;
+      end if;
+    end if;
+
+    -- 3. Decide. Without anything due, v_i runs over the commands. Otherwise two queues are merged:
+    -- each turn takes the next expiry if its deadline is reached, else the next command, and sets
+    -- v_i to its position; the loop then has no end of its own. (A second variable for the position
+    -- would be one more expression for every command.)
+    for v_i in v_wallet.first .. case when v_look_due then 2147483647 else v_wallet.until end loop
+      if v_look_due then
+        if v_next_due <= v_until_due and p_commands[v_next_due].due_at <= v_at - v_ahead then
+          v_i := v_next_due;
+          v_next_due := v_next_due + 1;
+        else
+          exit when v_next_command > v_wallet.until;
+          v_i := v_next_command;
+          v_next_command := v_next_command + 1;
+        end if;
+      end if;
+      v_command := p_commands[v_i];
+      if v_look_due or v_asked > 1 or p_wallet_ids is not null then
+        v_seq := v_done[coalesce(v_command.key_at, v_i)];
+        v_hold := v_holds[coalesce(v_command.hold_at, v_i)];
+        if v_backlog and v_i <= v_asked then
+          if v_hold.status = 'open' and v_hold.expires_at <= v_at - v_ahead then
+            -- The command names a reservation of the backlog, which expires first. The expiry takes
+            -- the place of the first one, which is done; the command has its turn again.
+            v_command := row(
+              'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
+              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
+            )::baseledger._command;
+            v_next_command := v_i;
+            v_slots[v_first_due] := v_slots[v_i];
+            v_i := v_first_due;
+            v_seq := null;
+          elsif v_seq is null
+            and v_command.refused is null
+            and (
+              v_last.available
+                < baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              or v_wallet.limited and baseledger._exceeds_limits(
+                baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                v_slots[v_i].counters, v_command, v_hold
+              )
+            )
+          then
+            v_rest := coalesce(v_rest, baseledger._sum_backlog(p_wallet_id, v_since) - (
+              select coalesce(sum(e.amount), 0) from unnest(v_events) as e
+                where e.event = 'expired' and e.expires_at <= v_since
+            ));
+            if v_rest > 0
+              and v_last.available + v_rest >= coalesce(
+                v_command.at_least,
+                baseledger._required_funds(v_command, v_hold, v_wallet.overdraft_limit)
+              )
+              and v_total < v_asked + 10 * baseledger._due_chunk_size()
+            then
+              -- Its funds are in the backlog: another chunk expires, then it has its turn again.
+              v_next_command := v_i;
+              v_due := baseledger._find_due(
+                p_wallet_id, v_at - v_ahead, p_commands, v_asked, v_total, null
+              );
+              p_commands := p_commands || v_due.commands;
+              v_holds := v_holds || v_due.holds;
+              v_total := cardinality(p_commands);
+              v_until_due := v_total;
+              v_backlog := v_due.more;
+              if v_wallet.limited then
+                v_loaded := baseledger._load_batch(p_wallet_id, v_at - v_ahead, v_due.commands);
+                v_loaded := baseledger._merge_counters(
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_loaded.counters, v_loaded.slots
+                );
+                v_counters := v_loaded.counters;
+                v_slots := v_slots || v_loaded.slots;
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                  from baseledger._spread_counters(v_counters) as c;
+              end if;
+              v_note := case
+                when v_backlog then v_note
+                else nullif(v_note - 'backlog', '{}')
+              end;
+              continue;
+            end if;
+          end if;
+        end if;
+      end if;
+
+      if v_seq is not null or v_hold.status = 'unknown' or v_command.key_at is not null then
+        if v_hold.status = 'unknown' and v_command.reservation_id is not null then
+          v_hold := baseledger._find_reservation(p_wallet_id, v_command.reservation_id);
+        end if;
+        if v_seq is not null then
+          select * into v_earlier from baseledger.events e
+            where e.wallet_id = p_wallet_id and e.seq = v_seq;
+        elsif v_command.key_at is not null then
+          -- Perhaps by a command before it in this batch.
+          select * into v_earlier from unnest(v_events) as e
+            where e.wallet_id = p_wallet_id and e.idempotency_key = v_command.idempotency_key;
+          v_seq := v_earlier.seq;
+        end if;
+        -- The key was used: the same command gets its first receipt, another one is refused.
+        -- LGRNF comes from access: a key that this batch has used is looked at first. LGPRC may
+        -- come from prices that have changed since.
+        if (v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC'))
+          and v_seq is not null
+        then
+          v_command.detail := baseledger._compare_requests(
+            baseledger._request_from_event(
+              v_earlier.event, v_earlier.reservation_id, v_earlier.amount,
+              v_earlier.expires_at
+                - baseledger._event_clock(v_earlier.occurred_at, v_earlier.details),
+              v_earlier.metadata, v_earlier.details
+            ),
+            baseledger._request_from_command(v_command)
+          );
+          if v_command.detail is null then
+            v_receipts[v_i] := row(
+              v_earlier.wallet_id, v_earlier.seq, v_earlier.event, v_earlier.reservation_id,
+              v_earlier.amount, v_earlier.available, v_earlier.reserved, v_earlier.spent,
+              v_earlier.expires_at, v_earlier.occurred_at, v_earlier.idempotency_key, true, null,
+              null
+            )::baseledger.receipt;
+            continue;
+          end if;
+          v_command.refused := 'LGIDK';
+        end if;
+      end if;
+
+      if v_command.refused is null then
+        case v_command.op
+          when 'reserve' then
+            v_amount := case
+              when v_command.at_least is null then v_command.amount
+              else least(v_command.amount, greatest(v_last.available, v_command.at_least))
+            end;
+            v_command.refused := case
+              when v_hold.status <> 'none' then 'LGRID'
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_amount then 'LGNSF'
+            end;
+            v_hold := row(
+              v_hold.reservation_id, 'open', v_amount, 0, v_amount,
+              coalesce(v_at - v_ahead, v_at) + v_command.ttl, null, v_hold.net, null, null, true
+            )::baseledger._hold;
+            v_opened := case
+              when v_command.refused is null then least(v_opened, v_hold.expires_at)
+              else v_opened
+            end;
+            v_move := row(
+              'reserved', v_amount, -v_amount, v_amount, 0, v_hold.expires_at,
+              case
+                when v_command.at_least is null then v_command.details
+                else coalesce(v_command.details, '{}') || jsonb_build_object(
+                  'requested', v_command.amount, 'at_least', v_command.at_least
+                )
+              end
+            )::baseledger._move;
+
+          when 'settle' then
+            -- Late, its hold is back in available, and what was spent comes from there.
+            v_reserved := -case
+              when v_hold.status <> 'open' then 0
+              when v_command.final then v_hold.held
+              else least(v_command.amount, v_hold.held)
+            end;
+            v_available := -v_command.amount - v_reserved;
+            v_command.refused := case
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status not in ('open', 'expired') then 'LGEND'
+              when v_hold.settled > 9223372036854775807 - v_command.amount then 'LGOVF'
+              when v_available < 0 and v_last.available + coalesce(v_rest, 0)
+                < -v_wallet.overdraft_limit - v_available
+                then 'LGOVD'
+              when v_available < 0 and v_last.available < -9223372036854775807 - v_available
+                or v_last.spent > 9223372036854775807 - v_command.amount
+                then 'LGOVF'
+            end;
+            if v_command.refused is null then
+              v_move := row(
+                'settled', v_command.amount, v_available, v_reserved, v_command.amount,
+                case when v_hold.status = 'open' and not v_command.final then v_hold.expires_at end,
+                case
+                  when v_hold.status = 'open' and v_command.final then v_command.details
+                  else coalesce(v_command.details, '{}') || case
+                    when v_hold.status = 'open' then '{"final": false}'
+                    when v_command.final then '{"late": true}'
+                    else '{"late": true, "final": false}'
+                  end::jsonb
+                end
+              )::baseledger._move;
+              v_hold := row(
+                v_hold.reservation_id,
+                case when v_command.final then 'settled' else v_hold.status end,
+                v_hold.amount, v_hold.settled + v_command.amount, v_hold.held + v_reserved,
+                v_hold.expires_at, v_hold.stored, v_hold.net + v_command.amount, v_last.seq + 1,
+                v_at, true
+              )::baseledger._hold;
+            end if;
+
+          when 'expire' then
+            -- A command before it has settled, cancelled or extended it.
+            continue when v_hold.status <> 'open' or v_hold.expires_at > v_at - v_ahead;
+            v_expired := v_expired + 1;
+            v_rest := v_rest - case when v_hold.expires_at <= v_since then v_hold.held else 0 end;
+            v_move := row(
+              'expired', v_hold.held, v_hold.held, -v_hold.held, 0, v_hold.expires_at, null
+            )::baseledger._move;
+            v_hold := row(
+              v_hold.reservation_id, 'expired', null, null, null, v_hold.expires_at, v_hold.stored,
+              v_hold.net, v_last.seq + 1, v_at, true
+            )::baseledger._hold;
+
+          when 'cancel' then
+            v_command.refused := case
+              when v_hold.status = 'expired' then 'LGEXP'
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status <> 'open' then 'LGEND'
+            end;
+            if v_command.refused is null then
+              v_move := row(
+                'cancelled', v_hold.held, v_hold.held, -v_hold.held, 0, null, null
+              )::baseledger._move;
+              v_hold := row(
+                v_hold.reservation_id, 'cancelled', null, null, null, null, v_hold.stored,
+                v_hold.net, v_last.seq + 1, v_at, true
+              )::baseledger._hold;
+            end if;
+
+          when 'extend' then
+            v_reserved := coalesce(v_command.amount - v_hold.held, 0);
+            v_command.refused := case
+              when v_hold.status = 'expired' then 'LGEXP'
+              when v_hold.status = 'none' then 'LGRNF'
+              when v_hold.status <> 'open' then 'LGEND'
+              when v_reserved <= 0 then null
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_reserved then 'LGNSF'
+              when v_hold.amount > 9223372036854775807 - v_reserved then 'LGOVF'
+            end;
+            if v_command.refused is null then
+              v_hold := row(
+                v_hold.reservation_id, 'open', v_hold.amount + v_reserved, v_hold.settled,
+                v_hold.held + v_reserved, coalesce(v_at - v_ahead, v_at) + v_command.ttl,
+                v_hold.stored, v_hold.net, null, null, true
+              )::baseledger._hold;
+              v_opened := least(v_opened, v_hold.expires_at);
+              v_move := row(
+                'extended', v_reserved, -v_reserved, v_reserved, 0, v_hold.expires_at,
+                case when v_command.amount is not null
+                  then jsonb_build_object('hold', v_command.amount)
+                end
+              )::baseledger._move;
+            end if;
+
+          when 'charge' then
+            v_command.refused := case
+              when v_hold.status <> 'none' then 'LGRID'
+              -- What was spent already lands like a settlement.
+              when v_command.details -> 'already_spent' is not null then case
+                when v_last.available + coalesce(v_rest, 0)
+                  < -v_wallet.overdraft_limit + v_command.amount
+                  then 'LGOVD'
+                when v_last.available < -9223372036854775807 + v_command.amount
+                  or v_last.spent > 9223372036854775807 - v_command.amount
+                  then 'LGOVF'
+              end
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_command.amount then 'LGNSF'
+              when v_last.spent > 9223372036854775807 - v_command.amount then 'LGOVF'
+            end;
+            v_available := -v_command.amount;
+            v_move := row(
+              'charged', v_command.amount, -v_command.amount, 0, v_command.amount, null,
+              v_command.details
+            )::baseledger._move;
+            v_hold := row(
+              v_hold.reservation_id, 'settled', null, null, null, null, null, v_command.amount,
+              v_last.seq + 1, v_at, true
+            )::baseledger._hold;
+
+          when 'refund' then
+            if v_hold.status = 'none' then
+              v_command.refused := 'LGRNF';
+            elsif v_hold.net + baseledger._sum_refundable(p_wallet_id, v_hold.reservation_id)
+              < v_command.amount
+            then
+              v_command.refused := 'LGRFD';
+            elsif baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount)
+            then
+              v_command.refused := 'LGOVF';
+            else
+              v_move := row(
+                'refunded', v_command.amount, v_command.amount, 0, -v_command.amount,
+                case when v_hold.status = 'open' then v_hold.expires_at end, null
+              )::baseledger._move;
+              v_hold.net := v_hold.net - v_command.amount;
+            end if;
+
+          when 'withdraw', 'transfer_out' then
+            v_command.refused := case
+              when v_wallet.frozen then 'LGFRZ'
+              when v_last.available < v_command.amount then 'LGNSF'
+            end;
+            v_move := row(
+              case v_command.op when 'withdraw' then 'withdrawn'::baseledger.event_type
+                else 'transferred_out' end,
+              v_command.amount, -v_command.amount, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'credit', 'transfer_in' then
+            if baseledger._exceeds_range(v_last.available, v_last.reserved, v_command.amount) then
+              v_command.refused := 'LGOVF';
+            end if;
+            v_move := row(
+              case v_command.op when 'credit' then 'credited'::baseledger.event_type
+                else 'transferred_in' end,
+              v_command.amount, v_command.amount, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'freeze', 'unfreeze' then
+            v_wallet.frozen := v_command.op = 'freeze';
+            v_move := row(
+              case v_command.op when 'freeze' then 'frozen'::baseledger.event_type
+                else 'unfrozen' end,
+              null, 0, 0, 0, null, v_command.details
+            )::baseledger._move;
+
+          when 'open' then
+            v_move := row('opened', null, 0, 0, 0, null, v_command.details)::baseledger._move;
+
+          else
+            -- A change of who may use the wallet, or how: the command is named as its event.
+            v_move := row(
+              v_command.op::baseledger.event_type, null, 0, 0, 0, null, v_command.details
+            )::baseledger._move;
+        end case;
+
+        if v_careful then
+          if v_wallet.closed
+            and (v_command.refused is null or v_command.refused in ('LGFRZ', 'LGNSF', 'LGOVF'))
+            and (
+              v_command.op in ('reserve', 'credit', 'transfer_in')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+              or v_command.op = 'extend' and v_reserved > 0
+            )
+          then
+            v_command.refused := 'LGCLO';
+          end if;
+          if v_wallet.limited
+            and v_tight
+            and v_command.reservation_id is not null
+            and (v_command.refused is null or v_command.refused in ('LGNSF', 'LGOVF'))
+          then
+            -- The counters are those of the command's reservation, or of the command before it that
+            -- has opened that.
+            if coalesce(v_at - v_ahead, v_at) >= v_window_end then
+              v_counters := baseledger._roll_counters(
+                p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                coalesce(v_at - v_ahead, v_at)
+              );
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                from baseledger._spread_counters(v_counters) as c;
+            end if;
+            v_place := case
+              when p_wallet_ids is null then v_i
+              when v_i > v_asked then v_i - v_first_due + v_wallet.until - v_wallet.first + 2
+              else v_i - v_wallet.first + 1
+            end;
+            v_slot := v_slots[v_place];
+            if v_slot.counters is null then
+              v_slot := v_slots[v_command.hold_at - v_i + v_place];
+            end if;
+            if v_command.op = 'reserve' and v_command.at_least is not null then
+              v_amount := least(v_amount, greatest(
+                v_command.at_least,
+                coalesce(
+                  baseledger._find_room(v_max, v_spent, v_held, v_kinds, v_slot.counters), v_amount
+                )
+              ));
+              v_hold.amount := v_amount;
+              v_hold.held := v_amount;
+              v_move.amount := v_amount;
+              v_move.available := -v_amount;
+              v_move.reserved := v_amount;
+            end if;
+            if v_command.op in ('reserve', 'extend')
+              or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
+            then
+              v_amount := case v_command.op
+                when 'reserve' then v_amount
+                when 'extend' then v_reserved
+                else v_command.amount
+              end;
+              foreach v_k in array v_slot.counters loop
+                if v_spent[v_k] + v_held[v_k]
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  > v_max[v_k]
+                then
+                  v_command.refused := 'LGLIM';
+                  exit;
+                end if;
+              end loop;
+              if v_command.refused in ('LGNSF', 'LGLIM') then
+                v_command.detail := baseledger._choose_obstacle(
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+                  baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
+                  v_slot.counters,
+                  case when p_wallet_ids is null then v_holds
+                    else v_holds[v_wallet.first:v_wallet.until]
+                      || case when v_look_due then v_holds[v_first_due:v_until_due] end
+                  end
+                );
+                v_command.refused := case
+                  when v_command.detail is null then 'LGNSF'
+                  else 'LGLIM'
+                end;
+              end if;
+            end if;
+            if v_command.refused is null then
+              foreach v_k in array v_slot.counters loop
+                v_spent[v_k] := v_spent[v_k] + case
+                  when v_command.op <> 'refund'
+                    or v_slot.opened_at >= v_counters[v_k].starts_at
+                      and v_slot.opened_at >= v_counters[v_k].set_at
+                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                  else 0
+                end;
+                v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
+                );
+                if v_spent[v_k] >= v_next_alert[v_k] then
+                  v_counter := v_counters[v_k];
+                  v_counter.spent := v_spent[v_k];
+                  v_alerts := v_alerts || baseledger._cross_thresholds(v_counter, v_at);
+                  v_counter.alerted := v_alerts[cardinality(v_alerts)].threshold;
+                  v_counter.next_alert := baseledger._next_alert(
+                    v_counter.amount, v_counter.alert_at, v_counter.alerted
+                  );
+                  v_counters[v_k] := v_counter;
+                  v_next_alert[v_k] := v_counter.next_alert;
+                end if;
+                -- A charge is never open.
+                v_touched[v_k] := v_touched[v_k]
+                  or v_command.op <> 'charge' or v_kinds[v_k] <> 'open';
+              end loop;
+              if v_command.op in ('reserve', 'charge') then
+                v_slot.opened_at := coalesce(v_at - v_ahead, v_at);
+                v_slots[coalesce(v_command.hold_at, v_i) - v_i + v_place] := v_slot;
+              end if;
+            end if;
+          end if;
+        end if;
+      end if;
+
+      if v_command.refused is not null then
+        v_command.detail := coalesce(v_command.detail, baseledger._describe_refusal(
+          v_command.refused, p_wallet_id, coalesce(v_at - v_ahead, v_at),
+          v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
+          v_last.spent, v_wallet.overdraft_limit, v_available, v_command, v_hold,
+          case
+            when p_wallet_ids is null then v_holds
+            -- Those of the wallet: others may have the same names.
+            when v_command.refused = 'LGNSF' then v_holds[v_wallet.first:v_wallet.until]
+              || case when v_look_due then v_holds[v_first_due:v_until_due] end
+          end
+        ));
+        if p_raises then
+          perform baseledger._raise(v_command.refused, v_command.detail);
+        end if;
+        v_receipts[v_i] := row(
+          p_wallet_id, null, null, v_command.reservation_id, null, null, null, null, null, null,
+          v_command.idempotency_key, false, v_command.refused, v_command.detail
+        )::baseledger.receipt;
+        continue;
+      end if;
+
+      -- The hash is made of the columns before it: see _encode_event.
+      v_last := row(
+        v_last.seq + 1, v_move.amount, v_last.available + v_move.available,
+        v_last.reserved + v_move.reserved, v_last.spent + v_move.spent, v_at, v_move.expires_at,
+        v_move.event, p_wallet_id, v_command.reservation_id, v_command.idempotency_key,
+        v_actor, v_command.metadata,
+        coalesce(v_move.details || v_note, v_note, v_move.details),
+        sha256(v_last.hash || baseledger._encode_event(
+          p_wallet_id, v_last.seq + 1, v_move.event, v_command.reservation_id, v_move.amount,
+          v_last.available + v_move.available, v_last.reserved + v_move.reserved,
+          v_last.spent + v_move.spent, v_move.expires_at, v_at, v_command.idempotency_key,
+          v_actor, v_command.metadata,
+          coalesce(v_move.details || v_note, v_note, v_move.details)
+        ))
+      )::baseledger.events;
+      v_receipts[v_i] := row(
+        p_wallet_id, v_last.seq, v_last.event, v_last.reservation_id, v_last.amount,
+        v_last.available, v_last.reserved, v_last.spent, v_last.expires_at, v_at,
+        v_last.idempotency_key, false, null, null
+      )::baseledger.receipt;
+      if v_total = 1 and p_wallet_ids is null then
+        -- 4. Write a single event.
+        if v_last.reserved < 0
+          or v_last.spent < 0
+          or v_last.available < -v_wallet.overdraft_limit
+            and v_last.available < v_wallet.available
+        then
+          perform baseledger._raise_corrupted(
+            p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+          );
+        end if;
+        -- By position, as an expression a column would be too dear. A migration that adds a column
+        -- makes a call under way fail with XX000, which clients retry.
+        insert into baseledger.events values (v_last.*);
+        if v_hold.changed and v_hold.stored is not null then
+          delete from baseledger.reservations r
+            where r.wallet_id = p_wallet_id and r.ctid = v_hold.stored;
+        end if;
+        if v_hold.changed and v_hold.status = 'open' then
+          insert into baseledger.reservations
+            (wallet_id, reservation_id, amount, settled, held, expires_at)
+            values (
+              p_wallet_id, v_hold.reservation_id, v_hold.amount, v_hold.settled, v_hold.held,
+              v_hold.expires_at
+            );
+        end if;
+        if v_look_due then
+          v_wallet.next_deadline := (
+            select r.expires_at from baseledger.reservations r
+              where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+              order by r.expires_at
+              limit 1
+          );
+        end if;
+        update baseledger.wallets w
+          set available = v_last.available,
+            reserved = v_last.reserved,
+            spent = v_last.spent,
+            seq = v_last.seq,
+            hash = v_last.hash,
+            frozen = v_wallet.frozen,
+            last_event_at = v_last.occurred_at,
+            next_deadline = least(v_wallet.next_deadline, v_opened)
+          where w.wallet_id = p_wallet_id;
+        if v_wallet.limited and not v_tight then
+          if v_last.reservation_id is not null then
+            perform baseledger._save_counters(
+              p_wallet_id, v_loaded.counters, v_command.op, v_move.spent, v_move.reserved,
+              v_move.details
+            );
+          end if;
+        end if;
+        if v_careful or v_wallet.low_balances is not null then
+          perform baseledger._save_watched(
+            p_wallet_id, v_last.seq,
+            baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+            v_wallet.low_balances, v_wallet.below,
+            array[v_last.available::numeric + v_last.reserved],
+            array[v_last.occurred_at]
+          );
+        end if;
+        return v_receipts;
+      end if;
+      v_events := v_events || v_last;
+      v_holds[coalesce(v_command.hold_at, v_i)] := v_hold;
+      v_at := v_at + interval '1 microsecond';
+    end loop;
+    continue when p_wallet_ids is null;
+
+    -- One of several wallets is decided.
+    if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired
+      or v_last.reserved < 0
+      or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit and v_last.available < v_wallet.available
+    then
+      -- Nothing was granted, or nothing may be: it is as if nobody had asked.
+      if v_asked = 0 then
+        perform baseledger._raise_corrupted(
+          p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+        );
+      end if;
+      v_events := v_events[:cardinality(v_events) - (v_last.seq - v_wallet.seq)];
+      for v_i in v_wallet.first .. v_wallet.until loop
+        v_holds[v_i] := null;
+        if v_last.seq <> v_wallet.seq + v_expired then
+          v_receipts[v_i] := row(
+            p_wallet_id, null, null, p_commands[v_i].reservation_id, null, null, null, null, null,
+            null, p_commands[v_i].idempotency_key, false, 'XX001',
+            jsonb_build_object(
+              'available', v_last.available, 'reserved', v_last.reserved, 'spent', v_last.spent
+            )
+          )::baseledger.receipt;
+        end if;
+      end loop;
+      if v_look_due then
+        for v_i in v_first_due .. v_until_due loop
+          v_holds[v_i] := null;
+        end loop;
+      end if;
+    else
+      v_changed := v_changed || row(
+        p_wallet_id, v_wallet.frozen, v_wallet.overdraft_limit, v_last.available, v_last.reserved,
+        v_last.spent, v_last.seq, v_last.hash, v_last.occurred_at,
+        least(v_wallet.next_deadline, v_opened), v_look_due, null, null, null, null, null, null,
+        null, null, null, null
+      )::baseledger._locked_wallet;
+    end if;
+    if v_wallet.limited or v_wallet.low_balances is not null then
+      if v_last.seq > v_wallet.seq
+        and v_changed[cardinality(v_changed)].wallet_id = p_wallet_id
+      then
+        perform baseledger._save_watched(
+          p_wallet_id, v_last.seq,
+          baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+          v_wallet.low_balances, v_wallet.below, array(
+            select e.available::numeric + e.reserved
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          ), array(
+            select e.occurred_at
+              from unnest(v_events[cardinality(v_events) - (v_last.seq - v_wallet.seq) + 1:]) as e
+          )
+        );
+      end if;
+      v_counters := null;
+      v_alerts := null;
+    end if;
+    v_expired := 0;
+    v_opened := null;
+  end loop;
+
+  -- 4. Write.
+  if p_wallet_ids is not null then
+    if v_changed is not null then
+      insert into baseledger.events select * from unnest(v_events);
+      v_stale := array(
+        select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+      );
+      perform baseledger._delete_reservations(null, v_stale) where v_stale <> '{}';
+      insert into baseledger.reservations
+        (wallet_id, reservation_id, amount, settled, held, expires_at)
+      select p_wallet_ids[h.ordinality], h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+        from unnest(v_holds) with ordinality as h
+        where h.changed and h.status = 'open';
+      update baseledger.wallets w
+        set available = u.available,
+          reserved = u.reserved,
+          spent = u.spent,
+          seq = u.seq,
+          hash = u.hash,
+          last_event_at = u.last_event_at,
+          next_deadline = case
+            when u.swept then (
+              select r.expires_at from baseledger.reservations r
+                where r.wallet_id = u.wallet_id and r.expires_at < 'infinity'
+                order by r.expires_at
+                limit 1
+            )
+            else u.next_deadline
+          end
+        from unnest(v_changed) as u
+        where w.wallet_id = u.wallet_id;
+    end if;
+    return case when v_asked > 0 then v_receipts[:v_asked] else coalesce(v_receipts, '{}') end;
+  end if;
+  if v_asked > 0 and v_last.seq = v_wallet.seq + v_expired and v_bounded is null then
+    return v_receipts[:v_asked];
+  end if;
+  if v_last.reserved < 0 or v_last.spent < 0 or v_last.available < -v_wallet.overdraft_limit then
+    -- Available may be below the limit on record by what the backlog will return, or was so before.
+    if v_last.reserved < 0 or v_last.spent < 0
+      or v_last.available < -v_wallet.overdraft_limit - coalesce(v_rest, 0)
+        and v_last.available < v_wallet.available
+    then
+      perform baseledger._raise_corrupted(
+        p_wallet_id, v_last.available, v_last.reserved, v_last.spent
+      );
+    end if;
+  end if;
+  insert into baseledger.events select * from unnest(v_events);
+  v_stale := array(
+    select h.stored from unnest(v_holds) as h where h.changed and h.stored is not null
+  );
+  perform baseledger._delete_reservations(p_wallet_id, v_stale) where v_stale <> '{}';
+  insert into baseledger.reservations
+    (wallet_id, reservation_id, amount, settled, held, expires_at)
+  select p_wallet_id, h.reservation_id, h.amount, h.settled, h.held, h.expires_at
+    from unnest(v_holds) as h
+    where h.changed and h.status = 'open';
+  if v_look_due then
+    v_wallet.next_deadline := (
+      select r.expires_at from baseledger.reservations r
+        where r.wallet_id = p_wallet_id and r.expires_at < 'infinity'
+        order by r.expires_at
+        limit 1
+    );
+  end if;
+  update baseledger.wallets w
+    set available = v_last.available,
+      reserved = v_last.reserved,
+      spent = v_last.spent,
+      seq = v_last.seq,
+      hash = v_last.hash,
+      frozen = v_wallet.frozen,
+      last_event_at = v_last.occurred_at,
+      next_deadline = least(v_wallet.next_deadline, v_opened)
+    where w.wallet_id = p_wallet_id;
+  if v_wallet.limited or v_wallet.low_balances is not null then
+    perform baseledger._save_watched(
+      p_wallet_id, v_last.seq,
+      baseledger._gather_counters(v_counters, v_spent, v_held, v_touched), v_alerts,
+      v_wallet.low_balances, v_wallet.below,
+      array(select e.available::numeric + e.reserved from unnest(v_events) as e),
+      array(select e.occurred_at from unnest(v_events) as e)
+    );
+  end if;
+
+  if v_asked > 0 and v_total > v_asked then
+    return v_receipts[:v_asked];
+  end if;
+  return coalesce(v_receipts, '{}');
+end
+$$;
+
+revoke all on function baseledger._execute from public;
+--! EndIncluded functions/execute/_execute.sql
+--! Included functions/execute/_execute_single.sql
+-- Executes a single command, and raises its refusal. A SQL function without settings, so that it is
+-- inlined.
+create or replace function baseledger._execute_single(
+  p_wallet_id text,
+  p_command baseledger._command,
+  p_priced boolean default false      -- it has usage
+)
+returns baseledger.receipt
+language sql
+volatile
+as $$
+  select (baseledger._execute(p_wallet_id, array[p_command], null, true, null, p_priced))[1]
+$$;
+
+revoke all on function baseledger._execute_single from public;
+--! EndIncluded functions/execute/_execute_single.sql
+--! Included functions/execute/_request_from_command.sql
+-- The request of a command in a form that can be compared: see _compare_requests.
+create or replace function baseledger._request_from_command(p_command baseledger._command)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object(
+    'op', p_command.op,
+    'reservation_id', p_command.reservation_id,
+    'amount', case
+      when p_command.op <> 'cancel' and p_command.details -> 'usage' is null then p_command.amount
+    end,
+    'usage', p_command.details -> 'usage',
+    'at_least', p_command.at_least,
+    'ttl', case when p_command.op in ('reserve', 'extend')
+      then pg_catalog.extract('epoch', p_command.ttl) end,
+    'final', case when p_command.op = 'settle' then p_command.final end,
+    'to', p_command.details ->> 'to',
+    'reason', p_command.details ->> 'reason',
+    'already_spent', p_command.details -> 'already_spent',
+    'metadata', p_command.metadata
+  ) || case
+    when baseledger._is_change(p_command.op) then p_command.details
+      - (case p_command.op when 'key_created' then '{key_id,secret_sha256}' else '{}' end)::text[]
+    else '{}'
+  end
+$$;
+
+revoke all on function baseledger._request_from_command from public;
+--! EndIncluded functions/execute/_request_from_command.sql
+--! Included functions/execute/_request_from_event.sql
+-- The request that an event was written for, in the form of _request_from_command. The amount is
+-- the one granted, unless details record what was asked for.
+create or replace function baseledger._request_from_event(
+  p_event baseledger.event_type,
+  p_reservation_id text,
+  p_amount bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object(
+    'op', case p_event
+      when 'opened' then 'open'
+      when 'credited' then 'credit'
+      when 'withdrawn' then 'withdraw'
+      when 'reserved' then 'reserve'
+      when 'settled' then 'settle'
+      when 'cancelled' then 'cancel'
+      when 'extended' then 'extend'
+      when 'charged' then 'charge'
+      when 'refunded' then 'refund'
+      when 'transferred_out' then 'transfer_out'
+      when 'frozen' then 'freeze'
+      when 'unfrozen' then 'unfreeze'
+      -- Changes of who may use the wallet, or how, are commands of the event's name.
+      else p_event::text
+    end,
+    'reservation_id', p_reservation_id,
+    'amount', case
+      when p_event = 'cancelled' or p_details -> 'usage' is not null then null
+      when p_event = 'extended' then (p_details ->> 'hold')::bigint
+      else coalesce((p_details ->> 'requested')::bigint, p_amount)
+    end,
+    'usage', p_details -> 'usage',
+    'at_least', (p_details ->> 'at_least')::bigint,
+    'ttl', case when p_event in ('reserved', 'extended')
+      then pg_catalog.extract('epoch', p_ttl) end,
+    'final', case when p_event = 'settled'
+      then coalesce((p_details ->> 'final')::boolean, true) end,
+    'to', p_details ->> 'to',
+    'reason', p_details ->> 'reason',
+    'already_spent', p_details -> 'already_spent',
+    'metadata', p_metadata
+  ) || case
+    when baseledger._is_change(p_event::text)
+      then p_details - (case
+        when p_event = 'key_created' then '{key_id,secret_sha256,backlog,ahead_us}'
+        else '{backlog,ahead_us}'
+      end)::text[]
+    else '{}'
+  end
+$$;
+
+revoke all on function baseledger._request_from_event from public;
+--! EndIncluded functions/execute/_request_from_event.sql
+--! Included functions/limits/_count_spent.sql
+-- What the journal says that a combination of labels has spent in a window of a limit, or how many
+-- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
+-- that comes back after a clock that was ahead; else counters know it.
+--
+-- No event is dated before its clock, so none of the window is dated before its start.
+create or replace function baseledger._count_spent(
+  p_wallet_id text,
+  p_limit_id text,
+  p_label_values text[],
+  p_starts_at timestamptz,
+  p_ends_at timestamptz
+)
+returns numeric
+language plpgsql
+stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit baseledger.limits;
+  v_after bigint;
+  v_spent numeric;
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_after := greatest(v_limit.set_seq, baseledger._find_seq_before(p_wallet_id, p_starts_at));
+  case v_limit.of
+    when 'calls' then
+      select count(*) into v_spent
+        from baseledger.events e
+        where e.wallet_id = p_wallet_id
+          and e.seq > v_after
+          and e.event in ('reserved', 'charged')
+          and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+          and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+          and baseledger._label_values(baseledger._labels(e.details, e.metadata), v_limit."by")
+            = p_label_values;
+    when 'amount' then
+      select
+          sum(s.spent - case
+            when baseledger._event_clock(o.occurred_at, o.details)
+                >= greatest(p_starts_at, v_limit.set_at)
+              then s.refunded
+            else 0
+          end)
+        into v_spent
+        from (
+          select e.reservation_id,
+              coalesce(sum(e.amount) filter (where e.event <> 'refunded'), 0) as spent,
+              coalesce(sum(e.amount) filter (where e.event = 'refunded'), 0) as refunded
+            from baseledger.events e
+            where e.wallet_id = p_wallet_id
+              and e.seq > v_after
+              and e.event in ('settled', 'charged', 'refunded')
+              and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+              and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+            group by e.reservation_id
+        ) as s
+        -- By the opening, which is one event, its labels and its time.
+        join baseledger.events o
+          on o.wallet_id = p_wallet_id
+          and o.reservation_id = s.reservation_id
+          and o.event in ('reserved', 'charged')
+        where baseledger._label_values(baseledger._labels(o.details, o.metadata), v_limit."by")
+          = p_label_values;
+    else
+      null;
+  end case;
+  return coalesce(v_spent, 0);
+end
+$$;
+
+revoke all on function baseledger._count_spent from public;
+--! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_find_opening.sql
+-- How a reservation was opened: its labels, when, by the clock, and by
+-- whom. No row, if it is not in the
+-- journal. A range of one value in the order of its index, as in _look_up; the opening is nearly
+-- always the first entry. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._find_opening(p_wallet_id text, p_reservation_id text)
+returns table (labels jsonb, opened_at timestamptz, actor text, details jsonb)
+language sql
+stable
+as $$
+  select baseledger._labels(e.details, e.metadata),
+      baseledger._event_clock(e.occurred_at, e.details), e.actor, e.details
+    from baseledger.events e
+    where e.wallet_id = p_wallet_id
+      and e.reservation_id between p_reservation_id and p_reservation_id
+      and e.event in ('reserved', 'charged')
+    order by e.reservation_id
+    limit 1
+$$;
+
+revoke all on function baseledger._find_opening from public;
+--! EndIncluded functions/limits/_find_opening.sql
+--! Included functions/limits/_labels.sql
+-- The labels of a command that opens a reservation: what its details say, else its metadata; with
+-- usage, the label model is that of the usage, an alias resolved. A SQL function without settings,
+-- so that it is inlined.
+create or replace function baseledger._labels(p_details jsonb, p_metadata jsonb)
+returns jsonb
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_details -> 'usage' is null then coalesce(p_details -> 'labels', p_metadata)
+    else coalesce(p_details -> 'labels', p_metadata) || pg_catalog.jsonb_object(array[
+      'model', coalesce(p_details ->> 'model', p_details -> 'usage' ->> 'model')
+    ])
+  end
+$$;
+
+revoke all on function baseledger._labels from public;
+--! EndIncluded functions/limits/_labels.sql
+--! Included functions/limits/_load_batch.sql
+-- Loads the counters of commands, as of an instant: those of the reservations that they open or
+-- name. slots say which belong to each command, in the order of their limits.
+create or replace function baseledger._load_batch(
+  p_wallet_id text,
+  p_at timestamptz,
+  p_commands baseledger._command[],
+  out counters baseledger._counter[],
+  out slots baseledger._slot[],
+  out tight boolean                   -- see _load_single; a batch always looks
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  v_stale integer[];
+  v_i integer;
+begin
+  with asked as materialized (
+    select c.ordinality as place, o.opened_at,
+        case when c.op in ('reserve', 'charge')
+          then baseledger._labels(c.details, c.metadata) else o.labels
+        end as labels
+      from unnest(p_commands) with ordinality as c
+      left join lateral baseledger._find_opening(
+        p_wallet_id, case when c.op not in ('reserve', 'charge') then c.reservation_id end
+      ) as o on true
+  ),
+  -- Each combination has one counter, whichever commands share it.
+  combinations as materialized (
+    select v.place, v.opened_at, v.limit_id, v.label_values,
+        dense_rank() over (order by v.limit_id, v.label_values)::integer as n,
+        row_number() over (partition by v.limit_id, v.label_values) = 1 as is_first
+      from (
+        select a.place, a.opened_at, l.limit_id,
+            baseledger._label_values(a.labels, l.by) collate "C" as label_values
+          from asked a
+          cross join baseledger.limits l
+          where l.wallet_id = p_wallet_id and a.labels is not null
+      ) as v
+  )
+  select
+      (
+        select array_agg(row(s.counters, s.opened_at)::baseledger._slot order by s.place)
+          from (
+            select u.place, array_agg(u.n order by u.n) filter (where u.n is not null) as counters,
+                min(u.opened_at) as opened_at
+              from (
+                select c.place, c.n, c.opened_at from combinations c
+                union all
+                select a.place, null, null from asked a where a.labels is null
+              ) as u
+              group by u.place
+          ) as s
+      ),
+      d.counters, d.stale
+    into slots, counters, v_stale
+    from (
+      select array_agg(f.counter order by c.n) as counters,
+          array_agg(c.n) filter (where not f.fresh) as stale
+        from combinations c
+        cross join lateral baseledger._find_counters(
+          p_wallet_id, null, c.limit_id, c.label_values, p_at
+        ) as f
+        where c.is_first
+    ) as d;
+  if v_stale is not null then
+    foreach v_i in array v_stale loop
+      counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
+    end loop;
+  end if;
+  tight := true;
+end
+$$;
+
+revoke all on function baseledger._load_batch from public;
+--! EndIncluded functions/limits/_load_batch.sql
+--! Included functions/limits/_load_single.sql
+-- Loads the counters of a single command, as _load_batch does those of several.
+--
+-- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For
+-- most commands it need not: each expression counts, see Cost in _execute.
+create or replace function baseledger._load_single(
+  p_wallet_id text,
+  p_at timestamptz,
+  p_command baseledger._command,
+  out counters baseledger._counter[],
+  out slots baseledger._slot[],
+  out tight boolean
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  v_fresh boolean;
+  v_opened_at timestamptz;
+begin
+  if p_command.op in ('reserve', 'charge') then
+    select array_agg(f.counter), bool_and(f.fresh), bool_or(
+        (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
+            when 'amount' then p_command.amount
+            else 1
+          end
+          > (f.counter).amount
+      )
+      into counters, v_fresh, tight
+      from baseledger._find_counters(
+        p_wallet_id, baseledger._labels(p_command.details, p_command.metadata), null, null, p_at
+      ) as f;
+  else
+    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
+      into counters, v_fresh, v_opened_at
+      from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
+      cross join lateral baseledger._find_counters(
+        p_wallet_id, o.labels, null, null, p_at
+      ) as f;
+    tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+  end if;
+  -- No such reservation.
+  if counters is null then
+    tight := false;
+  elsif tight or not v_fresh then
+    tight := true;
+    for v_i in 1 .. cardinality(counters) loop
+      counters[v_i] := baseledger._refresh_counter(p_wallet_id, counters[v_i], p_at);
+    end loop;
+    slots := array[
+      row(array(select generate_subscripts(counters, 1)), v_opened_at)::baseledger._slot
+    ];
+  end if;
+end
+$$;
+
+revoke all on function baseledger._load_single from public;
+--! EndIncluded functions/limits/_load_single.sql
+--! Included functions/limits/_what_it_holds.sql
+-- By how much an event changes what a counter holds; p_details are those of the event. A SQL
+-- function without settings, so that it is inlined.
+create or replace function baseledger._what_it_holds(
+  p_of text,
+  p_op text,
+  p_reserved bigint,
+  p_details jsonb
+)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then p_reserved
+    when 'open' then case
+      when p_op = 'reserve' then 1
+      -- A settlement that is late or of a part says so.
+      when p_op in ('cancel', 'expire')
+        or p_op = 'settle' and p_details -> 'late' is null and p_details -> 'final' is null
+        then -1
+      else 0
+    end
+    else 0
+  end
+$$;
+
+revoke all on function baseledger._what_it_holds from public;
+--! EndIncluded functions/limits/_what_it_holds.sql
+--! Included functions/prices/_cost.sql
+-- What usage costs by the rates of a row, in steps of a wallet: the sum over its kinds, divided once
+-- and rounded up. unknown: the first kind that has no rate; the cost is null then. The one place
+-- where tokens become money. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._cost(
+  p_usage jsonb,
+  p_rates jsonb,                      -- 10^-15 of the currency for one
+  p_step numeric                      -- of the wallet, in 10^-18 of its unit
+)
+returns table (cost numeric, unknown text)
+language sql
+immutable
+parallel safe
+as $$
+  select
+      case when pg_catalog.count(k.rate) = pg_catalog.count(*)
+        then pg_catalog.div(pg_catalog.sum(k.count * k.rate) * 1000 + p_step - 1, p_step)
+      end,
+      pg_catalog.min(k.key) filter (where k.rate is null)
+    from (
+      select u.key, u.value::numeric as count, (p_rates -> u.key)::numeric as rate
+        from pg_catalog.jsonb_each(p_usage) as u
+        where u.key <> 'model' and u.key <> 'variant'
+    ) as k
+$$;
+
+revoke all on function baseledger._cost from public;
+--! EndIncluded functions/prices/_cost.sql
+--! Included functions/prices/_find_alias.sql
+-- The model that a name stands for at an instant; null, if it is no alias.
+create or replace function baseledger._find_alias(p_model text, p_at timestamptz)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select r.alias_of
+      from baseledger.price_rows r
+      where r.provider = split_part(p_model, '/', 1)
+        and r.model = substr(p_model, strpos(p_model, '/') + 1)
+        and r.variant = ''
+        and r.valid_from <= p_at
+      order by r.provider desc, r.model desc, r.variant desc, r.above desc, r.valid_from desc,
+        r.price_id desc
+      limit 1
+  );
+end
+$$;
+
+revoke all on function baseledger._find_alias from public;
+--! EndIncluded functions/prices/_find_alias.sql
+--! Included functions/prices/_find_price.sql
+-- The row of the catalogue that counts for a request: of the rows of its model and variant that are
+-- valid at the instant, those with the highest `above` that its input exceeds; of these the latest
+-- valid_from, then the latest added. No row, if there is none, or the name is an alias: see
+-- _find_alias. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._find_price(
+  p_model text,                       -- provider/model
+  p_variant text,
+  p_input numeric,                    -- tokens of all kinds of input
+  p_at timestamptz
+)
+returns table (price_id bigint, above bigint, rates jsonb, currency text)
+language sql
+stable
+as $$
+  select r.price_id, r.above, r.rates, r.currency
+    from baseledger.price_rows r
+    where r.provider = pg_catalog.split_part(p_model, '/', 1)
+      and r.model = pg_catalog.substr(p_model, pg_catalog.strpos(p_model, '/') + 1)
+      and r.variant = p_variant
+      and r.above < greatest(p_input, 1)
+      and r.valid_from <= p_at
+    order by r.provider desc, r.model desc, r.variant desc, r.above desc, r.valid_from desc,
+      r.price_id desc
+    limit 1
+$$;
+
+revoke all on function baseledger._find_price from public;
+--! EndIncluded functions/prices/_find_price.sql
+--! Included functions/prices/_find_usage.sql
+-- The model and the variant of the usage by which a batch opens the reservation of one of its
+-- commands, before it: {model, variant}; {} where that cannot be said, as it opens it without
+-- usage, or tries to with more than one model; null if it does not open it.
+create or replace function baseledger._find_usage(
+  p_commands baseledger._command[],
+  p_place integer
+)
+returns jsonb
+language plpgsql
+immutable
+as $$
+begin
+  return (
+    select case when count(distinct o.names) = 1 and count(*) = count(o.names)
+        then min(o.names::text)::jsonb
+        else '{}'
+      end
+      from (
+        select case when c.details -> 'usage' is not null then jsonb_build_object(
+            'model', c.details -> 'usage' -> 'model', 'variant', c.details -> 'usage' -> 'variant'
+          ) end as names
+          from unnest(p_commands[p_commands[p_place].hold_at : p_place - 1]) as c
+          where c.op in ('reserve', 'charge')
+            and c.reservation_id = p_commands[p_place].reservation_id
+            and c.refused is null
+      ) as o
+      having count(*) > 0
+  );
+end
+$$;
+
+revoke all on function baseledger._find_usage from public;
+--! EndIncluded functions/prices/_find_usage.sql
+--! Included functions/prices/_price_commands.sql
+-- Prices the commands of wallets that have usage, under the wallets' locks: sets their amounts, and
+-- the price row in their details; or refuses them, with LGPRC where there is no price.
+--
+-- A call has one price: that of the instant at which its reservation was opened. A settlement takes
+-- the model and the variant of its reservation, where its usage names no others.
+--
+-- A settlement without a model whose reservation is not found stays without an amount: it gets
+-- LGRNF from _execute, or the receipt of its key.
+create or replace function baseledger._price_commands(
+  p_wallet_id text,
+  p_wallet_of text[],                 -- of several: of each command that is to be priced
+  p_commands baseledger._command[],
+  p_first integer,
+  p_until integer
+)
+returns baseledger._command[]
+language plpgsql
+stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now constant timestamptz := clock_timestamp();
+  v_call record;
+  v_priced baseledger._priced_usage;
+  v_command baseledger._command;
+begin
+  for v_call in
+    select c.place, c.usage, m.model, m.variant, m.opened_at, m.known, c.unit, c.scale,
+        p.price_id, k.cost,
+        p.currency = c.unit
+          and c.scale >= 6
+          and k.cost <= 9223372036854775807
+          and coalesce(m.known = p.price_id, true)
+          as is_plain
+      from (
+        select g.place, g.op, g.reservation_id, g.hold_at, g.wallet_id, g.usage,
+            w.unit::text as unit, w.scale::integer as scale
+          from (
+            select u.ordinality::integer + p_first - 1 as place, u.op, u.reservation_id, u.hold_at,
+                u.details -> 'usage' as usage,
+                coalesce(p_wallet_id, p_wallet_of[u.ordinality]) as wallet_id
+              from unnest(p_commands[p_first:p_until]) with ordinality as u
+              where u.details -> 'usage' is not null and u.refused is null
+              offset 0
+          ) as g
+          join baseledger.wallets w on w.wallet_id = g.wallet_id
+          offset 0
+      ) as c
+      left join lateral baseledger._find_opening(
+        c.wallet_id, case when c.op = 'settle' then c.reservation_id end
+      ) as o on true
+      cross join lateral (
+        select coalesce(
+            o.details,
+            case when o.opened_at is null and c.op = 'settle' and c.hold_at is not null
+              then jsonb_build_object('usage', baseledger._find_usage(p_commands, c.place))
+            end
+          ) as details
+          offset 0
+      ) as b
+      cross join lateral (
+        select coalesce(
+              c.usage ->> 'model', b.details ->> 'model', b.details -> 'usage' ->> 'model'
+            ) as model,
+            coalesce(c.usage ->> 'variant', b.details -> 'usage' ->> 'variant', 'standard')
+              as variant,
+            coalesce(o.opened_at, v_now) as opened_at,
+            (b.details ->> 'price')::bigint as known
+          where c.op <> 'settle'
+            or o.opened_at is not null
+            or c.usage -> 'model' is not null
+            or b.details -> 'usage' <> 'null'
+          offset 0
+      ) as m
+      cross join lateral baseledger._read_usage(
+        case when jsonb_typeof(c.usage) = 'object' then c.usage else '{}' end
+      ) as u
+      left join lateral baseledger._find_price(
+        m.model, m.variant, u.input, m.opened_at
+      ) as p on u.valid
+      left join lateral baseledger._cost(
+        case when p.price_id is not null then c.usage else '{}' end, p.rates,
+        10::numeric ^ (18 - c.scale)
+      ) as k on true
+  loop
+    v_command := p_commands[v_call.place];
+    if v_call.is_plain then
+      v_command.amount := v_call.cost;
+      v_command.details := v_command.details || jsonb_build_object('price', v_call.price_id);
+    else
+      v_priced := baseledger._price_usage(
+        v_call.usage, v_call.model, v_call.variant, v_call.opened_at, v_call.known, v_call.unit,
+        v_call.scale
+      );
+      v_command.amount := v_priced.cost;
+      v_command.refused := v_priced.refused;
+      v_command.detail := v_priced.detail;
+      v_command.details := v_command.details || jsonb_build_object('price', v_priced.price_id)
+        || case when v_priced.model <> v_call.model and v_command.op <> 'settle'
+          then jsonb_build_object('model', v_priced.model)
+          else '{}'
+        end;
+    end if;
+    if v_command.at_least > v_command.amount then
+      v_command.refused := 'LGARG';
+      v_command.detail := baseledger._describe_argument('at_least');
+    end if;
+    p_commands[v_call.place] := v_command;
+  end loop;
+  return p_commands;
+end
+$$;
+
+revoke all on function baseledger._price_commands from public;
+--! EndIncluded functions/prices/_price_commands.sql
+--! Included functions/prices/_price_several.sql
+-- Prices the commands of wallets that are locked together. Those of a restricted wallet come later,
+-- when access has decided on them.
+create or replace function baseledger._price_several(
+  p_locked baseledger._locked_wallet[],
+  p_commands baseledger._command[],
+  p_wallet_of text[]
+)
+returns baseledger._command[]
+language plpgsql
+stable
+as $$
+declare
+  v_wallet_of text[] := array_fill(null::text, array[cardinality(p_commands)]);
+  v_wallet baseledger._locked_wallet;
+begin
+  foreach v_wallet in array p_locked loop
+    continue when v_wallet.restricted;
+    v_wallet_of[v_wallet.first:v_wallet.until] := p_wallet_of[v_wallet.first:v_wallet.until];
+  end loop;
+  return baseledger._price_commands(null, v_wallet_of, p_commands, 1, cardinality(p_commands));
+end
+$$;
+
+revoke all on function baseledger._price_several from public;
+--! EndIncluded functions/prices/_price_several.sql
+--! Included functions/prices/_price_usage.sql
+-- Prices usage, or says why it has no price: the whole rule. _price_commands has a shorter way for
+-- what is plain.
+create or replace function baseledger._price_usage(
+  p_usage jsonb,
+  p_model text,                       -- where the usage names none
+  p_variant text,
+  p_at timestamptz,                   -- when the call was opened
+  p_known bigint,                     -- the price row of its reservation
+  p_unit text,
+  p_scale integer
+)
+returns baseledger._priced_usage
+language plpgsql
+stable
+as $$
+declare
+  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
+  v_usage record;
+  v_price record;
+  v_known record;
+  v_cost record;
+begin
+  if jsonb_typeof(p_usage) = 'object' then
+    select * into v_usage from baseledger._read_usage(p_usage);
+  end if;
+  if v_usage.valid is not true
+    or p_model is null
+    or p_model not like '_%/_%'
+    or jsonb_typeof(p_usage -> 'model') <> 'string'
+    or jsonb_typeof(p_usage -> 'variant') <> 'string'
+  then
+    return row(null, null, null, 'LGARG', baseledger._describe_argument('usage'))
+      ::baseledger._priced_usage;
+  end if;
+
+  p_model := coalesce(baseledger._find_alias(p_model, p_at), p_model);
+  select * into v_price
+    from baseledger._find_price(p_model, p_variant, v_usage.input, p_at);
+  if p_known <> v_price.price_id then
+    -- A row of the same tier that was added while the call was being opened does not count.
+    select r.price_id, r.above, r.rates, r.currency into v_known
+      from baseledger.price_rows r
+      where r.price_id = p_known
+        and r.provider || '/' || r.model = p_model
+        and r.variant = p_variant
+        and r.above = v_price.above;
+    if found then
+      v_price := v_known;
+    end if;
+  end if;
+  if v_price.price_id is null then
+    return row(null, null, null, 'LGPRC', jsonb_build_object(
+      'reason', case
+        when exists (
+          select from baseledger.price_rows r
+            where r.provider || '/' || r.model = p_model and r.valid_from <= p_at
+        ) then 'variant'
+        else 'model'
+      end
+    ) || c_names)::baseledger._priced_usage;
+  end if;
+
+  select * into v_cost from baseledger._cost(p_usage, v_price.rates, 10::numeric ^ (18 - p_scale));
+  if v_cost.unknown is not null or v_price.currency <> p_unit or p_scale < 6 then
+    return row(null, null, null, 'LGPRC', case
+      when v_cost.unknown is not null
+        then jsonb_build_object('reason', 'kind', 'kind', v_cost.unknown)
+      when v_price.currency <> p_unit
+        then jsonb_build_object(
+          'reason', 'currency', 'currency', v_price.currency, 'unit', p_unit
+        )
+      else jsonb_build_object('reason', 'scale', 'scale', p_scale)
+    end || c_names)::baseledger._priced_usage;
+  end if;
+  if v_cost.cost > 9223372036854775807 then
+    return row(null, null, null, 'LGARG', baseledger._describe_argument('usage'))
+      ::baseledger._priced_usage;
+  end if;
+  return row(v_price.price_id, p_model, v_cost.cost, null, null)::baseledger._priced_usage;
+end
+$$;
+
+revoke all on function baseledger._price_usage from public;
+--! EndIncluded functions/prices/_price_usage.sql
+--! Included functions/prices/_read_usage.sql
+-- What usage says, as far as it can be read without a price: the tokens of all its kinds of input,
+-- which decide the tier, and whether its counts are whole numbers from 0 to 10^12, at least one of
+-- them. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._read_usage(p_usage jsonb)
+returns table (input numeric, valid boolean)
+language sql
+immutable
+parallel safe
+as $$
+  select
+      pg_catalog.sum(case when k.key like 'input%' or k.key like 'cache\_%' then k.count end),
+      coalesce(
+        pg_catalog.bool_and(
+          k.count between 0 and 1000000000000 and pg_catalog.scale(k.count) = 0
+        ),
+        false
+      )
+    from (
+      select u.key,
+          case when pg_catalog.jsonb_typeof(u.value) = 'number' then u.value::numeric else -1
+          end as count
+        from pg_catalog.jsonb_each(p_usage) as u
+        where u.key <> 'model' and u.key <> 'variant'
+    ) as k
+$$;
+
+revoke all on function baseledger._read_usage from public;
+--! EndIncluded functions/prices/_read_usage.sql
+--! Included functions/refusals/_describe_argument.sql
+-- The detail of LGARG: the field, and what it must be.
+create or replace function baseledger._describe_argument(p_field text)
+returns jsonb
+language sql
+immutable
+as $$
+  select pg_catalog.jsonb_build_object('field', p_field, 'reason', case
+    when p_field in ('wallet_id', 'from', 'to', 'idempotency_key', 'reservation_id', 'unit')
+      then 'must be 1 to 255 characters, the first and the last of them visible'
+    when p_field = 'amount' then 'must be a whole number above 0 (for settle and limits, 0 is '
+      'allowed; a limit by labels may have none), in the wallet''s smallest step, up to '
+      '9223372036854775807'
+    when p_field = 'usage' then 'must be a JSON object without p_amount beside it: model as '
+      'provider/model (for settle, the default is that of the reservation), variant if it is not '
+      'standard, and for at least one kind of usage a whole number from 0 to 10^12; its cost must '
+      'fit 64 bits'
+    when p_field = 'limit_id' then 'must be a limit of this wallet; or, to set one of at most 32, '
+      '1 to 255 characters, the first and the last of them visible'
+    when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
+    when p_field = 'ttl' then 'must be an interval from 1 second to 30 days'
+    when p_field = 'metadata' then 'must be a JSON object of at most 16 KiB'
+    when p_field = 'reason' then 'must be 1 to 1000 characters and not blank'
+    when p_field = 'scale' then 'must be from 0 to 18'
+    when p_field = 'overdraft_limit' then 'must be null or a whole number of at least 0'
+    when p_field in ('final', 'already_spent', 'restricted', 'hard', 'frozen', 'closed')
+      then 'must be true or false'
+    when p_field = 'role' then 'must be a role of this server, or to disallow it, one with a grant'
+    when p_field = 'labels'
+      then 'must be a JSON object of at most 16 strings, names and values of 1 to 255 bytes'
+    when p_field = 'free_labels'
+      then 'must be at most 16 names of labels, of 1 to 255 bytes each; {*} for all'
+    when p_field = 'key_id' then 'must be a key of this wallet that is not revoked'
+    when p_field = 'expires_at' then 'must be a time after now, or null'
+    when p_field = 'per' then 'must be minute, hour, day, week, month, year or ever; it cannot '
+      'change while the limit exists'
+    when p_field = 'by' then 'must be at most 4 different names of labels, of 1 to 255 bytes each; '
+      'it cannot change while the limit exists'
+    when p_field = 'of' then 'must be amount, calls, or (per ever, without alerts) open; it cannot '
+      'change while the limit exists'
+    when p_field = 'time_zone' then 'must be UTC or an Area/City of pg_timezone_names; it cannot '
+      'change while the limit exists'
+    when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000, and '
+      'none where open reservations are limited'
+    when p_field = 'values'
+      then 'must be a text of at most 255 bytes for each label of the limit, which has labels'
+    when p_field = 'amounts' then 'must be at most 10 different whole numbers of at least 1'
+    when p_field in ('prefix', 'after') then 'must be a text'
+    when p_field = 'op' then 'must be a string'
+    when p_field = 'commands' then 'must be a JSON array of at most 10,000 objects'
+    when p_field = 'at' then 'must be a time'
+    when p_field = 'limit' then 'must be from 1 to 100,000'
+    when p_field = 'url' then 'must be an http or https address without credentials, of at most '
+      '2048 characters'
+    when p_field = 'events' then 'must name some of limit and low_balance'
+    when p_field = 'allow_private' then 'must be true or false'
+    when p_field = 'webhook_id' then 'must name a webhook that was not removed'
+    when p_field = 'webhooks' then 'must not be more than 16 for a wallet, or 16 for all wallets'
+    else 'is not a field of this command'
+  end)
+$$;
+
+revoke all on function baseledger._describe_argument from public;
+--! EndIncluded functions/refusals/_describe_argument.sql
+--! Included functions/refusals/_find_invalid_field.sql
+-- The first invalid field of a command, or null: the one place for the limits of arguments. A new
+-- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
+-- than that rule. A SQL function without settings, so that it is inlined into _execute's callers.
+create or replace function baseledger._find_invalid_field(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text,
+  p_amount bigint,
+  p_at_least bigint,
+  p_ttl interval,
+  p_metadata jsonb,
+  p_details jsonb
+)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_idempotency_key is null and p_op in (
+        'reserve', 'settle', 'cancel', 'extend', 'charge', 'credit', 'withdraw', 'refund',
+        'transfer_out'
+      )
+      or baseledger._is_ambiguous_name(p_idempotency_key)
+      or pg_catalog.octet_length(p_idempotency_key) > 255
+        and pg_catalog.length(p_idempotency_key) > 255
+      then 'idempotency_key'
+    when p_reservation_id is null
+        and p_op in ('reserve', 'settle', 'cancel', 'extend', 'charge', 'refund')
+      or case when p_op in ('reserve', 'charge')
+        then baseledger._is_ambiguous_name(p_reservation_id)
+        else pg_catalog.btrim(p_reservation_id, E' \t\r\n') = ''
+      end
+      or pg_catalog.octet_length(p_reservation_id) > 255
+        and pg_catalog.length(p_reservation_id) > 255
+      then 'reservation_id'
+    when p_amount < 1 and (p_amount < 0 or p_op <> 'settle')
+      or p_amount is null
+        and p_op in (
+          'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out',
+          'transfer_in'
+        )
+        and p_details -> 'usage' is null
+      then 'amount'
+    when p_amount is not null and p_details -> 'usage' is not null
+      then 'usage'
+    when p_at_least < 1 or p_at_least > p_amount
+      then 'at_least'
+    when p_op in ('reserve', 'extend') and (
+      p_ttl is null
+      or p_ttl < interval '1 second'
+      or p_ttl > interval '720 hours'
+    )
+      then 'ttl'
+    when pg_catalog.jsonb_typeof(p_metadata) <> 'object'
+      or pg_catalog.octet_length(p_metadata::text) > 16384
+      then 'metadata'
+    when p_op in ('freeze', 'unfreeze', 'closed', 'reopened') and (
+      p_details ->> 'reason' is null
+      or pg_catalog.btrim(p_details ->> 'reason', E' \t\r\n') = ''
+      or pg_catalog.length(p_details ->> 'reason') > 1000
+    )
+      then 'reason'
+  end
+$$;
+
+revoke all on function baseledger._find_invalid_field from public;
+--! EndIncluded functions/refusals/_find_invalid_field.sql
+--! Included functions/refusals/_raise.sql
+-- Raises a refusal: the SQLSTATE, a message for a person, the detail as JSON for a program, and
+-- what to do. The one place for messages and hints; db/ERRORS.md is the catalogue.
+create or replace function baseledger._raise(p_code text, p_detail jsonb)
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  v_message text;
+  v_hint text;
+begin
+  case p_code
+    when 'LGARG' then
+      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_hint := 'Correct the argument; sending the same again will be refused again.';
+    when 'LGWNF' then
+      -- The same, whether or not there is such a wallet.
+      v_message := format(
+        'wallet not found, or not open to %s: %s',
+        coalesce(nullif(current_setting('role'), 'none'), session_user), p_detail ->> 'wallet_id'
+      );
+      v_hint := 'Check the id, and baseledger.key if you use one. An operator opens a wallet with '
+        'baseledger.open_wallet, and a restricted one to others with baseledger.allow.';
+    when 'LGBSY' then
+      v_message := format('wallet is busy: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Another session has locked it: send the command again, or with post, which waits.';
+    when 'LGRNF' then
+      v_message := format('reservation not found: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Check the id; reservation ids belong to their wallet.';
+    when 'LGRID' then
+      v_message := format('reservation id already taken: %s', p_detail ->> 'reservation_id');
+      v_hint := 'Choose another p_reservation_id. To repeat a command, repeat its idempotency key.';
+    when 'LGNSF' then
+      v_message := format(
+        'insufficient funds: %s asked for, %s available, %s reserved',
+        p_detail ->> 'requested', p_detail ->> 'available', p_detail ->> 'reserved'
+      );
+      v_hint := case
+        when p_detail ->> 'shortfall' = '0'
+          then 'More reservations are past their deadline than one command expires. Send it as a '
+            'batch (post, post_funds), which keeps what each attempt has expired, or run the worker.'
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        else 'Credit the wallet, or ask for less.'
+      end;
+    when 'LGLIM' then
+      v_message := format(
+        'limit %s reached: %s asked for, %s of %s used',
+        p_detail ->> 'limit_id', p_detail ->> 'requested', p_detail ->> 'used',
+        p_detail ->> 'amount'
+      );
+      v_hint := case
+        when p_detail ->> 'reason' = 'held'
+          then 'Open reservations hold what is missing: retry when one has ended.'
+        when p_detail ->> 'resets_at' is not null
+          then 'Retry in the next window, or ask for less.'
+        else 'Ask for less; an operator changes the limit with baseledger.set_limit.'
+      end;
+    when 'LGPRC' then
+      v_message := format(
+        'no price: %s, %s: %s', p_detail ->> 'model', p_detail ->> 'variant',
+        case p_detail ->> 'reason'
+          when 'model' then 'unknown model'
+          when 'variant' then 'unknown variant'
+          when 'kind' then format('unknown kind of usage %s', p_detail ->> 'kind')
+          when 'currency' then format(
+            'it is in %s, and the wallet in %s', p_detail ->> 'currency', p_detail ->> 'unit'
+          )
+          when 'scale' then format(
+            'the wallet has %s decimals, and needs at least 6', p_detail ->> 'scale'
+          )
+        end
+      );
+      v_hint := 'An operator sets prices with baseledger.set_price; see the view baseledger.prices.';
+    when 'LGIDK' then
+      v_message := case p_detail ->> 'field'
+        -- The key belongs to another caller: the message has no details of the event.
+        when 'idempotency_key' then 'idempotency key already in use'
+        else format(
+          'idempotency key reused with another %s: stored %s, given %s',
+          p_detail ->> 'field', coalesce(p_detail ->> 'stored', 'none'),
+          coalesce(p_detail ->> 'given', 'none')
+        )
+      end;
+      v_hint := 'One key names one command: repeat it unchanged, or use a new key.';
+    when 'LGEND' then
+      v_message := format(
+        'reservation %s already ended: %s', p_detail ->> 'reservation_id', p_detail ->> 'status'
+      );
+      v_hint := 'A reservation ends once. Spending beyond it is a charge, a return a refund.';
+    when 'LGEXP' then
+      v_message := format('reservation %s is past its deadline', p_detail ->> 'reservation_id');
+      v_hint := 'Its funds are back. What was spent can still be settled; else reserve again.';
+    when 'LGRFD' then
+      v_message := format(
+        'refund of %s exceeds the %s that reservation %s has settled and not had refunded',
+        p_detail ->> 'requested', p_detail ->> 'refundable', p_detail ->> 'reservation_id'
+      );
+      v_hint := 'Refund at most what is refundable.';
+    when 'LGOVD' then
+      v_message := format(
+        'over the overdraft limit: available would be %s, the limit is %s',
+        p_detail ->> 'would_be', p_detail ->> 'overdraft_limit'
+      );
+      v_hint := 'Credit the wallet, then send the command again.';
+    when 'LGOVF' then
+      v_message := 'balance out of range';
+      v_hint := 'Balances are 64-bit counts of the smallest step: use a smaller scale or amount.';
+    when 'LGFRZ' then
+      v_message := format('wallet is frozen: %s', p_detail ->> 'wallet_id');
+      v_hint := 'Settling, cancelling and crediting go on; unfreeze_wallet ends it.';
+    when 'LGCLO' then
+      v_message := format('wallet is closed: %s', p_detail ->> 'wallet_id');
+      v_hint := 'What is open can be ended, and funds withdrawn; reopen_wallet opens it again.';
+    when 'LGIMM' then
+      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+    when 'LGUNK' then
+      v_message := format('unknown command: %s', p_detail ->> 'op');
+      v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';
+  end case;
+  raise exception using
+    errcode = p_code, message = v_message, detail = p_detail::text, hint = v_hint;
+end
+$$;
+
+revoke all on function baseledger._raise from public;
+--! EndIncluded functions/refusals/_raise.sql
+--! Included functions/reservations/charge.sql
+-- Spends at once. Locks the wallet's row.
+create or replace function baseledger.charge(
+  p_wallet_id text,
+  p_amount bigint,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_metadata jsonb default '{}',
+  p_already_spent boolean default false,
+  p_usage jsonb default null
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
+    p_metadata => p_metadata,
+    p_details => case
+      when p_usage is not null then jsonb_build_object('usage', p_usage)
+        || case when p_already_spent then '{"already_spent": true}' else '{}' end::jsonb
+      when p_already_spent then '{"already_spent": true}'
+    end
+  ), p_usage is not null);
+end
+$$;
+
+comment on function baseledger.charge is
+  e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
+  'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
+  'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRID, LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with p_already_spent with LGOVD '
+  'in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.'
+  '\np_already_spent: Whether the cost has arisen already, without a hold, so that it must be '
+  'booked: past limits, a freeze and a closing, down to the overdraft limit. Default: false.';
+revoke all on function baseledger.charge from public;
+grant execute on function baseledger.charge to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/reservations/charge.sql
+--! Included functions/reservations/reservation.sql
+-- Looks up a reservation. Takes no lock; a stable function has one snapshot.
+create or replace function baseledger.reservation(p_wallet_id text, p_reservation_id text)
+returns baseledger.reservation_state
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_clock constant timestamptz := baseledger._read_clock();
+  v_restricted boolean;
+  v_instant timestamptz;
+  v_life record;
+  v_end record;
+begin
+  select w.restricted, baseledger._deadline_clock(v_clock, w.last_event_at)
+    into v_restricted, v_instant
+    from baseledger.wallets w
+    where w.wallet_id = p_wallet_id
+      and (not w.restricted or baseledger._may_read(p_wallet_id));
+  if not found then
+    perform baseledger._raise_wallet_not_found(p_wallet_id);
+  end if;
+  perform baseledger._require_id('reservation_id', p_reservation_id);
+
+  select
+      min(l.seq) as opened_seq,
+      max(l.seq) filter (where l.event <> 'refunded') as last_seq,
+      sum(l.amount) filter (where l.event in ('reserved', 'extended', 'charged')) as amount,
+      coalesce(sum(l.amount) filter (where l.event in ('settled', 'charged')), 0) as settled,
+      coalesce(sum(l.amount) filter (where l.event = 'refunded'), 0) as refunded,
+      max(l.expires_at) filter (where l.event = 'expired') as expired_at,
+      coalesce(bool_or(l.details @> '{"late": true}'), false) as late
+    into v_life
+    from (
+      -- A range of one value in the order of its index, for the planner's sake: see _execute.
+      select * from baseledger.events e
+        where e.wallet_id = p_wallet_id
+          and e.reservation_id between p_reservation_id and p_reservation_id
+        order by e.reservation_id
+        offset 0
+    ) as l;
+  if v_life.opened_seq is null
+    or v_restricted and not baseledger._is_own(
+      p_wallet_id, baseledger._find_reader(p_wallet_id), p_reservation_id
+    )
+  then
+    perform baseledger._raise('LGRNF', jsonb_build_object('reservation_id', p_reservation_id));
+  end if;
+
+  -- As it stands on record, and by deadline.
+  select e.event, e.occurred_at, r.held, r.expires_at,
+      case
+        when r.expires_at > v_instant then 'open'
+        when r.expires_at is not null
+          or e.event = 'expired'
+          or e.event = 'settled' and e.details @> '{"late": true, "final": false}'
+          then 'expired'
+        when e.event = 'cancelled' then 'cancelled'
+        else 'settled'
+      end as status
+    into v_end
+    from baseledger.events e
+    left join baseledger.reservations r
+      on r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id
+    where e.wallet_id = p_wallet_id and e.seq = v_life.last_seq;
+  return (
+    select row(
+        p_wallet_id, p_reservation_id, v_end.status, v_life.amount,
+        case when v_end.status = 'open' then v_end.held else 0 end,
+        v_life.settled, v_life.refunded,
+        case v_end.status
+          when 'open' then v_end.expires_at
+          when 'expired' then coalesce(v_life.expired_at, v_end.expires_at)
+        end,
+        o.occurred_at,
+        case v_end.status
+          when 'open' then null
+          when 'expired' then coalesce(v_life.expired_at, v_end.expires_at)
+          else v_end.occurred_at
+        end,
+        case v_end.status when 'open' then null when 'expired' then 'expired' else v_end.event end,
+        v_life.late, o.metadata, baseledger._labels(o.details, o.metadata)
+      )::baseledger.reservation_state
+      from baseledger.events o
+      where o.wallet_id = p_wallet_id and o.seq = v_life.opened_seq
+  );
+end
+$$;
+
+comment on function baseledger.reservation is
+  'How a reservation stands now: open, expired (its deadline has passed, whether or not a worker '
+  'has swept it), settled (also late) or cancelled; what it was granted, holds, has settled and had '
+  'refunded, in the wallet''s smallest step; how and when it ended, and what it was opened with. A '
+  'charge left one that is settled. Refused with LGARG, LGWNF, LGRNF.';
+revoke all on function baseledger.reservation from public;
+grant execute on function baseledger.reservation
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/reservations/reservation.sql
+--! Included functions/reservations/reserve.sql
+-- Holds funds before a call. Locks the wallet's row.
+create or replace function baseledger.reserve(
+  p_wallet_id text,
+  p_amount bigint,
+  p_idempotency_key text,
+  p_ttl interval default null,
+  p_reservation_id text default null,
+  p_at_least bigint default null,
+  p_metadata jsonb default '{}',
+  p_usage jsonb default null
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  p_ttl := baseledger._default_ttl(p_ttl);
+  return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
+    p_at_least, p_ttl, p_metadata => p_metadata,
+    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+  ), p_usage is not null);
+end
+$$;
+
+comment on function baseledger.reserve is
+  e'Holds p_amount (the wallet''s smallest step, above 0) for a call, until it is settled or '
+  'cancelled, or p_ttl (1 second to 30 days, default 10 minutes) has passed. p_reservation_id '
+  'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and '
+  'p_amount; the receipt''s amount says how much. A retry with the same key gets the first '
+  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGFRZ (wallet frozen), '
+  'LGNSF (insufficient funds).'
+  '\np_ttl: Time until the deadline, 1 second to 30 days. Default: 10 minutes.'
+  '\np_reservation_id: Name of the reservation in its wallet. Default: the idempotency key.';
+revoke all on function baseledger.reserve from public;
+grant execute on function baseledger.reserve to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/reservations/reserve.sql
+--! Included functions/reservations/settle.sql
+-- Books what a call has cost. Locks the wallet's row.
+create or replace function baseledger.settle(
+  p_wallet_id text,
+  p_reservation_id text,
+  p_amount bigint,
+  p_idempotency_key text,
+  p_final boolean default true,
+  p_metadata jsonb default '{}',
+  p_usage jsonb default null
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'settle', p_idempotency_key, p_reservation_id, p_amount,
+    p_final => coalesce(p_final, true), p_metadata => p_metadata,
+    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+  ), p_usage is not null);
+end
+$$;
+
+comment on function baseledger.settle is
+  e'Books p_amount (0 or more) as spent and gives the rest of the reservation back. With '
+  'p_final => false it books a part and keeps the rest reserved. An amount above '
+  'the reservation is booked in full; what exceeds it comes from available. A settlement after '
+  'the deadline is booked from available, as a late one. Either may take available below zero, '
+  'down to the wallet''s overdraft limit. '
+  'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, '
+  'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
+  '\np_amount: What was spent, 0 or more, in the wallet''s smallest step.';
+revoke all on function baseledger.settle from public;
+grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
+--! EndIncluded functions/reservations/settle.sql
