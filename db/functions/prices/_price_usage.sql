@@ -20,10 +20,10 @@ declare
   v_known record;
   v_cost record;
 begin
-  if jsonb_typeof(p_usage) = 'object' then
-    select * into v_usage from baseledger._read_usage(p_usage);
-  end if;
-  if v_usage.valid is not true
+  select * into v_usage from baseledger._read_usage(
+    case when jsonb_typeof(p_usage) = 'object' then p_usage else '{}' end
+  );
+  if not v_usage.valid
     or p_model is null
     or p_model not like '_%/_%'
     or jsonb_typeof(p_usage -> 'model') <> 'string'

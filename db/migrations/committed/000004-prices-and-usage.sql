@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:90d8e57dbef68d29a20e7b1b5c46424a0f1e9399
+--! Hash: sha1:38c79988f666bb0cadc6235f92780b1bcd2b22b3
 --! Message: Prices and usage
 
 -- Functions are created in the order of their files, some before those that they call.
@@ -2321,10 +2321,10 @@ declare
   v_known record;
   v_cost record;
 begin
-  if jsonb_typeof(p_usage) = 'object' then
-    select * into v_usage from baseledger._read_usage(p_usage);
-  end if;
-  if v_usage.valid is not true
+  select * into v_usage from baseledger._read_usage(
+    case when jsonb_typeof(p_usage) = 'object' then p_usage else '{}' end
+  );
+  if not v_usage.valid
     or p_model is null
     or p_model not like '_%/_%'
     or jsonb_typeof(p_usage -> 'model') <> 'string'
