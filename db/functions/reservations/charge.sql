@@ -18,11 +18,8 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
     p_metadata => p_metadata,
-    p_details => case
-      when p_usage is not null then jsonb_build_object('usage', p_usage)
-        || case when p_already_spent then '{"already_spent": true}' else '{}' end::jsonb
-      when p_already_spent then '{"already_spent": true}'
-    end
+    p_details => case when p_already_spent then '{"already_spent": true}'::jsonb end,
+    p_usage => p_usage
   ), p_usage is not null);
 end
 $$;

@@ -20,7 +20,7 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
     p_at_least, p_ttl, p_metadata => p_metadata,
-    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+    p_usage => p_usage
   ), p_usage is not null);
 end
 $$;

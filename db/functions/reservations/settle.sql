@@ -18,7 +18,7 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'settle', p_idempotency_key, p_reservation_id, p_amount,
     p_final => coalesce(p_final, true), p_metadata => p_metadata,
-    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+    p_usage => p_usage
   ), p_usage is not null);
 end
 $$;
