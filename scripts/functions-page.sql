@@ -224,9 +224,9 @@ select baseledger.finish_delivery('acme', 4, 1, 'wh_0', p_error => 'answered 500
 -- ## Prices
 
 -- ### set_price
--- $1.75 a million tokens of input, $14 of output; the rate of cache_read is 10 cents.
+-- In dollars per million tokens: 1.75 for input, 0.175 for what was cached, 14 for output.
 select price_id, model, variant, above, currency from baseledger.set_price('openai/gpt-5.2',
-  '{"input": 1750000000, "cache_read": 100000000, "output": 14000000000}');
+  '{"input": 1750000000, "cache_read": 175000000, "output": 14000000000}');
 select model, alias_of from baseledger.set_price('acme/fast', null, p_alias_of => 'openai/gpt-5');
 
 -- ### set_prices
