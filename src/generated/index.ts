@@ -424,6 +424,28 @@ const reservationStateRow = call.row<ReservationState>({
   labels: ['"labels"', read.json],
 });
 
+/** What a combination of values of labels has spent, in all or from one instant on. */
+export interface SpendingLine {
+  /** When the hour, day, week or month begins; null without p_per. */
+  readonly startsAt: Date | null;
+  /** The combination: a value for each label of p_by, empty for what has no such label. */
+  readonly labelValues: readonly string[];
+  /** Reservations and charges that were opened. */
+  readonly calls: bigint;
+  /** What usage was reported, by kind: input, output, requests … Empty without any. */
+  readonly tokens: Json;
+  /** Settled and charged, less refunded, in the wallet's smallest step. */
+  readonly amount: string;
+}
+
+const spendingLineRow = call.row<SpendingLine>({
+  startsAt: ['to_json("starts_at")', read.orNull(read.timestamp)],
+  labelValues: ['to_json("label_values")', read.list(read.text)],
+  calls: ['"calls"', read.bigint],
+  tokens: ['"tokens"', read.json],
+  amount: ['"amount"', read.text],
+});
+
 /** One event of a wallet, with the balances after it. */
 export interface StatementLine {
   /** Number of the event in its wallet. */
@@ -833,6 +855,8 @@ export interface ChargeArgs {
    * freeze and a closing, down to the overdraft limit. Default: false.
    */
   readonly alreadySpent?: boolean | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 }
 
 /**
@@ -856,6 +880,7 @@ export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt>
       '"p_already_spent" => $n::text::boolean',
       write.optional(write.boolean)(args.alreadySpent, "already_spent"),
     ],
+    ['"p_usage" => $n::text::jsonb', write.optional(write.json)(args.usage, "usage")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."charge"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
@@ -1384,6 +1409,8 @@ export type ReserveCommand = {
   readonly at_least?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 };
 
 /** The command `settle` in a batch; see {@link settle}. */
@@ -1404,6 +1431,8 @@ export type SettleCommand = {
   readonly final?: boolean | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 };
 
 /** The command `cancel` in a batch; see {@link cancel}. */
@@ -1460,6 +1489,8 @@ export type ChargeCommand = {
    * freeze and a closing, down to the overdraft limit. Default: false.
    */
   readonly already_spent?: boolean | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 };
 
 /** A command of {@link post}. */
@@ -1818,6 +1849,8 @@ export interface ReserveArgs {
   readonly atLeast?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 }
 
 /**
@@ -1840,6 +1873,7 @@ export async function reserve(sql: Queryable, args: ReserveArgs): Promise<Receip
     ],
     ['"p_at_least" => $n::text::bigint', write.optional(write.bigint)(args.atLeast, "at_least")],
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+    ['"p_usage" => $n::text::jsonb', write.optional(write.json)(args.usage, "usage")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."reserve"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
@@ -1883,8 +1917,9 @@ export interface SetLimitArgs {
   /** Name of the limit in its wallet. */
   readonly limitId: string;
   /**
-   * In the wallet's smallest step, or how many calls or open reservations; 0 = nothing. Null, for a
-   * limit by labels: only combinations with an amount of their own (set_limit_for) are limited.
+   * In the wallet's smallest step, or how many tokens, calls or open reservations; 0 = nothing.
+   * Null, for a limit by labels: only combinations with an amount of their own (set_limit_for) are
+   * limited.
    */
   readonly amount: bigint | null;
   /** The window: minute, hour, day, week (from Monday), month, year or ever. */
@@ -1896,8 +1931,9 @@ export interface SetLimitArgs {
    */
   readonly by?: readonly string[] | null | undefined;
   /**
-   * amount; calls: reservations and charges opened in the window; open: reservations open now (per
-   * ever only). Default: 'amount'.
+   * amount; tokens: those of usage (see reserve), of all kinds of input and output together; calls:
+   * reservations and charges opened in the window; open: reservations open now (per ever only).
+   * Default: 'amount'.
    */
   readonly of?: string | null | undefined;
   /**
@@ -2083,6 +2119,8 @@ export interface SettleArgs {
   readonly final?: boolean | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 }
 
 /**
@@ -2101,9 +2139,65 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
     ['"p_idempotency_key" => $n::text', write.text(args.idempotencyKey, "idempotency_key")],
     ['"p_final" => $n::text::boolean', write.optional(write.boolean)(args.final, "final")],
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+    ['"p_usage" => $n::text::jsonb', write.optional(write.json)(args.usage, "usage")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."settle"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
+}
+
+/** Arguments of {@link spending}. */
+export interface SpendingArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /**
+   * The first instant. A Date has milliseconds only; a string in ISO 8601 may have microseconds.
+   * Default: the beginning.
+   */
+  readonly from?: Date | string | null | undefined;
+  /**
+   * The instant after the last. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds. Default: the end.
+   */
+  readonly to?: Date | string | null | undefined;
+  /**
+   * At most 4 names of labels. model is that of the event's own usage, if it has one. Default:
+   * none.
+   */
+  readonly by?: readonly string[] | null | undefined;
+  /**
+   * A line for each hour, day, week (from Monday) or month in which something happened. Default:
+   * one for all.
+   */
+  readonly per?: string | null | undefined;
+  /** Where these begin: UTC, or an Area/City of pg_timezone_names. Default: 'UTC'. */
+  readonly timeZone?: string | null | undefined;
+}
+
+/**
+ * What a wallet has spent from `from` up to, not including, `to`: calls, tokens by kind, and
+ * amount, for each combination of values of the labels in `by` that has any, and for each window of
+ * `per`. An event counts when it happened, with the labels of the opening of its reservation;
+ * refunds are subtracted. Without bounds the amounts add up to the wallet's spent. From the
+ * journal, so that it takes time with the number of events: some seconds for a million. Refused
+ * with LGARG, LGWNF.
+ */
+export async function spending(sql: Queryable, args: SpendingArgs): Promise<SpendingLine[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    [
+      '"p_from" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.from, "from"),
+    ],
+    [
+      '"p_to" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.to, "to"),
+    ],
+    ['"p_by" => $n::text::text[]', write.optional(write.list(write.text))(args.by, "by")],
+    ['"p_per" => $n::text', write.optional(write.text)(args.per, "per")],
+    ['"p_time_zone" => $n::text', write.optional(write.text)(args.timeZone, "time_zone")],
+  );
+  const query = `select ${spendingLineRow.columns} from "baseledger"."spending"(${given.sql})`;
+  return call.many(sql, spendingLineRow, query, given.values);
 }
 
 /** Arguments of {@link startDelivery}. */
@@ -2251,9 +2345,9 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
  * the events and compares each balance, the wallet's row, its terms, the open reservations, who may
- * use the wallet, its limits and what is counted of them, and the other side of each transfer. For
- * the whole ledger it also checks that nobody may do more than the role allows. Reads only. Refused
- * with LGARG, LGWNF.
+ * use the wallet, its limits and what is counted of them, and the other side of each transfer;
+ * prices all usage again. For the whole ledger it also checks that nobody may do more than the role
+ * allows. Reads only. Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -2350,6 +2444,7 @@ export const READS: ReadonlySet<string> = new Set([
   "nextDue",
   "receipt",
   "reservation",
+  "spending",
   "statement",
   "sweepStatus",
   "verify",
@@ -2381,6 +2476,7 @@ export const BATCH_FIELDS = {
       ["reservationId", "reservation_id", "text"],
       ["atLeast", "at_least", "bigint"],
       ["metadata", "metadata", "jsonb"],
+      ["usage", "usage", "jsonb"],
     ],
   },
   settle: {
@@ -2391,6 +2487,7 @@ export const BATCH_FIELDS = {
       ["idempotencyKey", "idempotency_key", "text"],
       ["final", "final", "boolean"],
       ["metadata", "metadata", "jsonb"],
+      ["usage", "usage", "jsonb"],
     ],
   },
   cancel: {
@@ -2419,6 +2516,7 @@ export const BATCH_FIELDS = {
       ["reservationId", "reservation_id", "text"],
       ["metadata", "metadata", "jsonb"],
       ["alreadySpent", "already_spent", "boolean"],
+      ["usage", "usage", "jsonb"],
     ],
   },
 } as const;

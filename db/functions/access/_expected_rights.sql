@@ -22,18 +22,18 @@ as $$
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
             list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
-            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            spending,transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
             add_webhook,alert_counts,list_webhooks,remove_webhook}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
-            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
+            statement,spending,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
             list_webhooks}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
             alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
             wallet_metrics}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{alerts,journal,open_reservations,postings,reservation_history,wallet_access,
+          '{alerts,costs,journal,open_reservations,postings,reservation_history,wallet_access,
             wallet_balances}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
