@@ -13,13 +13,17 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
 set jit = off
 as $$
 declare
   v_field text;
+  v_by text[];
+  v_model integer;
   v_first bigint;
   v_last bigint;
   v_windows record;
+  v_kinds text[];
 begin
   -- The terms of a limit; `ever` stands for none.
   v_field := case
@@ -31,20 +35,56 @@ begin
   if v_field is not null then
     perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
   end if;
+  v_by := array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n);
+  v_model := array_position(v_by, 'model');
   v_first := baseledger._find_seq_before(p_wallet_id, coalesce(p_from, '-infinity')) + 1;
   v_last := baseledger._find_seq_before(p_wallet_id, coalesce(p_to, 'infinity'));
-  select array[null::timestamptz] as starts_at, null::bigint[] as first_seq into v_windows;
+  select null::timestamptz[] as starts_at, null::bigint[] as first_seq into v_windows;
   if p_per is not null then
     v_windows := baseledger._list_windows(p_wallet_id, p_per, p_time_zone, v_first, v_last);
   end if;
+  v_kinds := array(
+    select distinct k.kind
+      from baseledger.price_rows r
+      cross join lateral jsonb_object_keys(r.rates) as k (kind)
+  );
   return query
-    select v_windows.starts_at[s.place], s.label_values, s.calls, s.tokens, s.amount
-      from baseledger._sum_spending(
-        p_wallet_id, v_first, v_last,
-        array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n),
-        v_windows.first_seq
-      ) as s
-      order by s.place, s.label_values collate "C";
+    with summed as (
+      -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
+      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+          case when p.pass = 0 then s.calls end as calls,
+          case when p.pass = 0 then s.amount end as amount,
+          case
+            when r.price_id is null then s.label_values
+            else s.label_values[: v_model - 1] || (r.provider || '/' || r.model)
+              || s.label_values[v_model + 1 :]
+          end as label_values
+        from generate_series(0, greatest(cardinality(v_kinds) - 1, 0) / 16) as p (pass)
+        cross join lateral baseledger._sum_spending(
+          p_wallet_id, v_first, v_last, v_by, v_windows.first_seq,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16]
+        ) as s
+        left join baseledger.price_rows r on r.price_id = s.price_id
+    ),
+    -- A row for each kind, and one without a kind for calls and amount.
+    by_kind as (
+      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+          sum(k.amount) as amount
+        from (
+          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+              unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
+              unnest(array[s.amount]) as amount
+            from summed s
+        ) as k
+        where k.kind is null or k.tokens is not null
+        group by k.place, k.label_values, k.kind
+    )
+    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+        coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
+        sum(k.amount)
+      from by_kind k
+      group by k.place, k.label_values
+      order by k.place, k.label_values collate "C";
 end
 $$;
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:3e0983fc30ff155773f76db2286022111f041e98
+--! Hash: sha1:91f362074888557b3a075d916ee5ca3aebb33ca2
 --! Message: Prices and usage
 
 -- Functions are created in the order of their files, some before those that they call.
@@ -2996,6 +2996,25 @@ $$;
 
 revoke all on function baseledger._find_usage from public;
 --! EndIncluded functions/prices/_find_usage.sql
+--! Included functions/prices/_label_value.sql
+-- The value of one label, as in _label_values. A SQL function without settings, so that it is
+-- inlined.
+create or replace function baseledger._label_value(p_labels jsonb, p_name text)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
+      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
+      then p_labels ->> p_name
+    else ''
+  end
+$$;
+
+revoke all on function baseledger._label_value from public;
+--! EndIncluded functions/prices/_label_value.sql
 --! Included functions/prices/_list_windows.sql
 -- The windows in which a wallet has events, of those from p_first to p_last: when each begins, and
 -- its first event. As times increase with seq, a window is a range of seq. Its end is looked for in
@@ -3312,13 +3331,13 @@ $$;
 revoke all on function baseledger._read_usage from public;
 --! EndIncluded functions/prices/_read_usage.sql
 --! Included functions/prices/_sum_spending.sql
--- What the events p_first to p_last of a wallet have spent, by the labels of their openings, and by
--- the windows whose first events are p_windows (null: none).
+-- What the events p_first to p_last of a wallet have spent, by the labels of their openings, by price
+-- row if p_by names the model, and by the windows whose first events are p_windows (null: none).
 --
--- One pass over the events. Tokens are summed in eight columns; the price row of an event says of
--- which kinds they are, and has several parts if it has more. A row for each kind of each event
--- would take several times as long. Openings are hashed, and the few before p_first looked up;
--- without p_by they are not read, nor those with usage where only the model is asked for.
+-- One pass over the events. Tokens are summed in a column for each of p_kinds, at most 16: a row for
+-- each kind of each event would take several times as long. Openings are hashed, and the few before
+-- p_first looked up; without p_by they are not read, nor those with usage where only the model is
+-- asked for.
 --
 -- Custom plans, so that arguments are constants. Hashes only, as the planner cannot know how many
 -- events a wallet has: what does not fit into work_mem goes to disk.
@@ -3327,9 +3346,17 @@ create or replace function baseledger._sum_spending(
   p_first bigint,
   p_last bigint,
   p_by text[],
-  p_windows bigint[]
+  p_windows bigint[],
+  p_kinds text[]
 )
-returns table (place integer, label_values text[], calls bigint, tokens jsonb, amount numeric)
+returns table (
+  place integer,
+  label_values text[],
+  price_id bigint,
+  calls bigint,
+  amount numeric,
+  tokens numeric[]
+)
 language plpgsql
 stable
 set plan_cache_mode = 'force_custom_plan'
@@ -3341,94 +3368,62 @@ set jit = off
 as $$
 begin
   return query
-    with price as (
-      select r.price_id, r.model, p.part, r.kinds[p.part * 8 + 1 : p.part * 8 + 8] as kinds
-        from (
-          select c.price_id, c.provider || '/' || c.model as model,
-              array(select jsonb_object_keys(c.rates)) as kinds
-            from baseledger.price_rows c
-            offset 0
-        ) as r
-        join (values (0), (1), (2), (3), (4), (5), (6), (7)) as p (part)
-          on p.part * 8 < cardinality(r.kinds)
-    ),
-    opened as (
-      select e.reservation_id,
-          baseledger._label_values(baseledger._labels(e.details, e.metadata), p_by) as label_values
-        from baseledger.events e
-        where p_by <> '{}'
-          and e.wallet_id = p_wallet_id
-          and e.seq between p_first and p_last
-          and e.event in ('reserved', 'charged')
-          and (p_by <> '{model}' or e.details -> 'price' is null)
-    ),
-    labelled as (
-      select width_bucket(e.seq, p_windows) as place,
-          case
-            when p_by = '{}' then p_by
-            when o.reservation_id is not null then o.label_values
-            when p_by = '{model}' and e.details -> 'price' is not null then p_by
-            else (
-              select baseledger._label_values(baseledger._labels(l.details, l.metadata), p_by)
-                from baseledger.events l
-                where l.wallet_id = p_wallet_id
-                  and l.reservation_id between e.reservation_id and e.reservation_id
-                  and l.event in ('reserved', 'charged')
-                order by l.reservation_id
-                limit 1
-            )
-          end as label_values,
-          e.event,
-          case when e.event <> 'reserved' or 'model' = any (p_by)
-            then (e.details -> 'price')::bigint
-          end as price_id,
-          case e.event when 'reserved' then 0 when 'refunded' then -e.amount else e.amount end
-            as amount,
-          case when e.event <> 'reserved' then e.details -> 'usage' end as usage
-        from baseledger.events e
-        left join opened o on o.reservation_id = e.reservation_id
-        where e.wallet_id = p_wallet_id
-          and e.seq between p_first and p_last
-          and e.event in ('reserved', 'settled', 'charged', 'refunded')
-    ),
-    -- By price row, which has the model and the kinds.
-    summed as (
-      select l.place, l.label_values, p.price_id, p.part,
-          count(*) filter (where l.event in ('reserved', 'charged')) as calls,
-          sum(l.amount) as amount,
-          sum((l.usage -> p.kinds[1])::bigint) as s1, sum((l.usage -> p.kinds[2])::bigint) as s2,
-          sum((l.usage -> p.kinds[3])::bigint) as s3, sum((l.usage -> p.kinds[4])::bigint) as s4,
-          sum((l.usage -> p.kinds[5])::bigint) as s5, sum((l.usage -> p.kinds[6])::bigint) as s6,
-          sum((l.usage -> p.kinds[7])::bigint) as s7, sum((l.usage -> p.kinds[8])::bigint) as s8
-        from labelled l
-        left join price p on p.price_id = l.price_id
-        group by l.place, l.label_values, p.price_id, p.part
-    ),
-    -- A row for each kind, and one without a kind for calls and amount.
-    lines as (
-      select s.place,
-          case
-            when p.model is null or array_position(p_by, 'model') is null then s.label_values
-            else s.label_values[: array_position(p_by, 'model') - 1] || p.model
-              || s.label_values[array_position(p_by, 'model') + 1 :]
-          end as label_values,
-          unnest(null::text || p.kinds) as kind,
-          unnest(array[null, s.s1, s.s2, s.s3, s.s4, s.s5, s.s6, s.s7, s.s8]) as tokens,
-          unnest(array[case when coalesce(s.part, 0) = 0 then s.calls end]) as calls,
-          unnest(array[case when coalesce(s.part, 0) = 0 then s.amount end]) as amount
-        from summed s
-        left join price p on p.price_id = s.price_id and p.part = s.part
-    )
-    select t.place, t.label_values, sum(t.calls)::bigint,
-        coalesce(jsonb_object_agg(t.kind, t.tokens) filter (where t.tokens is not null), '{}'),
-        sum(t.amount)
+    select width_bucket(s.seq, p_windows), case
+          when p_by = '{}' or p_by = '{model}' and s.price_id is not null then p_by
+          when o.reservation_id is not null then o.label_values
+          else (
+            select baseledger._label_values(baseledger._labels(e.details, e.metadata), p_by)
+              from baseledger.events e
+              where e.wallet_id = p_wallet_id
+                and e.reservation_id between s.reservation_id and s.reservation_id
+                and e.event in ('reserved', 'charged')
+              order by e.reservation_id
+              limit 1
+          )
+        end,
+        s.price_id,
+        count(*) filter (where s.event in ('reserved', 'charged')), sum(s.amount), array[
+          sum((s.usage -> p_kinds[1])::bigint), sum((s.usage -> p_kinds[2])::bigint),
+          sum((s.usage -> p_kinds[3])::bigint), sum((s.usage -> p_kinds[4])::bigint),
+          sum((s.usage -> p_kinds[5])::bigint), sum((s.usage -> p_kinds[6])::bigint),
+          sum((s.usage -> p_kinds[7])::bigint), sum((s.usage -> p_kinds[8])::bigint),
+          sum((s.usage -> p_kinds[9])::bigint), sum((s.usage -> p_kinds[10])::bigint),
+          sum((s.usage -> p_kinds[11])::bigint), sum((s.usage -> p_kinds[12])::bigint),
+          sum((s.usage -> p_kinds[13])::bigint), sum((s.usage -> p_kinds[14])::bigint),
+          sum((s.usage -> p_kinds[15])::bigint), sum((s.usage -> p_kinds[16])::bigint)
+        ]
       from (
-        select l.place, l.label_values, l.kind, sum(l.tokens) as tokens, sum(l.calls) as calls,
-            sum(l.amount) as amount
-          from lines l
-          group by l.place, l.label_values, l.kind
-      ) as t
-      group by t.place, t.label_values;
+        select e.seq, e.event, e.reservation_id,
+            case e.event when 'reserved' then 0 when 'refunded' then -e.amount else e.amount end
+              as amount,
+            case when e.event <> 'reserved' then e.details -> 'usage' end as usage,
+            case when 'model' = any (p_by) then (e.details -> 'price')::bigint end as price_id
+          from baseledger.events e
+          where e.wallet_id = p_wallet_id
+            and e.seq between p_first and p_last
+            and e.event in ('reserved', 'settled', 'charged', 'refunded')
+          offset 0
+      ) as s
+      left join (
+        select l.reservation_id, (array[
+              baseledger._label_value(l.labels, p_by[1]),
+              baseledger._label_value(l.labels, p_by[2]),
+              baseledger._label_value(l.labels, p_by[3]),
+              baseledger._label_value(l.labels, p_by[4])
+            ])[1 : cardinality(p_by)] as label_values
+          from (
+            select e.reservation_id, baseledger._labels(e.details, e.metadata) as labels
+              from baseledger.events e
+              where p_by <> '{}'
+                and e.wallet_id = p_wallet_id
+                and e.seq between p_first and p_last
+                and e.event in ('reserved', 'charged')
+                and (p_by <> '{model}' or e.details -> 'price' is null)
+              offset 0
+          ) as l
+          offset 0
+      ) as o on o.reservation_id = s.reservation_id
+      group by 1, 2, 3;
 end
 $$;
 
@@ -3450,13 +3445,17 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
 set jit = off
 as $$
 declare
   v_field text;
+  v_by text[];
+  v_model integer;
   v_first bigint;
   v_last bigint;
   v_windows record;
+  v_kinds text[];
 begin
   -- The terms of a limit; `ever` stands for none.
   v_field := case
@@ -3468,20 +3467,56 @@ begin
   if v_field is not null then
     perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
   end if;
+  v_by := array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n);
+  v_model := array_position(v_by, 'model');
   v_first := baseledger._find_seq_before(p_wallet_id, coalesce(p_from, '-infinity')) + 1;
   v_last := baseledger._find_seq_before(p_wallet_id, coalesce(p_to, 'infinity'));
-  select array[null::timestamptz] as starts_at, null::bigint[] as first_seq into v_windows;
+  select null::timestamptz[] as starts_at, null::bigint[] as first_seq into v_windows;
   if p_per is not null then
     v_windows := baseledger._list_windows(p_wallet_id, p_per, p_time_zone, v_first, v_last);
   end if;
+  v_kinds := array(
+    select distinct k.kind
+      from baseledger.price_rows r
+      cross join lateral jsonb_object_keys(r.rates) as k (kind)
+  );
   return query
-    select v_windows.starts_at[s.place], s.label_values, s.calls, s.tokens, s.amount
-      from baseledger._sum_spending(
-        p_wallet_id, v_first, v_last,
-        array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n),
-        v_windows.first_seq
-      ) as s
-      order by s.place, s.label_values collate "C";
+    with summed as (
+      -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
+      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+          case when p.pass = 0 then s.calls end as calls,
+          case when p.pass = 0 then s.amount end as amount,
+          case
+            when r.price_id is null then s.label_values
+            else s.label_values[: v_model - 1] || (r.provider || '/' || r.model)
+              || s.label_values[v_model + 1 :]
+          end as label_values
+        from generate_series(0, greatest(cardinality(v_kinds) - 1, 0) / 16) as p (pass)
+        cross join lateral baseledger._sum_spending(
+          p_wallet_id, v_first, v_last, v_by, v_windows.first_seq,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16]
+        ) as s
+        left join baseledger.price_rows r on r.price_id = s.price_id
+    ),
+    -- A row for each kind, and one without a kind for calls and amount.
+    by_kind as (
+      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+          sum(k.amount) as amount
+        from (
+          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+              unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
+              unnest(array[s.amount]) as amount
+            from summed s
+        ) as k
+        where k.kind is null or k.tokens is not null
+        group by k.place, k.label_values, k.kind
+    )
+    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+        coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
+        sum(k.amount)
+      from by_kind k
+      group by k.place, k.label_values
+      order by k.place, k.label_values collate "C";
 end
 $$;
 
