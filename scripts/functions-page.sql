@@ -185,6 +185,11 @@ select available, reserved, spent, seq from baseledger.balance_at('acme', now() 
 select seq, occurred_at, event, reservation_id, amount, available, reserved, spent
   from baseledger.statement('acme');
 
+-- ### spending
+select event, amount from baseledger.charge('acme', null, 'call-4', p_metadata => '{"user": "ann"}',
+  p_usage => '{"model": "openai/gpt-5", "input": 1200, "output": 500}');
+select label_values, calls, tokens, amount from baseledger.spending('acme', p_by => '{user,model}');
+
 -- ### verify
 select * from baseledger.verify();
 
