@@ -26,6 +26,7 @@ export {
   presentPrices,
   readCatalogue,
   type StoredPrice,
+  toPriceRow,
 } from "./stored-prices.ts";
 export { formatPriceTime, readTime } from "./time.ts";
 export { priceFields, priceLines } from "./write-prices.ts";

@@ -1,6 +1,8 @@
+import type { Price } from "../generated/index.ts";
 import type { Json } from "../json/index.ts";
 import { call, type Queryable, read } from "../wire/index.ts";
 import { DOLLARS, type PriceRow, type Rates } from "./price-row.ts";
+import { readTime } from "./time.ts";
 
 /** A row of the catalogue of a database. */
 export interface StoredPrice extends PriceRow {
@@ -63,6 +65,22 @@ function toStoredPrice({ currency, now, rates, variant, ...row }: ViewRow): Stor
 function toRates(rates: Json | null): Rates {
   const entries = Object.entries((rates ?? {}) as Record<string, number | bigint>);
   return Object.fromEntries(entries.map(([kind, rate]) => [kind, BigInt(rate)]));
+}
+
+/** A price that a function of the ledger has returned; its time has milliseconds only. */
+export function toPriceRow(price: Price): PriceRow {
+  const { above, contextWindow, currency, maxOutput, rates, validFrom, variant } = price;
+  return {
+    model: price.model,
+    aliasOf: price.aliasOf,
+    variant: variant ?? "",
+    above: Number(above),
+    validFrom: validFrom === "-infinity" ? null : readTime(validFrom.toISOString()),
+    currency: currency ?? DOLLARS,
+    contextWindow: contextWindow === null ? null : Number(contextWindow),
+    maxOutput: maxOutput === null ? null : Number(maxOutput),
+    rates: toRates(rates),
+  };
 }
 
 /** The prices that count now or will: of each tier and time the one added last. */
