@@ -264,7 +264,7 @@ const OTHERS: readonly Call[] = [
   ["aws/amazon.nova-pro-v1:0", { input: 100, output: 10 }, 112_000n],
 ];
 
-describe.each([
+describe.each<[string, readonly Call[]]>([
   ["OpenAI", OPENAI],
   ["Anthropic", ANTHROPIC],
   ["Google", GOOGLE],
@@ -272,11 +272,13 @@ describe.each([
   ["Mistral", MISTRAL],
   ["other providers", OTHERS],
 ])("%s", (_, calls) => {
-  test.each(calls)("%s %j costs %s nano-dollars", async (model, usage, nanoDollars, at = null) => {
+  const named = calls.map(([model, usage, cost, at = null]) => ({ model, usage, cost, at }));
+  test.each(named)("$model $usage costs $cost nano-dollars", async ({ model, usage, cost, at }) => {
+    const asked = JSON.stringify({ model, ...usage });
     const [quoted] = await ledger.agent`
       select amount, currency
-        from baseledger.quote(${JSON.stringify({ model, ...usage })}::text::jsonb, ${at}::timestamptz)`;
-    expect(quoted).toEqual({ amount: nanoDollars, currency: "USD" });
+        from baseledger.quote(${asked}::text::jsonb, ${at}::text::timestamptz)`;
+    expect(quoted).toEqual({ amount: cost, currency: "USD" });
   });
 });
 
