@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { parse } from "csv-parse/sync";
 import { parseAmount } from "../amounts/index.ts";
 import {
   DOLLARS,
@@ -39,7 +38,7 @@ const MOST = 10n ** 18n;
  */
 export async function readPrices(path: string): Promise<PlacedPriceRow[]> {
   const text = await readText(path);
-  const placed = /^\s*\[/.test(text) ? fromJson(path, text) : fromCsv(path, text);
+  const placed = /^\s*\[/.test(text) ? fromJson(path, text) : await fromCsv(path, text);
   const rows = placed.map(toRow);
   if (rows.length === 0) throw new PriceFileError(`${path}: no prices in it`);
   refuseTwins(rows);
@@ -54,7 +53,9 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-function fromCsv(path: string, text: string): PlacedFields[] {
+async function fromCsv(path: string, text: string): Promise<PlacedFields[]> {
+  // Loaded only now: setting a price by hand does not need it.
+  const { parse } = await import("csv-parse/sync");
   try {
     const parsed = parse(text, {
       bom: true,
