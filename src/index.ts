@@ -37,5 +37,5 @@ export {
   WalletNotFoundError,
 } from "./errors/index.ts";
 export * from "./generated/index.ts";
-export type { Json, Metadata } from "./json/index.ts";
+export type { Json, Metadata, Usage } from "./json/index.ts";
 export type { Queryable } from "./wire/index.ts";

@@ -11,7 +11,7 @@ export function isNotNull(comment: string): boolean {
 
 /** A comment without its markers. */
 export function withoutMarkers(comment: string): string {
-  return comment.replace(/\s*@(notNull\b|nullable\b|commands\([^)]*\))/g, "").trim();
+  return comment.replace(/\s*@(notNull\b|nullable\b|(commands|or|type)\([^)]*\))/g, "").trim();
 }
 
 /** What a comment says of a function, without its arguments. */
@@ -78,6 +78,28 @@ function markedNames(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo)
 /** Whether an argument without a default may be null, by the marker in its description. */
 export function isNullable(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): boolean {
   return /@nullable\b/.test(findDescription(catalog, fn, argument));
+}
+
+/** The argument that may stand in place of another one, by the marker in the description of that. */
+export function alternativeOf(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+): ArgumentInfo | undefined {
+  const [, name] = /@or\((\w+)\)/.exec(findDescription(catalog, fn, argument)) ?? [];
+  if (name === undefined) return undefined;
+  const other = fn.arguments.find((each) => each.name === name);
+  if (!other) throw new Error(`@or names ${name}, which is no argument of ${fn.name}`);
+  return other;
+}
+
+/** The type that a JSON argument has in TypeScript, by the marker in its description. */
+export function namedTypeOf(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+): string | undefined {
+  return /@type\((\w+)\)/.exec(findDescription(catalog, fn, argument))?.[1];
 }
 
 /** Default of an argument as SQL has it, without a cast: `'00:10:00'::interval` → `'00:10:00'`. */

@@ -1,7 +1,39 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:38c79988f666bb0cadc6235f92780b1bcd2b22b3
+--! Hash: sha1:8babd6140dbc1c9130ff2c7f215a716a1755d12e
 --! Message: Prices and usage
 
+--! Included schema/privileges.sql
+-- The schema, before anything is in it. Runs as baseledger_owner, who owns it.
+
+-- Nothing is open to the public unless a file says so. (Not `in schema`: a default there can only
+-- add to what the public has anyway.)
+alter default privileges revoke execute on functions from public;
+revoke all on schema baseledger from public;
+grant usage on schema baseledger
+  to baseledger_agent, baseledger_operator, baseledger_auditor, baseledger_worker;
+
+-- The arguments that mean the same in every function that has them.
+comment on schema baseledger is
+  e'The ledger: wallets, reservations, and a hash-chained journal. The comment of a function says '
+  'what it does; its arguments are, unless its comment says otherwise:\n'
+  'p_wallet_id: Id of the wallet.\n'
+  'p_amount: In the wallet''s smallest step, above 0.\n'
+  'p_usage: What the call uses, or has used: {"model": "openai/gpt-5", "input": 1200, "output": 512}. '
+  'The ledger prices it by its catalogue. @type(Usage)\n'
+  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with '
+  'it, the command is carried out once.\n'
+  'p_reservation_id: Name of the reservation in its wallet.\n'
+  'p_at_least: The smallest amount to grant if p_amount is not available. Default: p_amount.\n'
+  'p_final: Whether the rest is given back; false books a part and keeps the rest reserved.\n'
+  'p_metadata: A JSON object of at most 16 KiB, which goes on record with the event.\n'
+  'p_reason: Why, in 1 to 1000 characters; goes on record.\n'
+  'p_unit: What amounts are of, such as USD or tokens.\n'
+  'p_scale: Decimal digits of the smallest step, 0 to 18.\n'
+  'p_overdraft_limit: How far below zero settlements may take available; 0 = not at all. '
+  'Default: without limit.\n'
+  'p_at: The instant; after now means now.\n'
+  'p_limit: How many at most, 1 to 100,000.';
+--! EndIncluded schema/privileges.sql
 -- Functions are created in the order of their files, some before those that they call.
 set local check_function_bodies = off;
 -- New arguments; new columns of what private functions return.
@@ -517,7 +549,8 @@ $$;
 comment on function baseledger.post is
   e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
   '10,000 objects, each with op (reserve, settle, cancel, extend or charge) and the parameters of '
-  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
+  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval; usage '
+  'may stand in place of amount, and what has no price is refused with LGPRC. '
   'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
   'reason in detail); a refused command does not stop the others. A retry of a command with the '
   'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
@@ -553,7 +586,8 @@ comment on function baseledger.post_funds is
   e'Carries out a batch of commands in one wallet, in order, also of those that move funds in and '
   'out. p_commands is a JSON array of at most 10,000 objects, each with op (those of post, and '
   'credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers '
-  'or strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, '
+  'or strings, ttl is seconds or an interval; usage may stand in place of amount, as for post. '
+  'Returns one row a command, in order: its receipt, '
   'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
   'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
   'p_commands is no such array, and LGWNF.'
@@ -2707,9 +2741,14 @@ $$;
 comment on function baseledger.charge is
   e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
   'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
-  'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
-  'LGARG, LGWNF, LGIDK, LGRID, LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with p_already_spent with LGOVD '
-  'in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  'be looked up and refunded. '
+  'With p_usage in place of p_amount, spends what that costs by the catalogue of prices, as of now: '
+  '{"model": "openai/gpt-5", "input": 1200, "output": 512}; the rules are those of reserve. '
+  'A retry with the same key gets the first receipt; of usage, it compares the usage. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRID, LGPRC (no price), LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with '
+  'p_already_spent with LGOVD in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  '\np_amount: What it costs, above 0, in the wallet''s smallest step; or null, with p_usage. '
+  '@or(p_usage)'
   '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.'
   '\np_already_spent: Whether the cost has arisen already, without a hold, so that it must be '
   'booked: past limits, a freeze and a closing, down to the overdraft limit. Default: false.';
@@ -2853,8 +2892,18 @@ comment on function baseledger.reserve is
   'cancelled, or p_ttl (1 second to 30 days, default 10 minutes) has passed. p_reservation_id '
   'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and '
   'p_amount; the receipt''s amount says how much. A retry with the same key gets the first '
-  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGFRZ (wallet frozen), '
-  'LGNSF (insufficient funds).'
+  'receipt. '
+  'With p_usage in place of p_amount, holds what that costs by the catalogue of prices: the most '
+  'that the call may use, {"model": "openai/gpt-5", "input": 1200, "output": 4000}. Counts are JSON '
+  'numbers, whole, 0 to 10^12: tokens, requests and the like, each counted once (input is what no '
+  'cache had). variant is standard unless it is named. The cost is rounded up to the wallet''s '
+  'smallest step, in wallets of scale 6 or more; 0 is granted if the price is 0. The price is that '
+  'of now, also for the settlements of the reservation. The receipt''s amount says what it costs. '
+  'A retry compares the usage, so it gets the first receipt whatever prices are now. '
+  'Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGPRC (no price), LGCLO, LGFRZ '
+  '(wallet frozen), LGNSF (insufficient funds), LGLIM.'
+  '\np_amount: The most that it may cost, above 0, in the wallet''s smallest step; or null, with '
+  'p_usage. @or(p_usage)'
   '\np_ttl: Time until the deadline, 1 second to 30 days. Default: 10 minutes.'
   '\np_reservation_id: Name of the reservation in its wallet. Default: the idempotency key.';
 revoke all on function baseledger.reserve from public;
@@ -2892,9 +2941,17 @@ comment on function baseledger.settle is
   'the reservation is booked in full; what exceeds it comes from available. A settlement after '
   'the deadline is booked from available, as a late one. Either may take available below zero, '
   'down to the wallet''s overdraft limit. '
-  'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, '
+  'With p_usage in place of p_amount, books what that costs by the prices of the instant at which '
+  'the reservation was opened: {"input": 1200, "output": 512}. model and variant are those of its '
+  'usage, unless they are named; a reservation that was opened by an amount has none, so name the '
+  'model. Each settlement is priced for itself, as one request: its input decides which row of the '
+  'price counts, and its cost is rounded up. The receipt''s amount says what it costs. '
+  'A retry with the same key gets the first receipt; of usage, it compares the usage. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRNF, LGPRC (no price; nothing is booked until an operator has set one), '
   'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
-  '\np_amount: What was spent, 0 or more, in the wallet''s smallest step.';
+  '\np_amount: What was spent, 0 or more, in the wallet''s smallest step; or null, with p_usage. '
+  '@or(p_usage)'
+  '\np_usage: What was used, {"input": 1200, "output": 512}; the ledger prices it. @type(Usage)';
 revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/settle.sql
