@@ -2,14 +2,7 @@
 import type { ArgumentInfo, Catalog, FunctionInfo } from "./catalog.ts";
 import { isList, listedBatches, listedOperations } from "./comments.ts";
 import { camelCase, doc, enclose, literal, pascalCase } from "./text.ts";
-import {
-  fieldOf,
-  pairsOf,
-  printAlternatives,
-  printProperty,
-  type Scope,
-  typeOf,
-} from "./types.ts";
+import { fieldOf, pairsOf, printAlternatives, printProperty, type Scope, typeOf } from "./types.ts";
 
 /** SQL types whose values a command in JSON has as the wrappers take them. */
 const IN_JSON = new Set(["bool", "int2", "int4", "int8", "interval", "json", "jsonb", "text"]);

@@ -5,8 +5,8 @@ import {
   describeArgument,
   isNotNull,
   isNullable,
-  namedTypeOf,
   type Naming,
+  namedTypeOf,
   withoutMarkers,
 } from "./comments.ts";
 import {
