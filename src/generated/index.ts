@@ -1956,8 +1956,9 @@ export interface SetLimitArgs {
   /** Name of the limit in its wallet. */
   readonly limitId: string;
   /**
-   * In the wallet's smallest step, or how many calls or open reservations; 0 = nothing. Null, for a
-   * limit by labels: only combinations with an amount of their own (set_limit_for) are limited.
+   * In the wallet's smallest step, or how many tokens, calls or open reservations; 0 = nothing.
+   * Null, for a limit by labels: only combinations with an amount of their own (set_limit_for) are
+   * limited.
    */
   readonly amount: bigint | null;
   /** The window: minute, hour, day, week (from Monday), month, year or ever. */
@@ -1969,8 +1970,9 @@ export interface SetLimitArgs {
    */
   readonly by?: readonly string[] | null | undefined;
   /**
-   * amount; calls: reservations and charges opened in the window; open: reservations open now (per
-   * ever only). Default: 'amount'.
+   * amount; tokens: those of usage (see reserve), of all kinds of input and output together; calls:
+   * reservations and charges opened in the window; open: reservations open now (per ever only).
+   * Default: 'amount'.
    */
   readonly of?: string | null | undefined;
   /**
