@@ -93,13 +93,14 @@ export function alternativeOf(
   return other;
 }
 
-/** The type that a JSON argument has in TypeScript, by the marker in its description. */
+/** The type that a JSON argument has in TypeScript, or its elements, by the marker. */
 export function namedTypeOf(
   catalog: Catalog,
   fn: FunctionInfo,
   argument: ArgumentInfo,
-): string | undefined {
-  return /@type\((\w+)\)/.exec(findDescription(catalog, fn, argument))?.[1];
+): { readonly name: string; readonly isList: boolean } | undefined {
+  const [, name, list] = /@type\((\w+)(\[\])?\)/.exec(findDescription(catalog, fn, argument)) ?? [];
+  return name === undefined ? undefined : { name, isList: list !== undefined };
 }
 
 /** Default of an argument as SQL has it, without a cast: `'00:10:00'::interval` → `'00:10:00'`. */

@@ -13,7 +13,13 @@ export {
   readCatalog,
   type TypeInfo,
 } from "./catalog.ts";
-export { defaultOf, describeArgument, describeFunction, withoutMarkers } from "./comments.ts";
+export {
+  alternativeOf,
+  defaultOf,
+  describeArgument,
+  describeFunction,
+  withoutMarkers,
+} from "./comments.ts";
 
 /** What to generate. */
 export interface GenerateOptions {
@@ -34,9 +40,10 @@ export interface GenerateOptions {
  * A result is nullable unless the comment of its column, or of the function that returns a
  * scalar, has the marker `@notNull`. An argument without a default may be null if its description
  * has the marker `@nullable`; with `@or(p_usage)`, either it or that other argument is given. The
- * marker `@type(Usage)` gives a JSON argument a type that the package exports. The marker `@commands(reserve, settle)` in the description of a
- * JSON argument makes it a list of calls of these functions: objects with `op` and their arguments. (A
- * function that takes such a list stands for the functions of its list.)
+ * markers `@type(Usage)` and `@type(Usage[])` give a JSON argument a type of the package. The marker
+ * `@commands(reserve, settle)` in the description of a JSON argument makes it a list of calls of
+ * these functions: objects with `op` and their arguments. (A function that takes such a list stands
+ * for the functions of its list.)
  *
  * @throws Error for what has no wrapper: overloads, unnamed or out arguments, unknown types.
  */

@@ -228,9 +228,10 @@ export function printProperty(
 function namedType(scope: Scope, fn: FunctionInfo, argument: ArgumentInfo): string | undefined {
   const named = namedTypeOf(scope.catalog, fn, argument);
   if (named === undefined) return undefined;
-  if (!NAMED_TYPES.includes(named)) throw new Error(`no type ${named} is exported by the package`);
-  scope.named.add(named);
-  return named;
+  const { name, isList } = named;
+  if (!NAMED_TYPES.includes(name)) throw new Error(`no type ${name} is exported by the package`);
+  scope.named.add(name);
+  return isList ? `readonly ${name}[]` : name;
 }
 
 /** A list of arguments in which exactly one of each pair has to be given: `& (… | …)`; else "". */
