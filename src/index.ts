@@ -33,6 +33,7 @@ export {
   toLedgerError,
   UnavailableError,
   UnknownCommandError,
+  UsageNotPricedError,
   WalletBusyError,
   WalletClosedError,
   WalletFrozenError,

@@ -1,4 +1,12 @@
-import { AlreadyEndedError, NotSettledError, type Settlement } from "../errors/index.ts";
+import {
+  AlreadyEndedError,
+  InvalidArgumentError,
+  type LedgerError,
+  NotSettledError,
+  PriceNotFoundError,
+  type Settlement,
+  UsageNotPricedError,
+} from "../errors/index.ts";
 import type { BatchOperations, Receipt } from "../generated/index.ts";
 import type { Metadata, Usage } from "../json/index.ts";
 import type { BatchedMethod } from "./commands.ts";
@@ -91,6 +99,13 @@ export interface HandleOptions extends LeaseOptions {
 
 type End = "settled" | "cancelled";
 
+/** Usage that was reported. */
+interface Used {
+  readonly usage: Usage;
+  readonly metadata: Metadata;
+  readonly idempotencyKey: string;
+}
+
 /** Makes the handle of a reservation that was granted. */
 export function createHandle(options: HandleOptions): Handle {
   const { walletId, reservationId } = options.receipt;
@@ -98,7 +113,9 @@ export function createHandle(options: HandleOptions): Handle {
   const keys = { settled: createIdempotencyKey(), cancelled: createIdempotencyKey() };
   const lease = startLease(options);
   const spent: { amount: bigint; metadata: Metadata } = { amount: 0n, metadata: {} };
-  const used: { usage: Usage; metadata: Metadata; idempotencyKey: string }[] = [];
+  let used: Used[] = [];
+  /** What the parts have cost that were settled, by their keys. */
+  const costs = new Map<string, bigint>();
   let hasAmount = false;
   let cancelling: { readonly metadata: Metadata | undefined } | undefined;
   let ending: { readonly how: End; readonly answer: Promise<Receipt> } | undefined;
@@ -145,9 +162,18 @@ export function createHandle(options: HandleOptions): Handle {
   async function settle(): Promise<Receipt> {
     const parts = settlements();
     const last = parts.pop() as Settlement;
-    if (parts.length > 0) await Promise.all(parts.map((part) => options.send("settle", part)));
+    if (parts.length > 0) await settleParts(parts);
     // Only now, as a part that was refused could not be settled any more.
     return options.send("settle", last);
+  }
+
+  async function settleParts(parts: readonly Settlement[]): Promise<void> {
+    const sent = parts.map(async (part) => {
+      const receipt = await options.send("settle", part);
+      costs.set(part.idempotencyKey, receipt.amount ?? 0n);
+    });
+    const failed = (await Promise.allSettled(sent)).find(({ status }) => status === "rejected");
+    if (failed) throw (failed as PromiseRejectedResult).reason;
   }
 
   function send(how: End): Promise<Receipt> {
@@ -182,8 +208,24 @@ export function createHandle(options: HandleOptions): Handle {
     try {
       await end("settled");
     } catch (cause) {
+      if (isUnpriced(cause)) return bookUnpriced(cause, outcome);
       throw new NotSettledError(settlements(), outcome, cause);
     }
+  }
+
+  /** Settles what is left of the hold in place of usage that has no price. */
+  async function bookUnpriced(
+    cause: LedgerError,
+    outcome?: PromiseSettledResult<unknown>,
+  ): Promise<void> {
+    const unpriced = used.filter(({ idempotencyKey }) => !costs.has(idempotencyKey));
+    used = used.filter(({ idempotencyKey }) => costs.has(idempotencyKey));
+    let left = lease.amount - spent.amount;
+    for (const cost of costs.values()) left -= cost;
+    const amount = left > 0n ? left : 0n;
+    spend(amount, { reason: "unpriced", usage: unpriced.map(({ usage }) => usage) });
+    await book(outcome);
+    throw new UsageNotPricedError({ walletId, reservationId, amount }, outcome, cause);
   }
 
   async function bookAll(reason: Metadata, outcome?: PromiseSettledResult<unknown>): Promise<void> {
@@ -256,6 +298,12 @@ export function createHandle(options: HandleOptions): Handle {
     breakOff,
     release,
   };
+}
+
+/** Whether a settlement was refused because of its usage, so that it will be refused again. */
+function isUnpriced(error: unknown): error is LedgerError {
+  if (error instanceof InvalidArgumentError) return error.field === "usage";
+  return error instanceof PriceNotFoundError;
 }
 
 // Never the message: it may contain a secret, such as a key in the address of a provider.

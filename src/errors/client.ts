@@ -172,6 +172,38 @@ export class NothingReportedError extends Error {
   }
 }
 
+/**
+ * Usage that was reported has no price, or is not valid: `cause` says why. What was left of the hold
+ * was settled in its place, so that the books never show less than was spent; too much can be
+ * refunded.
+ */
+export class UsageNotPricedError extends Error {
+  override readonly name = "UsageNotPricedError";
+  readonly walletId: string;
+  readonly reservationId: string;
+  /** what was settled in place of the usage */
+  readonly amount: bigint;
+  /** what the callback of a `guard` returned or threw */
+  readonly outcome: PromiseSettledResult<unknown> | undefined;
+
+  constructor(
+    settled: { readonly walletId: string; readonly reservationId: string; readonly amount: bigint },
+    outcome: PromiseSettledResult<unknown> | undefined,
+    cause: Error,
+  ) {
+    const { amount, reservationId } = settled;
+    super(
+      `the usage of reservation ${reservationId} could not be priced, so ${amount} was settled, what ` +
+        `was left of its hold: ${cause.message}`,
+      { cause },
+    );
+    this.walletId = settled.walletId;
+    this.reservationId = reservationId;
+    this.amount = amount;
+    this.outcome = outcome;
+  }
+}
+
 /** A settlement, as `ledger.settle` takes it. */
 export type Settlement = {
   readonly walletId: string;

@@ -2489,8 +2489,8 @@ export type SettleArgs = {
  * the model. Each settlement is priced for itself, as one request: its input decides which row of
  * the price counts, and its cost is rounded up. The receipt's amount says what it costs. A retry
  * with the same key gets the first receipt; of usage, it compares the usage. Refused with LGARG,
- * LGWNF, LGIDK, LGRNF, LGPRC (no price; nothing is booked until an operator has set one), LGEND
- * (ended otherwise), LGOVD (over the overdraft limit), LGOVF.
+ * LGWNF, LGIDK, LGRNF, LGPRC (no price: book the amount instead), LGEND (ended otherwise), LGOVD
+ * (over the overdraft limit), LGOVF.
  */
 export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt> {
   const given = call.list(

@@ -35,7 +35,7 @@ comment on function baseledger.settle is
   'model. Each settlement is priced for itself, as one request: its input decides which row of the '
   'price counts, and its cost is rounded up. The receipt''s amount says what it costs. '
   'A retry with the same key gets the first receipt; of usage, it compares the usage. Refused with '
-  'LGARG, LGWNF, LGIDK, LGRNF, LGPRC (no price; nothing is booked until an operator has set one), '
+  'LGARG, LGWNF, LGIDK, LGRNF, LGPRC (no price: book the amount instead), '
   'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
   '\np_amount: What was spent, 0 or more, in the wallet''s smallest step; or null, with p_usage. '
   '@or(p_usage)'

@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:13d44b2f0cf7e27a42ff90da976906776c8578fb
+--! Hash: sha1:63f4f6cdc4857df6c27937e175d924fc55310e56
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -4507,7 +4507,7 @@ comment on function baseledger.settle is
   'model. Each settlement is priced for itself, as one request: its input decides which row of the '
   'price counts, and its cost is rounded up. The receipt''s amount says what it costs. '
   'A retry with the same key gets the first receipt; of usage, it compares the usage. Refused with '
-  'LGARG, LGWNF, LGIDK, LGRNF, LGPRC (no price; nothing is booked until an operator has set one), '
+  'LGARG, LGWNF, LGIDK, LGRNF, LGPRC (no price: book the amount instead), '
   'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
   '\np_amount: What was spent, 0 or more, in the wallet''s smallest step; or null, with p_usage. '
   '@or(p_usage)'
