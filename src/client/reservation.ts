@@ -114,8 +114,9 @@ export function createHandle(options: HandleOptions): Handle {
   const lease = startLease(options);
   const spent: { amount: bigint; metadata: Metadata } = { amount: 0n, metadata: {} };
   let used: Used[] = [];
-  /** What the parts have cost that were settled, by their keys. */
+  /** What settlements have cost, and those whose usage was refused, by their keys. */
   const costs = new Map<string, bigint>();
+  const unpriced = new Set<string>();
   let hasAmount = false;
   let cancelling: { readonly metadata: Metadata | undefined } | undefined;
   let ending: { readonly how: End; readonly answer: Promise<Receipt> } | undefined;
@@ -162,18 +163,24 @@ export function createHandle(options: HandleOptions): Handle {
   async function settle(): Promise<Receipt> {
     const parts = settlements();
     const last = parts.pop() as Settlement;
-    if (parts.length > 0) await settleParts(parts);
-    // Only now, as a part that was refused could not be settled any more.
-    return options.send("settle", last);
+    if (parts.length > 0) {
+      const sent = await Promise.allSettled(parts.map(settleOne));
+      const failed = sent.find((each) => each.status === "rejected");
+      // A part that was refused could not be settled any more once the last one has ended it.
+      if (failed) throw failed.reason;
+    }
+    return settleOne(last);
   }
 
-  async function settleParts(parts: readonly Settlement[]): Promise<void> {
-    const sent = parts.map(async (part) => {
-      const receipt = await options.send("settle", part);
-      costs.set(part.idempotencyKey, receipt.amount ?? 0n);
-    });
-    const failed = (await Promise.allSettled(sent)).find(({ status }) => status === "rejected");
-    if (failed) throw (failed as PromiseRejectedResult).reason;
+  async function settleOne(settlement: Settlement): Promise<Receipt> {
+    try {
+      const receipt = await options.send("settle", settlement);
+      costs.set(settlement.idempotencyKey, receipt.amount ?? 0n);
+      return receipt;
+    } catch (error) {
+      if (isUnpriced(error)) unpriced.add(settlement.idempotencyKey);
+      throw error;
+    }
   }
 
   function send(how: End): Promise<Receipt> {
@@ -218,12 +225,14 @@ export function createHandle(options: HandleOptions): Handle {
     cause: LedgerError,
     outcome?: PromiseSettledResult<unknown>,
   ): Promise<void> {
-    const unpriced = used.filter(({ idempotencyKey }) => !costs.has(idempotencyKey));
-    used = used.filter(({ idempotencyKey }) => costs.has(idempotencyKey));
+    const usage = used
+      .filter((each) => unpriced.has(each.idempotencyKey))
+      .map((each) => each.usage);
+    used = used.filter((each) => !unpriced.has(each.idempotencyKey));
     let left = lease.amount - spent.amount;
     for (const cost of costs.values()) left -= cost;
     const amount = left > 0n ? left : 0n;
-    spend(amount, { reason: "unpriced", usage: unpriced.map(({ usage }) => usage) });
+    spend(amount, { reason: "unpriced", usage });
     await book(outcome);
     throw new UsageNotPricedError({ walletId, reservationId, amount }, outcome, cause);
   }

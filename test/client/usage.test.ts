@@ -398,6 +398,16 @@ describe("guard and hold", () => {
     expect(await lastMetadata()).toEqual({ reason: "unpriced", usage: [{ input: 1, pages: 2 }] });
   });
 
+  test("settle what has a price beside it, whichever was reported first", async () => {
+    const attempt = ledger.guard({ walletId, usage: asked }, (reservation) => {
+      reservation.spend({ input: 1, pages: 2 });
+      reservation.spend({ input: 10 });
+    });
+    expect(await rejection(UsageNotPricedError, attempt)).toMatchObject({ amount: held });
+    expect(await funds()).toMatchObject({ reserved: 0n, spent: held + 10n * TOKEN.input });
+    expect(await lastMetadata()).toMatchObject({ usage: [{ input: 1, pages: 2 }] });
+  });
+
   test("settle the hold where usage names no model, though it was opened by an amount", async () => {
     const attempt = ledger.guard({ walletId, amount: 500n }, (reservation) =>
       reservation.spend({ input: 10 }),
