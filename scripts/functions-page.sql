@@ -185,6 +185,9 @@ select available, reserved, spent, seq from baseledger.balance_at('acme', now() 
 select seq, occurred_at, event, reservation_id, amount, available, reserved, spent
   from baseledger.statement('acme');
 
+-- ### spending
+select label_values, calls, tokens, amount from baseledger.spending('wayne', p_by => '{run}');
+
 -- ### verify
 select * from baseledger.verify();
 

@@ -504,6 +504,28 @@ const reservationStateRow = call.row<ReservationState>({
   labels: ['"labels"', read.json],
 });
 
+/** What a combination of values of labels has spent, in all or from one instant on. */
+export interface SpendingLine {
+  /** When the hour, day, week or month begins; null without p_per. */
+  readonly startsAt: Date | null;
+  /** The combination: a value for each label of p_by, empty for what has no such label. */
+  readonly labelValues: readonly string[];
+  /** Reservations and charges that were opened. */
+  readonly calls: bigint;
+  /** What usage was reported, by kind: input, output, requests … Empty without any. */
+  readonly tokens: Json;
+  /** Settled and charged, less refunded, in the wallet's smallest step. */
+  readonly amount: string;
+}
+
+const spendingLineRow = call.row<SpendingLine>({
+  startsAt: ['to_json("starts_at")', read.orNull(read.timestamp)],
+  labelValues: ['to_json("label_values")', read.list(read.text)],
+  calls: ['"calls"', read.bigint],
+  tokens: ['"tokens"', read.json],
+  amount: ['"amount"', read.text],
+});
+
 /** One event of a wallet, with the balances after it. */
 export interface StatementLine {
   /** Number of the event in its wallet. */
@@ -2506,6 +2528,61 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link spending}. */
+export interface SpendingArgs {
+  /** Id of the wallet. */
+  readonly walletId: string;
+  /**
+   * The first instant. A Date has milliseconds only; a string in ISO 8601 may have microseconds.
+   * Default: the beginning.
+   */
+  readonly from?: Date | string | null | undefined;
+  /**
+   * The instant after the last. A Date has milliseconds only; a string in ISO 8601 may have
+   * microseconds. Default: the end.
+   */
+  readonly to?: Date | string | null | undefined;
+  /**
+   * At most 4 names of labels. model is that of the event's own usage, if it has one. Default:
+   * none.
+   */
+  readonly by?: readonly string[] | null | undefined;
+  /**
+   * A line for each hour, day, week (from Monday) or month in which something happened. Default:
+   * one for all.
+   */
+  readonly per?: string | null | undefined;
+  /** Where these begin: UTC, or an Area/City of pg_timezone_names. Default: 'UTC'. */
+  readonly timeZone?: string | null | undefined;
+}
+
+/**
+ * What a wallet has spent from `from` up to, not including, `to`: calls, tokens by kind, and
+ * amount, for each combination of values of the labels in `by` that has any, and for each window of
+ * `per`. An event counts when it happened, with the labels of the opening of its reservation;
+ * refunds are subtracted. Without bounds the amounts add up to the wallet's spent. From the
+ * journal, so that it takes time with the number of events: some seconds for a million. Refused
+ * with LGARG, LGWNF.
+ */
+export async function spending(sql: Queryable, args: SpendingArgs): Promise<SpendingLine[]> {
+  const given = call.list(
+    ['"p_wallet_id" => $n::text', write.text(args.walletId, "wallet_id")],
+    [
+      '"p_from" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.from, "from"),
+    ],
+    [
+      '"p_to" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.to, "to"),
+    ],
+    ['"p_by" => $n::text::text[]', write.optional(write.list(write.text))(args.by, "by")],
+    ['"p_per" => $n::text', write.optional(write.text)(args.per, "per")],
+    ['"p_time_zone" => $n::text', write.optional(write.text)(args.timeZone, "time_zone")],
+  );
+  const query = `select ${spendingLineRow.columns} from "baseledger"."spending"(${given.sql})`;
+  return call.many(sql, spendingLineRow, query, given.values);
+}
+
 /** Arguments of {@link startDelivery}. */
 export interface StartDeliveryArgs {
   /** Id of the wallet. */
@@ -2651,9 +2728,9 @@ export interface VerifyArgs {
  * Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = sound.
  * Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; replays
  * the events and compares each balance, the wallet's row, its terms, the open reservations, who may
- * use the wallet, its limits and what is counted of them, and the other side of each transfer. For
- * the whole ledger it also checks that nobody may do more than the role allows. Reads only. Refused
- * with LGARG, LGWNF.
+ * use the wallet, its limits and what is counted of them, and the other side of each transfer;
+ * prices all usage again. For the whole ledger it also checks that nobody may do more than the role
+ * allows. Reads only. Refused with LGARG, LGWNF.
  */
 export async function verify(sql: Queryable, args: VerifyArgs = {}): Promise<Discrepancy[]> {
   const given = call.list(
@@ -2754,6 +2831,7 @@ export const READS: ReadonlySet<string> = new Set([
   "quotes",
   "receipt",
   "reservation",
+  "spending",
   "statement",
   "sweepStatus",
   "verify",

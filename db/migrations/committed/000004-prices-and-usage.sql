@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:63f4f6cdc4857df6c27937e175d924fc55310e56
+--! Hash: sha1:08f240d5a84af30b738bbf8862364f760a06c147
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -55,6 +55,21 @@ drop function baseledger._choose_obstacle(
   baseledger._hold[]
 );
 drop function baseledger._spread_counters(baseledger._counter[]);
+-- More events have details.
+comment on column baseledger.events.details is
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}, restricted {…, '
+  'restricted: true}; reserved with p_at_least {requested, at_least}; extended with p_amount {hold}; '
+  'settled in part {final: false}, after the deadline {late: true}; charged with p_already_spent '
+  '{already_spent: true}; reserved, charged {labels} where they differ from the metadata; reserved, '
+  'settled, charged by usage {usage, price}, and {model} where an alias was resolved; frozen, '
+  'unfrozen, closed, reopened {reason}; transferred_out {to}, transferred_in {from, from_seq}; '
+  'allowed {role, labels, free_labels}, disallowed {role}; key_created {key_id, labels, '
+  'free_labels, expires_at, secret_sha256}, key_revoked {key_id}; overdraft_limit_set '
+  '{overdraft_limit}, low_balance_set {amounts}; limit_set {limit_id, amount, per, by, of, '
+  'time_zone, hard, alert_at}, limit_set_for {limit_id, values, amount}, limit_removed {limit_id}. '
+  'Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
 --! Included schema/types/_priced_usage.sql
 -- What usage costs in a wallet, or why it has no price.
 --   model            provider/model, an alias resolved
@@ -132,6 +147,28 @@ comment on column baseledger.quote.context_window is
 comment on column baseledger.quote.max_output is
   'How many tokens it gives in one request at most, where known.';
 --! EndIncluded schema/types/quote.sql
+--! Included schema/types/spending_line.sql
+-- A row of spending.
+create type baseledger.spending_line as (
+  starts_at timestamptz,
+  label_values text[],
+  calls bigint,
+  tokens jsonb,
+  amount numeric
+);
+comment on type baseledger.spending_line is
+  'What a combination of values of labels has spent, in all or from one instant on.';
+comment on column baseledger.spending_line.starts_at is
+  'When the hour, day, week or month begins; null without p_per.';
+comment on column baseledger.spending_line.label_values is
+  'The combination: a value for each label of p_by, empty for what has no such label. @notNull';
+comment on column baseledger.spending_line.calls is
+  'Reservations and charges that were opened. @notNull';
+comment on column baseledger.spending_line.tokens is
+  'What usage was reported, by kind: input, output, requests … Empty without any. @notNull';
+comment on column baseledger.spending_line.amount is
+  'Settled and charged, less refunded, in the wallet''s smallest step. @notNull';
+--! EndIncluded schema/types/spending_line.sql
 --! Included schema/tables/price_rows.sql
 -- What models cost: the catalogue of prices, one for all wallets. Append-only: what a call has cost
 -- can be computed again from the row that its event names. Rows are added one transaction after the
@@ -204,13 +241,13 @@ as $$
             allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
             list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
-            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            spending,transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
             add_webhook,alert_counts,list_webhooks,remove_webhook,
             affordable,list_prices,quote,quotes,set_price,set_prices}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
-            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
-            list_webhooks,affordable,list_prices,quote,quotes}'),
+            statement,spending,verify,verify_rights,doctor,sweep_status,wallets_ahead,
+            alert_counts,list_webhooks,affordable,list_prices,quote,quotes}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
             alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
@@ -218,8 +255,8 @@ as $$
         ('view', 'SELECT', 'baseledger_agent', '{prices}'),
         ('view', 'SELECT', 'baseledger_operator', '{prices}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{alerts,journal,open_reservations,postings,prices,reservation_history,wallet_access,
-            wallet_balances}'),
+          '{alerts,costs,journal,open_reservations,postings,prices,reservation_history,
+            wallet_access,wallet_balances}'),
         ('view', 'SELECT', 'baseledger_worker', '{prices}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
@@ -425,6 +462,105 @@ $$;
 
 revoke all on function baseledger._verify_counters from public;
 --! EndIncluded functions/audit/_verify_counters.sql
+--! Included functions/audit/_verify_prices.sql
+-- Checks the amounts of wallets p_first to p_last (null: to the end) that were priced by the ledger
+-- against their recorded usage and price rows. A pass of its own over the events, as the few bytes
+-- more in each row of _verify_events would cost those without usage more.
+create or replace function baseledger._verify_prices(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+as $$
+begin
+  return query
+    select c.wallet_id, c.seq, 'price',
+        format('an amount of %s, the cost of its usage by a row of its model',
+          coalesce(c.cost::text, '…')),
+        format('%s: usage %s, price row %s of %s', c.amount, c.usage, c.price_id, c.model)
+      from baseledger.costs c
+      where c.wallet_id >= p_first
+        and c.wallet_id <= coalesce(p_last, c.wallet_id)
+        and not c.agrees
+      order by c.wallet_id, c.seq;
+end
+$$;
+
+revoke all on function baseledger._verify_prices from public;
+--! EndIncluded functions/audit/_verify_prices.sql
+--! Included functions/audit/verify.sql
+-- Proves the ledger, or finds where it is wrong. Reads only, in one snapshot: a stable function
+-- uses that of its query. The whole ledger is read in portions of wallets, so that memory does not
+-- grow with it.
+create or replace function baseledger.verify(p_wallet_id text default null)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set jit = off
+as $$
+declare
+  c_events constant bigint := 100000;     -- in a portion, if wallets are small
+  v_first text collate "C" := '';
+  v_last text collate "C";
+begin
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+    return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_prices(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
+    return;
+  end if;
+
+  return query select * from baseledger.verify_rights();
+  loop
+    -- The last wallet of the next portion; none if the rest fits in.
+    select min(p.wallet_id) into v_last
+      from (
+        select w.wallet_id, sum(w.seq) over (order by w.wallet_id) as events
+          from (
+            select l.wallet_id, l.seq from baseledger.wallets l
+              where l.wallet_id >= v_first
+              order by l.wallet_id
+              limit 20000
+          ) as w
+      ) as p
+      where p.events >= c_events;
+    if v_last is null then
+      select w.wallet_id into v_last from baseledger.wallets w
+        where w.wallet_id >= v_first
+        order by w.wallet_id
+        offset 19999 limit 1;
+    end if;
+    -- Without a last wallet to the end of the events, to find those without a wallet.
+    return query select * from baseledger._verify_events(v_first, v_last);
+    return query select * from baseledger._verify_prices(v_first, v_last);
+    return query select * from baseledger._verify_wallets(v_first, v_last);
+    return query select * from baseledger._verify_terms(v_first, v_last);
+    return query select * from baseledger._verify_limits(v_first, v_last);
+    exit when v_last is null;
+    v_first := v_last || chr(1);          -- the first text after it
+  end loop;
+end
+$$;
+
+comment on function baseledger.verify is
+  e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
+  'replays the events and compares each balance, the wallet''s row, its terms, the open '
+  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
+  'of each transfer; prices all usage again. For the whole ledger it also checks that nobody may do '
+  'more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all wallets.';
+revoke all on function baseledger.verify from public;
+grant execute on function baseledger.verify to baseledger_auditor;
+--! EndIncluded functions/audit/verify.sql
 --! Included functions/batch/_batch_operations.sql
 -- The operations of a batch, and the fields that each may have: op, and the parameters of the
 -- function of that name without p_ and without the wallet. post_funds takes all of them, post those
@@ -3209,6 +3345,62 @@ $$;
 
 revoke all on function baseledger._is_model_name from public;
 --! EndIncluded functions/prices/_is_model_name.sql
+--! Included functions/prices/_list_windows.sql
+-- The windows in which a wallet has events, of those from p_first to p_last: when each begins, and
+-- its first event. As times increase with seq, a window is a range of seq. Its end is looked for in
+-- growing steps, so that neither a long window nor many empty ones cost much.
+create or replace function baseledger._list_windows(
+  p_wallet_id text,
+  p_per text,
+  p_time_zone text,
+  p_first bigint,
+  p_last bigint
+)
+returns table (starts_at timestamptz[], first_seq bigint[])
+language plpgsql
+stable
+as $$
+declare
+  v_seq bigint := p_first;
+  v_step bigint := 1;
+  v_low bigint;                       -- is in the window
+  v_high bigint;                      -- the first that may not be
+  v_middle bigint;
+  v_at timestamptz;
+  v_window tstzrange;
+begin
+  starts_at := '{}';
+  first_seq := '{}';
+  while v_seq <= p_last loop
+    select e.occurred_at into v_at
+      from baseledger.events e
+      where e.wallet_id = p_wallet_id and e.seq = v_seq;
+    v_window := baseledger._window(p_per, p_time_zone, v_at);
+    starts_at := starts_at || lower(v_window);
+    first_seq := first_seq || v_seq;
+    v_low := v_seq;
+    v_high := p_last + 1;
+    v_step := 1;
+    while v_low + 1 < v_high loop
+      v_middle := least(v_low + v_step, (v_low + v_high) / 2);
+      select e.occurred_at into v_at
+        from baseledger.events e
+        where e.wallet_id = p_wallet_id and e.seq = v_middle;
+      if v_at < upper(v_window) then
+        v_low := v_middle;
+        v_step := v_step * 2;
+      else
+        v_high := v_middle;
+      end if;
+    end loop;
+    v_seq := v_high;
+  end loop;
+  return next;
+end
+$$;
+
+revoke all on function baseledger._list_windows from public;
+--! EndIncluded functions/prices/_list_windows.sql
 --! Included functions/prices/_make_price.sql
 -- A price that is to be set, from arguments of which null means the default. An alias has neither a
 -- variant nor a currency: it stands for all of them.
@@ -3621,6 +3813,129 @@ $$;
 
 revoke all on function baseledger._require_scale from public;
 --! EndIncluded functions/prices/_require_scale.sql
+--! Included functions/prices/_sum_spending.sql
+-- What the events p_first to p_last of a wallet have spent, by the labels of their openings, and by
+-- the windows whose first events are p_windows (null: none).
+--
+-- One pass over the events. Tokens are summed in eight columns; the price row of an event says of
+-- which kinds they are, and has several parts if it has more. A row for each kind of each event
+-- would take several times as long. Openings are hashed, and the few before p_first looked up;
+-- without p_by they are not read, nor those with usage where only the model is asked for.
+--
+-- Custom plans, so that arguments are constants. Hashes only, as the planner cannot know how many
+-- events a wallet has: what does not fit into work_mem goes to disk.
+create or replace function baseledger._sum_spending(
+  p_wallet_id text,
+  p_first bigint,
+  p_last bigint,
+  p_by text[],
+  p_windows bigint[]
+)
+returns table (place integer, label_values text[], calls bigint, tokens jsonb, amount numeric)
+language plpgsql
+stable
+set plan_cache_mode = 'force_custom_plan'
+set enable_nestloop = off
+set enable_mergejoin = off
+set enable_sort = off
+set work_mem = '64MB'
+set jit = off
+as $$
+begin
+  return query
+    with price as (
+      select r.price_id, r.model, p.part, r.kinds[p.part * 8 + 1 : p.part * 8 + 8] as kinds
+        from (
+          select c.price_id, c.provider || '/' || c.model as model,
+              array(select jsonb_object_keys(c.rates)) as kinds
+            from baseledger.price_rows c
+            offset 0
+        ) as r
+        join (values (0), (1), (2), (3), (4), (5), (6), (7)) as p (part)
+          on p.part * 8 < cardinality(r.kinds)
+    ),
+    opened as (
+      select e.reservation_id,
+          baseledger._label_values(baseledger._labels(e.details, e.metadata), p_by) as label_values
+        from baseledger.events e
+        where p_by <> '{}'
+          and e.wallet_id = p_wallet_id
+          and e.seq between p_first and p_last
+          and e.event in ('reserved', 'charged')
+          and (p_by <> '{model}' or e.details -> 'price' is null)
+    ),
+    labelled as (
+      select width_bucket(e.seq, p_windows) as place,
+          case
+            when p_by = '{}' then p_by
+            when o.reservation_id is not null then o.label_values
+            when p_by = '{model}' and e.details -> 'price' is not null then p_by
+            else (
+              select baseledger._label_values(baseledger._labels(l.details, l.metadata), p_by)
+                from baseledger.events l
+                where l.wallet_id = p_wallet_id
+                  and l.reservation_id between e.reservation_id and e.reservation_id
+                  and l.event in ('reserved', 'charged')
+                order by l.reservation_id
+                limit 1
+            )
+          end as label_values,
+          e.event,
+          case when e.event <> 'reserved' or 'model' = any (p_by)
+            then (e.details -> 'price')::bigint
+          end as price_id,
+          case e.event when 'reserved' then 0 when 'refunded' then -e.amount else e.amount end
+            as amount,
+          case when e.event <> 'reserved' then e.details -> 'usage' end as usage
+        from baseledger.events e
+        left join opened o on o.reservation_id = e.reservation_id
+        where e.wallet_id = p_wallet_id
+          and e.seq between p_first and p_last
+          and e.event in ('reserved', 'settled', 'charged', 'refunded')
+    ),
+    -- By price row, which has the model and the kinds.
+    summed as (
+      select l.place, l.label_values, p.price_id, p.part,
+          count(*) filter (where l.event in ('reserved', 'charged')) as calls,
+          sum(l.amount) as amount,
+          sum((l.usage -> p.kinds[1])::bigint) as s1, sum((l.usage -> p.kinds[2])::bigint) as s2,
+          sum((l.usage -> p.kinds[3])::bigint) as s3, sum((l.usage -> p.kinds[4])::bigint) as s4,
+          sum((l.usage -> p.kinds[5])::bigint) as s5, sum((l.usage -> p.kinds[6])::bigint) as s6,
+          sum((l.usage -> p.kinds[7])::bigint) as s7, sum((l.usage -> p.kinds[8])::bigint) as s8
+        from labelled l
+        left join price p on p.price_id = l.price_id
+        group by l.place, l.label_values, p.price_id, p.part
+    ),
+    -- A row for each kind, and one without a kind for calls and amount.
+    lines as (
+      select s.place,
+          case
+            when p.model is null or array_position(p_by, 'model') is null then s.label_values
+            else s.label_values[: array_position(p_by, 'model') - 1] || p.model
+              || s.label_values[array_position(p_by, 'model') + 1 :]
+          end as label_values,
+          unnest(null::text || p.kinds) as kind,
+          unnest(array[null, s.s1, s.s2, s.s3, s.s4, s.s5, s.s6, s.s7, s.s8]) as tokens,
+          unnest(array[case when coalesce(s.part, 0) = 0 then s.calls end]) as calls,
+          unnest(array[case when coalesce(s.part, 0) = 0 then s.amount end]) as amount
+        from summed s
+        left join price p on p.price_id = s.price_id and p.part = s.part
+    )
+    select t.place, t.label_values, sum(t.calls)::bigint,
+        coalesce(jsonb_object_agg(t.kind, t.tokens) filter (where t.tokens is not null), '{}'),
+        sum(t.amount)
+      from (
+        select l.place, l.label_values, l.kind, sum(l.tokens) as tokens, sum(l.calls) as calls,
+            sum(l.amount) as amount
+          from lines l
+          group by l.place, l.label_values, l.kind
+      ) as t
+      group by t.place, t.label_values;
+end
+$$;
+
+revoke all on function baseledger._sum_spending from public;
+--! EndIncluded functions/prices/_sum_spending.sql
 --! Included functions/prices/affordable.sql
 -- How many tokens of output an amount pays. With the rest at R and the output at r, in 10^-15 of
 -- the currency, n tokens cost ceil((R + n r) × 1000 / step): at most the amount exactly if
@@ -3981,6 +4296,74 @@ comment on function baseledger.set_prices is
 revoke all on function baseledger.set_prices from public;
 grant execute on function baseledger.set_prices to baseledger_operator;
 --! EndIncluded functions/prices/set_prices.sql
+--! Included functions/prices/spending.sql
+-- What a wallet has spent, from the journal: the events from p_from up to, not including, p_to.
+-- Without bounds the amounts add up to what the wallet has spent. Takes no lock.
+create or replace function baseledger.spending(
+  p_wallet_id text,
+  p_from timestamptz default null,
+  p_to timestamptz default null,
+  p_by text[] default '{}',
+  p_per text default null,
+  p_time_zone text default 'UTC'
+)
+returns setof baseledger.spending_line
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_field text;
+  v_first bigint;
+  v_last bigint;
+  v_windows record;
+begin
+  -- The terms of a limit; `ever` stands for none.
+  v_field := case
+    when p_per in ('minute', 'year', 'ever') then 'per'
+    else baseledger._find_invalid_term(
+      'x', 0, coalesce(p_per, 'ever'), p_by, 'amount', p_time_zone, true, '{}'
+    )
+  end;
+  if v_field is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+  end if;
+  v_first := baseledger._find_seq_before(p_wallet_id, coalesce(p_from, '-infinity')) + 1;
+  v_last := baseledger._find_seq_before(p_wallet_id, coalesce(p_to, 'infinity'));
+  select array[null::timestamptz] as starts_at, null::bigint[] as first_seq into v_windows;
+  if p_per is not null then
+    v_windows := baseledger._list_windows(p_wallet_id, p_per, p_time_zone, v_first, v_last);
+  end if;
+  return query
+    select v_windows.starts_at[s.place], s.label_values, s.calls, s.tokens, s.amount
+      from baseledger._sum_spending(
+        p_wallet_id, v_first, v_last,
+        array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n),
+        v_windows.first_seq
+      ) as s
+      order by s.place, s.label_values collate "C";
+end
+$$;
+
+comment on function baseledger.spending is
+  e'What a wallet has spent from p_from up to, not including, p_to: calls, tokens by kind, and '
+  'amount, for each combination of values of the labels in p_by that has any, and for each window '
+  'of p_per. An event counts when it happened, with the labels of the opening of its reservation; '
+  'refunds are subtracted. Without bounds the amounts add up to the wallet''s spent. From the '
+  'journal, so that it takes time with the number of events: some seconds for a million. Refused '
+  'with LGARG, LGWNF.'
+  '\np_from: The first instant. Default: the beginning.'
+  '\np_to: The instant after the last. Default: the end.'
+  '\np_by: At most 4 names of labels. model is that of the event''s own usage, if it has one. '
+  'Default: none.'
+  '\np_per: A line for each hour, day, week (from Monday) or month in which something happened. '
+  'Default: one for all.'
+  '\np_time_zone: Where these begin: UTC, or an Area/City of pg_timezone_names.';
+revoke all on function baseledger.spending from public;
+grant execute on function baseledger.spending to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/prices/spending.sql
 --! Included functions/refusals/_describe_argument.sql
 -- The detail of LGARG: the field, and what it must be.
 create or replace function baseledger._describe_argument(p_field text)
@@ -4515,6 +4898,79 @@ comment on function baseledger.settle is
 revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/settle.sql
+--! Included views/costs.sql
+-- What each event with usage has cost, as recorded, and computed again from its usage and its price
+-- row. On purpose not by _cost, as verify() compares the two.
+--
+-- Values that only a journal that was tampered with has must not end the query.
+create view baseledger.costs as
+select
+  e.wallet_id,
+  e.seq,
+  e.occurred_at,
+  e.event,
+  e.reservation_id,
+  p.provider || '/' || p.model as model,
+  p.variant,
+  e.details -> 'usage' as usage,
+  r.price_id,
+  r.amount,
+  c.cost,
+  coalesce(
+    c.cost = r.amount
+      and p.currency = w.unit
+      and e.event in ('reserved', 'settled', 'charged')
+      and (
+        e.event = 'settled'
+        or p.variant = coalesce(e.details -> 'usage' ->> 'variant', 'standard')
+          and p.provider || '/' || p.model
+            = coalesce(e.details ->> 'model', e.details -> 'usage' ->> 'model')
+      ),
+    false
+  ) as agrees
+from baseledger.events e
+join baseledger.wallets w on w.wallet_id = e.wallet_id
+cross join lateral (
+  select
+    case when e.details -> 'price' between '1' and '9223372036854775807'
+      then (e.details -> 'price')::bigint
+    end,
+    case when jsonb_typeof(e.details -> 'requested') = 'number'
+      then (e.details -> 'requested')::numeric
+      else e.amount
+    end
+) as r(price_id, amount)
+left join baseledger.price_rows p on p.price_id = r.price_id
+cross join lateral (
+  select case
+    -- Each kind has a count and a rate.
+    when count(u.count * u.rate) = count(*)
+      then ceil(sum(u.count * u.rate) * ('1e' || (w.scale - 15))::numeric)
+  end
+  from (
+    select
+      case when jsonb_typeof(k.value) = 'number' then k.value::numeric end,
+      (p.rates -> k.key)::numeric
+    from jsonb_each(
+      case when jsonb_typeof(e.details -> 'usage') = 'object' then e.details -> 'usage' end
+    ) as k
+    where k.key not in ('model', 'variant')
+  ) as u(count, rate)
+) as c(cost)
+where e.details ?| '{usage,price}';
+
+comment on view baseledger.costs is
+  'What each event with usage has cost: the amount on record (of a reservation with p_at_least, what '
+  'was asked for), and the cost, computed again from the recorded usage and its price row, both in '
+  'the wallet''s smallest step. agrees says whether these are equal, and the price row is one of the '
+  'model and the variant; verify() reports each event where they are not.';
+comment on column baseledger.costs.model is 'provider/model of the price row, an alias resolved.';
+comment on column baseledger.costs.amount is 'On record, or asked for with p_at_least.';
+comment on column baseledger.costs.cost is
+  'Computed again; null if the price row is missing, or has no rate for some kind.';
+revoke all on baseledger.costs from public;
+grant select on baseledger.costs to baseledger_auditor;
+--! EndIncluded views/costs.sql
 --! Included views/prices.sql
 -- The catalogue of prices, with its history. Prices are no secret: every role reads them.
 create or replace view baseledger.prices as
