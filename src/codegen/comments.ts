@@ -9,9 +9,15 @@ export function isNotNull(comment: string): boolean {
   return /@notNull\b/.test(comment);
 }
 
+/** Whether a comment has the marker of a time that may be -infinity. */
+export function isFromEver(comment: string): boolean {
+  return /@fromEver\b/.test(comment);
+}
+
 /** A comment without its markers. */
 export function withoutMarkers(comment: string): string {
-  return comment.replace(/\s*@(notNull\b|nullable\b|(commands|or|type)\([^)]*\))/g, "").trim();
+  const markers = /\s*@(notNull\b|nullable\b|fromEver\b|(commands|or|type)\([^)]*\))/g;
+  return comment.replace(markers, "").trim();
 }
 
 /** What a comment says of a function, without its arguments. */

@@ -39,8 +39,9 @@ export interface GenerateOptions {
  *
  * A result is nullable unless the comment of its column, or of the function that returns a
  * scalar, has the marker `@notNull`. An argument without a default may be null if its description
- * has the marker `@nullable`; with `@or(p_usage)`, either it or that other argument is given. The
- * markers `@type(Usage)` and `@type(Usage[])` give a JSON argument a type of the package. The marker
+ * has the marker `@nullable`; with `@or(p_usage)`, either it or that other argument is given. A
+ * column of times may be -infinity if its comment has the marker `@fromEver`. The markers
+ * `@type(Usage)` and `@type(Usage[])` give a JSON argument a type of the package. The marker
  * `@commands(reserve, settle)` in the description of a JSON argument makes it a list of calls of
  * these functions: objects with `op` and their arguments. (A function that takes such a list stands
  * for the functions of its list.)

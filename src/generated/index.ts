@@ -325,7 +325,7 @@ export interface Price {
    */
   readonly above: bigint;
   /** From when on it holds; -infinity = from ever. */
-  readonly validFrom: Date;
+  readonly validFrom: Date | "-infinity";
   /** Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias. */
   readonly rates: Json | null;
   /** What the rates are in, which a wallet that pays by them has as its unit; null for an alias. */
@@ -349,7 +349,7 @@ const priceRow = call.row<Price>({
   model: ['"model"', read.text],
   variant: ['"variant"', read.orNull(read.text)],
   above: ['"above"', read.bigint],
-  validFrom: ['to_json("valid_from")', read.timestamp],
+  validFrom: ['to_json("valid_from")', read.timestampFromEver],
   rates: ['"rates"', read.orNull(read.json)],
   currency: ['"currency"', read.orNull(read.text)],
   contextWindow: ['"context_window"', read.orNull(read.bigint)],

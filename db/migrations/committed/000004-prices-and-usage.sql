@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:08f240d5a84af30b738bbf8862364f760a06c147
+--! Hash: sha1:a57ed7acfbabef57057ab2c921fefeeb96eb443a
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -108,7 +108,7 @@ comment on column baseledger.price.above is
   'The row holds for the whole request when its kinds of input together exceed so many tokens; 0 = '
   'for every request. @notNull';
 comment on column baseledger.price.valid_from is
-  'From when on it holds; -infinity = from ever. @notNull';
+  'From when on it holds; -infinity = from ever. @notNull @fromEver';
 comment on column baseledger.price.rates is
   'Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias.';
 comment on column baseledger.price.currency is
