@@ -157,7 +157,7 @@ export class IdempotencyKeyReusedError extends LedgerError {
 export class PriceNotFoundError extends LedgerError {
   declare readonly code: "LGPRC";
   declare readonly reason: "model" | "variant" | "kind" | "currency" | "scale";
-  /** `provider/model`, an alias resolved */
+  /** `provider/model`, as the usage or the reservation names it */
   declare readonly model: string;
   declare readonly variant: string;
   /** the kind of usage; only where that is the reason */
