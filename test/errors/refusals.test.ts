@@ -146,7 +146,13 @@ test("a limit that is reached says which, and when more may be spent", () => {
 });
 
 test("usage without a price says what is missing", () => {
-  const detail = { reason: "currency", model: "a/b", variant: "flex", currency: "EUR", unit: "USD" };
+  const detail = {
+    reason: "currency",
+    model: "a/b",
+    variant: "flex",
+    currency: "EUR",
+    unit: "USD",
+  };
   const error = refusalToError({ refused: "LGPRC", detail });
   expect(error).toBeInstanceOf(errors.PriceNotFoundError);
   expect(error).toMatchObject(detail);
