@@ -129,7 +129,8 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = case when not p_priced then p_wallet_id end
+    where w.wallet_id = p_wallet_id
+      and not p_priced
       and not w.restricted
       and not w.closed
     for no key update;

@@ -24,7 +24,8 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call record;
-  v_price baseledger._price;          -- the last one: most commands of a batch have the same
+  v_name text;                        -- of a model, or an alias
+  v_price baseledger._price;          -- its price: most commands of a batch have the same
   v_cost numeric;
   v_wallet_id text;                   -- whose unit these are
   v_unit text;
@@ -34,7 +35,8 @@ declare
   v_command baseledger._command;
 begin
   for v_call in
-    select c.place, c.wallet_id, c.usage, m.model, m.variant, m.opened_at, m.known
+    select c.place, c.wallet_id, c.usage, m.model, m.variant,
+        coalesce(o.opened_at, v_now) as opened_at, (b.details ->> 'price')::bigint as known
       from (
         select u.ordinality::integer + p_first - 1 as place, u.op, u.reservation_id, u.hold_at,
             u.usage,
@@ -55,23 +57,14 @@ begin
           ) as details
           offset 0
       ) as b
-      cross join lateral (
-        select coalesce(
-              c.usage ->> 'model', b.details ->> 'model', b.details -> 'usage' ->> 'model'
-            ) as model,
-            coalesce(c.usage ->> 'variant', b.details -> 'usage' ->> 'variant', 'standard')
-              as variant,
-            coalesce(o.opened_at, v_now) as opened_at,
-            (b.details ->> 'price')::bigint as known
-          where c.wallet_id is not null
-            and (
-              c.op <> 'settle'
-              or o.opened_at is not null
-              or c.usage -> 'model' is not null
-              or b.details -> 'usage' <> 'null'
-            )
-          offset 0
-      ) as m
+      cross join lateral baseledger._name_model(c.usage, b.details) as m
+      where c.wallet_id is not null
+        and (
+          c.op <> 'settle'
+          or o.opened_at is not null
+          or c.usage ? 'model'
+          or b.details -> 'usage' <> 'null'
+        )
   loop
     if v_call.wallet_id is distinct from v_wallet_id then
       select w.wallet_id, w.unit, w.scale, 10::numeric ^ (18 - w.scale)
@@ -79,19 +72,19 @@ begin
         from baseledger.wallets w
         where w.wallet_id = v_call.wallet_id;
     end if;
-    if v_call.model is distinct from v_price.model
-      or v_call.variant <> v_price.variant
+    if v_call.model is distinct from v_name
+      or v_call.variant is distinct from v_price.variant
       or v_call.opened_at < v_price.since
       or v_call.opened_at >= v_price.until
     then
-      v_price := baseledger._find_price(v_call.model, v_call.variant, 0, v_call.opened_at);
+      v_name := v_call.model;
+      v_price := baseledger._find_named_price(v_name, v_call.variant, v_call.opened_at);
     end if;
     v_cost := case
       when v_price.until_above is null
         and v_price.currency = v_unit
         and v_scale >= 6
         and coalesce(v_call.known = v_price.price_id, true)
-        and jsonb_typeof(v_call.usage) = 'object'
         then baseledger._cost(v_call.usage, v_price.kinds, v_price.rates, v_step)
     end;
     v_command := p_commands[v_call.place];
@@ -110,7 +103,7 @@ begin
       v_command.detail := v_priced.detail;
       v_command.details := coalesce(v_command.details, '{}')
         || jsonb_build_object('price', v_priced.price_id, 'usage', v_call.usage)
-        || case when v_priced.model <> v_call.model and v_command.op <> 'settle'
+        || case when v_priced.model <> v_call.model
           then jsonb_build_object('model', v_priced.model)
           else '{}'
         end;
