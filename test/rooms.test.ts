@@ -23,7 +23,7 @@ const LEVELS = [
   ["errors"],
   ["wire"],
   ["generated"],
-  ["client", "migrate"],
+  ["client", "meter", "migrate"],
   ["codegen", "embedded", "terminal", "trace"],
   ["worker"],
   ["bench", "demo", "simulate"],
