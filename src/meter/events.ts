@@ -6,9 +6,9 @@ const CR = 13;
 /** Cuts a stream of server-sent events into the bytes of each event. */
 export interface Events {
   /** Takes bytes in, and gives back those that can be passed on. */
-  push(bytes: Uint8Array): Uint8Array[];
+  push(bytes: Uint8Array): Uint8Array;
   /** The end of the stream: gives back what is left. */
-  end(): Uint8Array[];
+  end(): Uint8Array;
 }
 
 export interface EventsOptions {
@@ -70,7 +70,7 @@ export function readEvents({ event, hides, longest }: EventsOptions): Events {
 
   return {
     push(bytes) {
-      if (!reading) return [bytes];
+      if (!reading) return bytes;
       const out: Uint8Array[] = [];
       let from = 0;
       for (let to = endOfLine(bytes, 0, line); to !== -1; to = endOfLine(bytes, from, line)) {
@@ -81,15 +81,15 @@ export function readEvents({ event, hides, longest }: EventsOptions): Events {
       if (from < bytes.length) line.push(bytes.subarray(from));
       size += bytes.length;
       if (size > longest) out.push(...stop());
-      return hides ? out : [bytes];
+      return hides ? Buffer.concat(out) : bytes;
     },
     end() {
-      if (!reading) return [];
+      if (!reading) return Buffer.of();
       const out = line.length > 0 ? endLine() : [];
       dispatched = undefined;
       // A stream may end without the empty line that ends its last event.
       parser.feed("\n\n");
-      return [...out, ...flush(dispatched ?? true)];
+      return Buffer.concat([...out, ...flush(dispatched ?? true)]);
     },
   };
 }

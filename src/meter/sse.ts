@@ -94,8 +94,8 @@ export function tap(body: ReadableStream<Uint8Array>, options: TapOptions): Tapp
         await room();
         const { done, value } = await source.read();
         if (given && abandoned === "bound") return { how: "abandoned", reason: given.reason };
-        const parts = done ? events.end() : events.push(value);
-        for (const part of parts) if (!given && part.length > 0) controller.enqueue(part);
+        const passed = done ? events.end() : events.push(value);
+        if (!given && passed.length > 0) controller.enqueue(passed);
         if (done) return { how: "read" };
       }
     } catch (error) {
