@@ -1,5 +1,5 @@
-// The fake provider is right if the real SDKs understand it: whole, streamed, and in the ways in which bytes
-// can arrive.
+// The real SDKs against the fake provider: they understand it, whole, streamed, and however bytes arrive; and
+// metering understands what they send, reads what they used, and lets them read the same.
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogle } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
@@ -12,27 +12,35 @@ import { Agent, OpenAIProvider, Runner, setTracingDisabled } from "@openai/agent
 import { embed, generateImage, generateText, type LanguageModel, streamText } from "ai";
 import OpenAI, { toFile } from "openai";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { tap } from "../../src/meter/sse.ts";
+import { type Kinds, readCall } from "../../src/meter/wire/index.ts";
 import { TEXT } from "../support/fake-answers.ts";
 import { type FakeProvider, type Faults, startFakeProvider } from "../support/fake-provider.ts";
 
 let fake: FakeProvider;
+/** How requests are sent, and what the last one was found to have used. */
+let send: typeof fetch;
+let found: { readonly kinds: Kinds | undefined; readonly complete: boolean } | undefined;
+const via: typeof fetch = (input, init) => send(input, init);
 let openai: OpenAI;
 let anthropic: Anthropic;
 let google: GoogleGenAI;
 
 const messages = [{ role: "user" as const, content: "Say hello" }];
-const key = { apiKey: "none" };
+const key = { apiKey: "none", fetch: via };
 
 beforeAll(async () => {
   fake = await startFakeProvider();
   openai = new OpenAI({ ...key, baseURL: `${fake.url}/v1`, maxRetries: 0 });
   anthropic = new Anthropic({ ...key, baseURL: fake.url, maxRetries: 0 });
-  google = new GoogleGenAI({ ...key, httpOptions: { baseUrl: fake.url } });
+  google = new GoogleGenAI({ apiKey: "none", httpOptions: { baseUrl: fake.url, fetch: via } });
   setTracingDisabled(true);
 });
 afterAll(() => fake[Symbol.asyncDispose]());
 beforeEach(() => {
   fake.faults = {};
+  send = fetch;
+  found = undefined;
 });
 
 interface Said {
@@ -98,17 +106,23 @@ const calls: Readonly<Record<string, () => Promise<Said>>> = {
     createGoogle({ ...key, baseURL: `${fake.url}/v1beta` })("gemini-2.5-pro"),
   ),
   ...ofAiSdk("openai-compatible", () =>
-    createOpenAICompatible({ name: "x", baseURL: `${fake.url}/v1`, includeUsage: true })("m"),
+    createOpenAICompatible({
+      name: "x",
+      baseURL: `${fake.url}/v1`,
+      includeUsage: true,
+      fetch: via,
+    })("m"),
   ),
   ...ofLangChain("openai", () => {
-    const configuration = { baseURL: `${fake.url}/v1` };
-    return new ChatOpenAI({ ...key, model: "gpt-5", configuration, maxRetries: 0 });
+    const configuration = { baseURL: `${fake.url}/v1`, fetch: via };
+    return new ChatOpenAI({ apiKey: "none", model: "gpt-5", configuration, maxRetries: 0 });
   }),
   ...ofLangChain(
     "anthropic",
     () =>
       new ChatAnthropic({
-        ...key,
+        apiKey: "none",
+        clientOptions: { fetch: via },
         model: "claude-haiku-4-5",
         anthropicApiUrl: fake.url,
         maxRetries: 0,
@@ -138,6 +152,46 @@ describe.each(Object.entries(ways))("%s", (_, faults) => {
     fake.faults = name === ONE_LINE ? { ...faults, multiline: false } : faults;
     const { text, output } = await call();
     expect({ text, output }).toEqual({ text: TEXT, output: 300 });
+  });
+});
+
+describe("through metering", () => {
+  const used = (name: string) => {
+    if (/anthropic/.test(name)) {
+      return { input: 50, cache_read: 1000, cache_write_5m: 400, cache_write_1h: 500, output: 300 };
+    }
+    return { input: /google/.test(name) ? 207 : 200, cache_read: 1000, output: 300 };
+  };
+
+  test.each(Object.entries(calls))("%s", async (name, call) => {
+    send = metered;
+    fake.faults = { chunk: 3, newline: "\r\n" };
+    const { text, output } = await call();
+    expect({ text, output }).toEqual({ text: TEXT, output: 300 });
+    expect(found).toMatchObject({ kinds: used(name), complete: true });
+  });
+
+  test("a stream whose usage was not asked for has none for its reader", async () => {
+    send = metered;
+    const stream = await openai.chat.completions.create({ model: "gpt-5", messages, stream: true });
+    for await (const { choices, usage } of stream) {
+      expect(choices.length).toBe(1);
+      expect(usage ?? null).toBeNull();
+    }
+    expect(found?.kinds).toEqual({ input: 200, cache_read: 1000, output: 300 });
+  });
+
+  test("what has no text", async () => {
+    send = metered;
+    await openai.embeddings.create({ model: "text-embedding-3-small", input: "x" });
+    expect(found?.kinds).toEqual({ input: 7 });
+    await google.models.embedContent({ model: "gemini-embedding-001", contents: "x" });
+    expect(found?.kinds).toEqual({ input: 1200 });
+    await openai.images.generate({ model: "gpt-image-1", prompt: "a tree" });
+    expect(found?.kinds).toEqual({ input: 50, output_image: 1056 });
+    const file = await toFile(Buffer.from("no sound"), "a.wav");
+    await openai.audio.transcriptions.create({ model: "gpt-4o-transcribe", file });
+    expect(found?.kinds).toEqual({ input: 10, input_audio: 130, output: 30 });
   });
 });
 
@@ -253,6 +307,39 @@ describe("faults", () => {
     expect(await fake.seen.at(-1)?.closedEarly).toBe(false);
   });
 });
+
+/** Sends a request as metering reads it, and reads its answer, without a ledger. */
+async function metered(...[input, init]: Parameters<typeof fetch>): Promise<Response> {
+  const request = new Request(input, init);
+  const { method, headers } = request;
+  const url = new URL(request.url);
+  const provider = providers.find(([path]) => path.test(url.pathname))?.[1] ?? "openai";
+  const body = new Uint8Array(await request.arrayBuffer());
+  const call = await readCall({ method, url, headers, body }, { provider });
+  if (call.is !== "metered") throw new Error(call.is === "refused" ? call.message : call.is);
+  headers.delete("content-length");
+  const answer = await fetch(url, { method, headers, body: call.send() });
+  const streamed = answer.headers.get("content-type") === "text/event-stream";
+  const reader = call.reader(streamed);
+  if (!answer.body || !streamed) {
+    reader.read(await answer.clone().json());
+    found = reader.report();
+    return answer;
+  }
+  const { stream } = tap(answer.body, {
+    event: (data) => reader.read(data === "[DONE]" ? undefined : JSON.parse(data)),
+    ended: () => {
+      found = reader.report();
+    },
+    hides: true,
+  });
+  return new Response(stream, answer);
+}
+
+const providers: readonly (readonly [RegExp, string])[] = [
+  [/messages$/, "anthropic"],
+  [/v1beta/, "google"],
+];
 
 function ofAiSdk(name: string, model: () => LanguageModel): typeof calls {
   return {
