@@ -116,6 +116,7 @@ describe("a request", () => {
     ["not_understood", GENERATE, { contents, generationConfig: { surprise: 1 } }],
     ["not_understood", `${GEMINI}:streamGenerateContent`, { contents }],
     ["not_understood", `${OPENAI}/embeddings`, { model: "m", input: [{ image: "x" }] }],
+    ["not_understood", CHAT, { ...chat, prediction: { type: "content", content: "x" } }],
     ["no_usage", RESPONSES, { ...response, background: true }],
     ["no_usage", `${OPENAI}/images/generations`, { model: "dall-e-3", prompt: "x" }],
     ["no_usage", `${OPENAI}/audio/speech`, { model: "gpt-4o-mini-tts", input: "x" }],
@@ -128,6 +129,13 @@ describe("a request", () => {
     ["unsupported_tool", GENERATE, { contents, tools: [{ googleSearch: {} }] }],
   ])("is refused as %s: %s %j", async (code, url, body) => {
     expect(await refused(url, body)).toMatchObject({ code });
+  });
+
+  test("is refused where the provider has fees that it does not report", async () => {
+    const call = refused("https://api.perplexity.ai/chat/completions", chat, {
+      provider: "perplexity",
+    });
+    expect(await call).toMatchObject({ code: "no_usage" });
   });
 
   test("may have more fields where the caller knows them to cost nothing", async () => {

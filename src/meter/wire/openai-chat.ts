@@ -1,4 +1,4 @@
-import { reportsOnRequest } from "./providers.ts";
+import { reportsAllFees, reportsOnRequest } from "./providers.ts";
 import {
   count,
   deviation,
@@ -17,7 +17,7 @@ import { type Dialect, type Json, type Kinds, NotSent, type Reader } from "./typ
 
 const KNOWN = new Set(
   `messages model audio frequency_penalty function_call functions logit_bias logprobs
-  max_completion_tokens max_tokens metadata modalities n parallel_tool_calls prediction presence_penalty
+  max_completion_tokens max_tokens metadata modalities n parallel_tool_calls presence_penalty
   prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format
   safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools
   top_logprobs top_p user verbosity web_search_options`.split(/\s+/),
@@ -44,6 +44,9 @@ export const openaiChat: Dialect = {
     const own = request.provider === "openai";
     const body = readBody(request.body, own ? KNOWN : KNOWN_ELSEWHERE, request.fields);
     const name = requireText(body, "model");
+    if (!reportsAllFees(request.provider)) {
+      throw new NotSent("no_usage", `${request.provider} has fees that it does not report`);
+    }
     const stream = isOn(body, "stream");
     const hides = stream && part(body, "stream_options").include_usage !== true;
     const asks = hides && reportsOnRequest(request.provider);

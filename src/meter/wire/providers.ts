@@ -23,6 +23,9 @@ const HOSTS: Readonly<Record<string, string>> = {
 /** Providers whose streams always report usage, and who turn down a request for it. */
 const ALWAYS_REPORT = new Set(["mistral"]);
 
+/** Providers with fees for requests and searches that their usage does not have. */
+const UNREPORTED_FEES = new Set(["perplexity"]);
+
 /** Who is behind a host. */
 export function providerOf({ hostname }: URL): Known | undefined {
   const provider = HOSTS[hostname];
@@ -35,4 +38,9 @@ export function providerOf({ hostname }: URL): Known | undefined {
 /** Whether a stream of chat reports usage only if the request asks for it. */
 export function reportsOnRequest(provider: string): boolean {
   return !ALWAYS_REPORT.has(provider);
+}
+
+/** Whether usage has all that a call costs. */
+export function reportsAllFees(provider: string): boolean {
+  return !UNREPORTED_FEES.has(provider);
 }
