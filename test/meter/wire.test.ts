@@ -109,6 +109,11 @@ describe("a request", () => {
     ["unreadable", MESSAGES, { ...message, max_tokens: undefined }],
     ["unreadable", GENERATE, { contents, generationConfig: {}, generation_config: {} }],
     ["unreadable", GENERATE, { contents, model: "models/gemini-3-pro" }],
+    [
+      "unreadable",
+      `${GEMINI}:batchEmbedContents`,
+      { requests: [{ model: "models/other", content: {} }] },
+    ],
     ["not_understood", CHAT, { ...chat, surprise: 1 }],
     ["not_understood", RESPONSES, { ...response, context_management: [] }],
     ["not_understood", MESSAGES, { ...message, fallbacks: [] }],
@@ -562,6 +567,12 @@ describe("usage is disjoint", () => {
     });
   });
 
+  test("and a part that is no count leaves no usage", async () => {
+    const prompt_tokens_details = { cached_tokens: 2e12 };
+    const usage = { prompt_tokens: 10, prompt_tokens_details, completion_tokens: 5 };
+    expect((await reportOf(CHAT, chat, [{ usage }])).kinds).toBeUndefined();
+  });
+
   test("and is not made up", async () => {
     for (const answer of [{}, { usage: null }, { usage: {} }, null, 7, "x"]) {
       const { kinds, complete } = await reportOf(CHAT, chat, [answer as object]);
@@ -631,6 +642,9 @@ describe("a stream", () => {
     const usage = { input_tokens: 9, output_tokens: 5 };
     for (const type of ["response.completed", "response.incomplete", "response.failed"]) {
       const created = { type: "response.created", response: { usage: null } };
+      const running = { type: "response.in_progress", response: { usage } };
+      const asked = { ...response, stream: true };
+      expect((await reportOf(RESPONSES, asked, [created, running])).complete).toBe(false);
       const answer = [created, { type, response: { usage } }];
       expect(await reportOf(RESPONSES, { ...response, stream: true }, answer)).toMatchObject({
         kinds: { input: 9, output: 5 },
