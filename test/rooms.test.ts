@@ -24,7 +24,7 @@ const LEVELS = [
   ["wire"],
   ["generated"],
   ["client", "migrate"],
-  ["codegen", "embedded", "prices", "terminal", "trace"],
+  ["codegen", "embedded", "meter", "prices", "terminal", "trace"],
   ["worker"],
   ["bench", "demo", "simulate"],
   ["cli"],

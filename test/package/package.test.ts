@@ -28,7 +28,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const ALL = { recursive: true } as const;
 /** What `npm install baseledger` brings. */
-const INSTALLED = ["is-network-error", "p-retry", "postgres"];
+const INSTALLED = ["eventsource-parser", "is-network-error", "p-retry", "postgres"];
 
 let database: TestDatabase;
 let sql: postgres.Sql;

@@ -1,0 +1,740 @@
+// What each dialect reads in requests and answers.
+import { describe, expect, test } from "vitest";
+import {
+  type MeteredCall,
+  type Refusal,
+  type Report,
+  readCall,
+  refusalResponse,
+  type WireOptions,
+} from "../../src/meter/wire/index.ts";
+
+const OPENAI = "https://api.openai.com/v1";
+const CHAT = `${OPENAI}/chat/completions`;
+const RESPONSES = `${OPENAI}/responses`;
+const MESSAGES = "https://api.anthropic.com/v1/messages";
+const GEMINI = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro";
+const GENERATE = `${GEMINI}:generateContent`;
+
+const messages = [{ role: "user", content: "Hello" }];
+const chat = { model: "gpt-5", messages };
+const response = { model: "gpt-5", input: "Hello" };
+const message = { model: "claude-haiku-4-5", max_tokens: 1000, messages };
+const contents = [{ role: "user", parts: [{ text: "Hello" }] }];
+
+type Body = object | string | FormData;
+
+async function read(url: string, body: Body, options: WireOptions = {}, method = "POST") {
+  const plain = typeof body === "string" || body instanceof FormData ? body : JSON.stringify(body);
+  const request = new Request(url, { method, ...(method === "GET" ? {} : { body: plain }) });
+  const bytes = new Uint8Array(await request.arrayBuffer());
+  return readCall({ method, url: new URL(url), headers: request.headers, body: bytes }, options);
+}
+
+async function metered(url: string, body: Body, options?: WireOptions): Promise<MeteredCall> {
+  const call = await read(url, body, options);
+  if (call.is !== "metered") throw new Error(call.is === "refused" ? call.message : call.is);
+  return call;
+}
+
+async function refused(url: string, body: Body, options?: WireOptions): Promise<Refusal> {
+  const call = await read(url, body, options);
+  if (call.is !== "refused") throw new Error(`${url} was not refused`);
+  return call;
+}
+
+/** What a call's reader reports of these messages. */
+async function reportOf(
+  url: string,
+  body: Body,
+  answer: readonly object[],
+  streamed?: boolean,
+): Promise<Report> {
+  const reader = (await metered(url, body)).reader(streamed);
+  for (const each of answer) reader.read(each);
+  return reader.report();
+}
+
+const sent = (call: MeteredCall, limit?: number) => {
+  const body = call.send(limit);
+  return JSON.parse(typeof body === "string" ? body : Buffer.from(body).toString());
+};
+
+describe("a request", () => {
+  test("names its model by provider and host", async () => {
+    const models = [
+      (await metered(CHAT, chat)).model,
+      (await metered(RESPONSES, response)).model,
+      (await metered(MESSAGES, message)).model,
+      (await metered(GENERATE, { contents })).model,
+      (
+        await metered("https://api.deepseek.com/chat/completions", {
+          ...chat,
+          model: "deepseek-chat",
+        })
+      ).model,
+      (await metered("http://localhost:11434/v1/chat/completions", chat, { provider: "ollama" }))
+        .model,
+    ];
+    expect(models).toEqual([
+      "openai/gpt-5",
+      "openai/gpt-5",
+      "anthropic/claude-haiku-4-5",
+      "google/gemini-2.5-pro",
+      "deepseek/deepseek-chat",
+      "ollama/gpt-5",
+    ]);
+  });
+
+  test("is free if it makes nothing", async () => {
+    expect(await read(`${OPENAI}/models`, "", {}, "GET")).toEqual({ is: "free" });
+    expect(await read(`${MESSAGES}/count_tokens`, message)).toEqual({ is: "free" });
+    expect(await read(`${GEMINI}:countTokens`, { contents })).toEqual({ is: "free" });
+  });
+
+  test.each([
+    ["not_metered", `${OPENAI}/batches`, {}],
+    ["not_metered", `${MESSAGES}/batches`, {}],
+    ["not_metered", `${GEMINI}:batchGenerateContent`, {}],
+    ["not_metered", `${OPENAI}/images/edits`, {}],
+    ["unknown_provider", "https://example.com/v1/chat/completions", chat],
+    ["unreadable", CHAT, "{"],
+    ["unreadable", CHAT, "[]"],
+    ["unreadable", CHAT, { messages }],
+    ["unreadable", CHAT, { ...chat, n: 0 }],
+    ["unreadable", CHAT, { ...chat, stream: "yes" }],
+    ["unreadable", CHAT, { ...chat, max_tokens: "1000" }],
+    ["unreadable", CHAT, '{"model":"gpt-5-nano","messages":[],"model":"gpt-5-pro"}'],
+    ["unreadable", CHAT, '{"model":"gpt-5-nano","messages":[],"mod\\u0065l":"gpt-5-pro"}'],
+    ["unreadable", MESSAGES, { ...message, max_tokens: undefined }],
+    ["unreadable", GENERATE, { contents, generationConfig: {}, generation_config: {} }],
+    ["unreadable", GENERATE, { contents, model: "models/gemini-3-pro" }],
+    [
+      "unreadable",
+      `${GEMINI}:batchEmbedContents`,
+      { requests: [{ model: "models/other", content: {} }] },
+    ],
+    ["not_understood", CHAT, { ...chat, surprise: 1 }],
+    ["not_understood", RESPONSES, { ...response, context_management: [] }],
+    ["not_understood", MESSAGES, { ...message, fallbacks: [] }],
+    ["not_understood", MESSAGES, { ...message, mcp_servers: [] }],
+    ["not_understood", GENERATE, { contents, generationConfig: { surprise: 1 } }],
+    ["not_understood", `${GEMINI}:streamGenerateContent`, { contents }],
+    ["not_understood", `${OPENAI}/embeddings`, { model: "m", input: [{ image: "x" }] }],
+    ["not_understood", CHAT, { ...chat, prediction: { type: "content", content: "x" } }],
+    ["no_usage", RESPONSES, { ...response, background: true }],
+    ["no_usage", `${OPENAI}/images/generations`, { model: "dall-e-3", prompt: "x" }],
+    ["no_usage", `${OPENAI}/audio/speech`, { model: "gpt-4o-mini-tts", input: "x" }],
+    ["no_usage", `${OPENAI}/audio/speech`, { model: "tts-1", input: "x", stream_format: "sse" }],
+    ["unsupported_tool", CHAT, { ...chat, tools: [{ type: "web_search" }] }],
+    ["unsupported_tool", RESPONSES, { ...response, tools: [{ type: "code_interpreter" }] }],
+    ["unsupported_tool", RESPONSES, { ...response, tools: [{ type: "web_search" }] }],
+    ["unsupported_tool", MESSAGES, { ...message, tools: [{ type: "code_execution_20260521" }] }],
+    ["unsupported_tool", MESSAGES, { ...message, tools: [{ type: "web_search_20260318" }] }],
+    ["unsupported_tool", GENERATE, { contents, tools: [{ googleSearch: {} }] }],
+  ])("is refused as %s: %s %j", async (code, url, body) => {
+    expect(await refused(url, body)).toMatchObject({ code });
+  });
+
+  test("is refused where the provider has fees that it does not report", async () => {
+    const call = refused("https://api.perplexity.ai/chat/completions", chat, {
+      provider: "perplexity",
+    });
+    expect(await call).toMatchObject({ code: "no_usage" });
+  });
+
+  test("may have more fields where the caller knows them to cost nothing", async () => {
+    const body = { ...chat, surprise: 1 };
+    expect(sent(await metered(CHAT, body, { fields: ["surprise"] }))).toEqual(body);
+  });
+
+  test("with a name twice, deeper than providers would look, is none with two meanings", async () => {
+    const body =
+      '{"model":"m","messages":[{"role":"user","role":"user","content":"{\\"a\\":1,\\"a\\":2}"}]}';
+    expect((await metered(CHAT, body)).model).toBe("openai/m");
+  });
+});
+
+describe("the variant", () => {
+  test.each([
+    ["standard", CHAT, chat],
+    ["standard", CHAT, { ...chat, service_tier: "auto" }],
+    ["standard", CHAT, { ...chat, service_tier: null }],
+    ["flex", CHAT, { ...chat, service_tier: "flex" }],
+    ["tomorrow", CHAT, { ...chat, service_tier: "tomorrow" }],
+    ["unknown", CHAT, { ...chat, service_tier: 1 }],
+    ["us", CHAT.replace("api.", "us.api."), chat],
+    [
+      "priority-eu",
+      RESPONSES.replace("api.", "eu.api."),
+      { ...response, service_tier: "priority" },
+    ],
+    ["pro", RESPONSES, { ...response, reasoning: { mode: "pro" } }],
+    ["standard", MESSAGES, { ...message, service_tier: "standard_only", inference_geo: "global" }],
+    ["fast-us", MESSAGES, { ...message, speed: "fast", inference_geo: "us" }],
+    ["flex", GENERATE, { contents, serviceTier: "FLEX" }],
+  ])("is %s: %s %j", async (variant, url, body) => {
+    expect((await metered(url, body)).variant).toBe(variant);
+  });
+
+  test("is what the answer says, if it says", async () => {
+    const usage = { prompt_tokens: 1, completion_tokens: 1, input_tokens: 1, output_tokens: 1 };
+    const variants = [
+      await reportOf(CHAT, chat, [{ choices: [], usage, service_tier: "priority" }]),
+      await reportOf(CHAT, { ...chat, service_tier: "flex" }, [{ usage, service_tier: "default" }]),
+      await reportOf(RESPONSES, response, [{ object: "response", usage, service_tier: "flex" }]),
+      await reportOf(MESSAGES, message, [{ usage: { ...usage, inference_geo: "us" } }]),
+      await reportOf(MESSAGES, { ...message, speed: "fast" }, [
+        { usage: { ...usage, speed: "standard" } },
+      ]),
+      await reportOf(MESSAGES, { ...message, speed: "fast" }, [{ usage }]),
+      await reportOf(GENERATE, { contents }, [
+        { usageMetadata: { trafficType: "ON_DEMAND_PRIORITY" } },
+      ]),
+      await reportOf(GENERATE, { contents }, [{ usageMetadata: { trafficType: "ON_DEMAND" } }]),
+    ].map(({ variant }) => variant);
+    expect(variants).toEqual([
+      "priority",
+      "standard",
+      "flex",
+      "us",
+      "standard",
+      "fast",
+      "priority",
+      "standard",
+    ]);
+  });
+});
+
+describe("the output", () => {
+  test("has the limit of the request, for each choice", async () => {
+    const outputs = [
+      (await metered(CHAT, { ...chat, max_completion_tokens: 500, n: 3 })).output,
+      (await metered(CHAT, { ...chat, max_tokens: 400, max_completion_tokens: 500 })).output,
+      (await metered(CHAT, chat)).output,
+      (await metered(RESPONSES, { ...response, max_output_tokens: 600 })).output,
+      (await metered(MESSAGES, { ...message, max_tokens: 3000, thinking: { budget_tokens: 2000 } }))
+        .output,
+      (
+        await metered(GENERATE, {
+          contents,
+          generationConfig: { maxOutputTokens: 7, candidateCount: 2 },
+        })
+      ).output,
+    ].map(({ limit, choices, lowest }) => [limit, choices, lowest]);
+    expect(outputs).toEqual([
+      [500, 3, 1],
+      [500, 1, 1],
+      [undefined, 1, 1],
+      [600, 1, 16],
+      [3000, 1, 2001],
+      [7, 2, 1],
+    ]);
+  });
+
+  test("is limited lower where the request had its limit", async () => {
+    expect(sent(await metered(CHAT, { ...chat, max_tokens: 500 }), 20)).toEqual({
+      ...chat,
+      max_tokens: 20,
+    });
+    expect(sent(await metered(CHAT, chat), 20)).toEqual({ ...chat, max_completion_tokens: 20 });
+    const local = { provider: "local" };
+    expect(sent(await metered(CHAT, chat, local), 20)).toEqual({ ...chat, max_tokens: 20 });
+    expect(sent(await metered(RESPONSES, response), 20)).toEqual({
+      ...response,
+      max_output_tokens: 20,
+    });
+    expect(sent(await metered(MESSAGES, message), 20)).toEqual({ ...message, max_tokens: 20 });
+    const generationConfig = { temperature: 0, maxOutputTokens: 20 };
+    const asked = { contents, generation_config: { temperature: 0 } };
+    expect(sent(await metered(GENERATE, asked), 20)).toEqual({
+      contents,
+      generation_config: generationConfig,
+    });
+  });
+
+  test("may be sound or images", async () => {
+    const spoken = {
+      ...chat,
+      modalities: ["text", "audio"],
+      audio: { voice: "alloy", format: "wav" },
+    };
+    expect((await metered(CHAT, spoken)).output.kinds).toEqual(["output", "output_audio"]);
+    const drawn = { contents, generationConfig: { responseModalities: ["TEXT", "IMAGE"] } };
+    expect((await metered(GENERATE, drawn)).output.kinds).toEqual(["output", "output_image"]);
+  });
+});
+
+test("a body is sent as it came, unless something has to change", async () => {
+  const text = '{ "model": "gpt-5", "messages": [], "seed": 9007199254740993 }';
+  const call = await metered(CHAT, text);
+  expect(Buffer.from(call.send() as Uint8Array).toString()).toBe(text);
+});
+
+describe("the usage of a chat's stream", () => {
+  const usage = { prompt_tokens: 10, completion_tokens: 5 };
+  const chunk = (finish_reason: string | null, index = 0) => ({
+    choices: [{ index, delta: {}, finish_reason }],
+  });
+
+  test("is asked for, and its chunk taken out, if the caller did not ask", async () => {
+    const call = await metered(CHAT, {
+      ...chat,
+      stream: true,
+      stream_options: { include_obfuscation: false },
+    });
+    expect(sent(call).stream_options).toEqual({ include_obfuscation: false, include_usage: true });
+    const reader = call.reader();
+    expect([chunk("stop"), { choices: [], usage }].map((each) => reader.read(each))).toEqual([
+      true,
+      false,
+    ]);
+    expect(reader.report()).toMatchObject({ kinds: { input: 10, output: 5 }, complete: true });
+  });
+
+  test("is left alone if the caller did", async () => {
+    const body = { ...chat, stream: true, stream_options: { include_usage: true } };
+    const call = await metered(CHAT, body);
+    expect(call.send()).toBeInstanceOf(Uint8Array);
+    expect(call.reader().read({ choices: [], usage })).toBe(true);
+  });
+
+  test("is not asked for where the provider would refuse that", async () => {
+    const url = "https://api.mistral.ai/v1/chat/completions";
+    const call = await metered(url, { ...chat, stream: true });
+    expect(call.send()).toBeInstanceOf(Uint8Array);
+    const reader = call.reader();
+    expect(reader.read({ ...chunk("stop"), usage })).toBe(true);
+    expect(reader.report()).toMatchObject({ kinds: { input: 10, output: 5 }, complete: true });
+  });
+
+  test("is complete when all choices have ended, where each chunk reports it", async () => {
+    const reader = (await metered(CHAT, { ...chat, stream: true, n: 2 })).reader();
+    reader.read({ ...chunk("stop"), usage: { ...usage, completion_tokens: 2 } });
+    expect(reader.report()).toMatchObject({ complete: false, inputKnown: true });
+    reader.read({ ...chunk("stop", 1), usage });
+    expect(reader.report()).toMatchObject({ kinds: { input: 10, output: 5 }, complete: true });
+  });
+});
+
+describe("what only the context window bounds", () => {
+  const image = { type: "image_url", image_url: { url: "https://example.com/a.png" } };
+  const data = { inlineData: { mimeType: "image/png", data: "AAAA" } };
+  const source = { type: "base64", media_type: "image/png", data: "AAAA" };
+  const said = (content: unknown) => [{ role: "user", content }];
+
+  test.each([
+    [CHAT, { ...chat, messages: said([image]) }],
+    [CHAT, { ...chat, messages: [{ role: "assistant", audio: { id: "a" } }] }],
+    [CHAT, { ...chat, model: "gpt-4o-search-preview" }],
+    [RESPONSES, { ...response, previous_response_id: "r" }],
+    [RESPONSES, { ...response, conversation: "c" }],
+    [RESPONSES, { ...response, prompt: { id: "p" } }],
+    [RESPONSES, { ...response, input: said([{ type: "input_file", file_id: "f" }]) }],
+    [RESPONSES, { ...response, input: [{ type: "item_reference", id: "i" }] }],
+    [RESPONSES, { ...response, input: [{ type: "reasoning", id: "r", summary: [] }] }],
+    [MESSAGES, { ...message, messages: said([{ type: "image", source }]) }],
+    [
+      MESSAGES,
+      {
+        ...message,
+        messages: said([{ type: "tool_result", content: [{ type: "image", source }] }]),
+      },
+    ],
+    [GENERATE, { contents, cachedContent: "c" }],
+    [GENERATE, { contents: [{ parts: [data] }] }],
+    [GENERATE, { contents, systemInstruction: { parts: [{ fileData: {} }] } }],
+    [`${GEMINI}:embedContent`, { content: { parts: [data] } }],
+  ])("%s %j", async (url, body) => {
+    expect((await metered(url, body)).input.text).toBeUndefined();
+  });
+
+  test.each([
+    [CHAT, { ...chat, messages: said([{ type: "text", text: '"type":"image"' }]) }],
+    [RESPONSES, { ...response, input: said([{ type: "input_text", text: "x" }]) }],
+    [
+      RESPONSES,
+      { ...response, input: [{ type: "function_call_output", call_id: "c", output: "x" }] },
+    ],
+    [MESSAGES, { ...message, system: [{ type: "text", text: "x" }] }],
+    [MESSAGES, { ...message, messages: said([{ type: "tool_use", input: { type: "image" } }]) }],
+    [
+      GENERATE,
+      { contents: [{ parts: [{ functionCall: { name: "f", args: { inlineData: 1 } } }] }] },
+    ],
+  ])("is not what is text: %s %j", async (url, body) => {
+    expect((await metered(url, body)).input.text).toBe(JSON.stringify(body));
+  });
+});
+
+describe("hosted tools", () => {
+  const search = { type: "web_search_20260318", name: "web_search", max_uses: 3 };
+  const fetches = { type: "web_fetch_20260318", name: "web_fetch", max_uses: 2 };
+
+  test("have a most, and each use reads the input again", async () => {
+    const claude = await metered(MESSAGES, {
+      ...message,
+      tools: [search, fetches, { name: "own", input_schema: {} }],
+    });
+    expect([claude.fees, claude.input.passes, claude.input.text]).toEqual([
+      { web_searches: 3 },
+      6,
+      undefined,
+    ]);
+    const tools = [
+      { type: "web_search" },
+      { type: "file_search", vector_store_ids: [] },
+      { type: "function" },
+    ];
+    const gpt = await metered(RESPONSES, { ...response, tools, max_tool_calls: 4 });
+    expect([gpt.fees, gpt.input.passes]).toEqual([{ web_searches: 4, file_searches: 4 }, 5]);
+    const searched = await metered(CHAT, { ...chat, web_search_options: {} });
+    expect(searched.fees).toEqual({ web_searches: 1 });
+    const pages = await metered(GENERATE, {
+      contents,
+      tools: [{ urlContext: {} }, { functionDeclarations: [] }],
+    });
+    expect([pages.fees, pages.input.passes]).toEqual([{}, 2]);
+  });
+
+  test("count as reported", async () => {
+    const usage = {
+      input_tokens: 9,
+      output_tokens: 5,
+      server_tool_use: { web_search_requests: 2 },
+    };
+    const claude = await reportOf(MESSAGES, { ...message, tools: [search] }, [{ usage }]);
+    expect(claude).toMatchObject({
+      kinds: { input: 9, output: 5, web_searches: 2 },
+      inputKnown: false,
+    });
+    const output = [
+      { type: "web_search_call", action: { type: "search" } },
+      { type: "web_search_call", action: { type: "open_page" } },
+      { type: "web_search_call" },
+      { type: "file_search_call" },
+    ];
+    const tools = [{ type: "web_search" }, { type: "file_search" }];
+    const body = { ...response, tools, max_tool_calls: 9 };
+    const answer = { object: "response", output, usage: { input_tokens: 9, output_tokens: 5 } };
+    expect((await reportOf(RESPONSES, body, [answer])).kinds).toEqual({
+      input: 9,
+      output: 5,
+      web_searches: 2,
+      file_searches: 1,
+    });
+    const tool_usage = { web_search: { num_requests: 3 } };
+    const counted = await reportOf(RESPONSES, body, [{ ...answer, tool_usage }]);
+    expect(counted.kinds).toMatchObject({ web_searches: 3 });
+  });
+
+  test("are counted once for a call of a model that searches", async () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 5 };
+    const { kinds } = await reportOf(CHAT, { ...chat, model: "gpt-5-search-api" }, [{ usage }]);
+    expect(kinds).toEqual({ input: 9, output: 5, web_searches: 1 });
+  });
+});
+
+describe("usage is disjoint", () => {
+  test.each([
+    [
+      CHAT,
+      chat,
+      {
+        usage: {
+          prompt_tokens: 1000,
+          prompt_tokens_details: { cached_tokens: 300, cache_write_tokens: 200, audio_tokens: 100 },
+          completion_tokens: 50,
+          completion_tokens_details: { audio_tokens: 20, reasoning_tokens: 10 },
+        },
+      },
+      {
+        input: 400,
+        cache_read: 300,
+        cache_write: 200,
+        input_audio: 100,
+        output: 30,
+        output_audio: 20,
+      },
+    ],
+    [
+      RESPONSES,
+      response,
+      {
+        object: "response",
+        usage: {
+          input_tokens: 1000,
+          input_tokens_details: {
+            cached_tokens: 300,
+            cache_write_tokens: 200,
+            cache_write_tokens_details: { ttl_30m_tokens: 50, ttl_12h_tokens: 150 },
+          },
+          output_tokens: 50,
+        },
+      },
+      { input: 500, cache_read: 300, cache_write: 50, cache_write_12h: 150, output: 50 },
+    ],
+    [
+      MESSAGES,
+      message,
+      {
+        usage: {
+          input_tokens: 10,
+          cache_read_input_tokens: 20,
+          cache_creation_input_tokens: 70,
+          cache_creation: { ephemeral_5m_input_tokens: 30, ephemeral_1h_input_tokens: 40 },
+          output_tokens: 5,
+        },
+      },
+      { input: 10, cache_read: 20, cache_write_5m: 30, cache_write_1h: 40, output: 5 },
+    ],
+    [
+      MESSAGES,
+      { ...message, cache_control: { type: "ephemeral", ttl: "1h" } },
+      { usage: { input_tokens: 10, cache_creation_input_tokens: 70, output_tokens: 5 } },
+      { input: 10, cache_write_1h: 70, output: 5 },
+    ],
+    [
+      GENERATE,
+      { contents },
+      {
+        usageMetadata: {
+          promptTokenCount: 1000,
+          cachedContentTokenCount: 300,
+          promptTokensDetails: [
+            { modality: "TEXT", tokenCount: 800 },
+            { modality: "AUDIO", tokenCount: 200 },
+          ],
+          cacheTokensDetails: [{ modality: "AUDIO", tokenCount: 50 }],
+          toolUsePromptTokenCount: 7,
+          candidatesTokenCount: 60,
+          candidatesTokensDetails: [{ modality: "IMAGE", tokenCount: 40 }],
+          thoughtsTokenCount: 5,
+        },
+      },
+      {
+        input: 557,
+        cache_read: 250,
+        input_audio: 150,
+        cache_read_audio: 50,
+        output: 25,
+        output_image: 40,
+      },
+    ],
+    [
+      `${OPENAI}/images/generations`,
+      { model: "gpt-image-1", prompt: "x" },
+      {
+        usage: {
+          input_tokens: 60,
+          input_tokens_details: { image_tokens: 10 },
+          output_tokens: 1000,
+        },
+      },
+      { input: 50, input_image: 10, output_image: 1000 },
+    ],
+    [
+      `${OPENAI}/embeddings`,
+      { model: "text-embedding-3-small", input: ["a", "b"] },
+      { usage: { prompt_tokens: 7, total_tokens: 7 } },
+      { input: 7 },
+    ],
+    [
+      `${OPENAI}/embeddings`,
+      { model: "text-embedding-3-small", input: "a" },
+      { usage: { prompt_tokens: 0, total_tokens: 0 } },
+      { input: 0 },
+    ],
+    [
+      `${GEMINI}:embedContent`,
+      { content: { parts: [{ text: "x" }] } },
+      { embedding: { values: [] }, usageMetadata: { promptTokenCount: 4 } },
+      { input: 4 },
+    ],
+  ])("%s %j %j", async (url, body, answer, kinds) => {
+    expect(await reportOf(url, body, [answer])).toMatchObject({
+      kinds,
+      complete: true,
+      error: undefined,
+    });
+  });
+
+  test.each([-1, 1.5, "7", Number.NaN, 2e12, {}])("and %j is no count", async (prompt_tokens) => {
+    const usage = { prompt_tokens, completion_tokens: 5 };
+    expect(await reportOf(CHAT, chat, [{ usage }])).toMatchObject({
+      kinds: undefined,
+      complete: false,
+    });
+  });
+
+  test("and a part that is no count leaves no usage", async () => {
+    const prompt_tokens_details = { cached_tokens: 2e12 };
+    const usage = { prompt_tokens: 10, prompt_tokens_details, completion_tokens: 5 };
+    expect((await reportOf(CHAT, chat, [{ usage }])).kinds).toBeUndefined();
+  });
+
+  test("and is not made up", async () => {
+    for (const answer of [{}, { usage: null }, { usage: {} }, null, 7, "x"]) {
+      const { kinds, complete } = await reportOf(CHAT, chat, [answer as object]);
+      expect([kinds, complete]).toEqual([undefined, false]);
+    }
+  });
+});
+
+describe("a stream", () => {
+  const start = {
+    type: "message_start",
+    message: { usage: { input_tokens: 10, cache_read_input_tokens: 20, output_tokens: 1 } },
+  };
+  const end = {
+    type: "message_delta",
+    delta: { stop_reason: "end_turn" },
+    usage: { output_tokens: 30 },
+  };
+
+  test("of Anthropic knows its input first", async () => {
+    const body = { ...message, stream: true };
+    expect(await reportOf(MESSAGES, body, [start])).toMatchObject({
+      kinds: { input: 10, cache_read: 20, output: 1 },
+      complete: false,
+      inputKnown: true,
+    });
+    expect(await reportOf(MESSAGES, body, [start, end])).toMatchObject({
+      kinds: { input: 10, cache_read: 20, output: 30 },
+      complete: true,
+    });
+    const later = {
+      ...end,
+      usage: { input_tokens: 15, cache_read_input_tokens: null, output_tokens: 30 },
+    };
+    expect((await reportOf(MESSAGES, body, [start, later])).kinds).toEqual({
+      input: 15,
+      cache_read: 20,
+      output: 30,
+    });
+  });
+
+  test("of Gemini is complete when it has finished", async () => {
+    const url = `${GEMINI}:streamGenerateContent?alt=sse`;
+    const part = (candidatesTokenCount: number, finishReason?: string) => ({
+      candidates: [{ index: 0, finishReason }],
+      usageMetadata: { promptTokenCount: 9, candidatesTokenCount },
+    });
+    expect(await reportOf(url, { contents }, [part(1)])).toMatchObject({
+      complete: false,
+      inputKnown: true,
+    });
+    expect(await reportOf(url, { contents }, [part(1), part(5, "STOP")])).toMatchObject({
+      kinds: { input: 9, output: 5 },
+      complete: true,
+    });
+    const blocked = {
+      promptFeedback: { blockReason: "SAFETY" },
+      usageMetadata: { promptTokenCount: 9 },
+    };
+    expect(await reportOf(url, { contents }, [blocked])).toMatchObject({
+      kinds: { input: 9 },
+      complete: true,
+    });
+  });
+
+  test("of responses is complete with its last event, whatever that is", async () => {
+    const usage = { input_tokens: 9, output_tokens: 5 };
+    for (const type of ["response.completed", "response.incomplete", "response.failed"]) {
+      const created = { type: "response.created", response: { usage: null } };
+      const running = { type: "response.in_progress", response: { usage } };
+      const asked = { ...response, stream: true };
+      expect((await reportOf(RESPONSES, asked, [created, running])).complete).toBe(false);
+      const answer = [created, { type, response: { usage } }];
+      expect(await reportOf(RESPONSES, { ...response, stream: true }, answer)).toMatchObject({
+        kinds: { input: 9, output: 5 },
+        complete: true,
+      });
+    }
+  });
+
+  test("of images adds up its images", async () => {
+    const url = `${OPENAI}/images/generations`;
+    const body = { model: "gpt-image-1", prompt: "x", n: 2, stream: true };
+    const made = {
+      type: "image_generation.completed",
+      usage: { input_tokens: 5, output_tokens: 100 },
+    };
+    expect(await reportOf(url, body, [made])).toMatchObject({ complete: false });
+    expect(await reportOf(url, body, [made, made])).toMatchObject({
+      kinds: { input: 10, output_image: 200 },
+      complete: true,
+    });
+  });
+
+  test("can report an error", async () => {
+    const errors = [
+      await reportOf(CHAT, { ...chat, stream: true }, [{ error: { message: "broken" } }]),
+      await reportOf(RESPONSES, { ...response, stream: true }, [
+        { type: "error", message: "broken" },
+      ]),
+      await reportOf(MESSAGES, { ...message, stream: true }, [
+        start,
+        { type: "error", error: { message: "broken" } },
+      ]),
+      await reportOf(GENERATE, { contents }, [{ error: { code: 503, message: "broken" } }]),
+    ].map(({ error, complete }) => [error, complete]);
+    expect(errors).toEqual(Array(4).fill(["broken", false]));
+  });
+});
+
+describe("sound", () => {
+  const url = `${OPENAI}/audio/transcriptions`;
+  const form = (fields: Record<string, string>) => {
+    const made = new FormData();
+    made.append("file", new File(["sound"], "a.wav"));
+    for (const [name, value] of Object.entries(fields)) made.append(name, value);
+    return made;
+  };
+
+  test("counts in tokens, or in seconds for whisper", async () => {
+    const tokens = {
+      type: "tokens",
+      input_tokens: 14,
+      input_token_details: { text_tokens: 4 },
+      output_tokens: 3,
+    };
+    const asked = form({ model: "gpt-4o-transcribe", stream: "true" });
+    expect((await metered(url, asked)).stream).toBe(true);
+    expect((await reportOf(url, asked, [{ usage: tokens }])).kinds).toEqual({
+      input: 4,
+      input_audio: 10,
+      output: 3,
+    });
+    const whisper = form({ model: "whisper-1", response_format: "verbose_json" });
+    expect((await metered(url, whisper)).input.kinds).toEqual(["seconds"]);
+    const usage = { type: "duration", seconds: 12.1 };
+    expect((await reportOf(url, whisper, [{ usage }])).kinds).toEqual({ seconds: 13 });
+  });
+
+  test("is refused where the answer has no usage", async () => {
+    const srt = form({ model: "whisper-1", response_format: "srt" });
+    expect(await refused(url, srt)).toMatchObject({ code: "no_usage" });
+    expect(await refused(url, "not a form")).toMatchObject({ code: "unreadable" });
+    expect(await refused(url, form({ model: "whisper-1", surprise: "1" }))).toMatchObject({
+      code: "not_understood",
+    });
+  });
+});
+
+test("a refusal has the form of the provider's errors, and is not retried", async () => {
+  const answer = { status: 402, code: "LGNSF", message: "insufficient funds" } as const;
+  const bodies = [];
+  for (const form of ["openai", "anthropic", "gemini"] as const) {
+    const refusal = refusalResponse(form, answer);
+    expect([refusal.status, refusal.headers.get("x-should-retry")]).toEqual([402, "false"]);
+    bodies.push(await refusal.json());
+  }
+  expect(bodies).toMatchObject([
+    { error: { message: "insufficient funds", code: "LGNSF" } },
+    { type: "error", error: { type: "billing_error", message: "insufficient funds" } },
+    { error: { code: 402, message: "insufficient funds", details: [{ reason: "LGNSF" }] } },
+  ]);
+  expect((await refused(`${MESSAGES}/batches`, {})).errors).toBe("anthropic");
+  expect((await refused(`${GEMINI}:batchGenerateContent`, {})).errors).toBe("gemini");
+});
