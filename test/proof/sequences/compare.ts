@@ -7,6 +7,8 @@ import {
   balanceAt,
   type Clock,
   call,
+  callPrices,
+  createLedger,
   dateLast,
   denied,
   find,
@@ -260,7 +262,7 @@ function compare(what: string, found: Json | StepResult["rows"] | Looked, value:
 
 function checkLedger(ledger: Ledger): Found | undefined {
   for (const wallet of ledger.values()) {
-    const [wrong] = findBroken(wallet);
+    const [wrong] = findBroken(wallet, ledger.prices);
     if (wrong) return { what: "the invariants of the model", found: wrong, expected: null };
   }
   return undefined;
@@ -274,7 +276,7 @@ function answerWithin(ledger: Ledger, step: Step, result: StepResult): Json {
   const borders = [...ledger.values()].flatMap((wallet) => bordersOf(wallet, result.from));
   const passed = borders.filter((at) => at <= result.until);
   const agrees = (from: Time) =>
-    isDeepStrictEqual(comparable(step, result), answer(new Map(ledger), step, { ...result, from }));
+    isDeepStrictEqual(comparable(step, result), answer(createLedger(ledger), step, { ...result, from }));
   return answer(ledger, step, {
     ...result,
     from: [result.from, ...passed].find(agrees) ?? result.from,
@@ -300,6 +302,14 @@ function answer(ledger: Ledger, step: Step, result: StepResult): Json {
     case "receipt":
     case "limits":
       return plain(read(ledger, step, result));
+    case "set_price":
+    case "set_prices": {
+      // The database says by its rows when they were added; a refusal does not.
+      const at = (result.answer as readonly { added_at?: Time }[] | null)?.[0]?.added_at;
+      const occasion = { clock: () => at ?? result.from, session, now: result.from, key_id: "" };
+      const set = callPrices(ledger, name, args, occasion);
+      return plain("refused" in set ? set : set.rows);
+    }
     case "date_last": {
       // The database chooses the time: this is no function of the ledger.
       const wallet = ledger.get(args.wallet_id as string);

@@ -19,7 +19,7 @@ export const limits: fc.Arbitrary<Arguments> = fc
     limit_id: fc.constantFrom(...LIMIT_IDS),
     amount: amounts,
     per: fc.constantFrom(...PERS, "ever", "minute"),
-    by: fc.constantFrom<Json[]>([], [], ["user"], ["run"], ["user", "run"]),
+    by: fc.constantFrom<Json[]>([], [], ["user"], ["run"], ["user", "run"], ["model"]),
     of: fc.constantFrom("amount", "amount", "amount", "calls", "open"),
     time_zone: fc.constantFrom("UTC", ...ZONES),
     hard: fc.constantFrom(true, true, true, false),
@@ -49,7 +49,7 @@ const spoiled = fc.constantFrom<Arguments[]>(
   { hard: null },
 );
 
-const VALUES: readonly Json[] = [["ann"], ["bob"], [""], ["1"], ["ann", "1"], ["", "2"]];
+const VALUES: readonly Json[] = [["ann"], ["bob"], [""], ["1"], ["ann", "1"], ["", "2"], ["x/one"]];
 
 const wallet = fc.oneof(
   { arbitrary: fc.constantFrom<Json[]>("a", "a", "a", "a", "b"), weight: 24 },
