@@ -7,6 +7,8 @@ select baseledger.open_wallet('acme');
 select baseledger.credit('acme', 10000000000, 'invoice-17');
 select baseledger.charge('acme', 40000000, 'call-1');
 select baseledger.reserve('acme', 250000000, 'call-2', p_ttl => '10 minutes');
+select baseledger.set_price('openai/gpt-5', '{"input": 1250000000, "cache_read": 125000000,
+  "output": 10000000000}', p_valid_from => '2025-08-07', p_max_output => 128000);
 select baseledger.open_wallet('globex');
 select baseledger.credit('globex', 2000000000, 'invoice-18');
 select baseledger.reserve('globex', 30000000, 'call-3', p_ttl => '1 second');
@@ -218,6 +220,41 @@ select url, body from baseledger.start_delivery('acme', 4, 1, 'wh_0');
 
 -- ### finish_delivery
 select baseledger.finish_delivery('acme', 4, 1, 'wh_0', p_error => 'answered 500');
+
+-- ## Prices
+
+-- ### set_price
+-- $1.75 a million tokens of input, $14 of output; the rate of cache_read is 10 cents.
+select price_id, model, variant, above, currency from baseledger.set_price('openai/gpt-5.2',
+  '{"input": 1750000000, "cache_read": 100000000, "output": 14000000000}');
+select model, alias_of from baseledger.set_price('acme/fast', null, p_alias_of => 'openai/gpt-5');
+
+-- ### set_prices
+select price_id, model, above, source from baseledger.set_prices('[
+  {"model": "google/gemini-2.5-pro", "rates": {"input": 1250000000, "output": 10000000000}},
+  {"model": "google/gemini-2.5-pro", "rates": {"input": 2500000000, "output": 15000000000},
+    "above": 200000},
+  {"model": "openai/gpt-5", "max_output": 128000,
+    "rates": {"input": 1250000000, "cache_read": 125000000, "output": 10000000000}}
+]', 'price list of May');
+
+-- ### list_prices
+select model, variant, above, valid_from, rates from baseledger.list_prices('openai/');
+
+-- ### quote
+select amount, currency, scale, max_output
+  from baseledger.quote('{"model": "openai/gpt-5", "input": 1200, "output": 512}');
+select baseledger.quote('{"model": "openai/gpt-5", "input": 1200, "pages": 3}');
+
+-- ### quotes
+select amount, model from baseledger.quotes('[
+  {"model": "openai/gpt-5", "input": 1200, "output": 512},
+  {"model": "openai/gpt-5", "input": 200, "cache_read": 1000, "output": 512}
+]');
+
+-- ### affordable
+-- One cent pays for 1,200 tokens of input and:
+select baseledger.affordable('{"model": "openai/gpt-5", "input": 1200}', 10000000);
 
 -- ## Operation
 

@@ -311,6 +311,86 @@ const listedWalletRow = call.row<ListedWallet>({
   limited: ['"limited"', read.boolean],
 });
 
+/** What a model costs from an instant on; or an alias of a model. */
+export interface Price {
+  /** Its number; later ones were added later. */
+  readonly priceId: bigint;
+  /** The model, as provider/model; or the alias. */
+  readonly model: string;
+  /** standard, flex, batch, priority …; null for an alias, which stands for all of them. */
+  readonly variant: string | null;
+  /**
+   * The row holds for the whole request when its kinds of input together exceed so many tokens; 0 =
+   * for every request.
+   */
+  readonly above: bigint;
+  /** From when on it holds; -infinity = from ever. */
+  readonly validFrom: Date;
+  /** Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias. */
+  readonly rates: Json | null;
+  /** What the rates are in, which a wallet that pays by them has as its unit; null for an alias. */
+  readonly currency: string | null;
+  /** How many tokens the model takes in one request, input and output together, where known. */
+  readonly contextWindow: bigint | null;
+  /** How many tokens it gives in one request at most, where known. */
+  readonly maxOutput: bigint | null;
+  /** The model that the alias stands for; else null. */
+  readonly aliasOf: string | null;
+  /** Where the row comes from, if that was said. */
+  readonly source: string | null;
+  /** When it was added. */
+  readonly addedAt: Date;
+  /** The role that added it. */
+  readonly addedBy: string;
+}
+
+const priceRow = call.row<Price>({
+  priceId: ['"price_id"', read.bigint],
+  model: ['"model"', read.text],
+  variant: ['"variant"', read.orNull(read.text)],
+  above: ['"above"', read.bigint],
+  validFrom: ['to_json("valid_from")', read.timestamp],
+  rates: ['"rates"', read.orNull(read.json)],
+  currency: ['"currency"', read.orNull(read.text)],
+  contextWindow: ['"context_window"', read.orNull(read.bigint)],
+  maxOutput: ['"max_output"', read.orNull(read.bigint)],
+  aliasOf: ['"alias_of"', read.orNull(read.text)],
+  source: ['"source"', read.orNull(read.text)],
+  addedAt: ['to_json("added_at")', read.timestamp],
+  addedBy: ['"added_by"', read.text],
+});
+
+/** What usage costs, and by which price. */
+export interface Quote {
+  /** The cost, rounded up to the smallest step of a wallet of this scale. */
+  readonly amount: bigint;
+  /** What the amount is in, such as USD. */
+  readonly currency: string;
+  /** Decimal digits of the smallest step. */
+  readonly scale: number;
+  /** The model, as provider/model; no alias. */
+  readonly model: string;
+  /** Its variant. */
+  readonly variant: string;
+  /** The price that counted. */
+  readonly priceId: bigint;
+  /** How many tokens the model takes in one request, input and output together, where known. */
+  readonly contextWindow: bigint | null;
+  /** How many tokens it gives in one request at most, where known. */
+  readonly maxOutput: bigint | null;
+}
+
+const quoteRow = call.row<Quote>({
+  amount: ['"amount"', read.bigint],
+  currency: ['"currency"', read.text],
+  scale: ['"scale"', read.number],
+  model: ['"model"', read.text],
+  variant: ['"variant"', read.text],
+  priceId: ['"price_id"', read.bigint],
+  contextWindow: ['"context_window"', read.orNull(read.bigint)],
+  maxOutput: ['"max_output"', read.orNull(read.bigint)],
+});
+
 /**
  * The answer to a command. Of a granted command it shows the event that was written, with the
  * balances right after it; a retry gets the same receipt with replayed = true. Of a refused command
@@ -683,6 +763,41 @@ export async function addWebhook(sql: Queryable, args: AddWebhookArgs): Promise<
   return call.one(sql, addedWebhookRow, query, given.values);
 }
 
+/** Arguments of {@link affordable}. */
+export interface AffordableArgs {
+  /** As for quote; its own output is left out. */
+  readonly usage: Json;
+  /** In the smallest step of `scale`; 0 or less pays only what is free. */
+  readonly amount: bigint;
+  /**
+   * By the prices of which instant; it may be a time to come. A Date has milliseconds only; a
+   * string in ISO 8601 may have microseconds. Default: now.
+   */
+  readonly at?: Date | string | null | undefined;
+  /** Decimal digits of the smallest step, 6 to 18. Default: 9. */
+  readonly scale?: number | null | undefined;
+}
+
+/**
+ * How many tokens of output an amount pays beside the other kinds of the usage: the largest number
+ * whose cost is not above it, and at most what the model gives (max_output). 0 if not even the rest
+ * is paid. Where the output is free, max_output, or 10^12 if that is unknown. Refused with LGARG,
+ * LGPRC.
+ */
+export async function affordable(sql: Queryable, args: AffordableArgs): Promise<bigint> {
+  const given = call.list(
+    ['"p_usage" => $n::text::jsonb', write.json(args.usage, "usage")],
+    ['"p_amount" => $n::text::bigint', write.bigint(args.amount, "amount")],
+    [
+      '"p_at" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.at, "at"),
+    ],
+    ['"p_scale" => $n::text::integer', write.optional(write.integer)(args.scale, "scale")],
+  );
+  const query = `select "result" from "baseledger"."affordable"(${given.sql}) as "result"`;
+  return call.one(sql, call.scalar(read.bigint), query, given.values);
+}
+
 /**
  * How many alerts there are, by kind and by the state of their delivery, as in the view alerts: one
  * for several webhooks counts once for each. Reads all of them.
@@ -833,6 +948,8 @@ export interface ChargeArgs {
    * freeze and a closing, down to the overdraft limit. Default: false.
    */
   readonly alreadySpent?: boolean | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 }
 
 /**
@@ -856,6 +973,7 @@ export async function charge(sql: Queryable, args: ChargeArgs): Promise<Receipt>
       '"p_already_spent" => $n::text::boolean',
       write.optional(write.boolean)(args.alreadySpent, "already_spent"),
     ],
+    ['"p_usage" => $n::text::jsonb', write.optional(write.json)(args.usage, "usage")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."charge"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
@@ -1254,6 +1372,36 @@ export async function listKeys(sql: Queryable, args: ListKeysArgs): Promise<Wall
   return call.many(sql, walletKeyRow, query, given.values);
 }
 
+/** Arguments of {@link listPrices}. */
+export interface ListPricesArgs {
+  /** Only models (provider/model) and aliases whose name begins so. Default: all. */
+  readonly prefix?: string | null | undefined;
+  /**
+   * As of when; it may be a time to come. A Date has milliseconds only; a string in ISO 8601 may
+   * have microseconds. Default: now.
+   */
+  readonly at?: Date | string | null | undefined;
+  /** True: every price that was ever set, with those that hold later on. Default: false. */
+  readonly history?: boolean | null | undefined;
+}
+
+/**
+ * What models cost, and aliases of models: one row for each model, variant and tier (above), in the
+ * order of their names (byte by byte).
+ */
+export async function listPrices(sql: Queryable, args: ListPricesArgs = {}): Promise<Price[]> {
+  const given = call.list(
+    ['"p_prefix" => $n::text', write.optional(write.text)(args.prefix, "prefix")],
+    [
+      '"p_at" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.at, "at"),
+    ],
+    ['"p_history" => $n::text::boolean', write.optional(write.boolean)(args.history, "history")],
+  );
+  const query = `select ${priceRow.columns} from "baseledger"."list_prices"(${given.sql})`;
+  return call.many(sql, priceRow, query, given.values);
+}
+
 /** Arguments of {@link listWallets}. */
 export interface ListWalletsArgs {
   /** Only those whose id begins so. Default: all. */
@@ -1384,6 +1532,8 @@ export type ReserveCommand = {
   readonly at_least?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 };
 
 /** The command `settle` in a batch; see {@link settle}. */
@@ -1404,6 +1554,8 @@ export type SettleCommand = {
   readonly final?: boolean | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 };
 
 /** The command `cancel` in a batch; see {@link cancel}. */
@@ -1460,6 +1612,8 @@ export type ChargeCommand = {
    * freeze and a closing, down to the overdraft limit. Default: false.
    */
   readonly already_spent?: boolean | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 };
 
 /** A command of {@link post}. */
@@ -1632,6 +1786,69 @@ export async function queueDeliveries(
   );
   const query = `select ${deliveryIdRow.columns} from "baseledger"."queue_deliveries"(${given.sql})`;
   return call.many(sql, deliveryIdRow, query, given.values);
+}
+
+/** Arguments of {@link quote}. */
+export interface QuoteArgs {
+  /**
+   * {"model": "openai/gpt-5", "variant": "standard", "input": 1200, "output": 512}: the model or an
+   * alias, a variant that is not standard, and whole numbers of what was used.
+   */
+  readonly usage: Json;
+  /**
+   * By the prices of which instant; it may be a time to come. A Date has milliseconds only; a
+   * string in ISO 8601 may have microseconds. Default: now.
+   */
+  readonly at?: Date | string | null | undefined;
+  /** Decimal digits of the smallest step, 6 to 18. Default: 9. */
+  readonly scale?: number | null | undefined;
+}
+
+/**
+ * What usage costs, without spending anything: what reserve, settle or charge would take for it in
+ * a wallet of this scale whose unit is the price's currency. Refused with LGARG, LGPRC.
+ */
+export async function quote(sql: Queryable, args: QuoteArgs): Promise<Quote> {
+  const given = call.list(
+    ['"p_usage" => $n::text::jsonb', write.json(args.usage, "usage")],
+    [
+      '"p_at" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.at, "at"),
+    ],
+    ['"p_scale" => $n::text::integer', write.optional(write.integer)(args.scale, "scale")],
+  );
+  const query = `select ${quoteRow.columns} from "baseledger"."quote"(${given.sql})`;
+  return call.one(sql, quoteRow, query, given.values);
+}
+
+/** Arguments of {@link quotes}. */
+export interface QuotesArgs {
+  /** A JSON array of at most 10,000 usages, as for quote. */
+  readonly usages: Json;
+  /**
+   * By the prices of which instant; it may be a time to come. A Date has milliseconds only; a
+   * string in ISO 8601 may have microseconds. Default: now.
+   */
+  readonly at?: Date | string | null | undefined;
+  /** Decimal digits of the smallest step, 6 to 18. Default: 9. */
+  readonly scale?: number | null | undefined;
+}
+
+/**
+ * What each of many usages costs, in their order: what quote says of each. Refused with LGARG,
+ * LGPRC for the first that has no price; the detail has its place (from 1).
+ */
+export async function quotes(sql: Queryable, args: QuotesArgs): Promise<Quote[]> {
+  const given = call.list(
+    ['"p_usages" => $n::text::jsonb', write.json(args.usages, "usages")],
+    [
+      '"p_at" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.at, "at"),
+    ],
+    ['"p_scale" => $n::text::integer', write.optional(write.integer)(args.scale, "scale")],
+  );
+  const query = `select ${quoteRow.columns} from "baseledger"."quotes"(${given.sql})`;
+  return call.many(sql, quoteRow, query, given.values);
 }
 
 /** Arguments of {@link receipt}. */
@@ -1818,6 +2035,8 @@ export interface ReserveArgs {
   readonly atLeast?: bigint | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 }
 
 /**
@@ -1840,6 +2059,7 @@ export async function reserve(sql: Queryable, args: ReserveArgs): Promise<Receip
     ],
     ['"p_at_least" => $n::text::bigint', write.optional(write.bigint)(args.atLeast, "at_least")],
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+    ['"p_usage" => $n::text::jsonb', write.optional(write.json)(args.usage, "usage")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."reserve"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
@@ -2064,6 +2284,107 @@ export async function setOverdraftLimit(
   return call.one(sql, receiptRow, query, given.values);
 }
 
+/** Arguments of {@link setPrice}. */
+export interface SetPriceArgs {
+  /**
+   * provider/model, such as openai/gpt-5; matched exactly. A name that has rates never becomes an
+   * alias, nor an alias a model.
+   */
+  readonly model: string;
+  /**
+   * Kind of usage → whole nano-units (10^-9) of the currency per million, 0 to 10^18: $1.25 a
+   * million tokens are 1250000000, $10 per 1,000 searches are 10000000000000. A kind that is not
+   * named has no price; 0 = free. Null for an alias.
+   */
+  readonly rates: Json | null;
+  /** standard, flex, batch, priority … Default: 'standard'. */
+  readonly variant?: string | null | undefined;
+  /**
+   * These rates hold for the whole request when its kinds of input (input…, cache_…) together
+   * exceed so many tokens. Default: 0.
+   */
+  readonly above?: bigint | null | undefined;
+  /**
+   * From when on they hold. A time before now, -infinity too, only for a variant of a model that
+   * has no price yet. A Date has milliseconds only; a string in ISO 8601 may have microseconds.
+   * Default: now.
+   */
+  readonly validFrom?: Date | string | null | undefined;
+  /** What the rates are in: the unit of the wallets that pay by them. Default: 'USD'. */
+  readonly currency?: string | null | undefined;
+  /**
+   * How many tokens the model takes in one request, input and output together. Default: unknown.
+   */
+  readonly contextWindow?: bigint | null | undefined;
+  /** How many tokens it gives in one request at most. Default: unknown. */
+  readonly maxOutput?: bigint | null | undefined;
+  /**
+   * The model that `model` stands for, in all variants; without rates and what belongs to them.
+   * Default: `model` is a model.
+   */
+  readonly aliasOf?: string | null | undefined;
+  /** Where the price comes from, which goes on record. Default: not said. */
+  readonly source?: string | null | undefined;
+}
+
+/**
+ * Sets what a model costs, from now or a later time on, or what a name stands for. Returns the row
+ * that was added; nothing is added if the same holds already, and then its row is returned. Rows
+ * never change: what a call has cost can be computed again. A call has the price of the instant at
+ * which its reservation was opened. Refused with LGARG.
+ */
+export async function setPrice(sql: Queryable, args: SetPriceArgs): Promise<Price> {
+  const given = call.list(
+    ['"p_model" => $n::text', write.text(args.model, "model")],
+    ['"p_rates" => $n::text::jsonb', write.orNull(write.json)(args.rates, "rates")],
+    ['"p_variant" => $n::text', write.optional(write.text)(args.variant, "variant")],
+    ['"p_above" => $n::text::bigint', write.optional(write.bigint)(args.above, "above")],
+    [
+      '"p_valid_from" => $n::text::timestamp with time zone',
+      write.optional(write.timestamp)(args.validFrom, "valid_from"),
+    ],
+    ['"p_currency" => $n::text', write.optional(write.text)(args.currency, "currency")],
+    [
+      '"p_context_window" => $n::text::bigint',
+      write.optional(write.bigint)(args.contextWindow, "context_window"),
+    ],
+    [
+      '"p_max_output" => $n::text::bigint',
+      write.optional(write.bigint)(args.maxOutput, "max_output"),
+    ],
+    ['"p_alias_of" => $n::text', write.optional(write.text)(args.aliasOf, "alias_of")],
+    ['"p_source" => $n::text', write.optional(write.text)(args.source, "source")],
+  );
+  const query = `select ${priceRow.columns} from "baseledger"."set_price"(${given.sql})`;
+  return call.one(sql, priceRow, query, given.values);
+}
+
+/** Arguments of {@link setPrices}. */
+export interface SetPricesArgs {
+  /**
+   * A JSON array of at most 10,000 objects with the arguments of set_price without p_ (but for
+   * `source`): {"model": "openai/gpt-5", "rates": {"input": 1250000000}}. A time is ISO 8601, in
+   * UTC where it has no offset, or -infinity.
+   */
+  readonly prices: Json;
+  /** Where the prices come from, which goes on record with each. Default: not said. */
+  readonly source?: string | null | undefined;
+}
+
+/**
+ * Sets prices, all or none of them, in their order: an alias may stand for a model that comes
+ * before it. Returns the rows that were added, without those that held already. Refused with LGARG,
+ * whose detail has the place (from 1) of the price.
+ */
+export async function setPrices(sql: Queryable, args: SetPricesArgs): Promise<Price[]> {
+  const given = call.list(
+    ['"p_prices" => $n::text::jsonb', write.json(args.prices, "prices")],
+    ['"p_source" => $n::text', write.optional(write.text)(args.source, "source")],
+  );
+  const query = `select ${priceRow.columns} from "baseledger"."set_prices"(${given.sql})`;
+  return call.many(sql, priceRow, query, given.values);
+}
+
 /** Arguments of {@link settle}. */
 export interface SettleArgs {
   /** Id of the wallet. */
@@ -2083,6 +2404,8 @@ export interface SettleArgs {
   readonly final?: boolean | null | undefined;
   /** A JSON object of at most 16 KiB, which goes on record with the event. Default: '{}'. */
   readonly metadata?: Json | null | undefined;
+  /** Default: null. */
+  readonly usage?: Json | null | undefined;
 }
 
 /**
@@ -2101,6 +2424,7 @@ export async function settle(sql: Queryable, args: SettleArgs): Promise<Receipt>
     ['"p_idempotency_key" => $n::text', write.text(args.idempotencyKey, "idempotency_key")],
     ['"p_final" => $n::text::boolean', write.optional(write.boolean)(args.final, "final")],
     ['"p_metadata" => $n::text::jsonb', write.optional(write.json)(args.metadata, "metadata")],
+    ['"p_usage" => $n::text::jsonb', write.optional(write.json)(args.usage, "usage")],
   );
   const query = `select ${receiptRow.columns} from "baseledger"."settle"(${given.sql})`;
   return call.one(sql, receiptRow, query, given.values);
@@ -2337,6 +2661,7 @@ export async function withdraw(sql: Queryable, args: WithdrawArgs): Promise<Rece
 
 /** Names of the wrappers of functions that only read. */
 export const READS: ReadonlySet<string> = new Set([
+  "affordable",
   "alertCounts",
   "balance",
   "balanceAt",
@@ -2345,9 +2670,12 @@ export const READS: ReadonlySet<string> = new Set([
   "limits",
   "listGrants",
   "listKeys",
+  "listPrices",
   "listWallets",
   "listWebhooks",
   "nextDue",
+  "quote",
+  "quotes",
   "receipt",
   "reservation",
   "statement",
@@ -2381,6 +2709,7 @@ export const BATCH_FIELDS = {
       ["reservationId", "reservation_id", "text"],
       ["atLeast", "at_least", "bigint"],
       ["metadata", "metadata", "jsonb"],
+      ["usage", "usage", "jsonb"],
     ],
   },
   settle: {
@@ -2391,6 +2720,7 @@ export const BATCH_FIELDS = {
       ["idempotencyKey", "idempotency_key", "text"],
       ["final", "final", "boolean"],
       ["metadata", "metadata", "jsonb"],
+      ["usage", "usage", "jsonb"],
     ],
   },
   cancel: {
@@ -2419,6 +2749,7 @@ export const BATCH_FIELDS = {
       ["reservationId", "reservation_id", "text"],
       ["metadata", "metadata", "jsonb"],
       ["alreadySpent", "already_spent", "boolean"],
+      ["usage", "usage", "jsonb"],
     ],
   },
 } as const;

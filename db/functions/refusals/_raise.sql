@@ -11,7 +11,10 @@ declare
 begin
   case p_code
     when 'LGARG' then
-      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_message := format(
+        'invalid argument: %s%s %s', p_detail ->> 'place' || ': ', p_detail ->> 'field',
+        p_detail ->> 'reason'
+      );
       v_hint := 'Correct the argument; sending the same again will be refused again.';
     when 'LGWNF' then
       -- The same, whether or not there is such a wallet.
@@ -58,7 +61,8 @@ begin
       end;
     when 'LGPRC' then
       v_message := format(
-        'no price: %s, %s: %s', p_detail ->> 'model', p_detail ->> 'variant',
+        'no price: %s%s, %s: %s', p_detail ->> 'place' || ': ', p_detail ->> 'model',
+        p_detail ->> 'variant',
         case p_detail ->> 'reason'
           when 'model' then 'unknown model'
           when 'variant' then 'unknown variant'
@@ -113,8 +117,11 @@ begin
       v_message := format('wallet is closed: %s', p_detail ->> 'wallet_id');
       v_hint := 'What is open can be ended, and funds withdrawn; reopen_wallet opens it again.';
     when 'LGIMM' then
-      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
-      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+      v_message := format(
+        'the journal and the prices are append-only: %s refused', p_detail ->> 'operation'
+      );
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund; or with '
+        'a new price.';
     when 'LGUNK' then
       v_message := format('unknown command: %s', p_detail ->> 'op');
       v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';

@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:38c79988f666bb0cadc6235f92780b1bcd2b22b3
+--! Hash: sha1:04c23e917c4d7adb5fcd4a84e92fa3a8c6f67e7c
 --! Message: Prices and usage
 
 -- Functions are created in the order of their files, some before those that they call.
@@ -27,6 +27,71 @@ create type baseledger._priced_usage as (
   detail jsonb
 );
 --! EndIncluded schema/types/_priced_usage.sql
+--! Included schema/types/price.sql
+-- A row of the catalogue of prices: those of the view prices.
+create type baseledger.price as (
+  price_id bigint,
+  model text,
+  variant text,
+  above bigint,
+  valid_from timestamptz,
+  rates jsonb,
+  currency text,
+  context_window bigint,
+  max_output bigint,
+  alias_of text,
+  source text,
+  added_at timestamptz,
+  added_by text
+);
+comment on type baseledger.price is 'What a model costs from an instant on; or an alias of a model.';
+comment on column baseledger.price.price_id is 'Its number; later ones were added later. @notNull';
+comment on column baseledger.price.model is 'The model, as provider/model; or the alias. @notNull';
+comment on column baseledger.price.variant is
+  'standard, flex, batch, priority …; null for an alias, which stands for all of them.';
+comment on column baseledger.price.above is
+  'The row holds for the whole request when its kinds of input together exceed so many tokens; 0 = '
+  'for every request. @notNull';
+comment on column baseledger.price.valid_from is
+  'From when on it holds; -infinity = from ever. @notNull';
+comment on column baseledger.price.rates is
+  'Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias.';
+comment on column baseledger.price.currency is
+  'What the rates are in, which a wallet that pays by them has as its unit; null for an alias.';
+comment on column baseledger.price.context_window is
+  'How many tokens the model takes in one request, input and output together, where known.';
+comment on column baseledger.price.max_output is
+  'How many tokens it gives in one request at most, where known.';
+comment on column baseledger.price.alias_of is 'The model that the alias stands for; else null.';
+comment on column baseledger.price.source is 'Where the row comes from, if that was said.';
+comment on column baseledger.price.added_at is 'When it was added. @notNull';
+comment on column baseledger.price.added_by is 'The role that added it. @notNull';
+--! EndIncluded schema/types/price.sql
+--! Included schema/types/quote.sql
+-- What usage costs.
+create type baseledger.quote as (
+  amount bigint,
+  currency text,
+  scale integer,
+  model text,
+  variant text,
+  price_id bigint,
+  context_window bigint,
+  max_output bigint
+);
+comment on type baseledger.quote is 'What usage costs, and by which price.';
+comment on column baseledger.quote.amount is
+  'The cost, rounded up to the smallest step of a wallet of this scale. @notNull';
+comment on column baseledger.quote.currency is 'What the amount is in, such as USD. @notNull';
+comment on column baseledger.quote.scale is 'Decimal digits of the smallest step. @notNull';
+comment on column baseledger.quote.model is 'The model, as provider/model; no alias. @notNull';
+comment on column baseledger.quote.variant is 'Its variant. @notNull';
+comment on column baseledger.quote.price_id is 'The price that counted. @notNull';
+comment on column baseledger.quote.context_window is
+  'How many tokens the model takes in one request, input and output together, where known.';
+comment on column baseledger.quote.max_output is
+  'How many tokens it gives in one request at most, where known.';
+--! EndIncluded schema/types/quote.sql
 --! Included schema/tables/price_rows.sql
 -- What models cost: the catalogue of prices, one for all wallets. Append-only: what a call has cost
 -- can be computed again from the row that its event names. Rows are added one transaction after the
@@ -74,6 +139,54 @@ create trigger price_rows_no_truncate before truncate on baseledger.price_rows
 alter table baseledger.price_rows enable always trigger price_rows_append_only;
 alter table baseledger.price_rows enable always trigger price_rows_no_truncate;
 --! EndIncluded schema/tables/price_rows.sql
+--! Included functions/access/_expected_rights.sql
+-- What each role may do: the one list of all rights. Nobody has any other right on an object of the
+-- schema, except the owner, and roles to which the host grants a view or a public function. Each
+-- file grants what this list says; _find_rights_differences compares, and `baseledger migrate`
+-- repairs.
+create or replace function baseledger._expected_rights()
+returns setof baseledger._right
+language sql
+immutable
+as $$
+  select r.kind, n.name, r.grantee, r.privilege
+    from (
+      values
+        ('schema', 'USAGE', 'baseledger_agent', '{baseledger}'::text[]),
+        ('schema', 'USAGE', 'baseledger_operator', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_auditor', '{baseledger}'),
+        ('schema', 'USAGE', 'baseledger_worker', '{baseledger}'),
+        ('function', 'EXECUTE', 'baseledger_agent',
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,
+            settle,affordable,list_prices,quote,quotes}'),
+        ('function', 'EXECUTE', 'baseledger_operator',
+          '{balance,cancel,charge,extend,limits,post,post_many,receipt,reservation,reserve,settle,
+            allow,balance_at,close_wallet,create_key,credit,disallow,freeze_wallet,list_grants,
+            list_keys,list_wallets,open_wallet,post_funds,refund,remove_limit,reopen_wallet,
+            revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
+            transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
+            add_webhook,alert_counts,list_webhooks,remove_webhook,
+            affordable,list_prices,quote,quotes,set_price,set_prices}'),
+        ('function', 'EXECUTE', 'baseledger_auditor',
+          '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
+            statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
+            list_webhooks,affordable,list_prices,quote,quotes}'),
+        ('function', 'EXECUTE', 'baseledger_worker',
+          '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
+            alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
+            wallet_metrics}'),
+        ('view', 'SELECT', 'baseledger_agent', '{prices}'),
+        ('view', 'SELECT', 'baseledger_operator', '{prices}'),
+        ('view', 'SELECT', 'baseledger_auditor',
+          '{alerts,journal,open_reservations,postings,prices,reservation_history,wallet_access,
+            wallet_balances}'),
+        ('view', 'SELECT', 'baseledger_worker', '{prices}')
+    ) as r (kind, privilege, grantee, names)
+    cross join lateral pg_catalog.unnest(r.names) as n (name)
+$$;
+
+revoke all on function baseledger._expected_rights from public;
+--! EndIncluded functions/access/_expected_rights.sql
 --! Included functions/access/_lock_guarded.sql
 -- Locks a wallet that is restricted or closed, or whose commands have usage, which is priced under
 -- the lock. If it is restricted, the caller must have access, and his commands get what his access
@@ -2038,6 +2151,112 @@ $$;
 
 revoke all on function baseledger._what_it_holds from public;
 --! EndIncluded functions/limits/_what_it_holds.sql
+--! Included functions/prices/_add_price.sql
+-- Adds a price to the catalogue, which the caller has locked; or returns the row that says the same
+-- already: what would count then would not change. Whatever a call may have been priced by stays:
+-- only a model that had no price until this call gets one for the past.
+create or replace function baseledger._add_price(
+  p_price baseledger.price,
+  p_now timestamptz,
+  p_known bigint,                     -- the last row from before this call
+  p_place bigint
+)
+returns baseledger.price
+language plpgsql
+volatile
+as $$
+declare
+  c_provider constant text := split_part(p_price.model, '/', 1);
+  c_model constant text := substr(p_price.model, strpos(p_price.model, '/') + 1);
+  c_variant constant text := coalesce(p_price.variant, '');
+  v_field text := coalesce(
+    baseledger._find_invalid_price(p_price), baseledger._find_wrong_name(p_price)
+  );
+  v_last baseledger.price;
+begin
+  if v_field is not null then
+    perform baseledger._refuse_price(v_field, p_place);
+  end if;
+
+  select r.price_id, p_price.model, p_price.variant, r.above, r.valid_from, r.rates, r.currency,
+      r.context_window, r.max_output, r.alias_of, r.source, r.added_at, r.added_by
+    into v_last
+    from baseledger.price_rows r
+    where r.provider = c_provider
+      and r.model = c_model
+      and r.variant = c_variant
+      and r.above = p_price.above
+      and (p_price.valid_from is null or r.valid_from = p_price.valid_from)
+    order by r.provider desc, r.model desc, r.variant desc, r.above desc, r.valid_from desc,
+      r.price_id desc
+    limit 1;
+  if found
+    and (p_price.valid_from is not null or v_last.valid_from <= p_now)
+    and row(v_last.rates, v_last.currency, v_last.context_window, v_last.max_output,
+        v_last.alias_of)
+      is not distinct from row(p_price.rates, p_price.currency, p_price.context_window,
+        p_price.max_output, p_price.alias_of)
+  then
+    return v_last;
+  end if;
+
+  if p_price.valid_from < p_now and exists (
+    select from baseledger.price_rows r
+      where r.provider = c_provider
+        and r.model = c_model
+        and r.variant = c_variant
+        and r.price_id <= p_known
+  ) then
+    perform baseledger._refuse_price('valid_from', p_place);
+  end if;
+  p_price.price_id := coalesce((select max(r.price_id) from baseledger.price_rows r), 0) + 1;
+  p_price.valid_from := coalesce(p_price.valid_from, p_now);
+  p_price.added_at := p_now;
+  p_price.added_by := baseledger._describe_actor(null);
+  insert into baseledger.price_rows (
+      price_id, provider, model, variant, above, valid_from, rates, currency, context_window,
+      max_output, alias_of, source, added_at, added_by
+    )
+    values (
+      p_price.price_id, c_provider, c_model, c_variant, p_price.above, p_price.valid_from,
+      p_price.rates, p_price.currency, p_price.context_window, p_price.max_output,
+      p_price.alias_of, p_price.source, p_price.added_at, p_price.added_by
+    );
+  return p_price;
+end
+$$;
+
+revoke all on function baseledger._add_price from public;
+--! EndIncluded functions/prices/_add_price.sql
+--! Included functions/prices/_are_rates.sql
+-- Whether a JSON value has the rates of a price: 1 to 64 kinds of usage, each with a whole number
+-- from 0 to 10^18.
+create or replace function baseledger._are_rates(p_rates jsonb)
+returns boolean
+language plpgsql
+immutable
+as $$
+begin
+  return jsonb_typeof(p_rates) is not distinct from 'object' and (
+    select count(*) between 1 and 64
+        and bool_and(
+          k.key collate "C" ~ '^[a-z][a-z0-9_]{0,62}$'
+            and k.key not in ('model', 'variant')
+            and k.rate between 0 and 1000000000000000000
+            and scale(k.rate) = 0
+        )
+      from (
+        select r.key,
+            case when jsonb_typeof(r.value) = 'number' then r.value::numeric else -1 end as rate
+          from jsonb_each(case when jsonb_typeof(p_rates) = 'object' then p_rates else '{}' end)
+            as r
+      ) as k
+  );
+end
+$$;
+
+revoke all on function baseledger._are_rates from public;
+--! EndIncluded functions/prices/_are_rates.sql
 --! Included functions/prices/_cost.sql
 -- What usage costs by the rates of a row, in steps of a wallet: the sum over its kinds, divided once
 -- and rounded up. unknown: the first kind that has no rate; the cost is null then. The one place
@@ -2090,6 +2309,60 @@ $$;
 
 revoke all on function baseledger._find_alias from public;
 --! EndIncluded functions/prices/_find_alias.sql
+--! Included functions/prices/_find_invalid_price.sql
+-- The first field of a price that is not allowed, whatever the catalogue has; null if all are. An
+-- alias has a name, the model that it stands for, and when: all else must be as it is by default,
+-- which _make_price has left out.
+create or replace function baseledger._find_invalid_price(p_price baseledger.price)
+returns text
+language plpgsql
+immutable
+as $$
+begin
+  return case
+    when not baseledger._is_model_name(p_price.model)
+      then 'model'
+    when p_price.alias_of is not null and not baseledger._is_model_name(p_price.alias_of)
+      then 'alias_of'
+    when case when p_price.alias_of is null
+        then not baseledger._are_rates(p_price.rates)
+        else p_price.rates is not null
+      end
+      then 'rates'
+    when case when p_price.alias_of is null
+        then p_price.variant = ''
+          or length(p_price.variant) > 255
+          or baseledger._is_ambiguous_name(p_price.variant)
+        else p_price.variant is not null
+      end
+      then 'variant'
+    when p_price.above < 0 or p_price.above > 0 and p_price.alias_of is not null
+      then 'above'
+    when p_price.valid_from = 'infinity'
+      then 'valid_from'
+    when case when p_price.alias_of is null
+        then p_price.currency = ''
+          or length(p_price.currency) > 16
+          or baseledger._is_ambiguous_name(p_price.currency)
+        else p_price.currency is not null
+      end
+      then 'currency'
+    when p_price.context_window < 1
+      or p_price.context_window is not null and p_price.alias_of is not null
+      then 'context_window'
+    when p_price.max_output < 1
+      or p_price.max_output is not null and p_price.alias_of is not null
+      then 'max_output'
+    when p_price.source = ''
+      or length(p_price.source) > 255
+      or baseledger._is_ambiguous_name(p_price.source)
+      then 'source'
+  end;
+end
+$$;
+
+revoke all on function baseledger._find_invalid_price from public;
+--! EndIncluded functions/prices/_find_invalid_price.sql
 --! Included functions/prices/_find_price.sql
 -- The row of the catalogue that counts for a request: of the rows of its model and variant that are
 -- valid at the instant, those with the highest `above` that its input exceeds; of these the latest
@@ -2119,6 +2392,42 @@ $$;
 
 revoke all on function baseledger._find_price from public;
 --! EndIncluded functions/prices/_find_price.sql
+--! Included functions/prices/_find_unreadable_field.sql
+-- The first field of a price in JSON that is unknown, or has a value of the wrong type; null if
+-- there is none. A field that is null counts as absent.
+create or replace function baseledger._find_unreadable_field(p_price jsonb)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return coalesce(
+    (
+      select min(f.name collate "C")
+        from jsonb_object_keys(p_price) as f (name)
+        where f.name not in ('model', 'rates', 'variant', 'above', 'valid_from', 'currency',
+          'context_window', 'max_output', 'alias_of')
+    ),
+    (
+      select min(f.key collate "C")
+        from jsonb_each(p_price) as f
+        where f.value <> 'null'
+          and case
+            when f.key in ('model', 'variant', 'currency', 'alias_of')
+              then jsonb_typeof(f.value) <> 'string'
+            when f.key in ('above', 'context_window', 'max_output')
+              then baseledger._parse_bigint(f.value) is null
+            when f.key = 'valid_from'
+              then baseledger._read_valid_from(f.value) is null
+            else false
+          end
+    )
+  );
+end
+$$;
+
+revoke all on function baseledger._find_unreadable_field from public;
+--! EndIncluded functions/prices/_find_unreadable_field.sql
 --! Included functions/prices/_find_usage.sql
 -- The model and the variant of the usage by which a batch opens the reservation of one of its
 -- commands, before it: {model, variant}; {} where that cannot be said, as it opens it without
@@ -2153,6 +2462,90 @@ $$;
 
 revoke all on function baseledger._find_usage from public;
 --! EndIncluded functions/prices/_find_usage.sql
+--! Included functions/prices/_find_wrong_name.sql
+-- The field of a price that names what the catalogue has as something else; null if none does. A
+-- name is a model or an alias, for ever, and an alias stands for a model: so one look-up finds what
+-- a name means, and no call changes its model but by a change of its alias.
+create or replace function baseledger._find_wrong_name(p_price baseledger.price)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return case
+    when exists (
+      select from baseledger.price_rows r
+        where r.provider = split_part(p_price.model, '/', 1)
+          and r.model = substr(p_price.model, strpos(p_price.model, '/') + 1)
+          and (p_price.alias_of is null) = (r.variant = '')
+    )
+      then 'model'
+    when p_price.alias_of is not null and not exists (
+      select from baseledger.price_rows r
+        where r.provider = split_part(p_price.alias_of, '/', 1)
+          and r.model = substr(p_price.alias_of, strpos(p_price.alias_of, '/') + 1)
+          and r.variant <> ''
+    )
+      then 'alias_of'
+  end;
+end
+$$;
+
+revoke all on function baseledger._find_wrong_name from public;
+--! EndIncluded functions/prices/_find_wrong_name.sql
+--! Included functions/prices/_is_model_name.sql
+-- Whether a name is provider/model: the provider is what stands before the first slash. A SQL
+-- function without settings, so that it is inlined.
+create or replace function baseledger._is_model_name(p_name text)
+returns boolean
+language sql
+immutable
+parallel safe
+as $$
+  select coalesce(
+    pg_catalog.strpos(p_name, '/') between 2 and pg_catalog.length(p_name) - 1
+      and pg_catalog.length(p_name) <= 255
+      and not baseledger._is_ambiguous_name(p_name),
+    false
+  )
+$$;
+
+revoke all on function baseledger._is_model_name from public;
+--! EndIncluded functions/prices/_is_model_name.sql
+--! Included functions/prices/_make_price.sql
+-- A price that is to be set, from arguments of which null means the default. An alias has neither a
+-- variant nor a currency: it stands for all of them.
+create or replace function baseledger._make_price(
+  p_model text,
+  p_rates jsonb,
+  p_variant text,
+  p_above bigint,
+  p_valid_from timestamptz,
+  p_currency text,
+  p_context_window bigint,
+  p_max_output bigint,
+  p_alias_of text,
+  p_source text
+)
+returns baseledger.price
+language sql
+immutable
+as $$
+  select row(
+    null, p_model,
+    case when p_alias_of is null
+      then coalesce(p_variant, 'standard')
+      else nullif(p_variant, 'standard')
+    end,
+    coalesce(p_above, 0), p_valid_from, p_rates,
+    case when p_alias_of is null then coalesce(p_currency, 'USD') else nullif(p_currency, 'USD')
+    end,
+    p_context_window, p_max_output, p_alias_of, p_source, null, null
+  )::baseledger.price
+$$;
+
+revoke all on function baseledger._make_price from public;
+--! EndIncluded functions/prices/_make_price.sql
 --! Included functions/prices/_price_commands.sql
 -- Prices the commands of wallets that have usage, under the wallets' locks: sets their amounts, and
 -- the price row in their details; or refuses them, with LGPRC where there is no price.
@@ -2383,6 +2776,35 @@ $$;
 
 revoke all on function baseledger._price_usage from public;
 --! EndIncluded functions/prices/_price_usage.sql
+--! Included functions/prices/_quote.sql
+-- Quotes usage by the whole rule, or raises why it has no price.
+create or replace function baseledger._quote(
+  p_usage jsonb,
+  p_at timestamptz,
+  p_scale integer,
+  p_place bigint
+)
+returns baseledger.quote
+language plpgsql
+stable
+as $$
+declare
+  v_priced baseledger._priced_usage;
+  v_quote baseledger.quote;
+begin
+  perform baseledger._require_scale(p_scale);
+  v_priced := baseledger._require_price(p_usage, p_at, p_scale, p_place);
+  select v_priced.cost, r.currency, p_scale, v_priced.model, r.variant, r.price_id,
+      r.context_window, r.max_output
+    into strict v_quote
+    from baseledger.price_rows r
+    where r.price_id = v_priced.price_id;
+  return v_quote;
+end
+$$;
+
+revoke all on function baseledger._quote from public;
+--! EndIncluded functions/prices/_quote.sql
 --! Included functions/prices/_read_usage.sql
 -- What usage says, as far as it can be read without a price: the tokens of all its kinds of input,
 -- which decide the tier, and whether its counts are whole numbers from 0 to 10^12, at least one of
@@ -2412,6 +2834,455 @@ $$;
 
 revoke all on function baseledger._read_usage from public;
 --! EndIncluded functions/prices/_read_usage.sql
+--! Included functions/prices/_read_valid_from.sql
+-- Parses a time in JSON: a date or a time of ISO 8601, in UTC where it has no offset, or -infinity;
+-- null if it is neither. The session's settings do not count.
+create or replace function baseledger._read_valid_from(p_value jsonb)
+returns timestamptz
+language plpgsql
+stable
+set "TimeZone" = 'UTC'
+set "DateStyle" = 'ISO, YMD'
+as $$
+begin
+  return case
+    when jsonb_typeof(p_value) = 'string' and p_value #>> '{}' ~ (
+      '^(-infinity|[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?'
+        '(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?)$'
+    )
+      then (p_value #>> '{}')::timestamptz
+  end;
+exception
+  when data_exception then
+    return null;
+end
+$$;
+
+revoke all on function baseledger._read_valid_from from public;
+--! EndIncluded functions/prices/_read_valid_from.sql
+--! Included functions/prices/_refuse_price.sql
+-- Refuses a price because of one of its fields; p_place is its place among several.
+create or replace function baseledger._refuse_price(p_field text, p_place bigint)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  perform baseledger._raise(
+    'LGARG',
+    baseledger._describe_argument(p_field)
+      || jsonb_strip_nulls(jsonb_build_object('place', p_place))
+  );
+end
+$$;
+
+revoke all on function baseledger._refuse_price from public;
+--! EndIncluded functions/prices/_refuse_price.sql
+--! Included functions/prices/_require_price.sql
+-- Prices usage by the whole rule, or raises why it has no price; p_place is its place among
+-- several.
+create or replace function baseledger._require_price(
+  p_usage jsonb,
+  p_at timestamptz,
+  p_scale integer,
+  p_place bigint
+)
+returns baseledger._priced_usage
+language plpgsql
+stable
+as $$
+declare
+  c_priced constant baseledger._priced_usage := baseledger._price_usage(
+    p_usage, p_usage ->> 'model', coalesce(p_usage ->> 'variant', 'standard'), p_at, null, null,
+    p_scale
+  );
+begin
+  if c_priced.refused is not null then
+    perform baseledger._raise(
+      c_priced.refused, c_priced.detail || jsonb_strip_nulls(jsonb_build_object('place', p_place))
+    );
+  end if;
+  return c_priced;
+end
+$$;
+
+revoke all on function baseledger._require_price from public;
+--! EndIncluded functions/prices/_require_price.sql
+--! Included functions/prices/_require_scale.sql
+-- Refuses a scale that no wallet has.
+create or replace function baseledger._require_scale(p_scale integer)
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if p_scale is null or p_scale not between 0 and 18 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('scale'));
+  end if;
+end
+$$;
+
+revoke all on function baseledger._require_scale from public;
+--! EndIncluded functions/prices/_require_scale.sql
+--! Included functions/prices/affordable.sql
+-- How many tokens of output an amount pays. With the rest at R and the output at r, in 10^-15 of
+-- the currency, n tokens cost ceil((R + n r) × 1000 / step): at most the amount exactly if
+-- (R + n r) × 1000 <= amount × step, as the amount is whole.
+create or replace function baseledger.affordable(
+  p_usage jsonb,
+  p_amount bigint,
+  p_at timestamptz default null,
+  p_scale integer default 9
+)
+returns bigint
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  -- Its own output decides nothing, not even the tier.
+  c_rest constant jsonb := case when jsonb_typeof(p_usage) = 'object'
+    then p_usage || '{"output": 0}'
+    else p_usage
+  end;
+  v_priced baseledger._priced_usage;
+  v_price record;
+  v_left numeric;
+begin
+  if p_amount is null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('amount'));
+  end if;
+  perform baseledger._require_scale(p_scale);
+  v_priced := baseledger._require_price(c_rest, coalesce(p_at, clock_timestamp()), p_scale, null);
+  select (r.rates -> 'output')::numeric as rate, coalesce(r.max_output, 1000000000000) as most,
+      k.cost
+    into strict v_price
+    from baseledger.price_rows r
+    cross join lateral baseledger._cost(c_rest, r.rates, 1000) as k
+    where r.price_id = v_priced.price_id;
+  v_left := p_amount * 10::numeric ^ (18 - p_scale) - v_price.cost * 1000;
+  return case
+    when v_left < 0 then 0
+    when v_price.rate = 0 then v_price.most
+    else least(div(v_left, v_price.rate * 1000), v_price.most)
+  end;
+end
+$$;
+
+comment on function baseledger.affordable is
+  e'How many tokens of output an amount pays beside the other kinds of the usage: the largest '
+  'number whose cost is not above it, and at most what the model gives (max_output). 0 if not even '
+  'the rest is paid. Where the output is free, max_output, or 10^12 if that is unknown. Refused '
+  'with LGARG, LGPRC. @notNull'
+  '\np_usage: As for quote; its own output is left out.'
+  '\np_amount: In the smallest step of p_scale; 0 or less pays only what is free.'
+  '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
+  '\np_scale: Decimal digits of the smallest step, 6 to 18.';
+revoke all on function baseledger.affordable from public;
+grant execute on function baseledger.affordable
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/prices/affordable.sql
+--! Included functions/prices/list_prices.sql
+-- The prices that count at an instant, or all that ever were.
+create or replace function baseledger.list_prices(
+  p_prefix text default '',
+  p_at timestamptz default null,
+  p_history boolean default false
+)
+returns setof baseledger.price
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  c_at constant timestamptz := coalesce(p_at, clock_timestamp());
+begin
+  return query
+    select p.price_id, p.model, p.variant, p.above, p.valid_from, p.rates, p.currency,
+        p.context_window, p.max_output, p.alias_of, p.source, p.added_at, p.added_by
+      from (
+        select l.*,
+            l.valid_from <= c_at
+              and row_number() over (
+                partition by l.model, l.variant, l.above, l.valid_from <= c_at
+                order by l.valid_from desc, l.price_id desc
+              ) = 1 as counts
+          from baseledger.prices l
+          where l.model ^@ coalesce(p_prefix, '')
+      ) as p
+      where p_history or p.counts
+      order by p.model, p.variant, p.above, p.valid_from, p.price_id;
+end
+$$;
+
+comment on function baseledger.list_prices is
+  e'What models cost, and aliases of models: one row for each model, variant and tier (above), in '
+  'the order of their names (byte by byte).'
+  '\np_prefix: Only models (provider/model) and aliases whose name begins so. Default: all.'
+  '\np_at: As of when; it may be a time to come. Default: now.'
+  '\np_history: True: every price that was ever set, with those that hold later on.';
+revoke all on function baseledger.list_prices from public;
+grant execute on function baseledger.list_prices
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/prices/list_prices.sql
+--! Included functions/prices/quote.sql
+-- What usage costs at an instant, in a wallet of this scale and the price's currency.
+create or replace function baseledger.quote(
+  p_usage jsonb,
+  p_at timestamptz default null,
+  p_scale integer default 9
+)
+returns baseledger.quote
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+begin
+  return baseledger._quote(p_usage, coalesce(p_at, clock_timestamp()), p_scale, null);
+end
+$$;
+
+comment on function baseledger.quote is
+  e'What usage costs, without spending anything: what reserve, settle or charge would take for it '
+  'in a wallet of this scale whose unit is the price''s currency. Refused with LGARG, LGPRC.'
+  '\np_usage: {"model": "openai/gpt-5", "variant": "standard", "input": 1200, "output": 512}: the '
+  'model or an alias, a variant that is not standard, and whole numbers of what was used.'
+  '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
+  '\np_scale: Decimal digits of the smallest step, 6 to 18.';
+revoke all on function baseledger.quote from public;
+grant execute on function baseledger.quote
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/prices/quote.sql
+--! Included functions/prices/quotes.sql
+-- Quotes many usages at once. What is plain is priced by one query; whatever is not goes through
+-- the whole rule, which says why it has no price.
+create or replace function baseledger.quotes(
+  p_usages jsonb,
+  p_at timestamptz default null,
+  p_scale integer default 9
+)
+returns setof baseledger.quote
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  c_at constant timestamptz := coalesce(p_at, clock_timestamp());
+  v_usage record;
+begin
+  if jsonb_typeof(p_usages) is distinct from 'array' or jsonb_array_length(p_usages) > 10000 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('usages'));
+  end if;
+  perform baseledger._require_scale(p_scale);
+  for v_usage in
+    select c.place, c.usage, a.model, c.variant, p.price_id, p.currency, r.context_window,
+        r.max_output, k.cost
+      from (
+        select e.place, e.usage,
+            case when jsonb_typeof(e.usage -> 'model') = 'string' then e.usage ->> 'model' end
+              as name,
+            case jsonb_typeof(e.usage -> 'variant')
+              when 'string' then e.usage ->> 'variant'
+              else case when e.usage -> 'variant' is null then 'standard' end
+            end as variant
+          from jsonb_array_elements(p_usages) with ordinality as e (usage, place)
+          offset 0
+      ) as c
+      cross join lateral (
+        select coalesce(baseledger._find_alias(c.name, c_at), c.name) as model offset 0
+      ) as a
+      cross join lateral baseledger._read_usage(
+        case when jsonb_typeof(c.usage) = 'object' then c.usage else '{}' end
+      ) as u
+      left join lateral baseledger._find_price(
+        a.model, c.variant, u.input, c_at
+      ) as p on u.valid and p_scale >= 6
+      left join baseledger.price_rows r on r.price_id = p.price_id
+      left join lateral baseledger._cost(
+        case when p.price_id is not null then c.usage else '{}' end, p.rates,
+        10::numeric ^ (18 - p_scale)
+      ) as k on true
+      order by c.place
+  loop
+    return next case when v_usage.cost <= 9223372036854775807
+      then row(
+        v_usage.cost, v_usage.currency, p_scale, v_usage.model, v_usage.variant, v_usage.price_id,
+        v_usage.context_window, v_usage.max_output
+      )::baseledger.quote
+      else baseledger._quote(v_usage.usage, c_at, p_scale, v_usage.place)
+    end;
+  end loop;
+end
+$$;
+
+comment on function baseledger.quotes is
+  e'What each of many usages costs, in their order: what quote says of each. Refused with LGARG, '
+  'LGPRC for the first that has no price; the detail has its place (from 1).'
+  '\np_usages: A JSON array of at most 10,000 usages, as for quote.'
+  '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
+  '\np_scale: Decimal digits of the smallest step, 6 to 18.';
+revoke all on function baseledger.quotes from public;
+grant execute on function baseledger.quotes
+  to baseledger_agent, baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/prices/quotes.sql
+--! Included functions/prices/set_price.sql
+-- Sets a price. Locks the catalogue against other writers until the transaction ends, not against
+-- readers. Idempotent without a key: what holds already is not added again.
+create or replace function baseledger.set_price(
+  p_model text,
+  p_rates jsonb,
+  p_variant text default 'standard',
+  p_above bigint default 0,
+  p_valid_from timestamptz default null,
+  p_currency text default 'USD',
+  p_context_window bigint default null,
+  p_max_output bigint default null,
+  p_alias_of text default null,
+  p_source text default null
+)
+returns baseledger.price
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_price(text,jsonb,text,bigint,timestamptz,text,bigint,bigint,text,text)'
+  );
+  -- Numbers and times are read under the lock: they are in the order of commits.
+  lock table baseledger.price_rows in share row exclusive mode;
+  return baseledger._add_price(
+    baseledger._make_price(
+      p_model, p_rates, p_variant, p_above, p_valid_from, p_currency, p_context_window,
+      p_max_output, p_alias_of, p_source
+    ),
+    clock_timestamp(),
+    (select max(r.price_id) from baseledger.price_rows r),
+    null
+  );
+end
+$$;
+
+comment on function baseledger.set_price is
+  e'Sets what a model costs, from now or a later time on, or what a name stands for. Returns the '
+  'row that was added; nothing is added if the same holds already, and then its row is returned. '
+  'Rows never change: what a call has cost can be computed again. A call has the price of the '
+  'instant at which its reservation was opened. Refused with LGARG.'
+  '\np_model: provider/model, such as openai/gpt-5; matched exactly. A name that has rates never '
+  'becomes an alias, nor an alias a model.'
+  '\np_rates: Kind of usage → whole nano-units (10^-9) of the currency per million, 0 to 10^18: '
+  '$1.25 a million tokens are 1250000000, $10 per 1,000 searches are 10000000000000. A kind that '
+  'is not named has no price; 0 = free. Null for an alias. @nullable'
+  '\np_variant: standard, flex, batch, priority …'
+  '\np_above: These rates hold for the whole request when its kinds of input (input…, cache_…) '
+  'together exceed so many tokens.'
+  '\np_valid_from: From when on they hold. A time before now, -infinity too, only for a variant of '
+  'a model that has no price yet. Default: now.'
+  '\np_currency: What the rates are in: the unit of the wallets that pay by them.'
+  '\np_context_window: How many tokens the model takes in one request, input and output together. '
+  'Default: unknown.'
+  '\np_max_output: How many tokens it gives in one request at most. Default: unknown.'
+  '\np_alias_of: The model that p_model stands for, in all variants; without rates and what '
+  'belongs to them. Default: p_model is a model.'
+  '\np_source: Where the price comes from, which goes on record. Default: not said.';
+revoke all on function baseledger.set_price from public;
+grant execute on function baseledger.set_price to baseledger_operator;
+--! EndIncluded functions/prices/set_price.sql
+--! Included functions/prices/set_prices.sql
+-- Sets prices, all or none of them. Locks the catalogue like set_price.
+create or replace function baseledger.set_prices(p_prices jsonb, p_source text default null)
+returns setof baseledger.price
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now timestamptz;
+  v_known bigint;
+  v_last bigint;
+  v_given record;
+  v_field text;
+  v_price baseledger.price;
+begin
+  perform baseledger._require_operators_only('baseledger.set_prices(jsonb,text)');
+  if jsonb_typeof(p_prices) is distinct from 'array'
+    or jsonb_array_length(p_prices) > 10000
+    or p_prices @? 'strict $[*] ? (@.type() != "object")'
+  then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('prices'));
+  end if;
+  lock table baseledger.price_rows in share row exclusive mode;
+  v_now := clock_timestamp();
+  v_known := (select max(r.price_id) from baseledger.price_rows r);
+  v_last := coalesce(v_known, 0);
+  for v_given in
+    select e.place, e.price from jsonb_array_elements(p_prices) with ordinality as e (price, place)
+  loop
+    v_field := baseledger._find_unreadable_field(v_given.price);
+    if v_field is not null then
+      perform baseledger._refuse_price(v_field, v_given.place);
+    end if;
+    v_price := baseledger._add_price(
+      baseledger._make_price(
+        v_given.price ->> 'model',
+        nullif(v_given.price -> 'rates', 'null'),
+        v_given.price ->> 'variant',
+        baseledger._parse_bigint(v_given.price -> 'above'),
+        baseledger._read_valid_from(v_given.price -> 'valid_from'),
+        v_given.price ->> 'currency',
+        baseledger._parse_bigint(v_given.price -> 'context_window'),
+        baseledger._parse_bigint(v_given.price -> 'max_output'),
+        v_given.price ->> 'alias_of',
+        p_source
+      ),
+      v_now, v_known, v_given.place
+    );
+    if v_price.price_id > v_last then
+      v_last := v_price.price_id;
+      return next v_price;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function baseledger.set_prices is
+  e'Sets prices, all or none of them, in their order: an alias may stand for a model that comes '
+  'before it. Returns the rows that were added, without those that held already. Refused with '
+  'LGARG, whose detail has the place (from 1) of the price.'
+  '\np_prices: A JSON array of at most 10,000 objects with the arguments of set_price without p_ '
+  '(but for p_source): {"model": "openai/gpt-5", "rates": {"input": 1250000000}}. A time is ISO '
+  '8601, in UTC where it has no offset, or -infinity.'
+  '\np_source: Where the prices come from, which goes on record with each. Default: not said.';
+revoke all on function baseledger.set_prices from public;
+grant execute on function baseledger.set_prices to baseledger_operator;
+--! EndIncluded functions/prices/set_prices.sql
 --! Included functions/refusals/_describe_argument.sql
 -- The detail of LGARG: the field, and what it must be.
 create or replace function baseledger._describe_argument(p_field text)
@@ -2429,6 +3300,24 @@ as $$
       'provider/model (for settle, the default is that of the reservation), variant if it is not '
       'standard, and for at least one kind of usage a whole number from 0 to 10^12; its cost must '
       'fit 64 bits'
+    when p_field = 'model' then 'must be provider/model of at most 255 characters, the first and '
+      'the last of them visible: a model never becomes an alias, nor an alias a model'
+    when p_field = 'rates' then 'must be a JSON object of 1 to 64 kinds of usage (lower-case '
+      'letters, digits and _), each with a whole number from 0 to 10^18; an alias has none'
+    when p_field = 'variant' then 'must be 1 to 255 characters, the first and the last of them '
+      'visible; an alias has none'
+    when p_field = 'above' then 'must be a whole number of at least 0; an alias has none'
+    when p_field = 'valid_from' then 'must be a time; before now, only for a variant of a model '
+      'that has no price yet, or for a new alias'
+    when p_field = 'currency' then 'must be 1 to 16 characters, the first and the last of them '
+      'visible; an alias has none'
+    when p_field in ('context_window', 'max_output')
+      then 'must be a whole number of at least 1, or null; an alias has none'
+    when p_field = 'alias_of' then 'must be a model that has a price, and no alias'
+    when p_field = 'source'
+      then 'must be 1 to 255 characters, the first and the last of them visible, or null'
+    when p_field in ('prices', 'usages')
+      then 'must be a JSON array of at most 10,000 objects'
     when p_field = 'limit_id' then 'must be a limit of this wallet; or, to set one of at most 32, '
       '1 to 255 characters, the first and the last of them visible'
     when p_field = 'at_least' then 'must be a whole number from 1 up to the amount'
@@ -2559,7 +3448,10 @@ declare
 begin
   case p_code
     when 'LGARG' then
-      v_message := format('invalid argument: %s %s', p_detail ->> 'field', p_detail ->> 'reason');
+      v_message := format(
+        'invalid argument: %s%s %s', p_detail ->> 'place' || ': ', p_detail ->> 'field',
+        p_detail ->> 'reason'
+      );
       v_hint := 'Correct the argument; sending the same again will be refused again.';
     when 'LGWNF' then
       -- The same, whether or not there is such a wallet.
@@ -2606,7 +3498,8 @@ begin
       end;
     when 'LGPRC' then
       v_message := format(
-        'no price: %s, %s: %s', p_detail ->> 'model', p_detail ->> 'variant',
+        'no price: %s%s, %s: %s', p_detail ->> 'place' || ': ', p_detail ->> 'model',
+        p_detail ->> 'variant',
         case p_detail ->> 'reason'
           when 'model' then 'unknown model'
           when 'variant' then 'unknown variant'
@@ -2661,8 +3554,11 @@ begin
       v_message := format('wallet is closed: %s', p_detail ->> 'wallet_id');
       v_hint := 'What is open can be ended, and funds withdrawn; reopen_wallet opens it again.';
     when 'LGIMM' then
-      v_message := format('the journal is append-only: %s refused', p_detail ->> 'operation');
-      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund.';
+      v_message := format(
+        'the journal and the prices are append-only: %s refused', p_detail ->> 'operation'
+      );
+      v_hint := 'Correct a mistake with a new command: credit, withdraw, charge or refund; or with '
+        'a new price.';
     when 'LGUNK' then
       v_message := format('unknown command: %s', p_detail ->> 'op');
       v_hint := 'See baseledger.post and baseledger.post_funds for the commands of a batch.';
@@ -2898,3 +3794,31 @@ comment on function baseledger.settle is
 revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/settle.sql
+--! Included views/prices.sql
+-- The catalogue of prices, with its history. Prices are no secret: every role reads them.
+create or replace view baseledger.prices as
+select
+  r.price_id,
+  r.provider || '/' || r.model as model,
+  nullif(r.variant, '') as variant,
+  r.above,
+  r.valid_from,
+  r.rates,
+  r.currency,
+  r.context_window,
+  r.max_output,
+  r.alias_of,
+  r.source,
+  r.added_at,
+  r.added_by
+from baseledger.price_rows r;
+
+comment on view baseledger.prices is
+  'What models cost: every price that was ever set, and aliases of models. Of the rows of a model '
+  'and a variant that are valid, those count whose `above` is the highest that a request''s input '
+  'exceeds; of these the one with the latest valid_from, then the one added last. rates are whole '
+  'nano-units (10^-9) of the currency per million: $1.25 a million tokens are 1250000000.';
+revoke all on baseledger.prices from public;
+grant select on baseledger.prices
+  to baseledger_agent, baseledger_operator, baseledger_auditor, baseledger_worker;
+--! EndIncluded views/prices.sql
