@@ -31,18 +31,21 @@ as $$
   -- By combination, what counts: amounts with the opening, which decides whether a refund does.
   counted as (
     select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
-        s.instant, s.amount, case when s.event = 'refunded' then o.instant end as refund_of
+        s.instant,
+        case l.of when 'tokens' then baseledger._count_tokens(s.usage) else s.amount end as amount,
+        case when s.event = 'refunded' then o.instant end as refund_of
       from l
       join (
         select e.wallet_id, e.seq, e.reservation_id, e.event,
             case when e.event = 'refunded' then -e.amount else e.amount end as amount,
+            e.details -> 'usage' as usage,
             baseledger._event_clock(e.occurred_at, e.details) as instant
           from baseledger.events e
           join limited on limited.wallet_id = e.wallet_id
           where e.event in ('settled', 'charged', 'refunded')
       ) as s on s.wallet_id = l.wallet_id and s.seq > l.set_seq
       join opened o on o.wallet_id = s.wallet_id and o.reservation_id = s.reservation_id
-      where l.of = 'amount'
+      where l.of = 'amount' or l.of = 'tokens' and s.event <> 'refunded'
     union all
     select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by), o.instant, 1, null
       from l
@@ -69,7 +72,11 @@ as $$
   ),
   held as (
     select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
-        pg_catalog.sum(case l.of when 'open' then 1 else r.held end) as held
+        pg_catalog.sum(case l.of
+          when 'open' then 1
+          when 'tokens' then baseledger._held_tokens(r.wallet_id, r.reservation_id)
+          else r.held
+        end) as held
       from l
       join baseledger.reservations r on r.wallet_id = l.wallet_id
       join opened o on o.wallet_id = r.wallet_id and o.reservation_id = r.reservation_id

@@ -110,6 +110,10 @@ declare
   v_next_alert numeric[];
   v_kinds text[];
   v_touched boolean[];
+  v_has_tokens boolean;               -- some count tokens
+  v_tokens bigint[];                  -- what each reservation holds, by position as v_holds
+  v_used_tokens bigint;               -- of the command's usage
+  v_more_tokens bigint;               -- by how many it holds more
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
 
@@ -274,8 +278,9 @@ begin
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
-        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
-          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
+            v_window_end
           from baseledger._spread_counters(v_counters) as c;
       end if;
     end if;
@@ -351,8 +356,9 @@ begin
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
-                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
-                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
+            v_window_end
                   from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
@@ -638,8 +644,9 @@ begin
                 p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                 coalesce(v_at - v_ahead, v_at)
               );
-              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
-                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
+            v_window_end
                 from baseledger._spread_counters(v_counters) as c;
             end if;
             v_place := case
@@ -664,6 +671,9 @@ begin
               v_move.available := -v_amount;
               v_move.reserved := v_amount;
             end if;
+            if v_has_tokens then
+              v_used_tokens := baseledger._count_tokens(v_command.details -> 'usage');
+            end if;
             if v_command.op in ('reserve', 'extend')
               or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
             then
@@ -674,7 +684,7 @@ begin
               end;
               foreach v_k in array v_slot.counters loop
                 if v_spent[v_k] + v_held[v_k]
-                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)
                   > v_max[v_k]
                 then
                   v_command.refused := 'LGLIM';
@@ -683,7 +693,7 @@ begin
               end loop;
               if v_command.refused in ('LGNSF', 'LGLIM') then
                 v_command.detail := baseledger._choose_obstacle(
-                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount, v_used_tokens,
                   v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
                   baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                   v_slot.counters,
@@ -699,16 +709,33 @@ begin
               end if;
             end if;
             if v_command.refused is null then
+              if v_has_tokens then
+                v_k := coalesce(v_command.hold_at, v_i);
+                v_tokens[v_k] := case when v_command.op not in ('reserve', 'charge')
+                  then coalesce(
+                    v_tokens[v_k], baseledger._held_tokens(p_wallet_id, v_command.reservation_id)
+                  ) else 0
+                end;
+                v_more_tokens := case
+                  when v_command.op = 'reserve' then v_used_tokens
+                  when v_hold.status <> 'open' then -v_tokens[v_k]
+                  when v_command.op = 'settle' then -least(v_used_tokens, v_tokens[v_k])
+                  else 0
+                end;
+                v_tokens[v_k] := v_tokens[v_k] + v_more_tokens;
+              end if;
               foreach v_k in array v_slot.counters loop
                 v_spent[v_k] := v_spent[v_k] + case
                   when v_command.op <> 'refund'
                     or v_slot.opened_at >= v_counters[v_k].starts_at
                       and v_slot.opened_at >= v_counters[v_k].set_at
-                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                    then baseledger._what_it_spends(
+                      v_kinds[v_k], v_command.op, v_move.spent, v_used_tokens
+                    )
                   else 0
                 end;
                 v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
-                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details, v_more_tokens
                 );
                 if v_spent[v_k] >= v_next_alert[v_k] then
                   v_counter := v_counters[v_k];

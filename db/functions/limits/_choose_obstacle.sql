@@ -6,6 +6,7 @@ create or replace function baseledger._choose_obstacle(
   p_now timestamptz,
   p_op text,
   p_amount bigint,
+  p_tokens bigint,                    -- of its usage
   p_available bigint,
   p_reserved bigint,
   p_counters baseledger._counter[],
@@ -35,7 +36,7 @@ begin
   end if;
   foreach v_k in array p_counted loop
     v_counter := p_counters[v_k];
-    v_adds := baseledger._what_it_adds(p_op, v_counter.of, p_amount);
+    v_adds := baseledger._what_it_adds(p_op, v_counter.of, p_amount, p_tokens);
     continue when not v_counter.hard
       or v_counter.spent + v_counter.held + v_adds <= v_counter.amount
       or v_counter.amount is null

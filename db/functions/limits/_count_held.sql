@@ -12,7 +12,11 @@ begin
     select p_wallet_id, p_limit_id, h.label_values, 0, h.held, h.starts_at, h.ends_at
       from (
         select v.label_values, l.starts_at, l.ends_at,
-            sum(case l.of when 'open' then 1 else r.held end) as held
+            sum(case l.of
+              when 'open' then 1
+              when 'tokens' then baseledger._held_tokens(p_wallet_id, r.reservation_id)
+              else r.held
+            end) as held
           from baseledger.limits l
           join baseledger.reservations r on r.wallet_id = p_wallet_id
           left join lateral baseledger._find_opening(

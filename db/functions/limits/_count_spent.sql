@@ -1,5 +1,5 @@
--- What the journal says that a combination of labels has spent in a window of a limit, or how many
--- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
+-- What the journal says that a combination of labels has spent in a window of a limit, in money or
+-- in tokens, or how many calls it has opened: from the setting of the limit on, by the clock of the events. For a window
 -- that comes back after a clock that was ahead; else counters know it.
 --
 -- No event is dated before its clock, so none of the window is dated before its start.
@@ -65,6 +65,22 @@ begin
           and o.event in ('reserved', 'charged')
         where baseledger._label_values(baseledger._labels(o.details, o.metadata), v_limit."by")
           = p_label_values;
+    when 'tokens' then
+      select sum(baseledger._count_tokens(e.details -> 'usage')) into v_spent
+        from baseledger.events e
+        join baseledger.events o
+          on o.wallet_id = p_wallet_id
+          and o.reservation_id = e.reservation_id
+          and o.event in ('reserved', 'charged')
+        where e.wallet_id = p_wallet_id
+          and e.seq > v_after
+          and e.event in ('settled', 'charged')
+          and e.details -> 'usage' is not null
+          and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+          and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+          and baseledger._label_values(
+            baseledger._labels(o.details, o.metadata), v_limit."by"
+          ) = p_label_values;
     else
       null;
   end case;

@@ -21,7 +21,11 @@ begin
       where c.ordinality = any(p_counted)
         and c.hard
         and c.held > 0
-        and c.spent + c.held + baseledger._what_it_adds(p_command.op, c.of, c_amount) > c.amount
+        and c.spent + c.held + baseledger._what_it_adds(
+          p_command.op, c.of, c_amount, case when c.of = 'tokens'
+            then baseledger._count_tokens(p_command.details -> 'usage')
+          end
+        ) > c.amount
   );
 end
 $$;

@@ -29,7 +29,7 @@ begin
       then 'by'
     when p_amount < 0 or p_amount is null and p_by = '{}'
       then 'amount'
-    when p_of is null or p_of not in ('amount', 'calls', 'open')
+    when p_of is null or p_of not in ('amount', 'calls', 'open', 'tokens')
       then 'of'
     when p_per is null
       or p_per not in ('minute', 'hour', 'day', 'week', 'month', 'year', 'ever')

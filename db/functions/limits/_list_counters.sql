@@ -26,7 +26,11 @@ begin
   v_came_back := upper(p_window) < v_limit.counted_until;
   select jsonb_object_agg(d.label_values::text, d.held) into v_due
     from (
-      select v.label_values, sum(case v_limit.of when 'open' then 1 else r.held end) as held
+      select v.label_values, sum(case v_limit.of
+          when 'open' then 1
+          when 'tokens' then baseledger._held_tokens(p_wallet_id, r.reservation_id)
+          else r.held
+        end) as held
         from (
           -- In the order of the index, for the planner's sake: see _execute.
           select o.reservation_id, o.held from baseledger.reservations o

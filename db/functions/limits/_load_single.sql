@@ -1,7 +1,7 @@
 -- Loads the counters of a single command, as _load_batch does those of several.
 --
--- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For
--- most commands it need not: each expression counts, see Cost in _execute.
+-- tight: a limit or an alert may be near enough for it to reach, or tokens are limited, so that
+-- _execute must look. For most commands it need not: each expression counts, see Cost in _execute.
 create or replace function baseledger._load_single(
   p_wallet_id text,
   p_at timestamptz,
@@ -20,7 +20,8 @@ declare
 begin
   if p_command.op in ('reserve', 'charge') then
     select array_agg(f.counter), bool_and(f.fresh), bool_or(
-        (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
+        (f.counter).of = 'tokens'
+        or (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
             when 'amount' then p_command.amount
             else 1
           end
@@ -31,13 +32,14 @@ begin
         p_wallet_id, baseledger._labels(p_command.details, p_command.metadata), null, null, p_at
       ) as f;
   else
-    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
-      into counters, v_fresh, v_opened_at
+    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at),
+        bool_or((f.counter).of = 'tokens')
+      into counters, v_fresh, v_opened_at, tight
       from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
       cross join lateral baseledger._find_counters(
         p_wallet_id, o.labels, null, null, p_at
       ) as f;
-    tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+    tight := tight or p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   -- No such reservation.
   if counters is null then

@@ -18,8 +18,8 @@ begin
       wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
     )
     select p_wallet_id, c.limit_id, c.label_values,
-        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent),
-        c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details),
+        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent, 0),
+        c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details, 0),
         c.starts_at, c.ends_at, c.alerted
       from unnest(p_counters) as c
       where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')

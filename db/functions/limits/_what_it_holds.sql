@@ -4,7 +4,8 @@ create or replace function baseledger._what_it_holds(
   p_of text,
   p_op text,
   p_reserved bigint,
-  p_details jsonb
+  p_details jsonb,
+  p_tokens bigint                     -- by how much the tokens that it holds change
 )
 returns bigint
 language sql
@@ -21,6 +22,7 @@ as $$
         then -1
       else 0
     end
+    when 'tokens' then p_tokens
     else 0
   end
 $$;

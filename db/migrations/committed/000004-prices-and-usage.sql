@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:04c23e917c4d7adb5fcd4a84e92fa3a8c6f67e7c
+--! Hash: sha1:d0c465f90abfae457b9308a9c9ea41ca4e220cf1
 --! Message: Prices and usage
 
 -- Functions are created in the order of their files, some before those that they call.
@@ -15,6 +15,14 @@ drop function baseledger._lock_guarded(text, baseledger._command[]);
 drop function baseledger._parse_commands(jsonb, boolean);
 drop function baseledger._parse_several(jsonb);
 drop function baseledger._find_opening(text, text);
+drop function baseledger._what_it_adds(text, text, bigint);
+drop function baseledger._what_it_spends(text, text, bigint);
+drop function baseledger._what_it_holds(text, text, bigint, jsonb);
+drop function baseledger._choose_obstacle(
+  text, timestamptz, text, bigint, bigint, bigint, baseledger._counter[], integer[],
+  baseledger._hold[]
+);
+drop function baseledger._spread_counters(baseledger._counter[]);
 --! Included schema/types/_priced_usage.sql
 -- What usage costs in a wallet, or why it has no price.
 --   model            provider/model, an alias resolved
@@ -285,18 +293,21 @@ as $$
   -- By combination, what counts: amounts with the opening, which decides whether a refund does.
   counted as (
     select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
-        s.instant, s.amount, case when s.event = 'refunded' then o.instant end as refund_of
+        s.instant,
+        case l.of when 'tokens' then baseledger._count_tokens(s.usage) else s.amount end as amount,
+        case when s.event = 'refunded' then o.instant end as refund_of
       from l
       join (
         select e.wallet_id, e.seq, e.reservation_id, e.event,
             case when e.event = 'refunded' then -e.amount else e.amount end as amount,
+            e.details -> 'usage' as usage,
             baseledger._event_clock(e.occurred_at, e.details) as instant
           from baseledger.events e
           join limited on limited.wallet_id = e.wallet_id
           where e.event in ('settled', 'charged', 'refunded')
       ) as s on s.wallet_id = l.wallet_id and s.seq > l.set_seq
       join opened o on o.wallet_id = s.wallet_id and o.reservation_id = s.reservation_id
-      where l.of = 'amount'
+      where l.of = 'amount' or l.of = 'tokens' and s.event <> 'refunded'
     union all
     select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by), o.instant, 1, null
       from l
@@ -323,7 +334,11 @@ as $$
   ),
   held as (
     select l.wallet_id, l.limit_id, baseledger._label_values(o.labels, l.by) as label_values,
-        pg_catalog.sum(case l.of when 'open' then 1 else r.held end) as held
+        pg_catalog.sum(case l.of
+          when 'open' then 1
+          when 'tokens' then baseledger._held_tokens(r.wallet_id, r.reservation_id)
+          else r.held
+        end) as held
       from l
       join baseledger.reservations r on r.wallet_id = l.wallet_id
       join opened o on o.wallet_id = r.wallet_id and o.reservation_id = r.reservation_id
@@ -866,6 +881,10 @@ declare
   v_next_alert numeric[];
   v_kinds text[];
   v_touched boolean[];
+  v_has_tokens boolean;               -- some count tokens
+  v_tokens bigint[];                  -- what each reservation holds, by position as v_holds
+  v_used_tokens bigint;               -- of the command's usage
+  v_more_tokens bigint;               -- by how many it holds more
   v_counter baseledger._counter;
   v_alerts baseledger._alert[];
 
@@ -1030,8 +1049,9 @@ begin
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
-        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
-          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+          into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
+            v_window_end
           from baseledger._spread_counters(v_counters) as c;
       end if;
     end if;
@@ -1107,8 +1127,9 @@ begin
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
-                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
-                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+                  into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
+            v_window_end
                   from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
@@ -1394,8 +1415,9 @@ begin
                 p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                 coalesce(v_at - v_ahead, v_at)
               );
-              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.window_end
-                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_window_end
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+                into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
+            v_window_end
                 from baseledger._spread_counters(v_counters) as c;
             end if;
             v_place := case
@@ -1420,6 +1442,9 @@ begin
               v_move.available := -v_amount;
               v_move.reserved := v_amount;
             end if;
+            if v_has_tokens then
+              v_used_tokens := baseledger._count_tokens(v_command.details -> 'usage');
+            end if;
             if v_command.op in ('reserve', 'extend')
               or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
             then
@@ -1430,7 +1455,7 @@ begin
               end;
               foreach v_k in array v_slot.counters loop
                 if v_spent[v_k] + v_held[v_k]
-                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)
+                  + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)
                   > v_max[v_k]
                 then
                   v_command.refused := 'LGLIM';
@@ -1439,7 +1464,7 @@ begin
               end loop;
               if v_command.refused in ('LGNSF', 'LGLIM') then
                 v_command.detail := baseledger._choose_obstacle(
-                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount, v_used_tokens,
                   v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
                   baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                   v_slot.counters,
@@ -1455,16 +1480,33 @@ begin
               end if;
             end if;
             if v_command.refused is null then
+              if v_has_tokens then
+                v_k := coalesce(v_command.hold_at, v_i);
+                v_tokens[v_k] := case when v_command.op not in ('reserve', 'charge')
+                  then coalesce(
+                    v_tokens[v_k], baseledger._held_tokens(p_wallet_id, v_command.reservation_id)
+                  ) else 0
+                end;
+                v_more_tokens := case
+                  when v_command.op = 'reserve' then v_used_tokens
+                  when v_hold.status <> 'open' then -v_tokens[v_k]
+                  when v_command.op = 'settle' then -least(v_used_tokens, v_tokens[v_k])
+                  else 0
+                end;
+                v_tokens[v_k] := v_tokens[v_k] + v_more_tokens;
+              end if;
               foreach v_k in array v_slot.counters loop
                 v_spent[v_k] := v_spent[v_k] + case
                   when v_command.op <> 'refund'
                     or v_slot.opened_at >= v_counters[v_k].starts_at
                       and v_slot.opened_at >= v_counters[v_k].set_at
-                    then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)
+                    then baseledger._what_it_spends(
+                      v_kinds[v_k], v_command.op, v_move.spent, v_used_tokens
+                    )
                   else 0
                 end;
                 v_held[v_k] := v_held[v_k] + baseledger._what_it_holds(
-                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details
+                  v_kinds[v_k], v_command.op, v_move.reserved, v_move.details, v_more_tokens
                 );
                 if v_spent[v_k] >= v_next_alert[v_k] then
                   v_counter := v_counters[v_k];
@@ -1865,9 +1907,119 @@ $$;
 
 revoke all on function baseledger._request_from_event from public;
 --! EndIncluded functions/execute/_request_from_event.sql
+--! Included functions/limits/_choose_obstacle.sql
+-- Of all that is in the way of a command, the obstacle that clears last: the detail of LGLIM, or
+-- null for a lack of funds (LGNSF). What open reservations hold is back at the next deadline, a
+-- window is over at its end; a credit may never come.
+create or replace function baseledger._choose_obstacle(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_op text,
+  p_amount bigint,
+  p_tokens bigint,                    -- of its usage
+  p_available bigint,
+  p_reserved bigint,
+  p_counters baseledger._counter[],
+  p_counted integer[],
+  p_holds baseledger._hold[]
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_return timestamptz;     -- when the next hold is back
+  v_clears timestamptz;     -- when the chosen obstacle is out of the way
+  v_at timestamptz;
+  v_k integer;
+  v_counter baseledger._counter;
+  v_adds bigint;
+  v_held boolean;
+  v_detail jsonb;
+begin
+  v_return := coalesce(baseledger._find_next_return(p_wallet_id, p_now, p_holds), p_now);
+  if p_available < p_amount then
+    if p_available::numeric + p_reserved < p_amount then
+      return null;
+    end if;
+    v_clears := v_return;
+  end if;
+  foreach v_k in array p_counted loop
+    v_counter := p_counters[v_k];
+    v_adds := baseledger._what_it_adds(p_op, v_counter.of, p_amount, p_tokens);
+    continue when not v_counter.hard
+      or v_counter.spent + v_counter.held + v_adds <= v_counter.amount
+      or v_counter.amount is null
+      or v_adds is null;
+    v_held := v_counter.spent + v_adds <= v_counter.amount;
+    v_at := case
+      when v_held then v_return
+      when v_adds > v_counter.amount then 'infinity'
+      else v_counter.ends_at
+    end;
+    continue when v_at <= v_clears;
+    v_clears := v_at;
+    v_detail := jsonb_build_object(
+      'limit_id', v_counter.limit_id,
+      'values', to_jsonb(v_counter.label_values),
+      'per', v_counter.per,
+      'of', v_counter.of,
+      'amount', v_counter.amount,
+      'used', v_counter.spent + v_counter.held,
+      'held', v_counter.held,
+      'requested', v_adds,
+      'shortfall', v_counter.spent + v_counter.held + v_adds - v_counter.amount,
+      'reason', case when v_held then 'held' else 'exhausted' end,
+      'retry_at', case when v_held then v_return end,
+      'resets_at', case when not v_held then nullif(v_at, 'infinity') end
+    );
+  end loop;
+  return v_detail;
+end
+$$;
+
+revoke all on function baseledger._choose_obstacle from public;
+--! EndIncluded functions/limits/_choose_obstacle.sql
+--! Included functions/limits/_count_held.sql
+-- Makes the counters of a new limit for what is held when it is set: by the labels of the opening
+-- of each open reservation, looked up by index.
+create or replace function baseledger._count_held(p_wallet_id text, p_limit_id text)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.counters (
+      wallet_id, limit_id, label_values, spent, held, starts_at, ends_at
+    )
+    select p_wallet_id, p_limit_id, h.label_values, 0, h.held, h.starts_at, h.ends_at
+      from (
+        select v.label_values, l.starts_at, l.ends_at,
+            sum(case l.of
+              when 'open' then 1
+              when 'tokens' then baseledger._held_tokens(p_wallet_id, r.reservation_id)
+              else r.held
+            end) as held
+          from baseledger.limits l
+          join baseledger.reservations r on r.wallet_id = p_wallet_id
+          left join lateral baseledger._find_opening(
+            p_wallet_id, case when l.by <> '{}' then r.reservation_id end
+          ) as o on true
+          cross join lateral (
+            select baseledger._label_values(o.labels, l.by) offset 0
+          ) as v (label_values)
+          where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id and l.of <> 'calls'
+          group by v.label_values, l.starts_at, l.ends_at
+      ) as h
+      where h.held > 0;
+end
+$$;
+
+revoke all on function baseledger._count_held from public;
+--! EndIncluded functions/limits/_count_held.sql
 --! Included functions/limits/_count_spent.sql
--- What the journal says that a combination of labels has spent in a window of a limit, or how many
--- calls it has opened: from the setting of the limit on, by the clock of the events. For a window
+-- What the journal says that a combination of labels has spent in a window of a limit, in money or
+-- in tokens, or how many calls it has opened: from the setting of the limit on, by the clock of the events. For a window
 -- that comes back after a clock that was ahead; else counters know it.
 --
 -- No event is dated before its clock, so none of the window is dated before its start.
@@ -1933,6 +2085,22 @@ begin
           and o.event in ('reserved', 'charged')
         where baseledger._label_values(baseledger._labels(o.details, o.metadata), v_limit."by")
           = p_label_values;
+    when 'tokens' then
+      select sum(baseledger._count_tokens(e.details -> 'usage')) into v_spent
+        from baseledger.events e
+        join baseledger.events o
+          on o.wallet_id = p_wallet_id
+          and o.reservation_id = e.reservation_id
+          and o.event in ('reserved', 'charged')
+        where e.wallet_id = p_wallet_id
+          and e.seq > v_after
+          and e.event in ('settled', 'charged')
+          and e.details -> 'usage' is not null
+          and baseledger._event_clock(e.occurred_at, e.details) >= p_starts_at
+          and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at
+          and baseledger._label_values(
+            baseledger._labels(o.details, o.metadata), v_limit."by"
+          ) = p_label_values;
     else
       null;
   end case;
@@ -1942,6 +2110,102 @@ $$;
 
 revoke all on function baseledger._count_spent from public;
 --! EndIncluded functions/limits/_count_spent.sql
+--! Included functions/limits/_exceeds_limits.sql
+-- Whether a command exceeds a hard limit that has holds to come back: asked while more is due than
+-- was expired (see Backlog in _execute).
+create or replace function baseledger._exceeds_limits(
+  p_counters baseledger._counter[],
+  p_counted integer[],
+  p_command baseledger._command,
+  p_hold baseledger._hold
+)
+returns boolean
+language plpgsql
+stable
+as $$
+declare
+  c_amount constant bigint := case
+    when p_command.op in ('reserve', 'charge') then coalesce(p_command.at_least, p_command.amount)
+    when p_command.op = 'extend' then p_command.amount - p_hold.held
+  end;
+begin
+  return exists (
+    select from unnest(p_counters) with ordinality as c
+      where c.ordinality = any(p_counted)
+        and c.hard
+        and c.held > 0
+        and c.spent + c.held + baseledger._what_it_adds(
+          p_command.op, c.of, c_amount, case when c.of = 'tokens'
+            then baseledger._count_tokens(p_command.details -> 'usage')
+          end
+        ) > c.amount
+  );
+end
+$$;
+
+revoke all on function baseledger._exceeds_limits from public;
+--! EndIncluded functions/limits/_exceeds_limits.sql
+--! Included functions/limits/_find_invalid_term.sql
+-- The first argument of set_limit that is no term of a limit; null if all are. A zone is UTC or an
+-- Area/City: the other names that PostgreSQL takes mean what a session's settings say, or one
+-- offset for ever.
+create or replace function baseledger._find_invalid_term(
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[],
+  p_of text,
+  p_time_zone text,
+  p_hard boolean,
+  p_alert_at integer[]
+)
+returns text
+language plpgsql
+stable
+as $$
+begin
+  return case
+    when baseledger._is_impossible_id(p_limit_id) or baseledger._is_ambiguous_name(p_limit_id)
+      then 'limit_id'
+    when p_by is null
+      or array_ndims(p_by) > 1
+      or cardinality(p_by) > 4
+      or (
+        select count(distinct b.name) filter (where octet_length(b.name) between 1 and 255)
+          from unnest(p_by) as b (name)
+      ) <> cardinality(p_by)
+      then 'by'
+    when p_amount < 0 or p_amount is null and p_by = '{}'
+      then 'amount'
+    when p_of is null or p_of not in ('amount', 'calls', 'open', 'tokens')
+      then 'of'
+    when p_per is null
+      or p_per not in ('minute', 'hour', 'day', 'week', 'month', 'year', 'ever')
+      or p_of = 'open' and p_per <> 'ever'
+      then 'per'
+    when p_hard is null
+      then 'hard'
+    when p_alert_at is null
+      or array_ndims(p_alert_at) > 1
+      or cardinality(p_alert_at) > case p_of when 'open' then 0 else 10 end
+      or (
+        select count(distinct a.percentage) filter (where a.percentage between 1 and 1000)
+          from unnest(p_alert_at) as a (percentage)
+      ) <> cardinality(p_alert_at)
+      then 'alert_at'
+    when p_time_zone is null
+      or p_time_zone <> 'UTC' and (
+        p_time_zone not like '%/%'
+        or p_time_zone ~ '^(posix|right)/'
+        or not exists (select from pg_timezone_names z where z.name = p_time_zone)
+      )
+      then 'time_zone'
+  end;
+end
+$$;
+
+revoke all on function baseledger._find_invalid_term from public;
+--! EndIncluded functions/limits/_find_invalid_term.sql
 --! Included functions/limits/_find_opening.sql
 -- How a reservation was opened: its labels, when, by the clock, and by
 -- whom. No row, if it is not in the
@@ -1964,6 +2228,38 @@ $$;
 
 revoke all on function baseledger._find_opening from public;
 --! EndIncluded functions/limits/_find_opening.sql
+--! Included functions/limits/_held_tokens.sql
+-- How many tokens a reservation holds, by the journal: those of its opening, less those that have
+-- been settled in part; 0 if it is not open.
+create or replace function baseledger._held_tokens(p_wallet_id text, p_reservation_id text)
+returns bigint
+language plpgsql
+stable
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+begin
+  perform from baseledger.reservations r
+    where r.wallet_id = p_wallet_id and r.reservation_id = p_reservation_id;
+  if not found then
+    return 0;
+  end if;
+  return (
+    select greatest(sum(
+        case e.event when 'reserved' then 1 when 'settled' then -1 else 0 end
+          * baseledger._count_tokens(e.details -> 'usage')
+      ), 0)
+      from baseledger.events e
+      where e.wallet_id = p_wallet_id
+        and e.reservation_id = p_reservation_id
+  );
+end
+$$;
+
+revoke all on function baseledger._held_tokens from public;
+--! EndIncluded functions/limits/_held_tokens.sql
 --! Included functions/limits/_labels.sql
 -- The labels of a command that opens a reservation: what its details say, else its metadata; with
 -- usage, the label model is that of the usage, an alias resolved. A SQL function without settings,
@@ -1984,6 +2280,90 @@ $$;
 
 revoke all on function baseledger._labels from public;
 --! EndIncluded functions/limits/_labels.sql
+--! Included functions/limits/_list_counters.sql
+-- The counters of a limit, as of an instant and in the order of their values: after p_after, and of
+-- p_known only, as _known_values has it.
+create or replace function baseledger._list_counters(
+  p_wallet_id text,
+  p_limit_id text,
+  p_at timestamptz,
+  p_window tstzrange,                 -- the one of the instant
+  p_known text[],
+  p_after text[],
+  p_limit integer
+)
+returns table (label_values text[], own_amount bigint, spent numeric, held numeric)
+language plpgsql
+stable
+as $$
+declare
+  c_starts_at constant timestamptz := lower(p_window);
+  v_limit baseledger.limits;
+  v_came_back boolean;
+  v_due jsonb;                        -- what is held past its deadline, by values
+  v_from text[] collate "C" := '{}';
+  v_until text[] collate "C" := array[null::text];    -- null comes last
+begin
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  v_came_back := upper(p_window) < v_limit.counted_until;
+  select jsonb_object_agg(d.label_values::text, d.held) into v_due
+    from (
+      select v.label_values, sum(case v_limit.of
+          when 'open' then 1
+          when 'tokens' then baseledger._held_tokens(p_wallet_id, r.reservation_id)
+          else r.held
+        end) as held
+        from (
+          -- In the order of the index, for the planner's sake: see _execute.
+          select o.reservation_id, o.held from baseledger.reservations o
+            where o.wallet_id = p_wallet_id
+              and v_limit.of <> 'calls'
+              and o.expires_at <= p_at
+              and o.expires_at < 'infinity'
+            order by o.expires_at
+            offset 0
+        ) as r
+        cross join lateral baseledger._find_opening(p_wallet_id, r.reservation_id) as f
+        cross join lateral (
+          select baseledger._label_values(f.labels, v_limit."by") offset 0
+        ) as v (label_values)
+        group by v.label_values
+    ) as d;
+
+  -- Those with the values that are known of the first labels stand together.
+  for v_n in 1 .. coalesce(cardinality(p_known), 0) loop
+    exit when p_known[v_n] is null;
+    v_until := v_from || (p_known[v_n] || chr(1));
+    v_from := v_from || p_known[v_n];
+  end loop;
+  return query
+    select c.label_values, c.own_amount,
+        case
+          when c.starts_at = c_starts_at then c.spent
+          when v_came_back then baseledger._count_spent(
+            p_wallet_id, p_limit_id, c.label_values, c_starts_at, upper(p_window)
+          )
+          else 0
+        end,
+        c.held - coalesce((v_due ->> c.label_values::text)::numeric, 0)
+      from baseledger.counters c
+      where c.wallet_id = p_wallet_id
+        and c.limit_id = p_limit_id
+        and c.label_values >= greatest(v_from, p_after)
+        and c.label_values < v_until
+        and (p_after is null or c.label_values <> p_after)
+        and (p_known[1] is null or c.label_values[1] = p_known[1])
+        and (p_known[2] is null or c.label_values[2] = p_known[2])
+        and (p_known[3] is null or c.label_values[3] = p_known[3])
+        and (p_known[4] is null or c.label_values[4] = p_known[4])
+      order by c.label_values
+      limit p_limit;
+end
+$$;
+
+revoke all on function baseledger._list_counters from public;
+--! EndIncluded functions/limits/_list_counters.sql
 --! Included functions/limits/_load_batch.sql
 -- Loads the counters of commands, as of an instant: those of the reservations that they open or
 -- name. slots say which belong to each command, in the order of their limits.
@@ -2065,8 +2445,8 @@ revoke all on function baseledger._load_batch from public;
 --! Included functions/limits/_load_single.sql
 -- Loads the counters of a single command, as _load_batch does those of several.
 --
--- tight: a limit or an alert may be near enough for it to reach, so that _execute must look. For
--- most commands it need not: each expression counts, see Cost in _execute.
+-- tight: a limit or an alert may be near enough for it to reach, or tokens are limited, so that
+-- _execute must look. For most commands it need not: each expression counts, see Cost in _execute.
 create or replace function baseledger._load_single(
   p_wallet_id text,
   p_at timestamptz,
@@ -2085,7 +2465,8 @@ declare
 begin
   if p_command.op in ('reserve', 'charge') then
     select array_agg(f.counter), bool_and(f.fresh), bool_or(
-        (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
+        (f.counter).of = 'tokens'
+        or (f.counter).hard and (f.counter).spent + (f.counter).held + case (f.counter).of
             when 'amount' then p_command.amount
             else 1
           end
@@ -2096,13 +2477,14 @@ begin
         p_wallet_id, baseledger._labels(p_command.details, p_command.metadata), null, null, p_at
       ) as f;
   else
-    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at)
-      into counters, v_fresh, v_opened_at
+    select array_agg(f.counter), bool_and(f.fresh), min(o.opened_at),
+        bool_or((f.counter).of = 'tokens')
+      into counters, v_fresh, v_opened_at, tight
       from baseledger._find_opening(p_wallet_id, p_command.reservation_id) as o
       cross join lateral baseledger._find_counters(
         p_wallet_id, o.labels, null, null, p_at
       ) as f;
-    tight := p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+    tight := tight or p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   -- No such reservation.
   if counters is null then
@@ -2121,6 +2503,114 @@ $$;
 
 revoke all on function baseledger._load_single from public;
 --! EndIncluded functions/limits/_load_single.sql
+--! Included functions/limits/_save_counters.sql
+-- Writes the counters that commands have changed, and the windows that have begun. Of a single
+-- command that was not near any limit, p_op and so on say what it has done to all of them; else
+-- they are null and 0.
+create or replace function baseledger._save_counters(
+  p_wallet_id text,
+  p_counters baseledger._counter[],
+  p_op text,
+  p_spent bigint,
+  p_reserved bigint,
+  p_details jsonb
+)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  insert into baseledger.counters (
+      wallet_id, limit_id, label_values, spent, held, starts_at, ends_at, alerted
+    )
+    select p_wallet_id, c.limit_id, c.label_values,
+        c.spent + baseledger._what_it_spends(c.of, p_op, p_spent, 0),
+        c.held + baseledger._what_it_holds(c.of, p_op, p_reserved, p_details, 0),
+        c.starts_at, c.ends_at, c.alerted
+      from unnest(p_counters) as c
+      where c.changed or p_op is not null and (p_op <> 'charge' or c.of <> 'open')
+    on conflict (wallet_id, limit_id, label_values) do update
+      set spent = excluded.spent,
+        held = excluded.held,
+        starts_at = excluded.starts_at,
+        ends_at = excluded.ends_at,
+        alerted = excluded.alerted;
+  if p_op is null then
+    update baseledger.limits l
+      set starts_at = c.starts_at,
+        ends_at = c.ends_at,
+        counted_until = greatest(l.counted_until, c.ends_at)
+      from (
+        select distinct on (u.limit_id) u.limit_id, u.starts_at, u.ends_at
+          from unnest(p_counters) as u
+          where u.rolled and u.changed
+          order by u.limit_id
+      ) as c
+      where l.wallet_id = p_wallet_id and l.limit_id = c.limit_id;
+  end if;
+end
+$$;
+
+revoke all on function baseledger._save_counters from public;
+--! EndIncluded functions/limits/_save_counters.sql
+--! Included functions/limits/_spread_counters.sql
+-- What changes in counters, and what decides on commands, as arrays: _execute works on those, as a
+-- number in an array is changed for a fraction of what a composite costs. max is null where nothing
+-- is refused.
+create or replace function baseledger._spread_counters(
+  p_counters baseledger._counter[],
+  out spent numeric[],
+  out held numeric[],
+  out max numeric[],
+  out next_alert numeric[],
+  out kinds text[],
+  out changed boolean[],
+  out tokens boolean,                 -- some count tokens
+  out window_end timestamptz
+)
+returns record
+language plpgsql
+immutable
+as $$
+begin
+  select array_agg(c.spent order by c.n), array_agg(c.held order by c.n),
+      array_agg(case when c.hard then c.amount end order by c.n),
+      array_agg(c.next_alert order by c.n), array_agg(c.of order by c.n),
+      array_agg(c.changed order by c.n), bool_or(c.of = 'tokens'), min(c.ends_at)
+    into spent, held, max, next_alert, kinds, changed, tokens, window_end
+    from unnest(p_counters) with ordinality as c(
+      limit_id, label_values, per, of, time_zone, hard, amount, alert_at, spent, held, starts_at,
+      ends_at, set_at, counted_at, counted_until, next_alert, alerted, rolled, changed, n
+    );
+end
+$$;
+
+revoke all on function baseledger._spread_counters from public;
+--! EndIncluded functions/limits/_spread_counters.sql
+--! Included functions/limits/_what_it_adds.sql
+-- What a command adds to a counter before it is granted, of which p_amount would be held or
+-- charged, and whose usage has p_tokens; null: nothing. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._what_it_adds(
+  p_op text,
+  p_of text,
+  p_amount bigint,
+  p_tokens bigint
+)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then case when p_amount > 0 then p_amount end
+    when 'calls' then case when p_op in ('reserve', 'charge') then 1 end
+    when 'tokens' then case when p_op in ('reserve', 'charge') and p_tokens > 0 then p_tokens end
+    when 'open' then case when p_op = 'reserve' then 1 end
+  end
+$$;
+
+revoke all on function baseledger._what_it_adds from public;
+--! EndIncluded functions/limits/_what_it_adds.sql
 --! Included functions/limits/_what_it_holds.sql
 -- By how much an event changes what a counter holds; p_details are those of the event. A SQL
 -- function without settings, so that it is inlined.
@@ -2128,7 +2618,8 @@ create or replace function baseledger._what_it_holds(
   p_of text,
   p_op text,
   p_reserved bigint,
-  p_details jsonb
+  p_details jsonb,
+  p_tokens bigint                     -- by how much the tokens that it holds change
 )
 returns bigint
 language sql
@@ -2145,12 +2636,166 @@ as $$
         then -1
       else 0
     end
+    when 'tokens' then p_tokens
     else 0
   end
 $$;
 
 revoke all on function baseledger._what_it_holds from public;
 --! EndIncluded functions/limits/_what_it_holds.sql
+--! Included functions/limits/_what_it_spends.sql
+-- By how much an event changes what a counter has spent. (Whether a refund counts is decided
+-- before.) A SQL function without settings, so that it is inlined.
+create or replace function baseledger._what_it_spends(
+  p_of text,
+  p_op text,
+  p_spent bigint,
+  p_tokens bigint                     -- of its usage
+)
+returns bigint
+language sql
+immutable
+parallel safe
+as $$
+  select case p_of
+    when 'amount' then p_spent
+    when 'calls' then case when p_op in ('reserve', 'charge') then 1 else 0 end
+    when 'tokens' then case when p_op in ('settle', 'charge') then p_tokens else 0 end
+    else 0
+  end
+$$;
+
+revoke all on function baseledger._what_it_spends from public;
+--! EndIncluded functions/limits/_what_it_spends.sql
+--! Included functions/limits/set_limit.sql
+-- Sets a limit, or changes one. Locks the wallet's row. What the event may still be refused for is
+-- looked at after it was written, so that a retry gets its receipt whatever has changed since.
+--
+-- A new limit counts from its event on, and what is held then: it reads the open reservations and
+-- their openings, by index, and nothing else of the wallet's history.
+create or replace function baseledger.set_limit(
+  p_wallet_id text,
+  p_limit_id text,
+  p_amount bigint,
+  p_per text,
+  p_by text[] default '{}',
+  p_of text default 'amount',
+  p_time_zone text default 'UTC',
+  p_hard boolean default true,
+  p_alert_at integer[] default '{}',
+  p_idempotency_key text default null,
+  p_metadata jsonb default '{}'
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_generic_plan'
+set enable_seqscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_field text;
+  v_by text[];
+  v_alert_at integer[];
+  v_terms jsonb;
+  v_limit baseledger.limits;
+  v_receipt baseledger.receipt;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.set_limit(text,text,bigint,text,text[],text,text,boolean,integer[],text,jsonb)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  v_field := baseledger._find_invalid_term(
+    p_limit_id, p_amount, p_per, p_by, p_of, p_time_zone, p_hard, p_alert_at
+  );
+  if v_field is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+  end if;
+  -- As lists that begin at 1, and percentages in order.
+  v_by := array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n);
+  v_alert_at := array(select a.percentage from unnest(p_alert_at) as a (percentage) order by 1);
+  v_terms := jsonb_build_object(
+    'limit_id', p_limit_id, 'amount', p_amount, 'per', p_per, 'by', v_by, 'of', p_of,
+    'time_zone', p_time_zone, 'hard', p_hard, 'alert_at', v_alert_at
+  );
+  v_receipt := baseledger._execute_single(p_wallet_id, baseledger._make_command(
+    'limit_set', p_idempotency_key, p_metadata => p_metadata, p_details => v_terms
+  ));
+  if v_receipt.replayed then
+    return v_receipt;
+  end if;
+
+  perform baseledger._refuse_closed(p_wallet_id);
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+  if found then
+    v_field := baseledger._find_changed_term(to_jsonb(v_limit), v_terms);
+    if v_field is not null then
+      perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+    end if;
+    update baseledger.limits l
+      set amount = p_amount,
+        hard = p_hard,
+        alert_at = v_alert_at
+      where l.wallet_id = p_wallet_id and l.limit_id = p_limit_id;
+    return v_receipt;
+  end if;
+
+  if (select count(*) from baseledger.limits l where l.wallet_id = p_wallet_id) >= 32 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('limit_id'));
+  end if;
+  insert into baseledger.limits (
+      wallet_id, limit_id, amount, per, by, of, time_zone, hard, alert_at, set_at, set_seq,
+      starts_at, ends_at, counted_until
+    )
+    select p_wallet_id, p_limit_id, p_amount, p_per, v_by, p_of, p_time_zone, p_hard, v_alert_at,
+        e.set_at, e.seq, lower(e.period), upper(e.period), upper(e.period)
+      from (
+        select l.seq, i.set_at, baseledger._window(p_per, p_time_zone, i.set_at) as period
+          from baseledger.events l
+          cross join lateral (
+            select baseledger._event_clock(l.occurred_at, l.details) offset 0
+          ) as i (set_at)
+          where l.wallet_id = p_wallet_id and l.seq = v_receipt.seq
+          offset 0
+      ) as e;
+  perform baseledger._count_held(p_wallet_id, p_limit_id);
+  update baseledger.wallets w set limited = true where w.wallet_id = p_wallet_id;
+  return v_receipt;
+end
+$$;
+
+comment on function baseledger.set_limit is
+  e'Sets how much a wallet may use in a window, as a whole or for each combination of values of '
+  'some labels: a reservation, a larger hold or a charge that would go above it is refused with '
+  'LGLIM. Used is what the events of the window have spent, and what is held now, whenever it was '
+  'opened. Counts from now on. Set again, the amount, p_hard and p_alert_at change, and counters '
+  'go on; the rest cannot change. At most 32 limits a wallet. The key is optional: a retry with '
+  'the same key gets the first receipt; each call without one is an event. Refused with LGARG, '
+  'LGWNF, LGIDK, LGCLO.'
+  '\np_limit_id: Name of the limit in its wallet.'
+  '\np_amount: In the wallet''s smallest step, or how many tokens, calls or open reservations; 0 = '
+  'nothing. Null, for a limit by labels: only combinations with an amount of their own '
+  '(set_limit_for) are limited. @nullable'
+  '\np_per: The window: minute, hour, day, week (from Monday), month, year or ever.'
+  '\np_by: Names of labels, at most 4: each combination of their values has the amount. Labels are '
+  'strings of 1 to 255 bytes in the metadata of a reservation or charge; others count as empty. '
+  'Default: none, the wallet as a whole.'
+  '\np_of: amount; tokens: those of usage (see reserve), of all kinds of input and output together; '
+  'calls: reservations and charges opened in the window; open: reservations open '
+  'now (per ever only).'
+  '\np_time_zone: Where days, weeks, months and years begin: UTC or an Area/City of '
+  'pg_timezone_names.'
+  '\np_hard: False: nothing is refused, it only alerts.'
+  '\np_alert_at: Percentages of the amount, 1 to 1000, at most 10: an alert when that much is '
+  'spent in the window. Default: none.'
+  '\np_idempotency_key: The caller''s name for the command. Default: none.';
+revoke all on function baseledger.set_limit from public;
+grant execute on function baseledger.set_limit to baseledger_operator;
+--! EndIncluded functions/limits/set_limit.sql
 --! Included functions/prices/_add_price.sql
 -- Adds a price to the catalogue, which the caller has locked; or returns the row that says the same
 -- already: what would count then would not change. Whatever a call may have been priced by stays:
@@ -2285,6 +2930,24 @@ $$;
 
 revoke all on function baseledger._cost from public;
 --! EndIncluded functions/prices/_cost.sql
+--! Included functions/prices/_count_tokens.sql
+-- How many tokens usage says, of all kinds of input and output together; 0 without usage.
+create or replace function baseledger._count_tokens(p_usage jsonb)
+returns bigint
+language plpgsql
+immutable
+as $$
+begin
+  return (
+    select coalesce(sum(u.value::numeric), 0)
+      from jsonb_each(p_usage) as u
+      where u.key like 'input%' or u.key like 'cache\_%' or u.key like 'output%'
+  );
+end
+$$;
+
+revoke all on function baseledger._count_tokens from public;
+--! EndIncluded functions/prices/_count_tokens.sql
 --! Included functions/prices/_find_alias.sql
 -- The model that a name stands for at an instant; null, if it is no alias.
 create or replace function baseledger._find_alias(p_model text, p_at timestamptz)
@@ -3339,8 +4002,8 @@ as $$
       'change while the limit exists'
     when p_field = 'by' then 'must be at most 4 different names of labels, of 1 to 255 bytes each; '
       'it cannot change while the limit exists'
-    when p_field = 'of' then 'must be amount, calls, or (per ever, without alerts) open; it cannot '
-      'change while the limit exists'
+    when p_field = 'of' then 'must be amount, tokens, calls, or (per ever, without alerts) open; it '
+      'cannot change while the limit exists'
     when p_field = 'time_zone' then 'must be UTC or an Area/City of pg_timezone_names; it cannot '
       'change while the limit exists'
     when p_field = 'alert_at' then 'must be at most 10 different percentages from 1 to 1000, and '

@@ -172,10 +172,11 @@ export function setPrice(prices: Catalogue, args: Arguments, setting: Setting): 
   const field = findInvalidPrice(args);
   if (field) return invalid(field);
   const asked = toPrice(args, setting);
-  const wrong = findConflict(prices, asked) ?? findTooEarly(prices, asked, setting);
+  const wrong = findConflict(prices, asked);
   if (wrong) return invalid(wrong);
   const known = findSame(prices, asked, args.valid_from == null, setting.clock);
   if (known) return { row: known, prices };
+  if (isTooEarly(prices, asked, setting)) return invalid("valid_from");
   const row = { ...asked, price_id: BigInt(prices.length) + 1n };
   return { row, prices: [...prices, row] };
 }
@@ -227,20 +228,17 @@ function toPrice(args: Arguments, { clock, actor, source }: Setting): Price {
 function findConflict(prices: Catalogue, { model, alias_of }: Price): string | undefined {
   const isKnown = (name: string) => prices.some((row) => row.model === name && row.rates);
   if (alias_of === null) return prices.some((row) => isAlias(row, model)) ? "model" : undefined;
-  return isKnown(model) || !isKnown(alias_of) ? "alias_of" : undefined;
+  if (isKnown(model)) return "model";
+  return isKnown(alias_of) ? undefined : "alias_of";
 }
 
 /** What has been priced keeps its price: only a name without rows from before may have a past. */
-function findTooEarly(
-  prices: Catalogue,
-  asked: Price,
-  { clock, before }: Setting,
-): string | undefined {
+function isTooEarly(prices: Catalogue, asked: Price, { clock, before }: Setting): boolean {
   const { model, variant } = asked;
   const older = prices.some(
     (row) => row.model === model && row.variant === variant && row.price_id <= before,
   );
-  return older && startOf(asked) < clock ? "valid_from" : undefined;
+  return older && startOf(asked) < clock;
 }
 
 const CONTENT = ["rates", "currency", "context_window", "max_output", "alias_of"] as const;
