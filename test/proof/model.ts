@@ -73,7 +73,11 @@ export interface Reservation {
     readonly metadata: Json;
     readonly labels: Labels;
     /** By usage: its model, an alias resolved, its variant and the row of its price. */
-    readonly priced: { readonly model: string; readonly variant: string; readonly by: bigint } | null;
+    readonly priced: {
+      readonly model: string;
+      readonly variant: string;
+      readonly by: bigint;
+    } | null;
   };
   readonly status: "open" | "expired" | "settled" | "cancelled";
   /** Granted in total, extensions included. */
@@ -297,11 +301,7 @@ function pricingOf(
 }
 
 /** A command with the cost of its usage as its amount. */
-function price(
-  prices: Catalogue,
-  command: Command,
-  pricing: Pricing,
-): PricedCommand | Refusal {
+function price(prices: Catalogue, command: Command, pricing: Pricing): PricedCommand | Refusal {
   const priced = priceOf(prices, command.usage, pricing);
   if ("refused" in priced) return priced;
   const { at_least } = command;

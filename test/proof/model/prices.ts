@@ -95,14 +95,21 @@ export function priceOf(prices: Catalogue, usage: Json, pricing: Pricing): Cost 
     return { refused: "LGPRC", detail: { ...why, model: asked, variant } };
   };
 
-  const model = latest(prices.filter((row) => isAlias(row, asked)), at)?.alias_of ?? asked;
+  const model =
+    latest(
+      prices.filter((row) => isAlias(row, asked)),
+      at,
+    )?.alias_of ?? asked;
   const rows = prices.filter((row) => row.model === model && row.rates && startOf(row) <= at);
   if (rows.length === 0) return none({ reason: "model" });
   const input = counts.reduce((sum, [kind, n]) => (isInput(kind) ? sum + n : sum), 0n);
   const its = rows.filter((row) => row.variant === variant);
   const tier = its.map(({ above }) => above).filter((above) => above === 0n || above < input);
   const above = tier.reduce((a, b) => (a > b ? a : b), -1n);
-  const counting = latest(its.filter((row) => row.above === above), at);
+  const counting = latest(
+    its.filter((row) => row.above === above),
+    at,
+  );
   // As in the SQL: the opening's own row, if the tier is the same.
   const opening = prices.find((row) => row.price_id === known);
   const isSame = counting && opening?.model === model && opening.variant === variant;
@@ -244,12 +251,7 @@ function isTooEarly(prices: Catalogue, asked: Price, { clock, before }: Setting)
 const CONTENT = ["rates", "currency", "context_window", "max_output", "alias_of"] as const;
 
 /** The row that says the same already. */
-function findSame(
-  prices: Catalogue,
-  asked: Price,
-  now: boolean,
-  clock: Time,
-): Price | undefined {
+function findSame(prices: Catalogue, asked: Price, now: boolean, clock: Time): Price | undefined {
   const { model, variant, above } = asked;
   const its = prices.filter(
     (row) => row.model === model && row.variant === variant && row.above === above,

@@ -276,7 +276,10 @@ function answerWithin(ledger: Ledger, step: Step, result: StepResult): Json {
   const borders = [...ledger.values()].flatMap((wallet) => bordersOf(wallet, result.from));
   const passed = borders.filter((at) => at <= result.until);
   const agrees = (from: Time) =>
-    isDeepStrictEqual(comparable(step, result), answer(createLedger(ledger), step, { ...result, from }));
+    isDeepStrictEqual(
+      comparable(step, result),
+      answer(createLedger(ledger), step, { ...result, from }),
+    );
   return answer(ledger, step, {
     ...result,
     from: [result.from, ...passed].find(agrees) ?? result.from,

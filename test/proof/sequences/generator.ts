@@ -251,7 +251,9 @@ const again = fc
 
 const setting = fc
   .tuple(pricing, sessions, fc.nat({ max: 9 }))
-  .map(([calls, as, by]): Draft[] => calls.map((each) => ({ ...each, ...(by === 0 && as && { as }) })));
+  .map(([calls, as, by]): Draft[] =>
+    calls.map((each) => ({ ...each, ...(by === 0 && as && { as }) })),
+  );
 
 const drafts = fc.oneof(
   { arbitrary: single, weight: 24 },

@@ -62,8 +62,8 @@ const bad = fc.oneof(
   {
     arbitrary: fc.constantFrom<Record<string, Json>[]>(
       ...[{ input: -1 }, { input: 1.5 }, { input: "1" }, { input: null }, { input: [1] }],
-      ...[{ model: null }, { model: 7 }, { model: "x" }, { model: "/one" }, { model: "x/" }],
-      ...[{ variant: null }, { variant: 1 }, { variant: "" }, { model: "" }, { output: true }],
+      ...[{ model: 7 }, { model: "x" }, { model: "/one" }, { model: "x/" }],
+      ...[{ variant: 1 }, { variant: "" }, { model: "" }, { output: true }],
       ...[{ input: 10 ** 12 + 1 }, { Input: 1 }, { tokens: 1 }, { input: 10 ** 18 }],
     ),
     weight: 4,
@@ -103,8 +103,14 @@ export function withUsage(command: fc.Arbitrary<Args>, isSettling = false): fc.A
 }
 
 const rates = fc.constantFrom<Json[]>(
-  ...[{ input: ONE, output: 3 * ONE }, { input: 2 * ONE, output: ONE, cache_read: 1 }],
-  ...[{ input: 3 * ONE, output: 5 * ONE, cache_read: ONE }, { input: 0, output: 0 }],
+  ...[
+    { input: ONE, output: 3 * ONE },
+    { input: 2 * ONE, output: ONE, cache_read: 1 },
+  ],
+  ...[
+    { input: 3 * ONE, output: 5 * ONE, cache_read: ONE },
+    { input: 0, output: 0 },
+  ],
   ...[{ input: ONE / 2, output: 10 ** 18 }, { output: 2 * ONE }],
 );
 const badRates = fc.constantFrom<Json[]>(
@@ -148,18 +154,17 @@ const alias = fc
     valid_from: validFrom,
   })
   .map((args): Arguments => ({ ...args, rates: null }));
-const priceOrAlias = fc.oneof(
-  { arbitrary: price, weight: 4 },
-  { arbitrary: alias, weight: 1 },
-);
+const priceOrAlias = fc.oneof({ arbitrary: price, weight: 4 }, { arbitrary: alias, weight: 1 });
 
 /** Prices change. */
 export const pricing: fc.Arbitrary<Call[]> = fc.oneof(
   { arbitrary: priceOrAlias.map((args): Call[] => [{ call: "set_price", args }]), weight: 4 },
   {
-    arbitrary: fc.array(priceOrAlias, { maxLength: 3 }).map((prices): Call[] => [
-      { call: "set_prices", args: { prices: prices as unknown as Json, source: "proof" } },
-    ]),
+    arbitrary: fc
+      .array(priceOrAlias, { maxLength: 3 })
+      .map((prices): Call[] => [
+        { call: "set_prices", args: { prices: prices as unknown as Json, source: "proof" } },
+      ]),
     weight: 1,
   },
 );
