@@ -31,7 +31,14 @@ import {
   limitObstacles,
   type Obstacle,
 } from "./model/limits.ts";
-import { type Catalogue, type Cost, isBadUsage, type Pricing, priceOf } from "./model/prices.ts";
+import {
+  type Catalogue,
+  type Cost,
+  isBadUsage,
+  type Pricing,
+  priceOf,
+  tokensOf,
+} from "./model/prices.ts";
 import {
   AGENT_OPS,
   type Command,
@@ -520,7 +527,8 @@ function open(
     return { refused: "LGFRZ", detail: { wallet_id: wallet.wallet_id } };
   }
   const least = command.at_least ?? a;
-  const calls = { calls: 1n, open: op === "reserve" ? 1n : 0n };
+  const tokens = priced ? tokensOf(command.usage) : 0n;
+  const calls = { calls: 1n, open: op === "reserve" ? 1n : 0n, tokens };
   const refused = already_spent
     ? findOverdraft(wallet, a, -a)
     : findObstacle(wallet, labels, least, instant, calls);
@@ -580,7 +588,7 @@ function findObstacle(
   labels: Labels,
   amount: bigint,
   instant: Time,
-  calls = { calls: 0n, open: 0n },
+  calls = { calls: 0n, open: 0n, tokens: 0n },
 ): Refusal | undefined {
   const deadline = nextDeadline(wallet);
   const obstacles = limitObstacles(wallet, { labels, amount, ...calls }, instant, deadline);

@@ -68,8 +68,15 @@ function isObject(value: Json): value is Arguments & Json {
 }
 
 /** Whether a kind counts as tokens of input, which decide the tier. */
-export function isInput(kind: string): boolean {
+function isInput(kind: string): boolean {
   return kind.startsWith("input") || kind.startsWith("cache_");
+}
+
+/** The tokens of usage: what went in and what came out. */
+export function tokensOf(usage: Json): bigint {
+  const counts = countsOf(usage) ?? [];
+  const isToken = (kind: string) => isInput(kind) || kind.startsWith("output");
+  return counts.reduce((sum, [kind, n]) => (isToken(kind) ? sum + n : sum), 0n);
 }
 
 /** Whether a text is the name of a model: a provider, a slash, and what may have slashes of its own. */
