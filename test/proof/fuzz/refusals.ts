@@ -81,7 +81,7 @@ export async function checkRefusals(url: string): Promise<Refusals> {
 
 /** Parameters that look for something: there may be nothing of any name or number. */
 const FINDING = [
-  "limits limit_id",
+  ...["limits limit_id", "list_prices prefix"],
   ...["prefix", "unit", "after"].map((name) => `list_wallets ${name}`),
   ...["start_delivery", "finish_delivery"].flatMap((call) =>
     ["wallet_id", "seq", "number", "webhook_id", "error"].map((name) => `${call} ${name}`),

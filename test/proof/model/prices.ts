@@ -46,7 +46,8 @@ export interface Pricing {
   readonly at: Time;
   /** The row by which the reservation was opened. */
   readonly known?: bigint | undefined;
-  readonly unit: string;
+  /** Null: whatever the price is in. */
+  readonly unit: string | null;
   readonly scale: number;
 }
 
@@ -127,7 +128,7 @@ export function priceOf(prices: Catalogue, usage: Json, pricing: Pricing): Cost 
   const unknown = counts.map(([kind]) => kind).filter((kind) => !Object.hasOwn(rates, kind));
   const [kind] = unknown.sort();
   if (kind !== undefined) return none({ reason: "kind", kind });
-  if (price.currency !== unit) {
+  if (unit !== null && price.currency !== unit) {
     return none({ reason: "currency", currency: price.currency, unit });
   }
   if (scale < 6) return none({ reason: "scale", scale });
@@ -164,6 +165,70 @@ const EARLIEST = -(2n ** 63n);
 
 export function startOf({ valid_from }: Pick<Price, "valid_from">): Time {
   return valid_from === "-infinity" ? EARLIEST : valid_from;
+}
+
+/** What is asked without spending. */
+interface Question {
+  readonly usage: Json;
+  readonly at: Time;
+  readonly scale: number;
+}
+
+function answer(prices: Catalogue, { usage, at, scale }: Question): Cost | Refusal {
+  if (scale < 0 || scale > 18) return invalid("scale");
+  return priceOf(prices, usage, { model: null, variant: "standard", at, unit: null, scale });
+}
+
+/** What `quote` says. */
+export function quote(prices: Catalogue, question: Question): Record<string, Json> | Refusal {
+  const priced = answer(prices, question);
+  if ("refused" in priced) return priced;
+  const { price_id, currency, variant, context_window, max_output } = priced.price;
+  const { cost: amount, model } = priced;
+  const { scale } = question;
+  return { amount, currency, scale, model, variant, price_id, context_window, max_output };
+}
+
+/** The most tokens of output of which an amount pays the cost, found by trying. */
+export function affordable(
+  prices: Catalogue,
+  question: Question,
+  amount: bigint,
+): bigint | Refusal {
+  const without = answer(prices, { ...question, usage: withOutput(question.usage, 0n) });
+  if ("refused" in without) return without;
+  const pays = (n: bigint) => {
+    const priced = answer(prices, { ...question, usage: withOutput(question.usage, n) });
+    return "cost" in priced && priced.cost <= amount;
+  };
+  if (!pays(0n)) return 0n;
+  let [least, most] = [0n, without.price.max_output ?? MOST];
+  while (least < most) {
+    const middle = (least + most + 1n) / 2n;
+    if (pays(middle)) least = middle;
+    else most = middle - 1n;
+  }
+  return least;
+}
+
+function withOutput(usage: Json, output: bigint): Json {
+  return isObject(usage) ? ({ ...(usage as Usage), output } as Json) : usage;
+}
+
+/** What `list_prices` lists. */
+export function listPrices(prices: Catalogue, prefix: string, at: Time, history: boolean): Price[] {
+  const key = (row: Price) => [row.model, row.variant, row.above].join(" ");
+  const counting = [...Map.groupBy(prices, key).values()].map((its) => latest(its, at));
+  const shown = prices.filter((row) => history || counting.includes(row));
+  return shown.filter(({ model }) => model.startsWith(prefix)).sort(byName);
+}
+
+function byName(a: Price, b: Price): number {
+  for (const name of ["model", "variant", "above"] as const) {
+    if (a[name] !== b[name]) return (a[name] ?? "") < (b[name] ?? "") ? -1 : 1;
+  }
+  const [x, y] = [startOf(a), startOf(b)];
+  return x === y ? Number(a.price_id - b.price_id) : Number(x - y);
 }
 
 /** When a price is set, and by whom. */

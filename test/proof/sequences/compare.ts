@@ -22,6 +22,7 @@ import {
 } from "../ledger.ts";
 import { AS_OPERATOR, isOperator, type Session } from "../model/access.ts";
 import { limitRows, sortedLimits } from "../model/limits.ts";
+import { affordable, listPrices, quote } from "../model/prices.ts";
 import {
   type Reading,
   readFrom,
@@ -313,6 +314,11 @@ function answer(ledger: Ledger, step: Step, result: StepResult): Json {
       const set = callPrices(ledger, name, args, occasion);
       return plain("refused" in set ? set : set.rows);
     }
+    case "quote":
+    case "quotes":
+    case "affordable":
+    case "list_prices":
+      return plain(ask(ledger, step, result));
     case "date_last": {
       // The database chooses the time: this is no function of the ledger.
       const wallet = ledger.get(args.wallet_id as string);
@@ -358,6 +364,24 @@ function read(ledger: Ledger, { call: name, args, as = AS_OPERATOR }: Step, resu
       return found.map((event) => toRow({ event, replayed: true }, wallet.wallet_id));
     }
   }
+}
+
+/** What a question about prices is answered. */
+function ask({ prices }: Ledger, { call: name, args }: Step, { from }: StepResult) {
+  const at = args.at == null ? from : (plain(args.at) as Time);
+  const question = { usage: args.usage ?? null, at, scale: Number(args.scale) };
+  if (name === "quote") return quote(prices, question);
+  if (name === "affordable") return affordable(prices, question, BigInt(args.amount as bigint));
+  if (name === "list_prices") {
+    return listPrices(prices, args.prefix as string, at, args.history as boolean);
+  }
+  const quotes = (args.usages as Json[]).map((usage) => quote(prices, { ...question, usage }));
+  const wrong = quotes.findIndex((each) => "refused" in each);
+  if (wrong < 0) return quotes;
+  const { refused, detail } = quotes[wrong] as Record<string, object>;
+  // As in the SQL: a scale that no wallet has is nobody's.
+  const place = (detail as { field?: string }).field === "scale" ? {} : { place: wrong + 1 };
+  return { refused, detail: { ...detail, ...place } };
 }
 
 /** The answer of create_key: the secret is shown once. */

@@ -168,3 +168,26 @@ export const pricing: fc.Arbitrary<Call[]> = fc.oneof(
     weight: 1,
   },
 );
+
+/** Somebody asks what something costs. */
+export const asking: fc.Arbitrary<Call> = fc
+  .record({
+    call: fc.constantFrom("quote", "quote", "affordable", "affordable", "quotes", "list_prices"),
+    usage: usages(false),
+    usages: fc.array(usages(false), { maxLength: 3 }),
+    at: fc.constantFrom<Json[]>(null, null, null, "2020-01-01T00:00:00+00:00"),
+    scale: fc.constantFrom(9, 9, 9, 6, 18, 5, 19),
+    amount: fc.constantFrom<Json[]>(0, 5, 12, 1000, -1),
+    prefix: fc.constantFrom("", "x/", "x/it"),
+    history: fc.boolean(),
+  })
+  .map(({ call, at, ...all }): Call => {
+    const { usage, usages: list, scale, amount, prefix, history } = all;
+    const args = {
+      quote: { usage, scale },
+      affordable: { usage, scale, amount },
+      quotes: { usages: list, scale },
+      list_prices: { prefix, history },
+    }[call as "quote"];
+    return { call, args: { at, ...args } as Arguments };
+  });

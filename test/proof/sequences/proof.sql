@@ -363,6 +363,22 @@ begin
       return coalesce((
         select json_agg(p) from baseledger.set_prices(a -> 'prices', a ->> 'source') as p
       ), '[]');
+    when 'quote' then
+      return (select to_json(p) from baseledger.quote(
+        u, (a ->> 'at')::timestamptz, (a ->> 'scale')::integer
+      ) as p);
+    when 'quotes' then
+      return coalesce((select json_agg(p) from baseledger.quotes(
+        a -> 'usages', (a ->> 'at')::timestamptz, (a ->> 'scale')::integer
+      ) as p), '[]');
+    when 'affordable' then
+      return (select to_json(p) from baseledger.affordable(
+        u, n, (a ->> 'at')::timestamptz, (a ->> 'scale')::integer
+      ) as p);
+    when 'list_prices' then
+      return coalesce((select json_agg(p) from baseledger.list_prices(
+        a ->> 'prefix', (a ->> 'at')::timestamptz, (a ->> 'history')::boolean
+      ) as p), '[]');
     when 'clear_counters' then
       perform baseledger.clear_counters((a ->> 'limit')::integer);
       return 'null';
