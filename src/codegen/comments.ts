@@ -9,9 +9,14 @@ export function isNotNull(comment: string): boolean {
   return /@notNull\b/.test(comment);
 }
 
+/** Whether a comment has the marker of a time that may be -infinity. */
+export function isFromEver(comment: string): boolean {
+  return /@fromEver\b/.test(comment);
+}
+
 /** A comment without its markers. */
 export function withoutMarkers(comment: string): string {
-  return comment.replace(/\s*@(notNull\b|nullable\b|commands\([^)]*\))/g, "").trim();
+  return comment.replace(/\s*@(notNull\b|nullable\b|fromEver\b|commands\([^)]*\))/g, "").trim();
 }
 
 /** What a comment says of a function, without its arguments. */

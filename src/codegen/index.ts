@@ -33,7 +33,8 @@ export interface GenerateOptions {
  *
  * A result is nullable unless the comment of its column, or of the function that returns a
  * scalar, has the marker `@notNull`. An argument without a default may be null if its description
- * has the marker `@nullable`. The marker `@commands(reserve, settle)` in the description of a
+ * has the marker `@nullable`. A column of times may be -infinity if its comment has the marker
+ * `@fromEver`. The marker `@commands(reserve, settle)` in the description of a
  * JSON argument makes it a list of calls of these functions: objects with `op` and their arguments. (A
  * function that takes such a list stands for the functions of its list.)
  *

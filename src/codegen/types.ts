@@ -2,6 +2,7 @@
 import type { ArgumentInfo, Catalog, ColumnInfo, FunctionInfo, TypeInfo } from "./catalog.ts";
 import {
   describeArgument,
+  isFromEver,
   isNotNull,
   isNullable,
   type Naming,
@@ -71,6 +72,11 @@ function list({ argument, result, read, write }: Mapping): Mapping {
     write: `write.list(${write})`,
     select: (column) => `to_json(${column})`,
   };
+}
+
+/** A time that may also be -infinity, which no Date can hold. */
+function fromEver(mapping: Mapping): Mapping {
+  return { ...mapping, result: `${mapping.result} | "-infinity"`, read: "read.timestampFromEver" };
 }
 
 const BASE: Readonly<Record<string, Mapping>> = {
@@ -171,7 +177,8 @@ export function printComposite(scope: Scope, type: TypeInfo): string {
 
 function printColumn(scope: Scope, column: ColumnInfo, claimKey: Scope["claim"]) {
   const key = claimKey(camelCase(column.name), `column ${column.name}`);
-  const mapping = useType(scope, column.type);
+  const plain = useType(scope, column.type);
+  const mapping = isFromEver(column.comment) ? fromEver(plain) : plain;
   const notNull = isNotNull(column.comment);
   const select = literal(mapping.select(quote(column.name)));
   const reader = notNull ? mapping.read : `read.orNull(${mapping.read})`;

@@ -325,7 +325,7 @@ export interface Price {
    */
   readonly above: bigint;
   /** From when on it holds; -infinity = from ever. */
-  readonly validFrom: Date;
+  readonly validFrom: Date | "-infinity";
   /** Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias. */
   readonly rates: Json | null;
   /** What the rates are in, which a wallet that pays by them has as its unit; null for an alias. */
@@ -349,7 +349,7 @@ const priceRow = call.row<Price>({
   model: ['"model"', read.text],
   variant: ['"variant"', read.orNull(read.text)],
   above: ['"above"', read.bigint],
-  validFrom: ['to_json("valid_from")', read.timestamp],
+  validFrom: ['to_json("valid_from")', read.timestampFromEver],
   rates: ['"rates"', read.orNull(read.json)],
   currency: ['"currency"', read.orNull(read.text)],
   contextWindow: ['"context_window"', read.orNull(read.bigint)],
@@ -2103,8 +2103,9 @@ export interface SetLimitArgs {
   /** Name of the limit in its wallet. */
   readonly limitId: string;
   /**
-   * In the wallet's smallest step, or how many calls or open reservations; 0 = nothing. Null, for a
-   * limit by labels: only combinations with an amount of their own (set_limit_for) are limited.
+   * In the wallet's smallest step, or how many tokens, calls or open reservations; 0 = nothing.
+   * Null, for a limit by labels: only combinations with an amount of their own (set_limit_for) are
+   * limited.
    */
   readonly amount: bigint | null;
   /** The window: minute, hour, day, week (from Monday), month, year or ever. */
@@ -2116,8 +2117,9 @@ export interface SetLimitArgs {
    */
   readonly by?: readonly string[] | null | undefined;
   /**
-   * amount; calls: reservations and charges opened in the window; open: reservations open now (per
-   * ever only). Default: 'amount'.
+   * amount; tokens: those of usage (see reserve), of all kinds of input and output together; calls:
+   * reservations and charges opened in the window; open: reservations open now (per ever only).
+   * Default: 'amount'.
    */
   readonly of?: string | null | undefined;
   /**

@@ -34,6 +34,10 @@ export const timestamp: Reader<Date> = (value, column) => {
   return date;
 };
 
+/** A timestamp that may be -infinity: no Date can hold that. */
+export const timestampFromEver: Reader<Date | "-infinity"> = (value, column) =>
+  value === '"-infinity"' || value === "-infinity" ? "-infinity" : timestamp(value, column);
+
 /** `json`, `jsonb` */
 export const json: Reader<Json> = (value, column) => parseJson(present(value, column));
 

@@ -337,6 +337,10 @@ describe("a wrapper", () => {
         as 'select p_if';
       create function sample.at() returns timestamptz language sql as 'select timestamptz
         ''2026-03-01 12:00:00.123456+00''';
+      create type sample.since as (begins timestamptz, ends timestamptz);
+      comment on column sample.since.begins is 'From when. @notNull @fromEver';
+      create function sample.since(p_begins timestamptz) returns sample.since language sql
+        as 'select row(p_begins, ''2026-03-01 12:00+00'')::sample.since';
       create function sample.nothing() returns void language sql as '';
       create function sample.never_null() returns bigint language sql as 'select null::bigint';
       comment on function sample.never_null is 'Broken. @notNull';
@@ -346,6 +350,14 @@ describe("a wrapper", () => {
             detail = jsonb_build_object(''shortfall'', p_amount)::text;
         end';
     `);
+  });
+
+  test("reads a time that may be -infinity, and refuses to read one that may not", async () => {
+    const ends = new Date("2026-03-01T12:00:00Z");
+    expect(await sample.since(sql, { begins: "-infinity" })).toEqual({ begins: "-infinity", ends });
+    expect(await sample.since(sql, { begins: ends })).toEqual({ begins: ends, ends });
+    const infinite = sample.since(sql, { begins: "infinity" });
+    await expect(infinite).rejects.toThrow("no Date can hold infinity");
   });
 
   test("leaves out what is undefined, so that its default applies", async () => {

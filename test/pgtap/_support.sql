@@ -174,6 +174,8 @@ as $$
       select 'counter ' || c::text from baseledger.counters c
       union all
       select 'alert ' || a::text from baseledger.raised_alerts a
+      union all
+      select 'price ' || p::text from baseledger.price_rows p
     ) as r(content)
 $$;
 

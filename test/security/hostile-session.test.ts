@@ -217,6 +217,40 @@ const calls: [Role, string][] = [
   ["operator", "baseledger.close_wallet('$ new', 'end')"],
   ["operator", "baseledger.reopen_wallet('$ new', 'go')"],
   ["operator", "baseledger.list_wallets('$ new')"],
+  [
+    "operator",
+    `(select p.model, p.rates, p.above, p.currency, p.max_output, p.source
+      from baseledger.set_price('$/m', '{"input": 1250000000, "output": 7}', 'batch', 5,
+        '2026-01-02 03:04:05+00', 'EUR', 9, 8, null, 's') as p) as w`,
+  ],
+  [
+    "operator",
+    `(select p.model, p.rates, p.above, p.alias_of from baseledger.set_prices('[
+      {"model": "$/m", "rates": {"input": 5, "output": 7}, "valid_from": "2026-01-02T03:04"},
+      {"model": "$/m", "rates": {"input": 6, "output": 7}, "above": "200000"},
+      {"model": "$/name", "alias_of": "$/m", "valid_from": "-infinity"}]', 's') as p) as w`,
+  ],
+  [
+    "agent",
+    `(select p.model, p.variant, p.above, p.rates from baseledger.list_prices('$/') as p) as w`,
+  ],
+  // a microsecond before the first of them
+  [
+    "agent",
+    `(select p.model from baseledger.list_prices('$/', '2026-01-02 03:03:59.999999+00') as p) as w`,
+  ],
+  [
+    "agent",
+    `(select q.amount, q.currency, q.model, q.max_output
+      from baseledger.quote('{"model": "$/name", "input": 1234567}', '2026-01-02 03:04+00') as q
+    ) as w`,
+  ],
+  [
+    "agent",
+    `(select q.amount, q.model from baseledger.quotes('[{"model": "$/m", "input": 1234567},
+      {"model": "$/name", "input": 5, "output": 1}]', '2026-01-03', 12) as q) as w`,
+  ],
+  ["agent", `baseledger.affordable('{"model": "$/name", "input": 5}', 1000)`],
   ["auditor", "baseledger.balance_at('$', 'infinity')"],
   ["auditor", "baseledger.statement('$')"],
   [

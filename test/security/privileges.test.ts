@@ -19,6 +19,8 @@ const DENIALS = [DENIED, "42809", "55000"];
 
 const FIRST_COLUMN: Readonly<Record<string, string>> = {
   "baseledger.migrations": "id",
+  "baseledger.price_rows": "price_id",
+  "baseledger.prices": "price_id",
   "baseledger.sweeps": "looked_at",
 };
 
@@ -253,7 +255,7 @@ describe("an auditor", () => {
     expect(await call(sql, "statement", { wallet_id: "w" })).toHaveLength(8);
     expect(await call(sql, "balance_at", { wallet_id: "w", at: "infinity" })).toHaveLength(1);
     const views = (await relations()).filter(({ name }) => name.startsWith("view"));
-    expect(views).toHaveLength(7);
+    expect(views).toHaveLength(8);
     for (const { call: view } of views) {
       expect((await sql.unsafe(`select * from ${view}`)).length).toBeGreaterThan(0);
     }

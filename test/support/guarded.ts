@@ -24,6 +24,7 @@ export async function createGuarded(): Promise<TestLedger> {
   await call(ledger.operator, "set_low_balance", { wallet_id: "theirs", amounts: "{900}" });
   const taken = { wallet_id: "theirs", amount: 200n, idempotency_key: "taken" };
   await call(ledger.operator, "withdraw", taken);
+  await call(ledger.operator, "set_price", { model: "openai/gpt-5", rates: { input: 1250000000 } });
   // Agents may create objects of their own.
   await ledger.admin.unsafe(`
     grant create on schema public to public;

@@ -138,6 +138,11 @@ const TYPES: Record<string, string> = {
   final: "boolean",
   ttl: "interval",
   metadata: "jsonb",
+  rates: "jsonb",
+  usage: "jsonb",
+  prices: "jsonb",
+  above: "bigint",
+  valid_from: "timestamptz",
   commands: "jsonb",
   at: "timestamptz",
   labels: "jsonb",
@@ -264,7 +269,7 @@ export function outcome<T>(promise: Promise<T>): Promise<T | { readonly code: st
 
 /** A fingerprint of all rows of the ledger. */
 export async function digest(ledger: TestLedger): Promise<string> {
-  const tables = "wallets events reservations grants keys limits counters raised_alerts".split(" ");
+  const tables = "wallets events reservations grants keys limits counters raised_alerts price_rows".split(" ");
   const parts = tables.map(
     (table) => `select '${table}' as part, md5(string_agg(t::text, e'\\n' order by t::text)) as sum
       from baseledger.${table} t`,

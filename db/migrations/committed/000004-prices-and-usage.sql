@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:d0c465f90abfae457b9308a9c9ea41ca4e220cf1
+--! Hash: sha1:c6660283e744036c2ee95315464e9c602be3a8cc
 --! Message: Prices and usage
 
 -- Functions are created in the order of their files, some before those that they call.
@@ -61,7 +61,7 @@ comment on column baseledger.price.above is
   'The row holds for the whole request when its kinds of input together exceed so many tokens; 0 = '
   'for every request. @notNull';
 comment on column baseledger.price.valid_from is
-  'From when on it holds; -infinity = from ever. @notNull';
+  'From when on it holds; -infinity = from ever. @notNull @fromEver';
 comment on column baseledger.price.rates is
   'Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias.';
 comment on column baseledger.price.currency is

@@ -23,7 +23,7 @@ comment on column baseledger.price.above is
   'The row holds for the whole request when its kinds of input together exceed so many tokens; 0 = '
   'for every request. @notNull';
 comment on column baseledger.price.valid_from is
-  'From when on it holds; -infinity = from ever. @notNull';
+  'From when on it holds; -infinity = from ever. @notNull @fromEver';
 comment on column baseledger.price.rates is
   'Kind of usage → whole nano-units (10^-9) of the currency per million; null for an alias.';
 comment on column baseledger.price.currency is
