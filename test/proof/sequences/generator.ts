@@ -7,7 +7,7 @@ import { BUSY } from "../ledger.ts";
 import { AGENT_OPS, type Arguments, FUNDS_OPS, MAX, type Op } from "../requests.ts";
 import { labels, sessions } from "./callers.ts";
 import type { Step } from "./compare.ts";
-import { catalogue, pricing, withUsage } from "./prices.ts";
+import { asking, catalogue, pricing, withUsage } from "./prices.ts";
 import { changing, settings } from "./settings.ts";
 import { BEGINNINGS, bordering, passing } from "./times.ts";
 
@@ -151,10 +151,27 @@ const single = fc
   ]);
 /** Makes all commands of a batch about the same few reservations; without `ids`, about any. */
 export const about = (commands: readonly Made[], ids: readonly string[]) =>
-  commands.map((made, i) => {
-    const reservation_id = ids[i % ids.length];
-    return reservation_id && made.reservation_id != null ? { ...made, reservation_id } : made;
+  withModels(
+    commands.map((made, i) => {
+      const reservation_id = ids[i % ids.length];
+      return reservation_id && made.reservation_id != null ? { ...made, reservation_id } : made;
+    }),
+  );
+/** Names the model of settlements whose reservation the same list may have opened. */
+export function withModels(commands: readonly Made[]): Made[] {
+  return commands.map((made, i) => {
+    const { op, usage, reservation_id } = made;
+    const opens = commands.slice(0, i).some((each) => {
+      const its = each.reservation_id ?? each.idempotency_key;
+      return (each.op === "reserve" || each.op === "charge") && its === reservation_id;
+    });
+    const isObject = typeof usage === "object" && usage !== null && !Array.isArray(usage);
+    if (op !== "settle" || !opens || usage == null) return made;
+    const given = isObject ? (usage as Made) : { input: -1 };
+    const its = { model: "x/one", variant: "standard", ...given };
+    return { ...made, usage: its };
   });
+}
 const batch = fc
   .tuple(
     fc.constantFrom("post", "post", "post_funds"),
@@ -201,6 +218,9 @@ const looking = fc
   .map(({ call, wallet_id, as, ...names }): Draft[] => [
     { call, args: { wallet_id, ...names }, ...(as && { as }) },
   ]);
+const quoting = fc
+  .tuple(asking, sessions)
+  .map(([call, as]): Draft[] => [{ ...call, ...(as && { as }) }]);
 const strange = fc
   .tuple(fc.boolean(), fc.constantFrom<Json[]>(null, {}, [1], "[]"))
   .map(([many, commands]): Draft[] => [
@@ -264,6 +284,7 @@ const drafts = fc.oneof(
   { arbitrary: changing, weight: 10 },
   { arbitrary: looking, weight: 4 },
   { arbitrary: setting, weight: 5 },
+  { arbitrary: quoting, weight: 3 },
   { arbitrary: passing, weight: 3 },
   { arbitrary: bordering, weight: 4 },
   { arbitrary: clear, weight: 1 },
