@@ -269,7 +269,8 @@ export function outcome<T>(promise: Promise<T>): Promise<T | { readonly code: st
 
 /** A fingerprint of all rows of the ledger. */
 export async function digest(ledger: TestLedger): Promise<string> {
-  const tables = "wallets events reservations grants keys limits counters raised_alerts price_rows".split(" ");
+  const tables =
+    "wallets events reservations grants keys limits counters raised_alerts price_rows".split(" ");
   const parts = tables.map(
     (table) => `select '${table}' as part, md5(string_agg(t::text, e'\\n' order by t::text)) as sum
       from baseledger.${table} t`,
