@@ -185,6 +185,11 @@ select available, reserved, spent, seq from baseledger.balance_at('acme', now() 
 select seq, occurred_at, event, reservation_id, amount, available, reserved, spent
   from baseledger.statement('acme');
 
+-- ### spending
+select event, amount from baseledger.charge('acme', null, 'call-4', p_metadata => '{"user": "ann"}',
+  p_usage => '{"model": "openai/gpt-5", "input": 1200, "output": 500}');
+select label_values, calls, tokens, amount from baseledger.spending('acme', p_by => '{user,model}');
+
 -- ### verify
 select * from baseledger.verify();
 
@@ -224,9 +229,9 @@ select baseledger.finish_delivery('acme', 4, 1, 'wh_0', p_error => 'answered 500
 -- ## Prices
 
 -- ### set_price
--- $1.75 a million tokens of input, $14 of output; the rate of cache_read is 10 cents.
+-- In dollars per million tokens: 1.75 for input, 0.175 for what was cached, 14 for output.
 select price_id, model, variant, above, currency from baseledger.set_price('openai/gpt-5.2',
-  '{"input": 1750000000, "cache_read": 100000000, "output": 14000000000}');
+  '{"input": 1750000000, "cache_read": 175000000, "output": 14000000000}');
 select model, alias_of from baseledger.set_price('acme/fast', null, p_alias_of => 'openai/gpt-5');
 
 -- ### set_prices

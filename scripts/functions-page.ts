@@ -5,6 +5,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import {
   type ArgumentInfo,
+  alternativeOf,
   type Catalog,
   defaultOf,
   describeArgument,
@@ -191,16 +192,26 @@ function renderOperations(catalog: Catalog, fn: FunctionInfo): string[] {
   if (operations.length === 0) return [];
   const common = fn.arguments.flatMap((argument) => findCommonArguments(catalog, fn, argument));
   const rows = operations.map((operation) => {
+    const all = [...common, ...operation.arguments];
+    const alternative = (argument: ArgumentInfo) => alternativeOf(catalog, operation.fn, argument);
+    const alternatives = all.map(alternative);
     const isOptional = (argument: ArgumentInfo) => argument.default !== null;
     const fields = (some: readonly ArgumentInfo[]) =>
-      some.map(({ name }) => `\`${name.replace(/^p_/, "")}\``).join(", ");
+      some.map((each) =>
+        [fieldName(each), fieldName(alternative(each))].filter(Boolean).join(" or "),
+      );
+    const optional = all.filter((each) => isOptional(each) && !alternatives.includes(each));
     return [
       `[\`${operation.fn.name}\`](#${operation.fn.name})`,
-      fields([...common, ...operation.arguments.filter((argument) => !isOptional(argument))]),
-      fields(operation.arguments.filter(isOptional)),
+      fields(all.filter((each) => !isOptional(each))).join(", "),
+      fields(optional).join(", "),
     ];
   });
   return [table(["`op`", "fields", "optional fields"], rows)];
+}
+
+function fieldName(argument: ArgumentInfo | undefined): string {
+  return argument ? `\`${argument.name.replace(/^p_/, "")}\`` : "";
 }
 
 function returned(catalog: Catalog, fn: FunctionInfo): string {

@@ -21,6 +21,7 @@ export {
   OutcomeUnknownError,
   OverdraftLimitError,
   PreparedStatementLostError,
+  PriceNotFoundError,
   QueueFullError,
   RefundExceedsSettledError,
   ReservationEndedError,
@@ -28,14 +29,16 @@ export {
   ReservationIdTakenError,
   ReservationNotFoundError,
   refusalToError,
+  type Settlement,
   toLedgerError,
   UnavailableError,
   UnknownCommandError,
+  UsageNotPricedError,
   WalletBusyError,
   WalletClosedError,
   WalletFrozenError,
   WalletNotFoundError,
 } from "./errors/index.ts";
 export * from "./generated/index.ts";
-export type { Json, Metadata } from "./json/index.ts";
+export type { Json, Metadata, Usage } from "./json/index.ts";
 export type { Queryable } from "./wire/index.ts";

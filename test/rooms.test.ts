@@ -24,7 +24,7 @@ const LEVELS = [
   ["wire"],
   ["generated"],
   ["client", "migrate"],
-  ["codegen", "embedded", "terminal", "trace"],
+  ["codegen", "embedded", "prices", "terminal", "trace"],
   ["worker"],
   ["bench", "demo", "simulate"],
   ["cli"],

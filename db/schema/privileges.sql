@@ -13,6 +13,8 @@ comment on schema baseledger is
   'what it does; its arguments are, unless its comment says otherwise:\n'
   'p_wallet_id: Id of the wallet.\n'
   'p_amount: In the wallet''s smallest step, above 0.\n'
+  'p_usage: What the call uses, or has used: {"model": "openai/gpt-5", "input": 1200, "output": 512}. '
+  'The ledger prices it by its catalogue. @type(Usage)\n'
   'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with '
   'it, the command is carried out once.\n'
   'p_reservation_id: Name of the reservation in its wallet.\n'

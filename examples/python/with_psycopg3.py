@@ -55,28 +55,34 @@ def steps(amount, scale=9):
 
 
 def call_model():
-    """A stand-in for a model call."""
-    return "Hello!", Decimal("0.0065")
+    """A stand-in for a model call; gives the usage that the provider reports."""
+    return "Hello!", {"input": 1200, "output": 500}
 
 
 wallet = f"acme-{uuid.uuid4()}"  # a new wallet each time that this is run
 send("open_wallet", wallet_id=wallet)
 send("credit", wallet_id=wallet, amount=steps(Decimal("10.00")), idempotency_key="invoice-17")
 
-# Before the call: hold the most that it may cost. This is committed when it returns.
-hold = dict(wallet_id=wallet, amount=steps(Decimal("0.25")), idempotency_key="call-1", ttl="2 min")
+# An operator sets prices, once for all wallets, or imports them: npx baseledger prices import.
+rates = {"input": steps(Decimal("1.25")), "output": steps(Decimal("10.00"))}  # a million tokens
+send("set_price", model="example/large", rates=Jsonb(rates))
+
+# Before the call: hold what it may use at most. This program knows no price: the ledger computes
+# what usage costs. This is committed when it returns.
+most = {"model": "example/large", "input": 1200, "output": 4000}
+hold = dict(wallet_id=wallet, usage=Jsonb(most), amount=None, idempotency_key="call-1", ttl="2 min")
 held = send("reserve", **hold)
 print(held.event, held.amount, "available", held.available)
 
-# After the call: book what it did cost. If it fails, give the hold back, or book what is billed.
+# After the call: book what it has used. If it fails, give the hold back, or book what is billed.
 which = dict(wallet_id=wallet, reservation_id=held.reservation_id)
 try:
-    text, cost = call_model()
+    text, usage = call_model()
 except Exception as error:
     reason = Jsonb({"reason": type(error).__name__})
     send("cancel", **which, idempotency_key="call-1-cancel", metadata=reason)
     raise
-settlement = dict(which, amount=steps(cost), idempotency_key="call-1-cost")
+settlement = dict(which, usage=Jsonb(usage), amount=None, idempotency_key="call-1-cost")
 settled = send("settle", **settlement)
 print(text, settled.event, settled.amount, "available", settled.available)
 
@@ -94,23 +100,32 @@ except psycopg.DatabaseError as error:
     detail = json.loads(error.diag.message_detail)
     print("refused:", detail["reason"], "short of", detail["shortfall"])
 
+# So is usage that has no price, such as that of a model that nobody has set: it is never free.
+unknown = Jsonb({"model": "example/unknown", "input": 1200})
+try:
+    send("charge", wallet_id=wallet, usage=unknown, amount=None, idempotency_key="call-5")
+except psycopg.DatabaseError as error:
+    if error.diag.sqlstate != "LGPRC":
+        raise
+    print("refused:", "no price for the", json.loads(error.diag.message_detail)["reason"])
+
 # A Decimal (or a float) is not a whole number: no function takes it. Use steps().
 try:
     send("reserve", wallet_id=wallet, amount=Decimal("0.25"), idempotency_key="call-3")
 except psycopg.errors.UndefinedFunction as error:
     print("a Decimal:", error.diag.sqlstate)
 
-# With rows of your own: commit both, then call. (If this fails, repeat the block.)
+# Amounts work as well, and rows of your own, in one transaction: commit both, then call. (If this fails, repeat the block.)
 with connect().transaction():
     connect().execute("create table if not exists jobs (name text)")
     connect().execute("insert into jobs (name) values (%s)", ("call-4",))
     call("reserve", wallet_id=wallet, amount=steps(Decimal("0.25")), idempotency_key="call-4")
-text, cost = call_model()
+call_model()
 last = send(
     "settle",
     wallet_id=wallet,
     reservation_id="call-4",
-    amount=steps(cost),
+    amount=steps(Decimal("0.0065")),
     idempotency_key="call-4-cost",
 )
 print("spent", last.spent, "held", last.reserved)

@@ -138,6 +138,16 @@ const GROUPS: Readonly<Record<string, Group>> = {
       load: async () => (await import("./webhook.ts")).webhookCommand(),
     },
   },
+  "What models cost:": {
+    prices: {
+      about: "import, list, set or export what models cost",
+      load: async () => (await import("./prices.ts")).pricesCommand(),
+    },
+    quote: {
+      about: "show what a call costs, without spending anything",
+      load: async () => (await import("./quote.ts")).quoteCommand(),
+    },
+  },
   "Reservations, by hand:": {
     reserve: {
       about: "hold the most that something may cost, until a deadline",

@@ -1,4 +1,4 @@
-import { LedgerClosedError, QueueFullError } from "../errors/index.ts";
+import { InsufficientFundsError, LedgerClosedError, QueueFullError } from "../errors/index.ts";
 import type { ReserveArgs } from "../generated/index.ts";
 import { type Obstacle, obstacleOf } from "./obstacle.ts";
 import type { Held } from "./receipts.ts";
@@ -24,8 +24,10 @@ export interface FundsQueue {
 
 interface Waiter {
   readonly args: ReserveArgs;
+  /** What it asks for; of usage not known before a refusal says what that costs. */
+  amount: bigint;
   /** The smallest amount that it accepts. */
-  readonly least: bigint;
+  least: bigint;
   /** When it stops waiting, by this program's clock. */
   readonly deadline: number;
   /** What stands in its way, as far as is known. */
@@ -87,14 +89,17 @@ export function createFundsQueue(
 
   function reserve(args: ReserveArgs, { wait = 0, signal }: Wait): Promise<Held> {
     if (!(wait >= 0)) throw new RangeError(`wait must be 0 or more seconds, not ${wait}`);
-    // The request refuses an amount that is not a bigint.
-    if (wait === 0 || closed || typeof args.amount !== "bigint") return request(args);
+    // The request refuses what is neither.
+    const isValid = typeof args.amount === "bigint" || args.usage;
+    if (wait === 0 || closed || !isValid) return request(args);
     if (count >= limit) throw new QueueFullError(limit);
     const { promise, resolve, reject } = Promise.withResolvers<Held>();
     const waitMs = Math.min(wait * 1000, LONGEST_TIMER_MS);
+    const amount = args.amount ?? 0n;
     const waiter: Waiter = {
       args,
-      least: args.atLeast ?? args.amount,
+      amount,
+      least: args.atLeast ?? amount,
       deadline: Date.now() + waitMs,
       queue: queueOf(args.walletId, undefined),
       claim: undefined,
@@ -177,7 +182,7 @@ export function createFundsQueue(
   }
 
   function tryNow(waiter: Waiter, left: bigint): bigint {
-    const { amount } = waiter.args;
+    const { amount } = waiter;
     waiter.claim = amount < left ? amount : left;
     void answer(waiter);
     return waiter.claim;
@@ -191,6 +196,7 @@ export function createFundsQueue(
       waiter.resolve(held);
     } catch (error) {
       waiter.claim = undefined;
+      noteCost(waiter, error);
       const obstacle = obstacleOf(error);
       if (obstacle && !waiter.finalError && mayClear(obstacle, waiter)) {
         return waitFor(waiter, obstacle);
@@ -279,6 +285,13 @@ export function createFundsQueue(
 /** Whether it pays to wait: what is exhausted does not clear before its next window begins. */
 function mayClear({ clearsAt, mayClearEarlier }: Obstacle, { deadline }: Waiter): boolean {
   return mayClearEarlier || (clearsAt?.getTime() ?? Infinity) <= deadline;
+}
+
+/** Takes note of what usage costs, so that it waits for as much. */
+function noteCost(waiter: Waiter, error: unknown): void {
+  if (!waiter.args.usage || !(error instanceof InsufficientFundsError)) return;
+  waiter.amount = error.requested;
+  waiter.least = waiter.args.atLeast ?? error.requested;
 }
 
 function delayOf({ pauseMs, resetsAt }: Queue, clearsAt: Date | null): number {

@@ -4,27 +4,32 @@ import type { FundsQueue } from "./funds-queue.ts";
 import { createIdempotencyKey } from "./keys.ts";
 import type { Held } from "./receipts.ts";
 import { createHandle, type Handle, type Reservation, type SendFollowUp } from "./reservation.ts";
+import { type Booking, type Cost, requireUsage } from "./usage.ts";
 
-/** An amount to book, with what goes on record with it. */
-export type Floor = bigint | { readonly amount: bigint; readonly metadata?: Metadata | undefined };
+/** What to book: an amount, or an object with an amount or usage, and what goes on record with it. */
+export type Floor = bigint | Booking;
 
 /**
- * What a call has cost when it breaks off before anything was reported: an amount, or a function
- * that finds it. `error` is undefined where a block with `await using` was left.
+ * What a call has cost when it breaks off before anything was reported: an amount, usage, or a
+ * function that finds it. `error` is undefined where a block with `await using` was left.
  */
 export type OnThrow =
-  | bigint
+  | Floor
   | ((error: unknown, reservation: Reservation) => Floor | PromiseLike<Floor>);
 
 /** Labels of a reservation, by which limits count it. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** What to hold, and for how long. */
-export interface HoldOptions {
+/**
+ * What to hold: `amount`, the most that it may cost in the wallet's smallest step, or `usage`, the
+ * most that it may use, which the ledger prices; and for how long.
+ */
+export type HoldOptions = HoldTerms & Cost;
+
+/** How something is held. */
+export interface HoldTerms {
   /** Id of the wallet. */
   readonly walletId: string;
-  /** The most that it may cost, in the wallet's smallest step. */
-  readonly amount: bigint;
   /**
    * How long the hold outlives this program, should it die: seconds, or an interval such as
    * `5 minutes`. While the program lives, heartbeats extend it. Default: 10 minutes.
@@ -50,8 +55,8 @@ export interface HoldOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * What to book when the callback of `guard` throws, or a block with `await using` is left, before
-   * anything was reported: an amount, or a function that finds it, e.g. what the tokens of the
-   * prompt cost once a stream has begun. `(_, { amount }) => amount` books the full hold. More can
+   * anything was reported: an amount, `{ usage }`, or a function that finds it, e.g. the tokens of
+   * the prompt once a stream has begun. `(_, { amount }) => amount` books the full hold. More can
    * be charged later, too much refunded.
    *
    * Default: 0n, and the hold is cancelled. That is right only where a call that throws costs
@@ -143,23 +148,30 @@ function requireLabels(labels: Labels = {}): void {
 }
 
 /** Refuses at once what could not be booked later. */
-function requireOnThrow(onThrow: unknown): void {
-  if (onThrow !== undefined && typeof onThrow !== "function") requireAmount(onThrow);
+function requireOnThrow(onThrow: OnThrow | undefined): void {
+  if (onThrow !== undefined && typeof onThrow !== "function") readFloor(onThrow);
 }
 
 async function findFloor(
   onThrow: OnThrow | undefined,
   error: unknown,
   reservation: Reservation,
-): Promise<Exclude<Floor, bigint>> {
-  const given = typeof onThrow === "function" ? await onThrow(error, reservation) : (onThrow ?? 0n);
+): Promise<Booking> {
+  return readFloor(
+    typeof onThrow === "function" ? await onThrow(error, reservation) : (onThrow ?? 0n),
+  );
+}
+
+function readFloor(given: Floor): Booking {
   const floor = typeof given === "object" && given !== null ? given : { amount: given };
-  requireAmount(floor.amount);
+  if (floor.usage) requireUsage(floor.usage);
+  else requireAmount(floor.amount);
   return floor;
 }
 
 function requireAmount(amount: unknown): void {
-  if (typeof amount !== "bigint") throw new TypeError("onThrow must give a bigint, such as 250n");
+  if (typeof amount !== "bigint")
+    throw new TypeError("onThrow must give a bigint, such as 250n, or usage");
   if (amount < 0n) throw new RangeError(`onThrow must give 0n or more, not ${amount}`);
 }
 

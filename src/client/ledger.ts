@@ -22,6 +22,7 @@
  *   keys.ts          new idempotency keys
  *   holders.ts       which sessions block a wallet, for the error of a command that waits for it
  *   guard.ts         `guard` and `hold`: their options, and how a callback ends its reservation
+ *   usage.ts         either an amount or usage; what is refused of usage before it is sent
  *   reservation.ts   the handle that both give
  *   lease.ts         the heartbeats that keep it from expiring
  *   transaction.ts   `with`: checks on connections and transactions of the caller's
@@ -91,7 +92,7 @@ export interface LedgerOptions {
 /** A client of the ledger. */
 export interface Ledger extends LedgerMethods, AsyncDisposable {
   /**
-   * Holds `amount` until it is settled or cancelled, or `ttl` has passed, as the function `reserve`
+   * Holds `amount`, or what `usage` costs, until it is settled or cancelled, or `ttl` has passed, as the function `reserve`
    * does; with `wait`, it is tried again while waiting may help. Use it for holds that another
    * program ends: `guard` and `hold` take care of heartbeats and of the end.
    */
@@ -118,8 +119,9 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
    */
   with(connection: Queryable): LedgerMethods;
   /**
-   * Holds the most that something may cost, runs the callback, and settles what the callback reports
-   * with `reservation.spend`. Heartbeats keep the hold from expiring meanwhile.
+   * Holds the most that something may cost or use, runs the callback, and settles what the callback
+   * reports with `reservation.spend`: amounts, or usage, which the ledger prices. Heartbeats keep the
+   * hold from expiring meanwhile.
    *
    * When the callback throws, what it has reported is settled: report each part as soon as it is
    * known. If nothing was reported, `onThrow` says what is settled; without it the hold is cancelled,
@@ -127,7 +129,7 @@ export interface Ledger extends LedgerMethods, AsyncDisposable {
    * e.g. `{"reason": "threw", "error": "AbortError"}`.
    *
    * When the callback returns without a report (0n is one), the full hold is settled, and the promise
-   * rejects with `NothingReportedError`.
+   * rejects with `NothingReportedError`; likewise with `UsageNotPricedError` for usage without a price.
    *
    * @returns what the callback returns, after the settlement is committed
    */

@@ -1,3 +1,4 @@
+import type { NotSettledError } from "../errors/index.ts";
 import * as generated from "../generated/index.ts";
 import type { Queryable } from "../wire/index.ts";
 import { createIdempotencyKey } from "./keys.ts";
@@ -7,22 +8,27 @@ type Generated = typeof generated;
 type Takes<Args extends readonly unknown[]> = (sql: Queryable, ...args: Args) => unknown;
 
 /** Arguments of which the idempotency key may be left out: a new one is made for each call. */
-export type KeyOptional<Args> = "idempotencyKey" extends keyof Args
-  ? Pick<Args, Exclude<keyof Args, "idempotencyKey">> & {
-      /** The caller's name for the command. Default: a new one. */
-      readonly idempotencyKey?: string | null | undefined;
-    }
-  : Args;
+export type KeyOptional<Args> =
+  // Of a union, each one: either an amount is given or usage.
+  Args extends { readonly idempotencyKey: unknown }
+    ? Pick<Args, Exclude<keyof Args, "idempotencyKey">> & {
+        /** The caller's name for the command. Default: a new one. */
+        readonly idempotencyKey?: string | null | undefined;
+      }
+    : Args;
 
 /** The function that looks a key up: there, none can be made up. */
 type LooksUp = typeof LOOKS_UP;
 const LOOKS_UP = "receipt";
 
+/** What a settlement that failed has can be sent as it is. */
+type Failed<Name> = Name extends "settle" ? NotSettledError : never;
+
 type Rest<Name, F> =
   F extends Takes<infer Args>
     ? Name extends LooksUp
       ? Args
-      : { [Index in keyof Args]: KeyOptional<Args[Index]> }
+      : { [Index in keyof Args]: KeyOptional<Args[Index]> | Failed<Name> }
     : never;
 
 type Answer<Name, F> = Name extends keyof Receipts

@@ -1,10 +1,19 @@
-import { AlreadyEndedError, NotSettledError } from "../errors/index.ts";
+import {
+  AlreadyEndedError,
+  InvalidArgumentError,
+  type LedgerError,
+  NotSettledError,
+  PriceNotFoundError,
+  type Settlement,
+  UsageNotPricedError,
+} from "../errors/index.ts";
 import type { BatchOperations, Receipt } from "../generated/index.ts";
-import type { Metadata } from "../json/index.ts";
+import type { Metadata, Usage } from "../json/index.ts";
 import type { BatchedMethod } from "./commands.ts";
 import { createIdempotencyKey } from "./keys.ts";
 import { type LeaseOptions, startLease } from "./lease.ts";
 import type { Booked, Held } from "./receipts.ts";
+import { type Booking, requireUsage } from "./usage.ts";
 
 /**
  * Funds held for work in progress. While it is open, heartbeats keep it from expiring. It ends once,
@@ -18,11 +27,11 @@ export interface Reservation extends AsyncDisposable {
   readonly walletId: string;
   /** Its id in the wallet. */
   readonly id: string;
-  /** What it holds. With `atLeast`, that may be less than the amount requested. */
+  /** What it holds: of usage, its cost. With `atLeast`, that may be less than was requested. */
   readonly amount: bigint;
   /** Its deadline, by the database's clock; each heartbeat moves it. */
   readonly expiresAt: Date;
-  /** What was reported with {@link Reservation.spend} so far. */
+  /** The sum of the amounts that were reported with {@link Reservation.spend} so far. */
   readonly spent: bigint;
   /**
    * Aborts when the caller's signal does, and when the reservation is lost: somebody else has ended
@@ -30,14 +39,21 @@ export interface Reservation extends AsyncDisposable {
    */
   readonly signal: AbortSignal;
   /**
-   * Reports that so much more was spent. Sends nothing yet. More than is held is settled in full.
-   * `metadata` goes with the settlement.
+   * Reports that so much more was spent: an amount, or the usage of one request, whose model is that
+   * of the reservation unless it names another. Sends nothing yet. More than is held is settled in
+   * full. `metadata` goes with the settlement.
+   *
+   * Amounts are added up. Each usage has a settlement of its own, as its input decides its price: so
+   * report all of a request at once, when its last usage is known.
    */
-  spend(amount: bigint, metadata?: Metadata): void;
+  spend(spent: bigint | Usage, metadata?: Metadata): void;
   /** Holds so much from now on, more or less than before. */
   extend(amount: bigint): Promise<Held>;
-  /** Reports that so much more was spent, then books everything reported and returns the rest. */
-  settle(amount?: bigint, metadata?: Metadata): Promise<Booked>;
+  /**
+   * Reports that so much more was spent, then books everything reported and returns the rest. The
+   * receipt is that of the last settlement.
+   */
+  settle(spent?: bigint | Usage, metadata?: Metadata): Promise<Booked>;
   /** Returns everything. `metadata` goes on record, e.g. the reason. */
   cancel(metadata?: Metadata): Promise<Booked>;
   /**
@@ -76,15 +92,19 @@ export interface Handle {
 /** Options of {@link createHandle}. */
 export interface HandleOptions extends LeaseOptions {
   /** Finds what to book if it is broken off before anything was reported. */
-  readonly onThrow: (
-    error: unknown,
-    reservation: Reservation,
-  ) => Promise<{ readonly amount: bigint; readonly metadata?: Metadata | undefined }>;
+  readonly onThrow: (error: unknown, reservation: Reservation) => Promise<Booking>;
   /** Called after each attempt to end it. */
   readonly onEnd: () => void;
 }
 
 type End = "settled" | "cancelled";
+
+/** Usage that was reported. */
+interface Used {
+  readonly usage: Usage;
+  readonly metadata: Metadata;
+  readonly idempotencyKey: string;
+}
 
 /** Makes the handle of a reservation that was granted. */
 export function createHandle(options: HandleOptions): Handle {
@@ -93,7 +113,11 @@ export function createHandle(options: HandleOptions): Handle {
   const keys = { settled: createIdempotencyKey(), cancelled: createIdempotencyKey() };
   const lease = startLease(options);
   const spent: { amount: bigint; metadata: Metadata } = { amount: 0n, metadata: {} };
-  let hasReported = false;
+  let used: Used[] = [];
+  /** What settlements have cost, and those whose usage was refused, by their keys. */
+  const costs = new Map<string, bigint>();
+  const unpriced = new Set<string>();
+  let hasAmount = false;
   let cancelling: { readonly metadata: Metadata | undefined } | undefined;
   let ending: { readonly how: End; readonly answer: Promise<Receipt> } | undefined;
 
@@ -106,21 +130,61 @@ export function createHandle(options: HandleOptions): Handle {
     return ending !== undefined;
   }
 
-  function spend(amount: bigint, metadata?: Metadata): void {
-    requireOpen();
-    if (typeof amount !== "bigint") throw new TypeError("an amount is a bigint, such as 250n");
-    if (amount < 0n) throw new RangeError(`an amount that was spent is 0n or more, not ${amount}`);
-    spent.amount += amount;
-    spent.metadata = { ...spent.metadata, ...metadata };
-    hasReported = true;
+  function hasReported(): boolean {
+    return hasAmount || used.length > 0;
   }
 
-  function settlement() {
-    return { walletId, reservationId, ...spent, idempotencyKey: keys.settled };
+  function spend(more: bigint | Usage, metadata: Metadata = {}): void {
+    requireOpen();
+    if (typeof more === "object") {
+      requireUsage(more);
+      used.push({ usage: { ...more }, metadata, idempotencyKey: createIdempotencyKey() });
+      return;
+    }
+    if (typeof more !== "bigint") throw new TypeError("an amount is a bigint, such as 250n");
+    if (more < 0n) throw new RangeError(`an amount that was spent is 0n or more, not ${more}`);
+    spent.amount += more;
+    spent.metadata = { ...spent.metadata, ...metadata };
+    hasAmount = true;
+  }
+
+  /** What books everything reported, in order; all but the last leave the reservation open. */
+  function settlements(): Settlement[] {
+    const amount = { ...spent, idempotencyKey: keys.settled };
+    const all = hasAmount || used.length === 0 ? [...used, amount] : used;
+    return all.map((each, i) => ({
+      walletId,
+      reservationId,
+      ...each,
+      ...(i < all.length - 1 && { final: false }),
+    }));
+  }
+
+  async function settle(): Promise<Receipt> {
+    const parts = settlements();
+    const last = parts.pop() as Settlement;
+    if (parts.length > 0) {
+      const sent = await Promise.allSettled(parts.map(settleOne));
+      const failed = sent.find((each) => each.status === "rejected");
+      // A part that was refused could not be settled any more once the last one has ended it.
+      if (failed) throw failed.reason;
+    }
+    return settleOne(last);
+  }
+
+  async function settleOne(settlement: Settlement): Promise<Receipt> {
+    try {
+      const receipt = await options.send("settle", settlement);
+      costs.set(settlement.idempotencyKey, receipt.amount ?? 0n);
+      return receipt;
+    } catch (error) {
+      if (isUnpriced(error)) unpriced.add(settlement.idempotencyKey);
+      throw error;
+    }
   }
 
   function send(how: End): Promise<Receipt> {
-    if (how === "settled") return options.send("settle", settlement());
+    if (how === "settled") return settle();
     const args = { walletId, reservationId, ...cancelling, idempotencyKey: keys.cancelled };
     return options.send("cancel", args);
   }
@@ -151,8 +215,26 @@ export function createHandle(options: HandleOptions): Handle {
     try {
       await end("settled");
     } catch (cause) {
-      throw new NotSettledError(settlement(), outcome, cause);
+      if (isUnpriced(cause)) return bookUnpriced(cause, outcome);
+      throw new NotSettledError(settlements(), outcome, cause);
     }
+  }
+
+  /** Settles what is left of the hold in place of usage that has no price. */
+  async function bookUnpriced(
+    cause: LedgerError,
+    outcome?: PromiseSettledResult<unknown>,
+  ): Promise<void> {
+    const usage = used
+      .filter((each) => unpriced.has(each.idempotencyKey))
+      .map((each) => each.usage);
+    used = used.filter((each) => !unpriced.has(each.idempotencyKey));
+    let left = lease.amount - spent.amount;
+    for (const cost of costs.values()) left -= cost;
+    const amount = left > 0n ? left : 0n;
+    spend(amount, { reason: "unpriced", usage });
+    await book(outcome);
+    throw new UsageNotPricedError({ walletId, reservationId, amount }, outcome, cause);
   }
 
   async function bookAll(reason: Metadata, outcome?: PromiseSettledResult<unknown>): Promise<void> {
@@ -166,16 +248,17 @@ export function createHandle(options: HandleOptions): Handle {
 
   async function breakOff(outcome?: PromiseRejectedResult): Promise<void> {
     const reason = outcome ? describeThrown(outcome.reason) : { reason: "left" };
-    if (!hasReported) await spendOnThrow(reason, outcome);
+    if (!hasReported()) await spendOnThrow(reason, outcome);
     if (await hasEnded()) return;
-    await (spent.amount > 0n ? book(outcome) : release(reason));
+    await (spent.amount > 0n || used.length > 0 ? book(outcome) : release(reason));
   }
 
   async function spendOnThrow(reason: Metadata, outcome?: PromiseRejectedResult): Promise<void> {
     try {
-      const { amount, metadata } = await options.onThrow(outcome?.reason, reservation);
+      const { amount, usage, metadata } = await options.onThrow(outcome?.reason, reservation);
       if (await hasEnded()) return;
-      if (amount > 0n) spend(amount, { ...reason, ...metadata });
+      const floor = usage ?? amount ?? 0n;
+      if (floor !== 0n) spend(floor, { ...reason, ...metadata });
     } catch (error) {
       if (await hasEnded()) throw error;
       await bookAll(reason, outcome);
@@ -217,13 +300,19 @@ export function createHandle(options: HandleOptions): Handle {
   };
   return {
     reservation,
-    hasReported: () => hasReported,
+    hasReported,
     hasEnded,
     book,
     bookAll,
     breakOff,
     release,
   };
+}
+
+/** Whether a settlement was refused because of its usage, so that it will be refused again. */
+function isUnpriced(error: unknown): error is LedgerError {
+  if (error instanceof InvalidArgumentError) return error.field === "usage";
+  return error instanceof PriceNotFoundError;
 }
 
 // Never the message: it may contain a secret, such as a key in the address of a provider.

@@ -2,10 +2,12 @@
 import type { ArgumentInfo, Catalog, FunctionInfo } from "./catalog.ts";
 import { isList, listedBatches, listedOperations } from "./comments.ts";
 import { camelCase, doc, enclose, literal, pascalCase } from "./text.ts";
-import { fieldOf, printProperty, type Scope, typeOf } from "./types.ts";
+import { fieldOf, pairsOf, printAlternatives, printProperty, type Scope, typeOf } from "./types.ts";
 
 /** SQL types whose values a command in JSON has as the wrappers take them. */
 const IN_JSON = new Set(["bool", "int2", "int4", "int8", "interval", "json", "jsonb", "text"]);
+
+const asInSql = (field: string) => field;
 
 /** An operation of a batch: a function, and the arguments that a command gives it. */
 export interface Operation {
@@ -62,7 +64,7 @@ export function printOperations(
   const name = scope.claim(`${pascalCase(batch.name)}Command`, `function ${batch.name}`);
   const union = parts.map((part) => `  | ${part.name}\n`).join("");
   const common = findCommonArguments(scope.catalog, batch, argument).map((each) =>
-    printProperty(scope, batch, each, { name: (field) => field }),
+    printProperty(scope, batch, each, { name: asInSql }),
   );
   const head = doc(`A command of {@link ${camelCase(batch.name)}}.`);
   const texts = parts.map(({ text }) => text).join("");
@@ -77,11 +79,16 @@ function printCommand(scope: Scope, { fn, arguments: own }: Operation) {
   const name = `${pascalCase(fn.name)}Command`;
   if (scope.commands.has(name)) return { name, text: "" };
   scope.commands.add(scope.claim(name, `the command ${fn.name}`));
-  const properties = own.map((each) => printProperty(scope, fn, each, { name: (field) => field }));
+  const paired = pairsOf(scope.catalog, fn, own).flat();
+  const properties = own
+    .filter((each) => !paired.includes(each))
+    .map((each) => printProperty(scope, fn, each, { name: asInSql }));
+  const alternatives = printAlternatives(scope, fn, own, asInSql);
   // A type, not an interface: only that is a JSON value to TypeScript.
   const head = doc(`The command \`${fn.name}\` in a batch; see {@link ${camelCase(fn.name)}}.`);
   const op = `  readonly op: ${literal(fn.name)};\n`;
-  return { name, text: `${head}export type ${name} = {\n${op}${properties.join("")}};\n\n` };
+  const type = `{\n${op}${properties.join("")}}${alternatives}`;
+  return { name, text: `${head}export type ${name} = ${type};\n\n` };
 }
 
 /** The lists for a client: which functions only read, and what the batches of one of them take. */

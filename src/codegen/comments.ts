@@ -16,7 +16,8 @@ export function isFromEver(comment: string): boolean {
 
 /** A comment without its markers. */
 export function withoutMarkers(comment: string): string {
-  return comment.replace(/\s*@(notNull\b|nullable\b|fromEver\b|commands\([^)]*\))/g, "").trim();
+  const markers = /\s*@(notNull\b|nullable\b|fromEver\b|(commands|or|type)\([^)]*\))/g;
+  return comment.replace(markers, "").trim();
 }
 
 /** What a comment says of a function, without its arguments. */
@@ -83,6 +84,29 @@ function markedNames(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo)
 /** Whether an argument without a default may be null, by the marker in its description. */
 export function isNullable(catalog: Catalog, fn: FunctionInfo, argument: ArgumentInfo): boolean {
   return /@nullable\b/.test(findDescription(catalog, fn, argument));
+}
+
+/** The argument that may stand in place of another one, by the marker in the description of that. */
+export function alternativeOf(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+): ArgumentInfo | undefined {
+  const [, name] = /@or\((\w+)\)/.exec(findDescription(catalog, fn, argument)) ?? [];
+  if (name === undefined) return undefined;
+  const other = fn.arguments.find((each) => each.name === name);
+  if (!other) throw new Error(`@or names ${name}, which is no argument of ${fn.name}`);
+  return other;
+}
+
+/** The type that a JSON argument has in TypeScript, or its elements, by the marker. */
+export function namedTypeOf(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  argument: ArgumentInfo,
+): { readonly name: string; readonly isList: boolean } | undefined {
+  const [, name, list] = /@type\((\w+)(\[\])?\)/.exec(findDescription(catalog, fn, argument)) ?? [];
+  return name === undefined ? undefined : { name, isList: list !== undefined };
 }
 
 /** Default of an argument as SQL has it, without a cast: `'00:10:00'::interval` → `'00:10:00'`. */

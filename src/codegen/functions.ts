@@ -1,7 +1,7 @@
 // Wrappers: the arguments of a function, and how it is called and read.
 import { findOperations, printOperations } from "./batches.ts";
 import type { ArgumentInfo, FunctionInfo } from "./catalog.ts";
-import { describeFunction, isNotNull, isNullable } from "./comments.ts";
+import { alternativeOf, describeFunction, isNotNull, isNullable } from "./comments.ts";
 import {
   camelCase,
   declarable,
@@ -12,7 +12,16 @@ import {
   pascalCase,
   quote,
 } from "./text.ts";
-import { fieldOf, printProperty, rowName, type Scope, typeOf, useType } from "./types.ts";
+import {
+  fieldOf,
+  pairsOf,
+  printAlternatives,
+  printProperty,
+  rowName,
+  type Scope,
+  typeOf,
+  useType,
+} from "./types.ts";
 
 /** A function: the interface of its arguments, if it has any, and its wrapper. */
 export function printFunction(scope: Scope, fn: FunctionInfo): string {
@@ -34,10 +43,18 @@ export function printFunction(scope: Scope, fn: FunctionInfo): string {
   const args = fn.arguments.map((argument) => printArgument(scope, fn, argument, claimKey));
   const optional = fn.arguments.every((argument) => argument.default !== null);
   const result = printResult(scope, fn, `${call}(\${given.sql})`, "given.values");
+  const paired = pairsOf(scope.catalog, fn, fn.arguments).flat();
+  const properties = args
+    .filter((_, i) => !paired.includes(fn.arguments[i] as ArgumentInfo))
+    .map(({ property }) => property);
+  const type = `{\n${properties.join("")}}`;
+  const alternatives = printAlternatives(scope, fn, fn.arguments, camelCase);
   return [
     ...args.map(({ types }) => types),
     `/** Arguments of {@link ${name}}. */\n`,
-    `export interface ${argsType} {\n${args.map(({ property }) => property).join("")}}\n\n`,
+    alternatives
+      ? `export type ${argsType} = ${type}${alternatives};\n\n`
+      : `export interface ${argsType} ${type}\n\n`,
     comment,
     enclose(
       `export async function ${name}(`,
@@ -63,8 +80,7 @@ function printArgument(
     operations.length > 0 ? printOperations(scope, fn, argument, operations) : undefined;
   const type = commands && `readonly ${commands.name}[]`;
   const sql = `${quote(argument.name)} => ${placeholder(scope, argument.type)}`;
-  const nullable = isNullable(scope.catalog, fn, argument) ? `write.orNull(${write})` : write;
-  const writer = argument.default === null ? nullable : `write.optional(${write})`;
+  const writer = writerOf(scope, fn, argument, write);
   return {
     types: commands?.text ?? "",
     property: printProperty(scope, fn, argument, { type }),
@@ -75,6 +91,12 @@ function printArgument(
       "    ",
     ),
   };
+}
+
+function writerOf(scope: Scope, fn: FunctionInfo, argument: ArgumentInfo, write: string): string {
+  if (argument.default !== null) return `write.optional(${write})`;
+  if (alternativeOf(scope.catalog, fn, argument)) return `write.alternative(${write})`;
+  return isNullable(scope.catalog, fn, argument) ? `write.orNull(${write})` : write;
 }
 
 // Values are sent as text and cast by the server, so that the serializers of the caller's client

@@ -3,7 +3,7 @@ import { printClientLists } from "./batches.ts";
 import { type Catalog, type FunctionInfo, readCatalog, type TypeInfo } from "./catalog.ts";
 import { printFunction } from "./functions.ts";
 import { literal, nameSpace } from "./text.ts";
-import { printComposite, printEnum, type Scope } from "./types.ts";
+import { NAMED_TYPES, printComposite, printEnum, type Scope } from "./types.ts";
 
 export { findCommonArguments, findOperations } from "./batches.ts";
 export {
@@ -13,7 +13,13 @@ export {
   readCatalog,
   type TypeInfo,
 } from "./catalog.ts";
-export { defaultOf, describeArgument, describeFunction, withoutMarkers } from "./comments.ts";
+export {
+  alternativeOf,
+  defaultOf,
+  describeArgument,
+  describeFunction,
+  withoutMarkers,
+} from "./comments.ts";
 
 /** What to generate. */
 export interface GenerateOptions {
@@ -33,10 +39,12 @@ export interface GenerateOptions {
  *
  * A result is nullable unless the comment of its column, or of the function that returns a
  * scalar, has the marker `@notNull`. An argument without a default may be null if its description
- * has the marker `@nullable`. A column of times may be -infinity if its comment has the marker
- * `@fromEver`. The marker `@commands(reserve, settle)` in the description of a
- * JSON argument makes it a list of calls of these functions: objects with `op` and their arguments. (A
- * function that takes such a list stands for the functions of its list.)
+ * has the marker `@nullable`; with `@or(p_usage)`, either it or that other argument is given. A
+ * column of times may be -infinity if its comment has the marker `@fromEver`. The markers
+ * `@type(Usage)` and `@type(Usage[])` give a JSON argument a type of the package. The marker
+ * `@commands(reserve, settle)` in the description of a JSON argument makes it a list of calls of
+ * these functions: objects with `op` and their arguments. (A function that takes such a list stands
+ * for the functions of its list.)
  *
  * @throws Error for what has no wrapper: overloads, unnamed or out arguments, unknown types.
  */
@@ -54,14 +62,21 @@ function refuseOverloads(functions: readonly FunctionInfo[]): void {
 }
 
 /** Names that the module imports, and those that its types have from TypeScript. */
-const TAKEN = ["call", "read", "write", "Json", "Queryable", "Date", "Promise"];
+const TAKEN = ["call", "read", "write", "Json", "Queryable", "Date", "Promise", ...NAMED_TYPES];
 
 function printModule(
   catalog: Catalog,
   { schema, wire = "baseledger/wire", client }: GenerateOptions,
 ): string {
   const used = new Set<TypeInfo>();
-  const scope: Scope = { catalog, schema, claim: nameSpace(TAKEN), used, commands: new Set() };
+  const scope: Scope = {
+    catalog,
+    schema,
+    claim: nameSpace(TAKEN),
+    used,
+    commands: new Set(),
+    named: new Set(),
+  };
   const lists = client ? [printClientLists(scope, client.batch)] : [];
   const functions = catalog.functions.map((fn) =>
     namingErrors(`function ${fn.name}`, () => printFunction(scope, fn)),
@@ -93,7 +108,7 @@ function ofKind(types: ReadonlySet<TypeInfo>, kind: TypeInfo["kind"]): TypeInfo[
 }
 
 // Only what is used, as many projects refuse unused imports.
-function printImport({ catalog, used }: Scope, wire: string): string {
+function printImport({ catalog, named, used }: Scope, wire: string): string {
   const hasJson = [...used].some((type) => type.kind === "base" && /^jsonb?$/.test(type.name));
   const hasArguments = catalog.functions.some((fn) => fn.arguments.length > 0);
   const names = [
@@ -101,6 +116,7 @@ function printImport({ catalog, used }: Scope, wire: string): string {
     ...(hasJson ? ["type Json"] : []),
     "type Queryable",
     "read",
+    ...[...named].sort().map((name) => `type ${name}`),
     ...(hasArguments ? ["write"] : []),
   ];
   return `import { ${names.join(", ")} } from ${literal(wire)};\n`;

@@ -1,11 +1,13 @@
 // Types of SQL in TypeScript: how their values are written and read, and the types that are declared.
 import type { ArgumentInfo, Catalog, ColumnInfo, FunctionInfo, TypeInfo } from "./catalog.ts";
 import {
+  alternativeOf,
   describeArgument,
   isFromEver,
   isNotNull,
   isNullable,
   type Naming,
+  namedTypeOf,
   withoutMarkers,
 } from "./comments.ts";
 import {
@@ -29,6 +31,8 @@ export interface Scope {
   readonly used: Set<TypeInfo>;
   /** names of the types of commands that were printed, as batches share them */
   readonly commands: Set<string>;
+  /** types that arguments have by name, which the module imports */
+  readonly named: Set<string>;
 }
 
 /** How a type of SQL is written in the generated module. */
@@ -73,6 +77,9 @@ function list({ argument, result, read, write }: Mapping): Mapping {
     select: (column) => `to_json(${column})`,
   };
 }
+
+/** Types of the package, beside `Json`, that the marker `@type` may name. */
+export const NAMED_TYPES = ["Usage"];
 
 /** A time that may also be -infinity, which no Date can hold. */
 function fromEver(mapping: Mapping): Mapping {
@@ -195,22 +202,71 @@ export function fieldOf(argument: ArgumentInfo): string {
   return checkName(argument.name.replace(/^p_/, ""));
 }
 
-/** An argument as a property: of a type of its own if one is given, and `atLeast` or `at_least`. */
+/** How an argument is printed as a property. */
+interface PropertyOptions {
+  /** `atLeast` or `at_least` */
+  readonly name?: Naming;
+  /** a type of its own */
+  readonly type?: string | undefined;
+  /** it stands in place of another argument, so that it has to be given */
+  readonly required?: boolean;
+  readonly indent?: string;
+}
+
+/** An argument as a property. */
 export function printProperty(
   scope: Scope,
   fn: FunctionInfo,
   argument: ArgumentInfo,
-  { name = camelCase, type }: { readonly name?: Naming; readonly type?: string | undefined } = {},
+  { name = camelCase, type, required = false, indent = "  " }: PropertyOptions = {},
 ): string {
   const mapping = useType(scope, argument.type);
-  const optional = argument.default !== null;
+  const optional = argument.default !== null && !required;
+  const named = type ?? namedType(scope, fn, argument);
   const { meaning, byDefault } = describeArgument(scope.catalog, fn, argument, name);
-  const docs = [meaning, type ? "" : mapping.note, byDefault].filter(Boolean).join(" ");
+  const docs = [meaning, named ? "" : mapping.note, required ? "" : byDefault];
   const mark = optional ? "?" : "";
   const nullable = isNullable(scope.catalog, fn, argument);
   const none = optional ? " | null | undefined" : nullable ? " | null" : "";
-  return (
-    doc(docs, "  ") +
-    `  readonly ${name(fieldOf(argument))}${mark}: ${type ?? mapping.argument}${none};\n`
+  const property = `${name(fieldOf(argument))}${mark}: ${named ?? mapping.argument}${none}`;
+  return `${doc(docs.filter(Boolean).join(" "), indent)}${indent}readonly ${property};\n`;
+}
+
+function namedType(scope: Scope, fn: FunctionInfo, argument: ArgumentInfo): string | undefined {
+  const named = namedTypeOf(scope.catalog, fn, argument);
+  if (named === undefined) return undefined;
+  const { name, isList } = named;
+  if (!NAMED_TYPES.includes(name)) throw new Error(`no type ${name} is exported by the package`);
+  scope.named.add(name);
+  return isList ? `readonly ${name}[]` : name;
+}
+
+/** A list of arguments in which exactly one of each pair has to be given: `& (… | …)`; else "". */
+export function printAlternatives(
+  scope: Scope,
+  fn: FunctionInfo,
+  all: readonly ArgumentInfo[],
+  name: Naming,
+): string {
+  const none = (argument: ArgumentInfo) =>
+    `      readonly ${name(fieldOf(argument))}?: null | undefined;\n`;
+  const given = (argument: ArgumentInfo) =>
+    printProperty(scope, fn, argument, { name, required: true, indent: "      " });
+  const pairs = pairsOf(scope.catalog, fn, all).map(
+    ([first, second]) =>
+      ` & (\n  | {\n${given(first)}${none(second)}    }\n  | {\n${none(first)}${given(second)}    }\n)`,
   );
+  return pairs.join("");
+}
+
+/** The arguments of which exactly one has to be given. */
+export function pairsOf(
+  catalog: Catalog,
+  fn: FunctionInfo,
+  all: readonly ArgumentInfo[],
+): readonly (readonly [ArgumentInfo, ArgumentInfo])[] {
+  return all.flatMap((argument) => {
+    const other = alternativeOf(catalog, fn, argument);
+    return other ? [[argument, other] as const] : [];
+  });
 }

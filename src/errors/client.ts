@@ -1,4 +1,4 @@
-import type { Metadata } from "../json/index.ts";
+import { type Metadata, stringifyJson, type Usage } from "../json/index.ts";
 
 /**
  * Which command an error of the client is about. These errors are not refusals: the ledger has not
@@ -164,7 +164,7 @@ export class NothingReportedError extends Error {
   constructor(reservationId: string, amount: bigint, result: unknown) {
     super(
       `the callback did not say what it cost, so all of ${amount} was settled: call ` +
-        "reservation.spend(amount) in it, with 0n if it was free",
+        "reservation.spend(amount), or spend(usage), in it, with 0n if it was free",
     );
     this.reservationId = reservationId;
     this.amount = amount;
@@ -173,39 +173,85 @@ export class NothingReportedError extends Error {
 }
 
 /**
+ * Usage that was reported has no price, or is not valid: `cause` says why. What was left of the hold
+ * was settled in its place, so that the books never show less than was spent; too much can be
+ * refunded.
+ */
+export class UsageNotPricedError extends Error {
+  override readonly name = "UsageNotPricedError";
+  readonly walletId: string;
+  readonly reservationId: string;
+  /** what was settled in place of the usage */
+  readonly amount: bigint;
+  /** what the callback of a `guard` returned or threw */
+  readonly outcome: PromiseSettledResult<unknown> | undefined;
+
+  constructor(
+    settled: { readonly walletId: string; readonly reservationId: string; readonly amount: bigint },
+    outcome: PromiseSettledResult<unknown> | undefined,
+    cause: Error,
+  ) {
+    const { amount, reservationId } = settled;
+    super(
+      `the usage of reservation ${reservationId} could not be priced, so ${amount} was settled, what ` +
+        `was left of its hold: ${cause.message}`,
+      { cause },
+    );
+    this.walletId = settled.walletId;
+    this.reservationId = reservationId;
+    this.amount = amount;
+    this.outcome = outcome;
+  }
+}
+
+/** A settlement, as `ledger.settle` takes it. */
+export type Settlement = {
+  readonly walletId: string;
+  readonly reservationId: string;
+  readonly idempotencyKey: string;
+  readonly final?: boolean;
+  readonly metadata: Metadata;
+} & (
+  | { readonly amount: bigint; readonly usage?: null | undefined }
+  | { readonly amount?: null | undefined; readonly usage: Usage }
+);
+
+/**
  * Something was spent, and could not be settled: `cause` says why. `ledger.settle(error)` sends the
- * same settlement again, which is safe whether or not the first one was carried out.
+ * same settlement again, which is safe whether or not the first one was carried out. Where usage was
+ * reported more than once, send each of `error.parts` before it.
  */
 export class NotSettledError extends Error {
   override readonly name = "NotSettledError";
   readonly walletId: string;
   readonly reservationId: string;
   readonly idempotencyKey: string;
-  /** what was spent */
-  readonly amount: bigint;
+  /** what was spent; null where usage was reported */
+  readonly amount: bigint | null;
+  /** the usage that was reported; null where an amount was */
+  readonly usage: Usage | null;
   /** what was reported with it */
   readonly metadata: Metadata;
+  /** the settlements before this one; mostly none */
+  readonly parts: readonly Settlement[];
   /** what the callback of a `guard` returned or threw */
   readonly outcome: PromiseSettledResult<unknown> | undefined;
 
   constructor(
-    settlement: {
-      readonly walletId: string;
-      readonly reservationId: string;
-      readonly idempotencyKey: string;
-      readonly amount: bigint;
-      readonly metadata: Metadata;
-    },
+    settlements: readonly Settlement[],
     outcome: PromiseSettledResult<unknown> | undefined,
     cause: unknown,
   ) {
-    const { amount, reservationId } = settlement;
-    super(`${amount} was spent of reservation ${reservationId}, but not settled`, { cause });
-    this.walletId = settlement.walletId;
-    this.reservationId = reservationId;
-    this.idempotencyKey = settlement.idempotencyKey;
-    this.amount = amount;
-    this.metadata = settlement.metadata;
+    const last = settlements.at(-1) as Settlement;
+    const spent = last.usage ? stringifyJson(last.usage) : String(last.amount);
+    super(`${spent} was spent of reservation ${last.reservationId}, but not settled`, { cause });
+    this.walletId = last.walletId;
+    this.reservationId = last.reservationId;
+    this.idempotencyKey = last.idempotencyKey;
+    this.amount = last.amount ?? null;
+    this.usage = last.usage ?? null;
+    this.metadata = last.metadata;
+    this.parts = settlements.slice(0, -1);
     this.outcome = outcome;
   }
 }

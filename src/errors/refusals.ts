@@ -15,6 +15,7 @@ export const ERROR_CODES = [
   "LGNSF",
   "LGOVD",
   "LGOVF",
+  "LGPRC",
   "LGRFD",
   "LGRID",
   "LGRNF",
@@ -107,7 +108,7 @@ export class InsufficientFundsError extends LedgerError {
 
 /**
  * A limit of the wallet would be passed. Amounts are in the wallet's smallest step, or, where the limit is
- * of calls or of open reservations, numbers of these.
+ * of calls, of open reservations or of tokens, numbers of these.
  */
 export class LimitReachedError extends LedgerError {
   declare readonly code: "LGLIM";
@@ -116,7 +117,7 @@ export class LimitReachedError extends LedgerError {
   declare readonly values: readonly string[];
   /** its window: minute, hour, day, week, month, year, ever */
   declare readonly per: string;
-  declare readonly of: "amount" | "calls" | "open";
+  declare readonly of: "amount" | "calls" | "open" | "tokens";
   /** the most that may be used in a window */
   declare readonly amount: bigint;
   /** spent in this window, and held */
@@ -146,6 +147,27 @@ export class IdempotencyKeyReusedError extends LedgerError {
   declare readonly stored: Json;
   /** its value in this command; an amount is a bigint */
   declare readonly given: Json;
+}
+
+/**
+ * Usage has no price in this wallet. `reason` says what is missing: the catalogue does not have this
+ * model, or not in this variant, or its price does not have this kind of usage; or the price is in
+ * another currency than the wallet; or the wallet's scale is below 6.
+ */
+export class PriceNotFoundError extends LedgerError {
+  declare readonly code: "LGPRC";
+  declare readonly reason: "model" | "variant" | "kind" | "currency" | "scale";
+  /** `provider/model`, as the usage or the reservation names it */
+  declare readonly model: string;
+  declare readonly variant: string;
+  /** the kind of usage; only where that is the reason */
+  declare readonly kind: string | undefined;
+  /** that of the price; only where that is the reason */
+  declare readonly currency: string | undefined;
+  /** that of the wallet; only where the currency is the reason */
+  declare readonly unit: string | undefined;
+  /** that of the wallet; only where that is the reason */
+  declare readonly scale: number | undefined;
 }
 
 /** The reservation has ended already: a reservation ends once. */
@@ -241,6 +263,7 @@ const CLASSES: { readonly [C in ErrorCode]: readonly [LedgerErrorClass<C>, title
   LGNSF: [InsufficientFundsError, "insufficient funds"],
   LGOVD: [OverdraftLimitError, "over the overdraft limit"],
   LGOVF: [BalanceOutOfRangeError, "balance out of range"],
+  LGPRC: [PriceNotFoundError, "no price"],
   LGRFD: [RefundExceedsSettledError, "refund exceeds what was settled"],
   LGRID: [ReservationIdTakenError, "reservation id already taken"],
   LGRNF: [ReservationNotFoundError, "reservation not found"],

@@ -2,6 +2,7 @@
  * What programs show in a terminal and read from a command line; it knows nothing of the ledger.
  * Libraries that are slow to load (progress bars, CSV) are loaded when they are used.
  */
+export { canAsk, confirm, type Terminal } from "./confirm.ts";
 export { EXIT, type ExitCode, exitOnInterrupt } from "./exit.ts";
 export { fitted, flow, type Part, part, shortened, widthOf } from "./layout.ts";
 export { formatCount, formatNumber, formatSeconds, formatSpan, formatTime } from "./numbers.ts";

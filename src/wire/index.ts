@@ -3,7 +3,7 @@
  * that generated it: after an upgrade, generate it again.
  */
 
-export type { Json } from "../json/index.ts";
+export type { Json, Usage } from "../json/index.ts";
 export type { Queryable } from "./call.ts";
 export * as call from "./call.ts";
 export * as read from "./read.ts";

@@ -9,6 +9,13 @@ export function orNull<T>(write: Writer<T>): (value: T | null, field: string) =>
   return (value, field) => (value === null ? null : write(value, field));
 }
 
+/** A writer for an argument in whose place another one may be given. */
+export function alternative<T>(
+  write: Writer<T>,
+): (value: T | null | undefined, field: string) => string | null {
+  return (value, field) => (value === undefined || value === null ? null : write(value, field));
+}
+
 /** A writer for an argument that has a default: undefined leaves it out, null is SQL's null. */
 export function optional<T extends NonNullable<unknown>>(
   write: Writer<T>,

@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { HoldOptions } from "../../src/client/guard.ts";
+import type { HoldTerms } from "../../src/client/guard.ts";
 import type { Ledger } from "../../src/client/ledger.ts";
 import type { Reservation } from "../../src/client/reservation.ts";
 import {
@@ -217,7 +217,10 @@ describe("guard", () => {
 
 describe("a call that is cut off before it has reported", () => {
   /** Runs a guard whose stream is cut off after its first chunk. */
-  async function cutOff(options: Partial<HoldOptions>, ran?: (reservation: Reservation) => void) {
+  async function cutOff(
+    options: Partial<HoldTerms> & { amount?: bigint },
+    ran?: (reservation: Reservation) => void,
+  ) {
     const reader = new AbortController();
     const { signal } = reader;
     const call = { walletId, amount: 100n, signal, ...options };

@@ -91,6 +91,13 @@ const LISTS = `
   comment on function sample.texts is E'Texts.\\np_list: Some, or none. @nullable';
 `;
 
+const EITHER = `
+  create function sample.pay(p_amount bigint, p_usage jsonb default null, p_usages jsonb default null)
+    returns bigint language sql as 'select coalesce($1, ($2 ->> ''input'')::bigint)';
+  comment on function sample.pay is E'Pays.\\np_amount: How much. @or(p_usage)\\np_usage: What was '
+    'used. @type(Usage)\\np_usages: More. @type(Usage[])';
+`;
+
 describe("the text", () => {
   let text: string;
   beforeAll(async () => {
@@ -143,6 +150,33 @@ describe("the text", () => {
     expect(text).toMatch(/number of seconds. Default: null. \*\/\n {2}readonly ttl\?: string \| /);
     expect(text).toContain("  /** Default: 'a::b'. */\n  readonly label?: string | null");
     expect(text).toContain("  /** Default: ('x'::text || 'y'::text). */\n  readonly name?: ");
+  });
+
+  test("takes either of two arguments that are marked so, in calls and in lists", async () => {
+    const text = await generated(`${EITHER}
+      create function sample.send(p_list jsonb) returns integer language sql as 'select 1';
+      comment on function sample.send is E'Sends.\\np_list: Calls. @commands(pay)';`);
+    const usage = (indent: string) =>
+      `${indent}readonly amount?: null | undefined;\n` +
+      `${indent}/** What was used. */\n${indent}readonly usage: Usage;\n`;
+    expect(text).toContain("type Usage, write }");
+    expect(text).toContain("export type PayArgs = {\n");
+    expect(text).toContain(
+      "      /** How much. */\n      readonly amount: bigint;\n      readonly usage?: null | undefined;\n",
+    );
+    expect(text.split(usage("      "))).toHaveLength(3);
+    expect(text).toContain("  readonly usages?: readonly Usage[] | null | undefined;\n");
+    expect(text).not.toMatch(/@(or|type)\b/);
+  });
+
+  test.each([
+    ["@or(p_else)", /names p_else/],
+    ["@type(Date)", /no type Date/],
+  ])("refuses %s", async (marker, message) => {
+    const failed = generated(`
+      create function sample.f(p_a jsonb) returns integer language sql as 'select 1';
+      comment on function sample.f is 'p_a: What. ${marker}'`);
+    await expect(failed).rejects.toThrow(message);
   });
 
   test("lets an argument be null that is marked so, though it has no default", async () => {
@@ -322,6 +356,13 @@ describe("what has no wrapper is refused", () => {
 });
 
 describe("a wrapper", () => {
+  test("sends null for the argument in whose place another one is given", async () => {
+    const { pay } = await load(EITHER);
+    expect(await pay(sql, { amount: 5n })).toBe(5n);
+    expect(await pay(sql, { usage: { input: 7 } })).toBe(7n);
+    expect(await pay(sql, {})).toBeNull();
+  });
+
   // biome-ignore lint/suspicious/noExplicitAny: see load.
   let sample: any;
   beforeAll(async () => {

@@ -12,7 +12,7 @@ import { createDatabase, type TestDatabase } from "../support/server.ts";
 const run = promisify(execFile);
 
 /** The examples in TypeScript. */
-const PROGRAMS = ["commit-then-call", "guard", "limits", "stream", "wrappers"];
+const PROGRAMS = ["commit-then-call", "guard", "limits", "stream", "usage", "wrappers"];
 
 /** Node 22 has no `await using`; the examples must not need it. */
 const OLDER =
@@ -28,6 +28,7 @@ const PYTHON = [
 const SHOWN = [
   ["README.md", "guard"],
   ["docs/client.md", "stream"],
+  ["docs/client.md", "usage"],
   ["docs/client.md", "limits"],
   ["docs/client.md", "wrappers"],
 ] as const;
@@ -51,8 +52,8 @@ afterAll(async () => {
 });
 
 describe("examples", () => {
-  // In this order: the second goes on in the wallet of the first.
-  test.each(["session", "session-limits"])(
+  // In this order: the others go on in the wallet of the first.
+  test.each(["session", "session-limits", "session-prices"])(
     "%s.sql prints what it is committed with",
     async (name) => {
       const printed = await transcript(sql, read(`examples/${name}.sql`));
@@ -95,31 +96,37 @@ describe("examples", () => {
 });
 
 describe("the pages", () => {
-  test.each(["session", "session-limits"])("README.md shows %s.sql as it runs", (name) => {
-    expect(blocks(read("README.md"), "sql")).toContain(read(`examples/${name}.sql`));
-  });
+  test.each(["session", "session-limits", "session-prices"])(
+    "README.md shows %s.sql as it runs",
+    (name) => {
+      expect(blocks(read("README.md"), "sql")).toContain(read(`examples/${name}.sql`));
+    },
+  );
 
   test.each(SHOWN)("%s shows %s as it runs", (page, name) => {
     const published = read(`examples/${name}.ts`).replace("../src/index.ts", "baseledger");
     expect(blocks(read(page), "ts")).toContain(published);
   });
 
-  test.each(["concepts", "limits"])("docs/%s.md shows what its SQL prints", async (name) => {
-    const page = read(`docs/${name}.md`);
-    const pairs = [...page.matchAll(/```sql\n(.*?)```\n\n```text\n.*?```/gs)];
-    expect(pairs).toHaveLength(blocks(page, "sql").length);
-    let printed = page;
-    for (const [shown, script = ""] of pairs) {
-      const answers: string[] = [];
-      for (const one of statements(script)) answers.push((await answerOf(sql, one)).text);
-      const output = answers.join("\n");
-      printed = printed.replace(
-        shown,
-        () => `\`\`\`sql\n${script}\`\`\`\n\n\`\`\`text\n${output}\`\`\``,
-      );
-    }
-    await expect(printed).toMatchFileSnapshot(join(ROOT, `docs/${name}.md`));
-  });
+  test.each(["concepts", "limits", "prices"])(
+    "docs/%s.md shows what its SQL prints",
+    async (name) => {
+      const page = read(`docs/${name}.md`);
+      const pairs = [...page.matchAll(/```sql\n(.*?)```\n\n```text\n.*?```/gs)];
+      expect(pairs).toHaveLength(blocks(page, "sql").length);
+      let printed = page;
+      for (const [shown, script = ""] of pairs) {
+        const answers: string[] = [];
+        for (const one of statements(script)) answers.push((await answerOf(sql, one)).text);
+        const output = answers.join("\n");
+        printed = printed.replace(
+          shown,
+          () => `\`\`\`sql\n${script}\`\`\`\n\n\`\`\`text\n${output}\`\`\``,
+        );
+      }
+      await expect(printed).toMatchFileSnapshot(join(ROOT, `docs/${name}.md`));
+    },
+  );
 
   test("docs/operations.md says what each role may do", async () => {
     const rights = await sql<{ role: string; name: string }[]>`

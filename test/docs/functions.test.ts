@@ -29,6 +29,6 @@ describe("docs/functions.md", () => {
   test("shows only the refusals that it means to show", () => {
     const answers = readBlocks(page).filter(({ language }) => language === "text");
     const refused = answers.flatMap(({ text }) => /^ERROR: {2}(\w+)/.exec(text)?.[1] ?? []);
-    expect(refused).toEqual(["LGFRZ", "LGCLO", "LGRFD", "LGLIM"]);
+    expect(refused).toEqual(["LGFRZ", "LGCLO", "LGRFD", "LGLIM", "LGPRC"]);
   });
 });

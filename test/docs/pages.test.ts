@@ -123,7 +123,7 @@ async function runUntilReady(line: string, ready: RegExp): Promise<void> {
 type Runner = (text: string, shown: string) => Promise<void>;
 
 /** Blocks of SQL whose output is in a file of its own. */
-const SESSIONS = ["session", "session-limits"];
+const SESSIONS = ["session", "session-limits", "session-prices"];
 
 const RUNNERS: Readonly<Record<string, Runner>> = {
   sh: runShell,

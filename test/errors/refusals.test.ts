@@ -145,6 +145,22 @@ test("a limit that is reached says which, and when more may be spent", () => {
   );
 });
 
+test("usage without a price says what is missing", () => {
+  const detail = {
+    reason: "currency",
+    model: "a/b",
+    variant: "flex",
+    currency: "EUR",
+    unit: "USD",
+  };
+  const error = refusalToError({ refused: "LGPRC", detail });
+  expect(error).toBeInstanceOf(errors.PriceNotFoundError);
+  expect(error).toMatchObject(detail);
+  expect(error.message).toBe(
+    "no price: reason currency, model a/b, variant flex, currency EUR, unit USD",
+  );
+});
+
 describe("refusalToError", () => {
   test("makes the same class of a refused receipt, with the detail in its message", () => {
     const error = refusalToError({ refused: "LGNSF", detail: { ...insufficient, retry_at: null } });
@@ -289,6 +305,8 @@ describe("a refusal of the database", () => {
     LGNSF: () => ledger.reserve(operator, { ...w("e"), amount: 900n }),
     LGOVD: () => ledger.settle(operator, { ...w("f"), reservationId: "open", amount: 2_000n }),
     LGOVF: () => ledger.credit(operator, { ...w("g"), amount: 2n ** 63n - 1n }),
+    LGPRC: () =>
+      ledger.reserve(operator, { ...w("p"), usage: { model: "nobody/model", input: 1 } }),
     LGRFD: () => ledger.refund(operator, { ...w("h"), reservationId: "ended", amount: 61n }),
     LGRID: () => ledger.reserve(operator, { ...w("i"), reservationId: "ended", amount: 1n }),
     LGRNF: () => ledger.cancel(operator, { ...w("j"), reservationId: "none" }),

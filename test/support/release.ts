@@ -35,6 +35,11 @@ export function releaseOnTop(directory: string, bodies: readonly string[]): { di
   return releaseFrom(directory, join(packaged, "migrations", "committed"), bodies);
 }
 
+/** Makes a copy of `db/` with the first `count` of its migrations, as an earlier version had them. */
+export function releaseOfFirst(directory: string, count: number): { directory: string } {
+  return releaseFrom(directory, join(packaged, "migrations", "committed"), [], count);
+}
+
 /**
  * Makes a copy of `db/` from before the first release, with the first `count` of the eight migrations
  * that were squashed then: they upgrade a real schema in real steps.

@@ -24,11 +24,11 @@ as $$
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
             transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
             add_webhook,alert_counts,list_webhooks,remove_webhook,
-            affordable,list_prices,quote,quotes,set_price,set_prices}'),
+            affordable,list_prices,quote,quotes,set_price,set_prices,spending}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
             statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
-            list_webhooks,affordable,list_prices,quote,quotes}'),
+            list_webhooks,affordable,list_prices,quote,quotes,spending}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
             alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
@@ -36,8 +36,8 @@ as $$
         ('view', 'SELECT', 'baseledger_agent', '{prices}'),
         ('view', 'SELECT', 'baseledger_operator', '{prices}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{alerts,journal,open_reservations,postings,prices,reservation_history,wallet_access,
-            wallet_balances}'),
+          '{alerts,costs,journal,open_reservations,postings,prices,reservation_history,
+            wallet_access,wallet_balances}'),
         ('view', 'SELECT', 'baseledger_worker', '{prices}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)

@@ -21,6 +21,7 @@ begin
       perform baseledger._raise_wallet_not_found(p_wallet_id);
     end if;
     return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_prices(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
     return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
@@ -49,6 +50,7 @@ begin
     end if;
     -- Without a last wallet to the end of the events, to find those without a wallet.
     return query select * from baseledger._verify_events(v_first, v_last);
+    return query select * from baseledger._verify_prices(v_first, v_last);
     return query select * from baseledger._verify_wallets(v_first, v_last);
     return query select * from baseledger._verify_terms(v_first, v_last);
     return query select * from baseledger._verify_limits(v_first, v_last);
@@ -63,8 +65,8 @@ comment on function baseledger.verify is
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, its terms, the open '
   'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
-  'of each transfer. For the whole ledger it also checks that nobody may do more than the role '
-  'allows. Reads only. Refused with LGARG, LGWNF.'
+  'of each transfer; prices all usage again. For the whole ledger it also checks that nobody may do '
+  'more than the role allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

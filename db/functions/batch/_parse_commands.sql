@@ -16,7 +16,7 @@ begin
   select array_agg(r.command order by r.place),
       count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
         or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
-      bool_or((r.command).details -> 'usage' is not null)
+      bool_or(r.usage is not null)
     into commands, v_shared, priced
     from baseledger._read_commands(p_commands, p_for_operators, false) as r;
   if v_shared then

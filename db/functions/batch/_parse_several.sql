@@ -20,7 +20,7 @@ begin
       -- Whatever the wallets: keys are seldom the same in two of them.
       count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
         or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
-      bool_or((r.command).details -> 'usage' is not null)
+      bool_or(r.usage is not null)
     into commands, wallet_of, positions, v_shared, priced
     from baseledger._read_commands(p_commands, false, true) as r;
   if v_shared then

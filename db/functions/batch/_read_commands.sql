@@ -14,30 +14,27 @@ returns table (
   wallet_id text,
   idempotency_key text,
   reservation_id text,
+  usage jsonb,
   command baseledger._command
 )
 language sql
 stable
 as $$
-  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
+  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, r.usage, row(
       r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
-      r.details, null,
+      case when r.already_spent = 'true' then '{"already_spent": true}'::jsonb end, null,
       case
         when r.problem is not null then r.problem ->> 'code'
         when baseledger._find_invalid_field(
           r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata,
-          r.details
+          null, r.usage
         ) is not null then 'LGARG'
       end,
-      r.problem -> 'detail', null, null
+      r.problem -> 'detail', null, null, r.usage
     )::baseledger._command
     from (
       select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least,
-          case
-            when v.usage is not null then jsonb_build_object('usage', v.usage)
-              || case when v.already_spent = 'true' then '{"already_spent": true}' else '{}' end::jsonb
-            when v.already_spent = 'true' then '{"already_spent": true}'
-          end as details,
+          v.already_spent, v.usage,
           coalesce(
             v.reservation_id,
             case when v.op in ('reserve', 'charge') then v.idempotency_key end

@@ -22,7 +22,7 @@ begin
               when c.refused is not null then baseledger._describe_argument(
                 baseledger._find_invalid_field(
                   c.op, c.idempotency_key, c.reservation_id, c.amount, c.at_least, c.ttl,
-                  c.metadata, c.details
+                  c.metadata, c.details, c.usage
                 )
               )
               when r.code = 'LGARG' then baseledger._describe_argument('wallet_id')

@@ -23,7 +23,8 @@ $$;
 comment on function baseledger.post is
   e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
   '10,000 objects, each with op (reserve, settle, cancel, extend or charge) and the parameters of '
-  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
+  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval; usage '
+  'may stand in place of amount, and what has no price is refused with LGPRC. '
   'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
   'reason in detail); a refused command does not stop the others. A retry of a command with the '
   'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'

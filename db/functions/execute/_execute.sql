@@ -129,7 +129,8 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = case when not p_priced then p_wallet_id end
+    where w.wallet_id = p_wallet_id
+      and not p_priced
       and not w.restricted
       and not w.closed
     for no key update;
@@ -310,7 +311,7 @@ begin
             -- the place of the first one, which is done; the command has its turn again.
             v_command := row(
               'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
-              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
+              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i), null
             )::baseledger._command;
             v_next_command := v_i;
             v_slots[v_first_due] := v_slots[v_i];
@@ -672,7 +673,7 @@ begin
               v_move.reserved := v_amount;
             end if;
             if v_has_tokens then
-              v_used_tokens := baseledger._count_tokens(v_command.details -> 'usage');
+              v_used_tokens := baseledger._count_tokens(v_command.usage);
             end if;
             if v_command.op in ('reserve', 'extend')
               or v_command.op = 'charge' and v_command.details -> 'already_spent' is null

@@ -33,7 +33,7 @@ begin
   select
       array_agg(row(
         'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
-        null, null, null, a.hold_at
+        null, null, null, a.hold_at, null
       )::baseledger._command order by d.n) filter (where d.n <= c_limit),
       -- A reservation that an asked command names is at that command's position already: here its
       -- status is null.

@@ -74,7 +74,7 @@ begin
     from unnest(p_locked) with ordinality as w;
   select array_agg(row(
         'expire', null, h.reservation_id, h.held, null, null, null, '{}', null, h.expires_at, null,
-        null, null, v_linked[h.ordinality]
+        null, null, v_linked[h.ordinality], null
       )::baseledger._command order by h.ordinality),
       -- One that an asked command names is at that command's position already: see _find_due.
       array_agg(row(

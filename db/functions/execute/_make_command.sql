@@ -10,7 +10,8 @@ create or replace function baseledger._make_command(
   p_ttl interval default null,
   p_final boolean default null,
   p_metadata jsonb default '{}',
-  p_details jsonb default null
+  p_details jsonb default null,
+  p_usage jsonb default null
 )
 returns baseledger._command
 language sql
@@ -21,9 +22,9 @@ as $$
     coalesce(p_metadata, '{}'), p_details, null,
     case when baseledger._find_invalid_field(
       p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
-      p_metadata, p_details
+      p_metadata, p_details, p_usage
     ) is not null then 'LGARG' end,
-    null, null, null
+    null, null, null, p_usage
   )::baseledger._command
 $$;
 

@@ -8,9 +8,9 @@ as $$
     'op', p_command.op,
     'reservation_id', p_command.reservation_id,
     'amount', case
-      when p_command.op <> 'cancel' and p_command.details -> 'usage' is null then p_command.amount
+      when p_command.op <> 'cancel' and p_command.usage is null then p_command.amount
     end,
-    'usage', p_command.details -> 'usage',
+    'usage', p_command.usage,
     'at_least', p_command.at_least,
     'ttl', case when p_command.op in ('reserve', 'extend')
       then pg_catalog.extract('epoch', p_command.ttl) end,

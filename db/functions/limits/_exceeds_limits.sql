@@ -23,7 +23,7 @@ begin
         and c.held > 0
         and c.spent + c.held + baseledger._what_it_adds(
           p_command.op, c.of, c_amount, case when c.of = 'tokens'
-            then baseledger._count_tokens(p_command.details -> 'usage')
+            then baseledger._count_tokens(p_command.usage)
           end
         ) > c.amount
   );

@@ -16,8 +16,8 @@ begin
         else '{}'
       end
       from (
-        select case when c.details -> 'usage' is not null then jsonb_build_object(
-            'model', c.details -> 'usage' -> 'model', 'variant', c.details -> 'usage' -> 'variant'
+        select case when c.usage is not null then jsonb_build_object(
+            'model', c.usage -> 'model', 'variant', c.usage -> 'variant'
           ) end as names
           from unnest(p_commands[p_commands[p_place].hold_at : p_place - 1]) as c
           where c.op in ('reserve', 'charge')

@@ -24,29 +24,25 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call record;
+  v_name text;                        -- of a model, or an alias
+  v_price baseledger._price;          -- its price: most commands of a batch have the same
+  v_cost numeric;
+  v_wallet_id text;                   -- whose unit these are
+  v_unit text;
+  v_scale integer;
+  v_step numeric;
   v_priced baseledger._priced_usage;
   v_command baseledger._command;
 begin
   for v_call in
-    select c.place, c.usage, m.model, m.variant, m.opened_at, m.known, c.unit, c.scale,
-        p.price_id, k.cost,
-        p.currency = c.unit
-          and c.scale >= 6
-          and k.cost <= 9223372036854775807
-          and coalesce(m.known = p.price_id, true)
-          as is_plain
+    select c.place, c.wallet_id, c.usage, m.model, m.variant,
+        coalesce(o.opened_at, v_now) as opened_at, (b.details ->> 'price')::bigint as known
       from (
-        select g.place, g.op, g.reservation_id, g.hold_at, g.wallet_id, g.usage,
-            w.unit::text as unit, w.scale::integer as scale
-          from (
-            select u.ordinality::integer + p_first - 1 as place, u.op, u.reservation_id, u.hold_at,
-                u.details -> 'usage' as usage,
-                coalesce(p_wallet_id, p_wallet_of[u.ordinality]) as wallet_id
-              from unnest(p_commands[p_first:p_until]) with ordinality as u
-              where u.details -> 'usage' is not null and u.refused is null
-              offset 0
-          ) as g
-          join baseledger.wallets w on w.wallet_id = g.wallet_id
+        select u.ordinality::integer + p_first - 1 as place, u.op, u.reservation_id, u.hold_at,
+            u.usage,
+            coalesce(p_wallet_id, p_wallet_of[u.ordinality]) as wallet_id
+          from unnest(p_commands[p_first:p_until]) with ordinality as u
+          where u.usage is not null and u.refused is null
           offset 0
       ) as c
       left join lateral baseledger._find_opening(
@@ -61,45 +57,53 @@ begin
           ) as details
           offset 0
       ) as b
-      cross join lateral (
-        select coalesce(
-              c.usage ->> 'model', b.details ->> 'model', b.details -> 'usage' ->> 'model'
-            ) as model,
-            coalesce(c.usage ->> 'variant', b.details -> 'usage' ->> 'variant', 'standard')
-              as variant,
-            coalesce(o.opened_at, v_now) as opened_at,
-            (b.details ->> 'price')::bigint as known
-          where c.op <> 'settle'
-            or o.opened_at is not null
-            or c.usage -> 'model' is not null
-            or b.details -> 'usage' <> 'null'
-          offset 0
-      ) as m
-      cross join lateral baseledger._read_usage(
-        case when jsonb_typeof(c.usage) = 'object' then c.usage else '{}' end
-      ) as u
-      left join lateral baseledger._find_price(
-        m.model, m.variant, u.input, m.opened_at
-      ) as p on u.valid
-      left join lateral baseledger._cost(
-        case when p.price_id is not null then c.usage else '{}' end, p.rates,
-        10::numeric ^ (18 - c.scale)
-      ) as k on true
+      cross join lateral baseledger._name_model(c.usage, b.details) as m
+      where c.wallet_id is not null
+        and (
+          c.op <> 'settle'
+          or o.opened_at is not null
+          or c.usage ? 'model'
+          or b.details -> 'usage' <> 'null'
+        )
   loop
+    if v_call.wallet_id is distinct from v_wallet_id then
+      select w.wallet_id, w.unit, w.scale, 10::numeric ^ (18 - w.scale)
+        into v_wallet_id, v_unit, v_scale, v_step
+        from baseledger.wallets w
+        where w.wallet_id = v_call.wallet_id;
+    end if;
+    if v_call.model is distinct from v_name
+      or v_call.variant is distinct from v_price.variant
+      or v_call.opened_at < v_price.since
+      or v_call.opened_at >= v_price.until
+    then
+      v_name := v_call.model;
+      v_price := baseledger._find_named_price(v_name, v_call.variant, v_call.opened_at);
+    end if;
+    v_cost := case
+      when v_price.until_above is null
+        and v_price.currency = v_unit
+        and v_scale >= 6
+        and coalesce(v_call.known = v_price.price_id, true)
+        then baseledger._cost(v_call.usage, v_price.kinds, v_price.rates, v_step)
+    end;
     v_command := p_commands[v_call.place];
-    if v_call.is_plain then
-      v_command.amount := v_call.cost;
-      v_command.details := v_command.details || jsonb_build_object('price', v_call.price_id);
+    if v_cost <= 9223372036854775807 then
+      v_command.amount := v_cost;
+      v_command.details := case
+        when v_command.details is null then jsonb_set(v_price.details, '{usage}', v_call.usage)
+        else v_command.details || jsonb_set(v_price.details, '{usage}', v_call.usage)
+      end;
     else
       v_priced := baseledger._price_usage(
-        v_call.usage, v_call.model, v_call.variant, v_call.opened_at, v_call.known, v_call.unit,
-        v_call.scale
+        v_call.usage, v_call.model, v_call.variant, v_call.opened_at, v_call.known, v_unit, v_scale
       );
       v_command.amount := v_priced.cost;
       v_command.refused := v_priced.refused;
       v_command.detail := v_priced.detail;
-      v_command.details := v_command.details || jsonb_build_object('price', v_priced.price_id)
-        || case when v_priced.model <> v_call.model and v_command.op <> 'settle'
+      v_command.details := coalesce(v_command.details, '{}')
+        || jsonb_build_object('price', v_priced.price_id, 'usage', v_call.usage)
+        || case when v_priced.model <> v_call.model
           then jsonb_build_object('model', v_priced.model)
           else '{}'
         end;

@@ -6,7 +6,7 @@ create or replace function baseledger._price_usage(
   p_variant text,
   p_at timestamptz,                   -- when the call was opened
   p_known bigint,                     -- the price row of its reservation
-  p_unit text,
+  p_unit text,                        -- of the wallet; null: any
   p_scale integer
 )
 returns baseledger._priced_usage
@@ -14,16 +14,17 @@ language plpgsql
 stable
 as $$
 declare
-  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
-  v_usage record;
-  v_price record;
-  v_known record;
-  v_cost record;
+  c_step constant numeric := 10::numeric ^ (18 - p_scale);
+  c_counts constant jsonb := case when jsonb_typeof(p_usage) = 'object'
+    then p_usage - '{model,variant}'::text[] else '{}' end;
+  v_price baseledger._price;
+  v_known baseledger._price;
+  v_reason jsonb;
+  v_cost numeric;
 begin
-  select * into v_usage from baseledger._read_usage(
-    case when jsonb_typeof(p_usage) = 'object' then p_usage else '{}' end
-  );
-  if not v_usage.valid
+  if c_counts = '{}'
+    or c_counts @? 'strict $.* ? (@.type() != "number" || @ < 0 || @ > 1000000000000)'
+    or exists (select from jsonb_each(c_counts) as c where scale(c.value::numeric) > 0)
     or p_model is null
     or p_model not like '_%/_%'
     or jsonb_typeof(p_usage -> 'model') <> 'string'
@@ -34,49 +35,42 @@ begin
   end if;
 
   p_model := coalesce(baseledger._find_alias(p_model, p_at), p_model);
-  select * into v_price
-    from baseledger._find_price(p_model, p_variant, v_usage.input, p_at);
+  v_price := baseledger._find_price(p_model, p_variant, baseledger._count_input(p_usage), p_at);
   if p_known <> v_price.price_id then
     -- A row of the same tier that was added while the call was being opened does not count.
-    select r.price_id, r.above, r.rates, r.currency into v_known
-      from baseledger.price_rows r
-      where r.price_id = p_known
-        and r.provider || '/' || r.model = p_model
-        and r.variant = p_variant
-        and r.above = v_price.above;
-    if found then
+    v_known := baseledger._read_price(p_known);
+    if (v_known.model, v_known.variant, v_known.above) = (p_model, p_variant, v_price.above) then
       v_price := v_known;
     end if;
   end if;
-  if v_price.price_id is null then
-    return row(null, null, null, 'LGPRC', jsonb_build_object(
-      'reason', case
-        when exists (
-          select from baseledger.price_rows r
-            where r.provider || '/' || r.model = p_model and r.valid_from <= p_at
-        ) then 'variant'
-        else 'model'
-      end
-    ) || c_names)::baseledger._priced_usage;
+  v_reason := case
+    when v_price.price_id is null then jsonb_build_object('reason', case
+      when exists (
+        select from baseledger.price_rows r
+          where r.provider || '/' || r.model = p_model and r.valid_from <= p_at
+      ) then 'variant'
+      else 'model'
+    end)
+    when c_counts - v_price.kinds <> '{}' then jsonb_build_object('reason', 'kind', 'kind', (
+      select min(k) from jsonb_object_keys(c_counts - v_price.kinds) as k
+    ))
+    when v_price.currency <> p_unit then jsonb_build_object(
+      'reason', 'currency', 'currency', v_price.currency, 'unit', p_unit
+    )
+    when p_scale < 6 then jsonb_build_object('reason', 'scale', 'scale', p_scale)
+  end;
+  if v_reason is not null then
+    return row(
+      null, null, null, 'LGPRC',
+      v_reason || jsonb_build_object('model', p_model, 'variant', p_variant)
+    )::baseledger._priced_usage;
   end if;
-
-  select * into v_cost from baseledger._cost(p_usage, v_price.rates, 10::numeric ^ (18 - p_scale));
-  if v_cost.unknown is not null or v_price.currency <> p_unit or p_scale < 6 then
-    return row(null, null, null, 'LGPRC', case
-      when v_cost.unknown is not null
-        then jsonb_build_object('reason', 'kind', 'kind', v_cost.unknown)
-      when v_price.currency <> p_unit
-        then jsonb_build_object(
-          'reason', 'currency', 'currency', v_price.currency, 'unit', p_unit
-        )
-      else jsonb_build_object('reason', 'scale', 'scale', p_scale)
-    end || c_names)::baseledger._priced_usage;
-  end if;
-  if v_cost.cost > 9223372036854775807 then
+  v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
+  if v_cost > 9223372036854775807 then
     return row(null, null, null, 'LGARG', baseledger._describe_argument('usage'))
       ::baseledger._priced_usage;
   end if;
-  return row(v_price.price_id, p_model, v_cost.cost, null, null)::baseledger._priced_usage;
+  return row(v_price.price_id, p_model, v_cost, null, null)::baseledger._priced_usage;
 end
 $$;
 

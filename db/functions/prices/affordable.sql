@@ -24,7 +24,8 @@ declare
     else p_usage
   end;
   v_priced baseledger._priced_usage;
-  v_price record;
+  v_price baseledger._price;
+  v_most bigint;
   v_left numeric;
 begin
   if p_amount is null then
@@ -32,17 +33,18 @@ begin
   end if;
   perform baseledger._require_scale(p_scale);
   v_priced := baseledger._require_price(c_rest, coalesce(p_at, clock_timestamp()), p_scale, null);
-  select (r.rates -> 'output')::numeric as rate, coalesce(r.max_output, 1000000000000) as most,
-      k.cost
-    into strict v_price
+  v_price := baseledger._read_price(v_priced.price_id);
+  select coalesce(r.max_output, 1000000000000) into v_most
     from baseledger.price_rows r
-    cross join lateral baseledger._cost(c_rest, r.rates, 1000) as k
     where r.price_id = v_priced.price_id;
-  v_left := p_amount * 10::numeric ^ (18 - p_scale) - v_price.cost * 1000;
+  v_left := p_amount * 10::numeric ^ (18 - p_scale)
+    - baseledger._cost(c_rest, v_price.kinds, v_price.rates, 1000) * 1000;
   return case
     when v_left < 0 then 0
-    when v_price.rate = 0 then v_price.most
-    else least(div(v_left, v_price.rate * 1000), v_price.most)
+    when v_price.rates[array_position(v_price.kinds, 'output')] = 0 then v_most
+    else least(
+      div(v_left, v_price.rates[array_position(v_price.kinds, 'output')] * 1000), v_most
+    )
   end;
 end
 $$;
@@ -52,7 +54,7 @@ comment on function baseledger.affordable is
   'number whose cost is not above it, and at most what the model gives (max_output). 0 if not even '
   'the rest is paid. Where the output is free, max_output, or 10^12 if that is unknown. Refused '
   'with LGARG, LGPRC. @notNull'
-  '\np_usage: As for quote; its own output is left out.'
+  '\np_usage: As for quote; its own output is left out. @type(Usage)'
   '\np_amount: In the smallest step of p_scale; 0 or less pays only what is free.'
   '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
   '\np_scale: Decimal digits of the smallest step, 6 to 18.';

@@ -23,7 +23,8 @@ comment on function baseledger.quote is
   e'What usage costs, without spending anything: what reserve, settle or charge would take for it '
   'in a wallet of this scale whose unit is the price''s currency. Refused with LGARG, LGPRC.'
   '\np_usage: {"model": "openai/gpt-5", "variant": "standard", "input": 1200, "output": 512}: the '
-  'model or an alias, a variant that is not standard, and whole numbers of what was used.'
+  'model or an alias, a variant that is not standard, and whole numbers of what was used. '
+  '@type(Usage)'
   '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
   '\np_scale: Decimal digits of the smallest step, 6 to 18.';
 revoke all on function baseledger.quote from public;

@@ -25,7 +25,8 @@ begin
     when 'LGARG' then
       return baseledger._describe_argument(baseledger._find_invalid_field(
         p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
-        p_command.at_least, p_command.ttl, p_command.metadata, p_command.details
+        p_command.at_least, p_command.ttl, p_command.metadata, p_command.details,
+        p_command.usage
       ));
     when 'LGFRZ', 'LGCLO' then
       return jsonb_build_object('wallet_id', p_wallet_id);

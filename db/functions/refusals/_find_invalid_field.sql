@@ -9,7 +9,8 @@ create or replace function baseledger._find_invalid_field(
   p_at_least bigint,
   p_ttl interval,
   p_metadata jsonb,
-  p_details jsonb
+  p_details jsonb,
+  p_usage jsonb
 )
 returns text
 language sql
@@ -40,9 +41,9 @@ as $$
           'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out',
           'transfer_in'
         )
-        and p_details -> 'usage' is null
+        and p_usage is null
       then 'amount'
-    when p_amount is not null and p_details -> 'usage' is not null
+    when p_amount is not null and p_usage is not null
       then 'usage'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'

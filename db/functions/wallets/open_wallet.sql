@@ -37,7 +37,7 @@ begin
   end if;
 
   if baseledger._find_invalid_field(
-    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null
+    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null, null
   ) is not null then
     perform baseledger._raise('LGARG', baseledger._describe_argument('metadata'));
   end if;

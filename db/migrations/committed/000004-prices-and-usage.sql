@@ -1,7 +1,39 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:c6660283e744036c2ee95315464e9c602be3a8cc
+--! Hash: sha1:5915470848b31c5cf67270be958743f397711cb8
 --! Message: Prices and usage
 
+--! Included schema/privileges.sql
+-- The schema, before anything is in it. Runs as baseledger_owner, who owns it.
+
+-- Nothing is open to the public unless a file says so. (Not `in schema`: a default there can only
+-- add to what the public has anyway.)
+alter default privileges revoke execute on functions from public;
+revoke all on schema baseledger from public;
+grant usage on schema baseledger
+  to baseledger_agent, baseledger_operator, baseledger_auditor, baseledger_worker;
+
+-- The arguments that mean the same in every function that has them.
+comment on schema baseledger is
+  e'The ledger: wallets, reservations, and a hash-chained journal. The comment of a function says '
+  'what it does; its arguments are, unless its comment says otherwise:\n'
+  'p_wallet_id: Id of the wallet.\n'
+  'p_amount: In the wallet''s smallest step, above 0.\n'
+  'p_usage: What the call uses, or has used: {"model": "openai/gpt-5", "input": 1200, "output": 512}. '
+  'The ledger prices it by its catalogue. @type(Usage)\n'
+  'p_idempotency_key: The caller''s name for the command, unique in its wallet: sent again with '
+  'it, the command is carried out once.\n'
+  'p_reservation_id: Name of the reservation in its wallet.\n'
+  'p_at_least: The smallest amount to grant if p_amount is not available. Default: p_amount.\n'
+  'p_final: Whether the rest is given back; false books a part and keeps the rest reserved.\n'
+  'p_metadata: A JSON object of at most 16 KiB, which goes on record with the event.\n'
+  'p_reason: Why, in 1 to 1000 characters; goes on record.\n'
+  'p_unit: What amounts are of, such as USD or tokens.\n'
+  'p_scale: Decimal digits of the smallest step, 0 to 18.\n'
+  'p_overdraft_limit: How far below zero settlements may take available; 0 = not at all. '
+  'Default: without limit.\n'
+  'p_at: The instant; after now means now.\n'
+  'p_limit: How many at most, 1 to 100,000.';
+--! EndIncluded schema/privileges.sql
 -- Functions are created in the order of their files, some before those that they call.
 set local check_function_bodies = off;
 -- New arguments; new columns of what private functions return.
@@ -23,6 +55,50 @@ drop function baseledger._choose_obstacle(
   baseledger._hold[]
 );
 drop function baseledger._spread_counters(baseledger._counter[]);
+-- Calls under way fail with 42846 or 42804, which clients retry.
+alter type baseledger._command add attribute usage jsonb;
+drop function baseledger._make_command(
+  text, text, text, bigint, bigint, interval, boolean, jsonb, jsonb
+);
+drop function baseledger._find_invalid_field(
+  text, text, text, bigint, bigint, interval, jsonb, jsonb
+);
+drop function baseledger._read_commands(jsonb, boolean, boolean);
+-- More events have details.
+comment on column baseledger.events.details is
+  'What the event says beyond its columns: opened {unit, scale, overdraft_limit}, restricted {…, '
+  'restricted: true}; reserved with p_at_least {requested, at_least}; extended with p_amount {hold}; '
+  'settled in part {final: false}, after the deadline {late: true}; charged with p_already_spent '
+  '{already_spent: true}; reserved, charged {labels} where they differ from the metadata; reserved, '
+  'settled, charged by usage {usage, price}, and {model} where an alias was resolved; frozen, '
+  'unfrozen, closed, reopened {reason}; transferred_out {to}, transferred_in {from, from_seq}; '
+  'allowed {role, labels, free_labels}, disallowed {role}; key_created {key_id, labels, '
+  'free_labels, expires_at, secret_sha256}, key_revoked {key_id}; overdraft_limit_set '
+  '{overdraft_limit}, low_balance_set {amounts}; limit_set {limit_id, amount, per, by, of, '
+  'time_zone, hard, alert_at}, limit_set_for {limit_id, values, amount}, limit_removed {limit_id}. '
+  'Any event: {backlog: true} when more reservations were '
+  'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
+  'ahead of the server''s clock.';
+--! Included schema/types/_price.sql
+-- The row of the catalogue that counts for usage of a model, and for what else it counts.
+--   since, until        instants
+--   above, until_above  tokens of input: more than the one, at most the other; null: any number
+--   kinds, rates        of each kind, 10^-15 of the currency for one
+--   details             of an event, but for the usage
+create type baseledger._price as (
+  price_id bigint,
+  model text,
+  variant text,
+  since timestamptz,
+  until timestamptz,
+  above bigint,
+  until_above bigint,
+  currency text,
+  kinds text[],
+  rates numeric[],
+  details jsonb
+);
+--! EndIncluded schema/types/_price.sql
 --! Included schema/types/_priced_usage.sql
 -- What usage costs in a wallet, or why it has no price.
 --   model            provider/model, an alias resolved
@@ -100,6 +176,28 @@ comment on column baseledger.quote.context_window is
 comment on column baseledger.quote.max_output is
   'How many tokens it gives in one request at most, where known.';
 --! EndIncluded schema/types/quote.sql
+--! Included schema/types/spending_line.sql
+-- A row of spending.
+create type baseledger.spending_line as (
+  starts_at timestamptz,
+  label_values text[],
+  calls bigint,
+  tokens jsonb,
+  amount numeric
+);
+comment on type baseledger.spending_line is
+  'What a combination of values of labels has spent, in all or from one instant on.';
+comment on column baseledger.spending_line.starts_at is
+  'When the hour, day, week or month begins; null without p_per.';
+comment on column baseledger.spending_line.label_values is
+  'The combination: a value for each label of p_by, empty for what has no such label. @notNull';
+comment on column baseledger.spending_line.calls is
+  'Reservations and charges that were opened. @notNull';
+comment on column baseledger.spending_line.tokens is
+  'What usage was reported, by kind: input, output, requests … Empty without any. @notNull';
+comment on column baseledger.spending_line.amount is
+  'Settled and charged, less refunded, in the wallet''s smallest step. @notNull';
+--! EndIncluded schema/types/spending_line.sql
 --! Included schema/tables/price_rows.sql
 -- What models cost: the catalogue of prices, one for all wallets. Append-only: what a call has cost
 -- can be computed again from the row that its event names. Rows are added one transaction after the
@@ -174,11 +272,11 @@ as $$
             revoke_key,set_limit,set_limit_for,set_low_balance,set_overdraft_limit,statement,
             transfer,unfreeze_wallet,withdraw,doctor,sweep_status,wallets_ahead,
             add_webhook,alert_counts,list_webhooks,remove_webhook,
-            affordable,list_prices,quote,quotes,set_price,set_prices}'),
+            affordable,list_prices,quote,quotes,set_price,set_prices,spending}'),
         ('function', 'EXECUTE', 'baseledger_auditor',
           '{balance,balance_at,limits,list_grants,list_keys,list_wallets,receipt,reservation,
             statement,verify,verify_rights,doctor,sweep_status,wallets_ahead,alert_counts,
-            list_webhooks,affordable,list_prices,quote,quotes}'),
+            list_webhooks,affordable,list_prices,quote,quotes,spending}'),
         ('function', 'EXECUTE', 'baseledger_worker',
           '{clear_counters,expire_due,next_due,sweep_status,wallets_ahead,
             alert_counts,finish_delivery,limit_metrics,queue_deliveries,start_delivery,
@@ -186,8 +284,8 @@ as $$
         ('view', 'SELECT', 'baseledger_agent', '{prices}'),
         ('view', 'SELECT', 'baseledger_operator', '{prices}'),
         ('view', 'SELECT', 'baseledger_auditor',
-          '{alerts,journal,open_reservations,postings,prices,reservation_history,wallet_access,
-            wallet_balances}'),
+          '{alerts,costs,journal,open_reservations,postings,prices,reservation_history,
+            wallet_access,wallet_balances}'),
         ('view', 'SELECT', 'baseledger_worker', '{prices}')
     ) as r (kind, privilege, grantee, names)
     cross join lateral pg_catalog.unnest(r.names) as n (name)
@@ -393,6 +491,169 @@ $$;
 
 revoke all on function baseledger._verify_counters from public;
 --! EndIncluded functions/audit/_verify_counters.sql
+--! Included functions/audit/_verify_prices.sql
+-- Checks the amounts of wallets p_first to p_last (null: to the end) that were priced by the ledger:
+-- returns what the view costs says does not agree. That takes as long for an event as all other
+-- checks together, so that most are cleared first in a shorter way, which needs a price row of at
+-- most eight kinds.
+create or replace function baseledger._verify_prices(p_first text, p_last text)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+set enable_nestloop = off
+as $$
+declare
+  v_event record;
+begin
+  for v_event in
+    select e.wallet_id, e.seq
+      from (
+        select l.wallet_id, l.seq, l.event, l.amount, l.details, l.details -> 'usage' as usage,
+            case when l.details -> 'price' between '1' and '9223372036854775807'
+              then (l.details -> 'price')::bigint
+            end as price_id
+          from baseledger.events l
+          where l.wallet_id >= p_first
+            and l.wallet_id <= coalesce(p_last, l.wallet_id)
+            and l.details ?| '{usage,price}'
+          offset 0
+      ) as e
+      left join (
+        select l.wallet_id, l.unit, ('1e' || (l.scale - 15))::numeric as step
+          from baseledger.wallets l
+          where l.wallet_id >= p_first and l.wallet_id <= coalesce(p_last, l.wallet_id)
+          offset 0
+      ) as w on w.wallet_id = e.wallet_id
+      left join (
+        select l.price_id, l.currency, l.model, l.variant, l.kinds || '{model,variant}' as names,
+            l.kinds[1] as k1, (l.rates -> l.kinds[1])::numeric as r1,
+            l.kinds[2] as k2, (l.rates -> l.kinds[2])::numeric as r2,
+            l.kinds[3] as k3, (l.rates -> l.kinds[3])::numeric as r3,
+            l.kinds[4] as k4, (l.rates -> l.kinds[4])::numeric as r4,
+            l.kinds[5] as k5, (l.rates -> l.kinds[5])::numeric as r5,
+            l.kinds[6] as k6, (l.rates -> l.kinds[6])::numeric as r6,
+            l.kinds[7] as k7, (l.rates -> l.kinds[7])::numeric as r7,
+            l.kinds[8] as k8, (l.rates -> l.kinds[8])::numeric as r8
+          from (
+            select r.price_id, r.currency, r.provider || '/' || r.model as model, r.variant,
+                r.rates, array(select jsonb_object_keys(r.rates)) as kinds
+              from baseledger.price_rows r
+              offset 0
+          ) as l
+          where cardinality(l.kinds) <= 8
+          offset 0
+      ) as p on p.price_id = e.price_id
+      where (
+        ceil((
+          baseledger._apply_rate(e.usage -> p.k1, p.r1)
+          + baseledger._apply_rate(e.usage -> p.k2, p.r2)
+          + baseledger._apply_rate(e.usage -> p.k3, p.r3)
+          + baseledger._apply_rate(e.usage -> p.k4, p.r4)
+          + baseledger._apply_rate(e.usage -> p.k5, p.r5)
+          + baseledger._apply_rate(e.usage -> p.k6, p.r6)
+          + baseledger._apply_rate(e.usage -> p.k7, p.r7)
+          + baseledger._apply_rate(e.usage -> p.k8, p.r8)
+        ) * w.step) = e.amount
+        and p.currency = w.unit
+        and e.details -> 'requested' is null
+        and jsonb_typeof(e.usage) = 'object'
+        and e.usage - p.names = '{}'
+        and (
+          e.event = 'settled'
+          or e.event in ('reserved', 'charged')
+            and p.variant = coalesce(e.usage ->> 'variant', 'standard')
+            and p.model = coalesce(e.details ->> 'model', e.usage ->> 'model')
+        )
+      ) is not true
+  loop
+    return query
+      select c.wallet_id, c.seq, 'price',
+          format('an amount of %s, what its usage costs by a row of its model',
+            coalesce(c.cost::text, '…')),
+          format('%s for usage %s by price row %s of %s',
+            coalesce(c.amount::text, 'nothing'), c.usage, c.price_id, c.model)
+        from baseledger.costs c
+        where c.wallet_id = v_event.wallet_id and c.seq = v_event.seq and not c.agrees;
+  end loop;
+end
+$$;
+
+revoke all on function baseledger._verify_prices from public;
+--! EndIncluded functions/audit/_verify_prices.sql
+--! Included functions/audit/verify.sql
+-- Proves the ledger, or finds where it is wrong. Reads only, in one snapshot: a stable function
+-- uses that of its query. The whole ledger is read in portions of wallets, so that memory does not
+-- grow with it.
+create or replace function baseledger.verify(p_wallet_id text default null)
+returns setof baseledger.discrepancy
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set jit = off
+as $$
+declare
+  c_events constant bigint := 100000;     -- in a portion, if wallets are small
+  v_first text collate "C" := '';
+  v_last text collate "C";
+begin
+  if p_wallet_id is not null then
+    perform from baseledger.wallets w where w.wallet_id = p_wallet_id;
+    if not found then
+      perform baseledger._raise_wallet_not_found(p_wallet_id);
+    end if;
+    return query select * from baseledger._verify_events(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_prices(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_wallets(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_terms(p_wallet_id, p_wallet_id);
+    return query select * from baseledger._verify_limits(p_wallet_id, p_wallet_id);
+    return;
+  end if;
+
+  return query select * from baseledger.verify_rights();
+  loop
+    -- The last wallet of the next portion; none if the rest fits in.
+    select min(p.wallet_id) into v_last
+      from (
+        select w.wallet_id, sum(w.seq) over (order by w.wallet_id) as events
+          from (
+            select l.wallet_id, l.seq from baseledger.wallets l
+              where l.wallet_id >= v_first
+              order by l.wallet_id
+              limit 20000
+          ) as w
+      ) as p
+      where p.events >= c_events;
+    if v_last is null then
+      select w.wallet_id into v_last from baseledger.wallets w
+        where w.wallet_id >= v_first
+        order by w.wallet_id
+        offset 19999 limit 1;
+    end if;
+    -- Without a last wallet to the end of the events, to find those without a wallet.
+    return query select * from baseledger._verify_events(v_first, v_last);
+    return query select * from baseledger._verify_prices(v_first, v_last);
+    return query select * from baseledger._verify_wallets(v_first, v_last);
+    return query select * from baseledger._verify_terms(v_first, v_last);
+    return query select * from baseledger._verify_limits(v_first, v_last);
+    exit when v_last is null;
+    v_first := v_last || chr(1);          -- the first text after it
+  end loop;
+end
+$$;
+
+comment on function baseledger.verify is
+  e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
+  'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
+  'replays the events and compares each balance, the wallet''s row, its terms, the open '
+  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
+  'of each transfer; prices all usage again. For the whole ledger it also checks that nobody may do '
+  'more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  '\np_wallet_id: Id of the wallet. Default: all wallets.';
+revoke all on function baseledger.verify from public;
+grant execute on function baseledger.verify to baseledger_auditor;
+--! EndIncluded functions/audit/verify.sql
 --! Included functions/batch/_batch_operations.sql
 -- The operations of a batch, and the fields that each may have: op, and the parameters of the
 -- function of that name without p_ and without the wallet. post_funds takes all of them, post those
@@ -465,7 +726,7 @@ begin
   select array_agg(r.command order by r.place),
       count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
         or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
-      bool_or((r.command).details -> 'usage' is not null)
+      bool_or(r.usage is not null)
     into commands, v_shared, priced
     from baseledger._read_commands(p_commands, p_for_operators, false) as r;
   if v_shared then
@@ -501,7 +762,7 @@ begin
       -- Whatever the wallets: keys are seldom the same in two of them.
       count(distinct r.idempotency_key collate "C") < count(r.idempotency_key)
         or count(distinct r.reservation_id collate "C") < count(r.reservation_id),
-      bool_or((r.command).details -> 'usage' is not null)
+      bool_or(r.usage is not null)
     into commands, wallet_of, positions, v_shared, priced
     from baseledger._read_commands(p_commands, false, true) as r;
   if v_shared then
@@ -531,30 +792,27 @@ returns table (
   wallet_id text,
   idempotency_key text,
   reservation_id text,
+  usage jsonb,
   command baseledger._command
 )
 language sql
 stable
 as $$
-  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, row(
+  select r.place, r.wallet_id, r.idempotency_key, r.reservation_id, r.usage, row(
       r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.final, r.metadata,
-      r.details, null,
+      case when r.already_spent = 'true' then '{"already_spent": true}'::jsonb end, null,
       case
         when r.problem is not null then r.problem ->> 'code'
         when baseledger._find_invalid_field(
           r.op, r.idempotency_key, r.reservation_id, r.amount, r.at_least, r.ttl, r.metadata,
-          r.details
+          null, r.usage
         ) is not null then 'LGARG'
       end,
-      r.problem -> 'detail', null, null
+      r.problem -> 'detail', null, null, r.usage
     )::baseledger._command
     from (
       select v.place, v.op, v.wallet_id, v.idempotency_key, v.amount, v.at_least,
-          case
-            when v.usage is not null then jsonb_build_object('usage', v.usage)
-              || case when v.already_spent = 'true' then '{"already_spent": true}' else '{}' end::jsonb
-            when v.already_spent = 'true' then '{"already_spent": true}'
-          end as details,
+          v.already_spent, v.usage,
           coalesce(
             v.reservation_id,
             case when v.op in ('reserve', 'charge') then v.idempotency_key end
@@ -619,6 +877,70 @@ $$;
 
 revoke all on function baseledger._read_commands from public;
 --! EndIncluded functions/batch/_read_commands.sql
+--! Included functions/batch/_refuse_unlocked.sql
+-- Fills in the answers to commands whose wallets were not locked: refusals, as the command itself
+-- is refused already, there is no such wallet, or somebody else has it.
+create or replace function baseledger._refuse_unlocked(
+  p_receipts baseledger.receipt[],
+  p_commands baseledger._command[],
+  p_wallet_of text[]
+)
+returns baseledger.receipt[]
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select array_agg(
+        case
+          when p_receipts[c.ordinality].wallet_id is not null then p_receipts[c.ordinality]
+          else row(
+            coalesce(c.wallet_id, ''), null, null, c.reservation_id, null, null, null, null, null,
+            null, c.idempotency_key, false, r.code,
+            case
+              when c.refused is not null and c.detail is not null then c.detail
+              when c.refused is not null then baseledger._describe_argument(
+                baseledger._find_invalid_field(
+                  c.op, c.idempotency_key, c.reservation_id, c.amount, c.at_least, c.ttl,
+                  c.metadata, c.details, c.usage
+                )
+              )
+              when r.code = 'LGARG' then baseledger._describe_argument('wallet_id')
+              else jsonb_build_object('wallet_id', c.wallet_id)
+            end
+          )::baseledger.receipt
+        end
+        order by c.ordinality
+      )
+      from (
+        select u.*, p_wallet_of[u.ordinality] as wallet_id
+          from unnest(p_commands) with ordinality as u
+      ) as c
+      cross join lateral (
+        select case
+          when c.refused is not null then c.refused
+          when baseledger._is_impossible_id(c.wallet_id) then 'LGARG'
+          when exists (
+            select from baseledger.wallets w
+              where w.wallet_id = c.wallet_id
+                -- What he has opened can be settled by post by one who has lost his access.
+                and (
+                  not w.restricted
+                  or baseledger._may_send(
+                    w.wallet_id, c.idempotency_key, c.reservation_id
+                  )
+                )
+          )
+            then 'LGBSY'
+          else 'LGWNF'
+        end as code
+      ) as r
+  );
+end
+$$;
+
+revoke all on function baseledger._refuse_unlocked from public;
+--! EndIncluded functions/batch/_refuse_unlocked.sql
 --! Included functions/batch/post.sql
 -- A batch for one wallet. Locks the wallet's row once, writes it once.
 create or replace function baseledger.post(p_wallet_id text, p_commands jsonb)
@@ -645,7 +967,8 @@ $$;
 comment on function baseledger.post is
   e'Carries out a batch of commands in one wallet, in order. p_commands is a JSON array of at most '
   '10,000 objects, each with op (reserve, settle, cancel, extend or charge) and the parameters of '
-  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval. '
+  'that function without p_; amounts are numbers or strings, ttl is seconds or an interval; usage '
+  'may stand in place of amount, and what has no price is refused with LGPRC. '
   'Returns one row a command, in order: its receipt, or its refusal (the code in refused, the '
   'reason in detail); a refused command does not stop the others. A retry of a command with the '
   'same key gets its first receipt. Raises LGARG if p_commands is no such array, and LGWNF.'
@@ -681,7 +1004,8 @@ comment on function baseledger.post_funds is
   e'Carries out a batch of commands in one wallet, in order, also of those that move funds in and '
   'out. p_commands is a JSON array of at most 10,000 objects, each with op (those of post, and '
   'credit, withdraw, refund) and the parameters of that function without p_; amounts are numbers '
-  'or strings, ttl is seconds or an interval. Returns one row a command, in order: its receipt, '
+  'or strings, ttl is seconds or an interval; usage may stand in place of amount, as for post. '
+  'Returns one row a command, in order: its receipt, '
   'or its refusal (the code in refused, the reason in detail); a refused command does not stop '
   'the others. A retry of a command with the same key gets its first receipt. Raises LGARG if '
   'p_commands is no such array, and LGWNF.'
@@ -900,7 +1224,8 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = case when not p_priced then p_wallet_id end
+    where w.wallet_id = p_wallet_id
+      and not p_priced
       and not w.restricted
       and not w.closed
     for no key update;
@@ -1081,7 +1406,7 @@ begin
             -- the place of the first one, which is done; the command has its turn again.
             v_command := row(
               'expire', null, v_hold.reservation_id, v_hold.held, null, null, null, '{}', null,
-              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i)
+              v_hold.expires_at, null, null, null, coalesce(v_command.hold_at, v_i), null
             )::baseledger._command;
             v_next_command := v_i;
             v_slots[v_first_due] := v_slots[v_i];
@@ -1443,7 +1768,7 @@ begin
               v_move.reserved := v_amount;
             end if;
             if v_has_tokens then
-              v_used_tokens := baseledger._count_tokens(v_command.details -> 'usage');
+              v_used_tokens := baseledger._count_tokens(v_command.usage);
             end if;
             if v_command.op in ('reserve', 'extend')
               or v_command.op = 'charge' and v_command.details -> 'already_spent' is null
@@ -1816,6 +2141,201 @@ $$;
 
 revoke all on function baseledger._execute_single from public;
 --! EndIncluded functions/execute/_execute_single.sql
+--! Included functions/execute/_find_due.sql
+-- Finds what is due in a wallet, earliest first: the next chunk after what was found before, as
+-- expiry commands that follow the asked ones, with their reservations. Expiries have no key, so
+-- that they never clash with the callers' keys. `more` says whether something is left.
+--
+-- Each event takes its own instant, so what comes due during the call is included; it expires only
+-- if its instant is reached.
+create or replace function baseledger._find_due(
+  p_wallet_id text,
+  p_now timestamptz,
+  p_commands baseledger._command[],   -- the asked ones, then what was found before
+  p_asked integer,
+  p_last integer,                     -- position of the last one found; 0 = none
+  p_limit integer,                    -- null: a chunk
+  out commands baseledger._command[],
+  out holds baseledger._hold[],
+  out more boolean
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  c_limit constant integer := coalesce(p_limit, baseledger._due_chunk_size());
+  c_total constant integer := cardinality(p_commands);
+  c_until constant timestamptz := p_now + (c_total + c_limit) * interval '1 microsecond';
+  c_after constant timestamptz := coalesce(p_commands[p_last].due_at, '-infinity');
+  c_after_id constant text := coalesce(p_commands[p_last].reservation_id, '');
+  v_asked baseledger._command[];
+begin
+  if p_asked > 0 then
+    v_asked := p_commands[:p_asked];
+  end if;
+  select
+      array_agg(row(
+        'expire', null, d.reservation_id, d.held, null, null, null, '{}', null, d.expires_at,
+        null, null, null, a.hold_at, null
+      )::baseledger._command order by d.n) filter (where d.n <= c_limit),
+      -- A reservation that an asked command names is at that command's position already: here its
+      -- status is null.
+      array_agg(row(
+        d.reservation_id, case when a.hold_at is null then 'open' end, d.amount, d.settled, d.held,
+        d.expires_at, d.stored, 0, null, null, false
+      )::baseledger._hold order by d.n) filter (where d.n <= c_limit),
+      count(*) > c_limit
+    into commands, holds, more
+    from (
+      select r.*, r.ctid as stored,
+          row_number() over (order by r.expires_at, r.reservation_id)::integer as n
+        from baseledger.reservations r
+        where r.wallet_id = p_wallet_id
+          and (r.expires_at, r.reservation_id) > (c_after, c_after_id)
+          and r.expires_at <= c_until
+          and r.expires_at < 'infinity'
+        order by r.expires_at, r.reservation_id
+        limit c_limit + 1
+    ) as d
+    -- Those that the asked commands name share what is known of them.
+    left join (
+      select c.reservation_id, min(c.ordinality)::integer as hold_at
+        from unnest(v_asked) with ordinality as c
+        where c.reservation_id is not null
+        group by c.reservation_id
+    ) as a on a.reservation_id = d.reservation_id;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._find_due from public;
+--! EndIncluded functions/execute/_find_due.sql
+--! Included functions/execute/_find_due_several.sql
+-- Finds what is due in several wallets, as _find_due does in one, all together p_limit at most:
+-- returns the wallets with where their expiries will stand, after the asked commands, and the
+-- expiries with their reservations. Nothing, if nothing is due.
+create or replace function baseledger._find_due_several(
+  p_locked baseledger._locked_wallet[],
+  p_now timestamptz,
+  p_commands baseledger._command[],
+  p_wallet_ids text[],                -- the wallet of each
+  p_limit integer,                    -- null: a chunk of each wallet
+  out locked baseledger._locked_wallet[],
+  out commands baseledger._command[],
+  out holds baseledger._hold[]
+)
+returns record
+language plpgsql
+stable
+as $$
+declare
+  c_asked constant integer := cardinality(p_commands);
+  c_limit constant integer := coalesce(p_limit, baseledger._due_chunk_size());
+  -- Each event takes its own instant: see _find_due.
+  c_span constant interval := (c_asked + c_limit + 1) * interval '1 microsecond';
+  v_found baseledger._hold[];
+  v_places integer[];                 -- of each, the place of its wallet
+  v_linked integer[];                 -- of each, the position of the command that names it
+  v_firsts integer[] := array_fill(null::integer, array[cardinality(p_locked)]);
+  v_untils integer[] := v_firsts;
+begin
+  if c_asked > 0 and not exists (
+    select from unnest(p_locked) as w
+      where w.next_deadline <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span
+  ) then
+    return;
+  end if;
+  -- The join goes through the wallets in their order, so that the limit leaves out the last ones.
+  select array_agg(row(
+        d.reservation_id, 'open', d.amount, d.settled, d.held, d.expires_at, d.stored, 0, null,
+        null, false
+      )::baseledger._hold order by d.place, d.expires_at, d.reservation_id),
+      array_agg(d.place order by d.place, d.expires_at, d.reservation_id)
+    into v_found, v_places
+    from (
+      select w.ordinality::integer as place, o.*
+        from unnest(p_locked) with ordinality as w
+        cross join lateral (
+          select r.*, r.ctid as stored from baseledger.reservations r
+            where r.wallet_id = w.wallet_id
+              and r.expires_at <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span
+              and r.expires_at < 'infinity'
+            order by r.expires_at, r.reservation_id
+            limit c_limit + 1
+        ) as o
+        limit p_limit
+    ) as d;
+  if c_asked > 0 and v_found is not null then
+    v_linked := baseledger._link_due(v_found, v_places, p_locked, p_commands, p_wallet_ids);
+  end if;
+  for v_i in 1 .. coalesce(cardinality(v_found), 0) loop
+    v_firsts[v_places[v_i]] := coalesce(v_firsts[v_places[v_i]], v_i);
+    v_untils[v_places[v_i]] := v_i;
+  end loop;
+
+  select array_agg(row(
+      w.wallet_id, w.frozen, w.overdraft_limit, w.available, w.reserved, w.spent, w.seq, w.hash,
+      w.last_event_at, w.next_deadline,
+      c_asked = 0
+        or w.next_deadline <= baseledger._deadline_clock(p_now, w.last_event_at) + c_span,
+      w.first, w.until, c_asked + coalesce(v_firsts[w.ordinality], 1),
+      c_asked + coalesce(v_untils[w.ordinality], 0),
+      v_untils[w.ordinality] - v_firsts[w.ordinality] >= baseledger._due_chunk_size(),
+      w.restricted, w.closed, w.limited, w.low_balances, w.below
+    )::baseledger._locked_wallet order by w.ordinality)
+    into locked
+    from unnest(p_locked) with ordinality as w;
+  select array_agg(row(
+        'expire', null, h.reservation_id, h.held, null, null, null, '{}', null, h.expires_at, null,
+        null, null, v_linked[h.ordinality], null
+      )::baseledger._command order by h.ordinality),
+      -- One that an asked command names is at that command's position already: see _find_due.
+      array_agg(row(
+        h.reservation_id, case when v_linked[h.ordinality] is null then 'open' end, h.amount,
+        h.settled, h.held, h.expires_at, h.stored, 0, null, null, false
+      )::baseledger._hold order by h.ordinality)
+    into commands, holds
+    from unnest(v_found) with ordinality as h;
+  commands := coalesce(commands, '{}');
+end
+$$;
+
+revoke all on function baseledger._find_due_several from public;
+--! EndIncluded functions/execute/_find_due_several.sql
+--! Included functions/execute/_make_command.sql
+-- Makes a command for _execute from the arguments of a function, refused with LGARG if a value is
+-- not allowed. A SQL function without settings, so that it is inlined, and the planner evaluates
+-- what is constant in its caller.
+create or replace function baseledger._make_command(
+  p_op text,
+  p_idempotency_key text,
+  p_reservation_id text default null,
+  p_amount bigint default null,
+  p_at_least bigint default null,
+  p_ttl interval default null,
+  p_final boolean default null,
+  p_metadata jsonb default '{}',
+  p_details jsonb default null,
+  p_usage jsonb default null
+)
+returns baseledger._command
+language sql
+immutable
+as $$
+  select row(
+    p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl, p_final,
+    coalesce(p_metadata, '{}'), p_details, null,
+    case when baseledger._find_invalid_field(
+      p_op, p_idempotency_key, p_reservation_id, p_amount, p_at_least, p_ttl,
+      p_metadata, p_details, p_usage
+    ) is not null then 'LGARG' end,
+    null, null, null, p_usage
+  )::baseledger._command
+$$;
+
+revoke all on function baseledger._make_command from public;
+--! EndIncluded functions/execute/_make_command.sql
 --! Included functions/execute/_request_from_command.sql
 -- The request of a command in a form that can be compared: see _compare_requests.
 create or replace function baseledger._request_from_command(p_command baseledger._command)
@@ -1827,9 +2347,9 @@ as $$
     'op', p_command.op,
     'reservation_id', p_command.reservation_id,
     'amount', case
-      when p_command.op <> 'cancel' and p_command.details -> 'usage' is null then p_command.amount
+      when p_command.op <> 'cancel' and p_command.usage is null then p_command.amount
     end,
-    'usage', p_command.details -> 'usage',
+    'usage', p_command.usage,
     'at_least', p_command.at_least,
     'ttl', case when p_command.op in ('reserve', 'extend')
       then pg_catalog.extract('epoch', p_command.ttl) end,
@@ -2136,7 +2656,7 @@ begin
         and c.held > 0
         and c.spent + c.held + baseledger._what_it_adds(
           p_command.op, c.of, c_amount, case when c.of = 'tokens'
-            then baseledger._count_tokens(p_command.details -> 'usage')
+            then baseledger._count_tokens(p_command.usage)
           end
         ) > c.amount
   );
@@ -2873,6 +3393,23 @@ $$;
 
 revoke all on function baseledger._add_price from public;
 --! EndIncluded functions/prices/_add_price.sql
+--! Included functions/prices/_apply_rate.sql
+-- What a count of usage costs: 0 without it, null if it is no number. A SQL function without settings, so
+-- that it is inlined.
+create or replace function baseledger._apply_rate(p_count jsonb, p_rate numeric)
+returns numeric
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when p_count is null then 0
+    when pg_catalog.jsonb_typeof(p_count) = 'number' then p_count::numeric * p_rate
+  end
+$$;
+
+revoke all on function baseledger._apply_rate from public;
+--! EndIncluded functions/prices/_apply_rate.sql
 --! Included functions/prices/_are_rates.sql
 -- Whether a JSON value has the rates of a price: 1 to 64 kinds of usage, each with a whole number
 -- from 0 to 10^18.
@@ -2903,33 +3440,61 @@ $$;
 revoke all on function baseledger._are_rates from public;
 --! EndIncluded functions/prices/_are_rates.sql
 --! Included functions/prices/_cost.sql
--- What usage costs by the rates of a row, in steps of a wallet: the sum over its kinds, divided once
--- and rounded up. unknown: the first kind that has no rate; the cost is null then. The one place
--- where tokens become money. A SQL function without settings, so that it is inlined.
+-- What usage costs by the rates of its kinds, in steps of a wallet: the sum over the kinds, divided
+-- once and rounded up. Null, if it has a kind without a rate, or a count that is no whole number
+-- from 0 to 10^12, or none at all. The one place where tokens become money.
 create or replace function baseledger._cost(
   p_usage jsonb,
-  p_rates jsonb,                      -- 10^-15 of the currency for one
-  p_step numeric                      -- of the wallet, in 10^-18 of its unit
+  p_kinds text[],
+  p_rates numeric[],                  -- 10^-15 of the currency for one
+  p_step numeric                      -- in 10^-18 of the wallet's unit
 )
-returns table (cost numeric, unknown text)
-language sql
+returns numeric
+language plpgsql
 immutable
-parallel safe
 as $$
-  select
-      case when pg_catalog.count(k.rate) = pg_catalog.count(*)
-        then pg_catalog.div(pg_catalog.sum(k.count * k.rate) * 1000 + p_step - 1, p_step)
-      end,
-      pg_catalog.min(k.key) filter (where k.rate is null)
-    from (
-      select u.key, u.value::numeric as count, (p_rates -> u.key)::numeric as rate
-        from pg_catalog.jsonb_each(p_usage) as u
-        where u.key <> 'model' and u.key <> 'variant'
-    ) as k
+declare
+  v_value jsonb;
+  v_sum numeric;
+begin
+  for v_k in 1 .. cardinality(p_kinds) loop
+    v_value := p_usage -> p_kinds[v_k];
+    continue when v_value is null;
+    v_sum := coalesce(v_sum, 0) + case
+      when jsonb_typeof(v_value) <> 'number' or scale(v_value::numeric) > 0 then null
+      when v_value::numeric between 0 and 1000000000000 then p_rates[v_k] * v_value::numeric
+    end;
+    exit when v_sum is null;
+  end loop;
+  return case when p_usage - p_kinds - '{model,variant}'::text[] = '{}'
+    then div(v_sum * 1000 + p_step - 1, p_step)
+  end;
+end
 $$;
 
 revoke all on function baseledger._cost from public;
 --! EndIncluded functions/prices/_cost.sql
+--! Included functions/prices/_count_input.sql
+-- How many tokens of all kinds of input usage says, which decide on the tier; 0 for what is no
+-- number.
+create or replace function baseledger._count_input(p_usage jsonb)
+returns numeric
+language plpgsql
+immutable
+as $$
+begin
+  return (
+    select coalesce(
+        sum(u.value::numeric) filter (where u.key like 'input%' or u.key like 'cache\_%'), 0
+      )
+      from jsonb_each(p_usage) as u
+      where jsonb_typeof(u.value) = 'number'
+  );
+end
+$$;
+
+revoke all on function baseledger._count_input from public;
+--! EndIncluded functions/prices/_count_input.sql
 --! Included functions/prices/_count_tokens.sql
 -- How many tokens usage says, of all kinds of input and output together; 0 without usage.
 create or replace function baseledger._count_tokens(p_usage jsonb)
@@ -3026,31 +3591,81 @@ $$;
 
 revoke all on function baseledger._find_invalid_price from public;
 --! EndIncluded functions/prices/_find_invalid_price.sql
---! Included functions/prices/_find_price.sql
--- The row of the catalogue that counts for a request: of the rows of its model and variant that are
--- valid at the instant, those with the highest `above` that its input exceeds; of these the latest
--- valid_from, then the latest added. No row, if there is none, or the name is an alias: see
--- _find_alias. A SQL function without settings, so that it is inlined.
-create or replace function baseledger._find_price(
-  p_model text,                       -- provider/model
+--! Included functions/prices/_find_named_price.sql
+-- The price of a model or an alias at an instant, for whatever input is below its first tier, if it
+-- has one.
+create or replace function baseledger._find_named_price(
+  p_name text,
   p_variant text,
-  p_input numeric,                    -- tokens of all kinds of input
   p_at timestamptz
 )
-returns table (price_id bigint, above bigint, rates jsonb, currency text)
-language sql
+returns baseledger._price
+language plpgsql
 stable
 as $$
-  select r.price_id, r.above, r.rates, r.currency
+declare
+  v_price baseledger._price;
+  v_model text;
+begin
+  v_price := baseledger._find_price(p_name, p_variant, 0, p_at);
+  if v_price.price_id is null then
+    v_model := baseledger._find_alias(p_name, p_at);
+    if v_model is not null then
+      v_price := baseledger._find_price(v_model, p_variant, 0, p_at);
+      -- The alias may stand for something else at another instant.
+      v_price.since := p_at;
+      v_price.until := p_at + interval '1 microsecond';
+      v_price.details := v_price.details || jsonb_build_object('model', v_model);
+    end if;
+  end if;
+  return v_price;
+end
+$$;
+
+revoke all on function baseledger._find_named_price from public;
+--! EndIncluded functions/prices/_find_named_price.sql
+--! Included functions/prices/_find_price.sql
+-- The row of the catalogue that counts for a model (provider/model, no alias) and a variant at an
+-- instant, with so many tokens of input: of those that are valid and whose `above` the input
+-- exceeds, the ones with the highest `above`; of these the latest valid_from, then the latest
+-- added. Null, if there is none.
+create or replace function baseledger._find_price(
+  p_model text,
+  p_variant text,
+  p_input numeric,
+  p_at timestamptz
+)
+returns baseledger._price
+language plpgsql
+stable
+as $$
+declare
+  v_price baseledger._price;
+  v_price_id bigint;
+  v_since timestamptz;
+  v_until timestamptz;
+  v_until_above bigint;
+begin
+  select
+      (array_agg(r.price_id order by r.above desc, r.valid_from desc, r.price_id desc)
+        filter (where r.above < greatest(p_input, 1) and r.valid_from <= p_at))[1],
+      max(r.valid_from) filter (where r.valid_from <= p_at),
+      coalesce(min(r.valid_from) filter (where r.valid_from > p_at), 'infinity'),
+      min(r.above) filter (where r.above >= greatest(p_input, 1) and r.valid_from <= p_at)
+    into v_price_id, v_since, v_until, v_until_above
     from baseledger.price_rows r
-    where r.provider = pg_catalog.split_part(p_model, '/', 1)
-      and r.model = pg_catalog.substr(p_model, pg_catalog.strpos(p_model, '/') + 1)
-      and r.variant = p_variant
-      and r.above < greatest(p_input, 1)
-      and r.valid_from <= p_at
-    order by r.provider desc, r.model desc, r.variant desc, r.above desc, r.valid_from desc,
-      r.price_id desc
-    limit 1
+    where r.provider = split_part(p_model, '/', 1)
+      and r.model = substr(p_model, strpos(p_model, '/') + 1)
+      and r.variant = p_variant;
+  if v_price_id is null then
+    return null;
+  end if;
+  v_price := baseledger._read_price(v_price_id);
+  v_price.since := v_since;
+  v_price.until := v_until;
+  v_price.until_above := v_until_above;
+  return v_price;
+end
 $$;
 
 revoke all on function baseledger._find_price from public;
@@ -3110,8 +3725,8 @@ begin
         else '{}'
       end
       from (
-        select case when c.details -> 'usage' is not null then jsonb_build_object(
-            'model', c.details -> 'usage' -> 'model', 'variant', c.details -> 'usage' -> 'variant'
+        select case when c.usage is not null then jsonb_build_object(
+            'model', c.usage -> 'model', 'variant', c.usage -> 'variant'
           ) end as names
           from unnest(p_commands[p_commands[p_place].hold_at : p_place - 1]) as c
           where c.op in ('reserve', 'charge')
@@ -3175,6 +3790,81 @@ $$;
 
 revoke all on function baseledger._is_model_name from public;
 --! EndIncluded functions/prices/_is_model_name.sql
+--! Included functions/prices/_label_value.sql
+-- The value of one label, as in _label_values. A SQL function without settings, so that it is
+-- inlined.
+create or replace function baseledger._label_value(p_labels jsonb, p_name text)
+returns text
+language sql
+immutable
+parallel safe
+as $$
+  select case
+    when pg_catalog.jsonb_typeof(p_labels -> p_name) = 'string'
+      and pg_catalog.octet_length(p_labels ->> p_name) <= 255
+      then p_labels ->> p_name
+    else ''
+  end
+$$;
+
+revoke all on function baseledger._label_value from public;
+--! EndIncluded functions/prices/_label_value.sql
+--! Included functions/prices/_list_windows.sql
+-- The windows in which a wallet has events, of those from p_first to p_last: when each begins, and
+-- its first event. As times increase with seq, a window is a range of seq. Its end is looked for in
+-- growing steps, so that neither a long window nor many empty ones cost much.
+create or replace function baseledger._list_windows(
+  p_wallet_id text,
+  p_per text,
+  p_time_zone text,
+  p_first bigint,
+  p_last bigint
+)
+returns table (starts_at timestamptz[], first_seq bigint[])
+language plpgsql
+stable
+as $$
+declare
+  v_seq bigint := p_first;
+  v_step bigint := 1;
+  v_low bigint;                       -- is in the window
+  v_high bigint;                      -- the first that may not be
+  v_middle bigint;
+  v_at timestamptz;
+  v_window tstzrange;
+begin
+  starts_at := '{}';
+  first_seq := '{}';
+  while v_seq <= p_last loop
+    select e.occurred_at into v_at
+      from baseledger.events e
+      where e.wallet_id = p_wallet_id and e.seq = v_seq;
+    v_window := baseledger._window(p_per, p_time_zone, v_at);
+    starts_at := starts_at || lower(v_window);
+    first_seq := first_seq || v_seq;
+    v_low := v_seq;
+    v_high := p_last + 1;
+    v_step := 1;
+    while v_low + 1 < v_high loop
+      v_middle := least(v_low + v_step, (v_low + v_high) / 2);
+      select e.occurred_at into v_at
+        from baseledger.events e
+        where e.wallet_id = p_wallet_id and e.seq = v_middle;
+      if v_at < upper(v_window) then
+        v_low := v_middle;
+        v_step := v_step * 2;
+      else
+        v_high := v_middle;
+      end if;
+    end loop;
+    v_seq := v_high;
+  end loop;
+  return next;
+end
+$$;
+
+revoke all on function baseledger._list_windows from public;
+--! EndIncluded functions/prices/_list_windows.sql
 --! Included functions/prices/_make_price.sql
 -- A price that is to be set, from arguments of which null means the default. An alias has neither a
 -- variant nor a currency: it stands for all of them.
@@ -3209,6 +3899,32 @@ $$;
 
 revoke all on function baseledger._make_price from public;
 --! EndIncluded functions/prices/_make_price.sql
+--! Included functions/prices/_name_model.sql
+-- The model and the variant that usage names, or else those of p_opening, the details of the event
+-- that has opened its reservation. Null for what is no text: it has no price, and _price_usage says
+-- why. A SQL function without settings, so that it is inlined.
+create or replace function baseledger._name_model(p_usage jsonb, p_opening jsonb)
+returns table (model text, variant text)
+language sql
+immutable
+parallel safe
+as $$
+  select
+      case
+        when p_usage ? 'model' then p_usage ->> 'model'
+        else coalesce(p_opening ->> 'model', p_opening -> 'usage' ->> 'model')
+      end,
+      case
+        when p_usage ? 'variant'
+          then case when pg_catalog.jsonb_typeof(p_usage -> 'variant') = 'string'
+            then p_usage ->> 'variant'
+          end
+        else coalesce(p_opening -> 'usage' ->> 'variant', 'standard')
+      end
+$$;
+
+revoke all on function baseledger._name_model from public;
+--! EndIncluded functions/prices/_name_model.sql
 --! Included functions/prices/_price_commands.sql
 -- Prices the commands of wallets that have usage, under the wallets' locks: sets their amounts, and
 -- the price row in their details; or refuses them, with LGPRC where there is no price.
@@ -3236,29 +3952,25 @@ as $$
 declare
   v_now constant timestamptz := clock_timestamp();
   v_call record;
+  v_name text;                        -- of a model, or an alias
+  v_price baseledger._price;          -- its price: most commands of a batch have the same
+  v_cost numeric;
+  v_wallet_id text;                   -- whose unit these are
+  v_unit text;
+  v_scale integer;
+  v_step numeric;
   v_priced baseledger._priced_usage;
   v_command baseledger._command;
 begin
   for v_call in
-    select c.place, c.usage, m.model, m.variant, m.opened_at, m.known, c.unit, c.scale,
-        p.price_id, k.cost,
-        p.currency = c.unit
-          and c.scale >= 6
-          and k.cost <= 9223372036854775807
-          and coalesce(m.known = p.price_id, true)
-          as is_plain
+    select c.place, c.wallet_id, c.usage, m.model, m.variant,
+        coalesce(o.opened_at, v_now) as opened_at, (b.details ->> 'price')::bigint as known
       from (
-        select g.place, g.op, g.reservation_id, g.hold_at, g.wallet_id, g.usage,
-            w.unit::text as unit, w.scale::integer as scale
-          from (
-            select u.ordinality::integer + p_first - 1 as place, u.op, u.reservation_id, u.hold_at,
-                u.details -> 'usage' as usage,
-                coalesce(p_wallet_id, p_wallet_of[u.ordinality]) as wallet_id
-              from unnest(p_commands[p_first:p_until]) with ordinality as u
-              where u.details -> 'usage' is not null and u.refused is null
-              offset 0
-          ) as g
-          join baseledger.wallets w on w.wallet_id = g.wallet_id
+        select u.ordinality::integer + p_first - 1 as place, u.op, u.reservation_id, u.hold_at,
+            u.usage,
+            coalesce(p_wallet_id, p_wallet_of[u.ordinality]) as wallet_id
+          from unnest(p_commands[p_first:p_until]) with ordinality as u
+          where u.usage is not null and u.refused is null
           offset 0
       ) as c
       left join lateral baseledger._find_opening(
@@ -3273,45 +3985,53 @@ begin
           ) as details
           offset 0
       ) as b
-      cross join lateral (
-        select coalesce(
-              c.usage ->> 'model', b.details ->> 'model', b.details -> 'usage' ->> 'model'
-            ) as model,
-            coalesce(c.usage ->> 'variant', b.details -> 'usage' ->> 'variant', 'standard')
-              as variant,
-            coalesce(o.opened_at, v_now) as opened_at,
-            (b.details ->> 'price')::bigint as known
-          where c.op <> 'settle'
-            or o.opened_at is not null
-            or c.usage -> 'model' is not null
-            or b.details -> 'usage' <> 'null'
-          offset 0
-      ) as m
-      cross join lateral baseledger._read_usage(
-        case when jsonb_typeof(c.usage) = 'object' then c.usage else '{}' end
-      ) as u
-      left join lateral baseledger._find_price(
-        m.model, m.variant, u.input, m.opened_at
-      ) as p on u.valid
-      left join lateral baseledger._cost(
-        case when p.price_id is not null then c.usage else '{}' end, p.rates,
-        10::numeric ^ (18 - c.scale)
-      ) as k on true
+      cross join lateral baseledger._name_model(c.usage, b.details) as m
+      where c.wallet_id is not null
+        and (
+          c.op <> 'settle'
+          or o.opened_at is not null
+          or c.usage ? 'model'
+          or b.details -> 'usage' <> 'null'
+        )
   loop
+    if v_call.wallet_id is distinct from v_wallet_id then
+      select w.wallet_id, w.unit, w.scale, 10::numeric ^ (18 - w.scale)
+        into v_wallet_id, v_unit, v_scale, v_step
+        from baseledger.wallets w
+        where w.wallet_id = v_call.wallet_id;
+    end if;
+    if v_call.model is distinct from v_name
+      or v_call.variant is distinct from v_price.variant
+      or v_call.opened_at < v_price.since
+      or v_call.opened_at >= v_price.until
+    then
+      v_name := v_call.model;
+      v_price := baseledger._find_named_price(v_name, v_call.variant, v_call.opened_at);
+    end if;
+    v_cost := case
+      when v_price.until_above is null
+        and v_price.currency = v_unit
+        and v_scale >= 6
+        and coalesce(v_call.known = v_price.price_id, true)
+        then baseledger._cost(v_call.usage, v_price.kinds, v_price.rates, v_step)
+    end;
     v_command := p_commands[v_call.place];
-    if v_call.is_plain then
-      v_command.amount := v_call.cost;
-      v_command.details := v_command.details || jsonb_build_object('price', v_call.price_id);
+    if v_cost <= 9223372036854775807 then
+      v_command.amount := v_cost;
+      v_command.details := case
+        when v_command.details is null then jsonb_set(v_price.details, '{usage}', v_call.usage)
+        else v_command.details || jsonb_set(v_price.details, '{usage}', v_call.usage)
+      end;
     else
       v_priced := baseledger._price_usage(
-        v_call.usage, v_call.model, v_call.variant, v_call.opened_at, v_call.known, v_call.unit,
-        v_call.scale
+        v_call.usage, v_call.model, v_call.variant, v_call.opened_at, v_call.known, v_unit, v_scale
       );
       v_command.amount := v_priced.cost;
       v_command.refused := v_priced.refused;
       v_command.detail := v_priced.detail;
-      v_command.details := v_command.details || jsonb_build_object('price', v_priced.price_id)
-        || case when v_priced.model <> v_call.model and v_command.op <> 'settle'
+      v_command.details := coalesce(v_command.details, '{}')
+        || jsonb_build_object('price', v_priced.price_id, 'usage', v_call.usage)
+        || case when v_priced.model <> v_call.model
           then jsonb_build_object('model', v_priced.model)
           else '{}'
         end;
@@ -3363,7 +4083,7 @@ create or replace function baseledger._price_usage(
   p_variant text,
   p_at timestamptz,                   -- when the call was opened
   p_known bigint,                     -- the price row of its reservation
-  p_unit text,
+  p_unit text,                        -- of the wallet; null: any
   p_scale integer
 )
 returns baseledger._priced_usage
@@ -3371,16 +4091,17 @@ language plpgsql
 stable
 as $$
 declare
-  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
-  v_usage record;
-  v_price record;
-  v_known record;
-  v_cost record;
+  c_step constant numeric := 10::numeric ^ (18 - p_scale);
+  c_counts constant jsonb := case when jsonb_typeof(p_usage) = 'object'
+    then p_usage - '{model,variant}'::text[] else '{}' end;
+  v_price baseledger._price;
+  v_known baseledger._price;
+  v_reason jsonb;
+  v_cost numeric;
 begin
-  select * into v_usage from baseledger._read_usage(
-    case when jsonb_typeof(p_usage) = 'object' then p_usage else '{}' end
-  );
-  if not v_usage.valid
+  if c_counts = '{}'
+    or c_counts @? 'strict $.* ? (@.type() != "number" || @ < 0 || @ > 1000000000000)'
+    or exists (select from jsonb_each(c_counts) as c where scale(c.value::numeric) > 0)
     or p_model is null
     or p_model not like '_%/_%'
     or jsonb_typeof(p_usage -> 'model') <> 'string'
@@ -3391,49 +4112,42 @@ begin
   end if;
 
   p_model := coalesce(baseledger._find_alias(p_model, p_at), p_model);
-  select * into v_price
-    from baseledger._find_price(p_model, p_variant, v_usage.input, p_at);
+  v_price := baseledger._find_price(p_model, p_variant, baseledger._count_input(p_usage), p_at);
   if p_known <> v_price.price_id then
     -- A row of the same tier that was added while the call was being opened does not count.
-    select r.price_id, r.above, r.rates, r.currency into v_known
-      from baseledger.price_rows r
-      where r.price_id = p_known
-        and r.provider || '/' || r.model = p_model
-        and r.variant = p_variant
-        and r.above = v_price.above;
-    if found then
+    v_known := baseledger._read_price(p_known);
+    if (v_known.model, v_known.variant, v_known.above) = (p_model, p_variant, v_price.above) then
       v_price := v_known;
     end if;
   end if;
-  if v_price.price_id is null then
-    return row(null, null, null, 'LGPRC', jsonb_build_object(
-      'reason', case
-        when exists (
-          select from baseledger.price_rows r
-            where r.provider || '/' || r.model = p_model and r.valid_from <= p_at
-        ) then 'variant'
-        else 'model'
-      end
-    ) || c_names)::baseledger._priced_usage;
+  v_reason := case
+    when v_price.price_id is null then jsonb_build_object('reason', case
+      when exists (
+        select from baseledger.price_rows r
+          where r.provider || '/' || r.model = p_model and r.valid_from <= p_at
+      ) then 'variant'
+      else 'model'
+    end)
+    when c_counts - v_price.kinds <> '{}' then jsonb_build_object('reason', 'kind', 'kind', (
+      select min(k) from jsonb_object_keys(c_counts - v_price.kinds) as k
+    ))
+    when v_price.currency <> p_unit then jsonb_build_object(
+      'reason', 'currency', 'currency', v_price.currency, 'unit', p_unit
+    )
+    when p_scale < 6 then jsonb_build_object('reason', 'scale', 'scale', p_scale)
+  end;
+  if v_reason is not null then
+    return row(
+      null, null, null, 'LGPRC',
+      v_reason || jsonb_build_object('model', p_model, 'variant', p_variant)
+    )::baseledger._priced_usage;
   end if;
-
-  select * into v_cost from baseledger._cost(p_usage, v_price.rates, 10::numeric ^ (18 - p_scale));
-  if v_cost.unknown is not null or v_price.currency <> p_unit or p_scale < 6 then
-    return row(null, null, null, 'LGPRC', case
-      when v_cost.unknown is not null
-        then jsonb_build_object('reason', 'kind', 'kind', v_cost.unknown)
-      when v_price.currency <> p_unit
-        then jsonb_build_object(
-          'reason', 'currency', 'currency', v_price.currency, 'unit', p_unit
-        )
-      else jsonb_build_object('reason', 'scale', 'scale', p_scale)
-    end || c_names)::baseledger._priced_usage;
-  end if;
-  if v_cost.cost > 9223372036854775807 then
+  v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
+  if v_cost > 9223372036854775807 then
     return row(null, null, null, 'LGARG', baseledger._describe_argument('usage'))
       ::baseledger._priced_usage;
   end if;
-  return row(v_price.price_id, p_model, v_cost.cost, null, null)::baseledger._priced_usage;
+  return row(v_price.price_id, p_model, v_cost, null, null)::baseledger._priced_usage;
 end
 $$;
 
@@ -3468,35 +4182,33 @@ $$;
 
 revoke all on function baseledger._quote from public;
 --! EndIncluded functions/prices/_quote.sql
---! Included functions/prices/_read_usage.sql
--- What usage says, as far as it can be read without a price: the tokens of all its kinds of input,
--- which decide the tier, and whether its counts are whole numbers from 0 to 10^12, at least one of
--- them. A SQL function without settings, so that it is inlined.
-create or replace function baseledger._read_usage(p_usage jsonb)
-returns table (input numeric, valid boolean)
-language sql
-immutable
-parallel safe
+--! Included functions/prices/_read_price.sql
+-- A row of the catalogue; null, if there is none or it is an alias.
+create or replace function baseledger._read_price(p_price_id bigint)
+returns baseledger._price
+language plpgsql
+stable
 as $$
-  select
-      pg_catalog.sum(case when k.key like 'input%' or k.key like 'cache\_%' then k.count end),
-      coalesce(
-        pg_catalog.bool_and(
-          k.count between 0 and 1000000000000 and pg_catalog.scale(k.count) = 0
-        ),
-        false
-      )
-    from (
-      select u.key,
-          case when pg_catalog.jsonb_typeof(u.value) = 'number' then u.value::numeric else -1
-          end as count
-        from pg_catalog.jsonb_each(p_usage) as u
-        where u.key <> 'model' and u.key <> 'variant'
+declare
+  v_price baseledger._price;
+begin
+  select r.price_id, r.provider || '/' || r.model, r.variant, null, null, r.above, null, r.currency,
+      k.kinds, k.rates,
+      jsonb_build_object('price', r.price_id, 'usage', null)
+    into v_price
+    from baseledger.price_rows r
+    cross join lateral (
+      select array_agg(e.key order by e.key) as kinds,
+          array_agg(e.value::numeric order by e.key) as rates
+        from jsonb_each(r.rates) as e
     ) as k
+    where r.price_id = p_price_id and r.alias_of is null;
+  return v_price;
+end
 $$;
 
-revoke all on function baseledger._read_usage from public;
---! EndIncluded functions/prices/_read_usage.sql
+revoke all on function baseledger._read_price from public;
+--! EndIncluded functions/prices/_read_price.sql
 --! Included functions/prices/_read_valid_from.sql
 -- Parses a time in JSON: a date or a time of ISO 8601, in UTC where it has no offset, or -infinity;
 -- null if it is neither. The session's settings do not count.
@@ -3587,6 +4299,105 @@ $$;
 
 revoke all on function baseledger._require_scale from public;
 --! EndIncluded functions/prices/_require_scale.sql
+--! Included functions/prices/_sum_spending.sql
+-- What the events p_first to p_last of a wallet have spent, by the labels of their openings, by price
+-- row if p_by names the model, and by the windows whose first events are p_windows (null: none).
+--
+-- One pass over the events. Tokens are summed in a column for each of p_kinds, at most 16: a row for
+-- each kind of each event would take several times as long. Openings are hashed, and the few before
+-- p_first looked up; without p_by they are not read, nor those with usage where only the model is
+-- asked for.
+--
+-- Custom plans, so that arguments are constants. Hashes only, as the planner cannot know how many
+-- events a wallet has: what does not fit into work_mem goes to disk.
+create or replace function baseledger._sum_spending(
+  p_wallet_id text,
+  p_first bigint,
+  p_last bigint,
+  p_by text[],
+  p_windows bigint[],
+  p_kinds text[]
+)
+returns table (
+  place integer,
+  label_values text[],
+  price_id bigint,
+  calls bigint,
+  amount numeric,
+  tokens numeric[]
+)
+language plpgsql
+stable
+set plan_cache_mode = 'force_custom_plan'
+set enable_nestloop = off
+set enable_mergejoin = off
+set enable_sort = off
+set work_mem = '64MB'
+set jit = off
+as $$
+begin
+  return query
+    select width_bucket(s.seq, p_windows), case
+          when p_by = '{}' or p_by = '{model}' and s.price_id is not null then p_by
+          when o.reservation_id is not null then o.label_values
+          else (
+            select baseledger._label_values(baseledger._labels(e.details, e.metadata), p_by)
+              from baseledger.events e
+              where e.wallet_id = p_wallet_id
+                and e.reservation_id between s.reservation_id and s.reservation_id
+                and e.event in ('reserved', 'charged')
+              order by e.reservation_id
+              limit 1
+          )
+        end,
+        s.price_id,
+        count(*) filter (where s.event in ('reserved', 'charged')), sum(s.amount), array[
+          sum((s.usage -> p_kinds[1])::bigint), sum((s.usage -> p_kinds[2])::bigint),
+          sum((s.usage -> p_kinds[3])::bigint), sum((s.usage -> p_kinds[4])::bigint),
+          sum((s.usage -> p_kinds[5])::bigint), sum((s.usage -> p_kinds[6])::bigint),
+          sum((s.usage -> p_kinds[7])::bigint), sum((s.usage -> p_kinds[8])::bigint),
+          sum((s.usage -> p_kinds[9])::bigint), sum((s.usage -> p_kinds[10])::bigint),
+          sum((s.usage -> p_kinds[11])::bigint), sum((s.usage -> p_kinds[12])::bigint),
+          sum((s.usage -> p_kinds[13])::bigint), sum((s.usage -> p_kinds[14])::bigint),
+          sum((s.usage -> p_kinds[15])::bigint), sum((s.usage -> p_kinds[16])::bigint)
+        ]
+      from (
+        select e.seq, e.event, e.reservation_id,
+            case e.event when 'reserved' then 0 when 'refunded' then -e.amount else e.amount end
+              as amount,
+            case when e.event <> 'reserved' then e.details -> 'usage' end as usage,
+            case when 'model' = any (p_by) then (e.details -> 'price')::bigint end as price_id
+          from baseledger.events e
+          where e.wallet_id = p_wallet_id
+            and e.seq between p_first and p_last
+            and e.event in ('reserved', 'settled', 'charged', 'refunded')
+          offset 0
+      ) as s
+      left join (
+        select l.reservation_id, (array[
+              baseledger._label_value(l.labels, p_by[1]),
+              baseledger._label_value(l.labels, p_by[2]),
+              baseledger._label_value(l.labels, p_by[3]),
+              baseledger._label_value(l.labels, p_by[4])
+            ])[1 : cardinality(p_by)] as label_values
+          from (
+            select e.reservation_id, baseledger._labels(e.details, e.metadata) as labels
+              from baseledger.events e
+              where p_by <> '{}'
+                and e.wallet_id = p_wallet_id
+                and e.seq between p_first and p_last
+                and e.event in ('reserved', 'charged')
+                and (p_by <> '{model}' or e.details -> 'price' is null)
+              offset 0
+          ) as l
+          offset 0
+      ) as o on o.reservation_id = s.reservation_id
+      group by 1, 2, 3;
+end
+$$;
+
+revoke all on function baseledger._sum_spending from public;
+--! EndIncluded functions/prices/_sum_spending.sql
 --! Included functions/prices/affordable.sql
 -- How many tokens of output an amount pays. With the rest at R and the output at r, in 10^-15 of
 -- the currency, n tokens cost ceil((R + n r) × 1000 / step): at most the amount exactly if
@@ -3614,7 +4425,8 @@ declare
     else p_usage
   end;
   v_priced baseledger._priced_usage;
-  v_price record;
+  v_price baseledger._price;
+  v_most bigint;
   v_left numeric;
 begin
   if p_amount is null then
@@ -3622,17 +4434,18 @@ begin
   end if;
   perform baseledger._require_scale(p_scale);
   v_priced := baseledger._require_price(c_rest, coalesce(p_at, clock_timestamp()), p_scale, null);
-  select (r.rates -> 'output')::numeric as rate, coalesce(r.max_output, 1000000000000) as most,
-      k.cost
-    into strict v_price
+  v_price := baseledger._read_price(v_priced.price_id);
+  select coalesce(r.max_output, 1000000000000) into v_most
     from baseledger.price_rows r
-    cross join lateral baseledger._cost(c_rest, r.rates, 1000) as k
     where r.price_id = v_priced.price_id;
-  v_left := p_amount * 10::numeric ^ (18 - p_scale) - v_price.cost * 1000;
+  v_left := p_amount * 10::numeric ^ (18 - p_scale)
+    - baseledger._cost(c_rest, v_price.kinds, v_price.rates, 1000) * 1000;
   return case
     when v_left < 0 then 0
-    when v_price.rate = 0 then v_price.most
-    else least(div(v_left, v_price.rate * 1000), v_price.most)
+    when v_price.rates[array_position(v_price.kinds, 'output')] = 0 then v_most
+    else least(
+      div(v_left, v_price.rates[array_position(v_price.kinds, 'output')] * 1000), v_most
+    )
   end;
 end
 $$;
@@ -3642,7 +4455,7 @@ comment on function baseledger.affordable is
   'number whose cost is not above it, and at most what the model gives (max_output). 0 if not even '
   'the rest is paid. Where the output is free, max_output, or 10^12 if that is unknown. Refused '
   'with LGARG, LGPRC. @notNull'
-  '\np_usage: As for quote; its own output is left out.'
+  '\np_usage: As for quote; its own output is left out. @type(Usage)'
   '\np_amount: In the smallest step of p_scale; 0 or less pays only what is free.'
   '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
   '\np_scale: Decimal digits of the smallest step, 6 to 18.';
@@ -3721,7 +4534,8 @@ comment on function baseledger.quote is
   e'What usage costs, without spending anything: what reserve, settle or charge would take for it '
   'in a wallet of this scale whose unit is the price''s currency. Refused with LGARG, LGPRC.'
   '\np_usage: {"model": "openai/gpt-5", "variant": "standard", "input": 1200, "output": 512}: the '
-  'model or an alias, a variant that is not standard, and whole numbers of what was used.'
+  'model or an alias, a variant that is not standard, and whole numbers of what was used. '
+  '@type(Usage)'
   '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
   '\np_scale: Decimal digits of the smallest step, 6 to 18.';
 revoke all on function baseledger.quote from public;
@@ -3729,8 +4543,8 @@ grant execute on function baseledger.quote
   to baseledger_agent, baseledger_operator, baseledger_auditor;
 --! EndIncluded functions/prices/quote.sql
 --! Included functions/prices/quotes.sql
--- Quotes many usages at once. What is plain is priced by one query; whatever is not goes through
--- the whole rule, which says why it has no price.
+-- Quotes many usages at once. What is plain is priced with the rates of the last price; whatever is
+-- not goes through the whole rule, which says why it has no price.
 create or replace function baseledger.quotes(
   p_usages jsonb,
   p_at timestamptz default null,
@@ -3748,46 +4562,35 @@ set jit = off
 as $$
 declare
   c_at constant timestamptz := coalesce(p_at, clock_timestamp());
+  c_step constant numeric := 10::numeric ^ (18 - p_scale);
   v_usage record;
+  v_name text;                        -- of a model, or an alias
+  v_price baseledger._price;          -- its price
+  v_row baseledger.price_rows;
+  v_cost numeric;
 begin
   if jsonb_typeof(p_usages) is distinct from 'array' or jsonb_array_length(p_usages) > 10000 then
     perform baseledger._raise('LGARG', baseledger._describe_argument('usages'));
   end if;
   perform baseledger._require_scale(p_scale);
   for v_usage in
-    select c.place, c.usage, a.model, c.variant, p.price_id, p.currency, r.context_window,
-        r.max_output, k.cost
-      from (
-        select e.place, e.usage,
-            case when jsonb_typeof(e.usage -> 'model') = 'string' then e.usage ->> 'model' end
-              as name,
-            case jsonb_typeof(e.usage -> 'variant')
-              when 'string' then e.usage ->> 'variant'
-              else case when e.usage -> 'variant' is null then 'standard' end
-            end as variant
-          from jsonb_array_elements(p_usages) with ordinality as e (usage, place)
-          offset 0
-      ) as c
-      cross join lateral (
-        select coalesce(baseledger._find_alias(c.name, c_at), c.name) as model offset 0
-      ) as a
-      cross join lateral baseledger._read_usage(
-        case when jsonb_typeof(c.usage) = 'object' then c.usage else '{}' end
-      ) as u
-      left join lateral baseledger._find_price(
-        a.model, c.variant, u.input, c_at
-      ) as p on u.valid and p_scale >= 6
-      left join baseledger.price_rows r on r.price_id = p.price_id
-      left join lateral baseledger._cost(
-        case when p.price_id is not null then c.usage else '{}' end, p.rates,
-        10::numeric ^ (18 - p_scale)
-      ) as k on true
-      order by c.place
+    select e.place, e.usage, m.model, m.variant
+      from jsonb_array_elements(p_usages) with ordinality as e (usage, place)
+      cross join lateral baseledger._name_model(e.usage, null) as m
+      order by e.place
   loop
-    return next case when v_usage.cost <= 9223372036854775807
+    if (v_usage.model, v_usage.variant) is distinct from (v_name, v_price.variant) then
+      v_name := v_usage.model;
+      v_price := baseledger._find_named_price(v_name, v_usage.variant, c_at);
+      select * into v_row from baseledger.price_rows r where r.price_id = v_price.price_id;
+    end if;
+    v_cost := case when v_price.until_above is null and p_scale >= 6
+      then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+    end;
+    return next case when v_cost <= 9223372036854775807
       then row(
-        v_usage.cost, v_usage.currency, p_scale, v_usage.model, v_usage.variant, v_usage.price_id,
-        v_usage.context_window, v_usage.max_output
+        v_cost, v_price.currency, p_scale, v_price.model, v_price.variant, v_price.price_id,
+        v_row.context_window, v_row.max_output
       )::baseledger.quote
       else baseledger._quote(v_usage.usage, c_at, p_scale, v_usage.place)
     end;
@@ -3798,7 +4601,7 @@ $$;
 comment on function baseledger.quotes is
   e'What each of many usages costs, in their order: what quote says of each. Refused with LGARG, '
   'LGPRC for the first that has no price; the detail has its place (from 1).'
-  '\np_usages: A JSON array of at most 10,000 usages, as for quote.'
+  '\np_usages: A JSON array of at most 10,000 usages, as for quote. @type(Usage[])'
   '\np_at: By the prices of which instant; it may be a time to come. Default: now.'
   '\np_scale: Decimal digits of the smallest step, 6 to 18.';
 revoke all on function baseledger.quotes from public;
@@ -3946,6 +4749,114 @@ comment on function baseledger.set_prices is
 revoke all on function baseledger.set_prices from public;
 grant execute on function baseledger.set_prices to baseledger_operator;
 --! EndIncluded functions/prices/set_prices.sql
+--! Included functions/prices/spending.sql
+-- What a wallet has spent, from the journal: the events from p_from up to, not including, p_to.
+-- Without bounds the amounts add up to what the wallet has spent. Takes no lock.
+create or replace function baseledger.spending(
+  p_wallet_id text,
+  p_from timestamptz default null,
+  p_to timestamptz default null,
+  p_by text[] default '{}',
+  p_per text default null,
+  p_time_zone text default 'UTC'
+)
+returns setof baseledger.spending_line
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set jit = off
+as $$
+declare
+  v_field text;
+  v_by text[];
+  v_model integer;
+  v_first bigint;
+  v_last bigint;
+  v_windows record;
+  v_kinds text[];
+begin
+  -- The terms of a limit; `ever` stands for none.
+  v_field := case
+    when p_per in ('minute', 'year', 'ever') then 'per'
+    else baseledger._find_invalid_term(
+      'x', 0, coalesce(p_per, 'ever'), p_by, 'amount', p_time_zone, true, '{}'
+    )
+  end;
+  if v_field is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument(v_field));
+  end if;
+  v_by := array(select b.name from unnest(p_by) with ordinality as b (name, n) order by b.n);
+  v_model := array_position(v_by, 'model');
+  v_first := baseledger._find_seq_before(p_wallet_id, coalesce(p_from, '-infinity')) + 1;
+  v_last := baseledger._find_seq_before(p_wallet_id, coalesce(p_to, 'infinity'));
+  select null::timestamptz[] as starts_at, null::bigint[] as first_seq into v_windows;
+  if p_per is not null then
+    v_windows := baseledger._list_windows(p_wallet_id, p_per, p_time_zone, v_first, v_last);
+  end if;
+  v_kinds := array(
+    select distinct k.kind
+      from baseledger.price_rows r
+      cross join lateral jsonb_object_keys(r.rates) as k (kind)
+  );
+  return query
+    with summed as (
+      -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
+      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+          case when p.pass = 0 then s.calls end as calls,
+          case when p.pass = 0 then s.amount end as amount,
+          case
+            when r.price_id is null then s.label_values
+            else s.label_values[: v_model - 1] || (r.provider || '/' || r.model)
+              || s.label_values[v_model + 1 :]
+          end as label_values
+        from generate_series(0, greatest(cardinality(v_kinds) - 1, 0) / 16) as p (pass)
+        cross join lateral baseledger._sum_spending(
+          p_wallet_id, v_first, v_last, v_by, v_windows.first_seq,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16]
+        ) as s
+        left join baseledger.price_rows r on r.price_id = s.price_id
+    ),
+    -- A row for each kind, and one without a kind for calls and amount.
+    by_kind as (
+      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+          sum(k.amount) as amount
+        from (
+          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+              unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
+              unnest(array[s.amount]) as amount
+            from summed s
+        ) as k
+        where k.kind is null or k.tokens is not null
+        group by k.place, k.label_values, k.kind
+    )
+    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+        coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
+        sum(k.amount)
+      from by_kind k
+      group by k.place, k.label_values
+      order by k.place, k.label_values collate "C";
+end
+$$;
+
+comment on function baseledger.spending is
+  e'What a wallet has spent from p_from up to, not including, p_to: calls, tokens by kind, and '
+  'amount, for each combination of values of the labels in p_by that has any, and for each window '
+  'of p_per. An event counts when it happened, with the labels of the opening of its reservation; '
+  'refunds are subtracted. Without bounds the amounts add up to the wallet''s spent. From the '
+  'journal, so that it takes time with the number of events: some seconds for a million. Refused '
+  'with LGARG, LGWNF.'
+  '\np_from: The first instant. Default: the beginning.'
+  '\np_to: The instant after the last. Default: the end.'
+  '\np_by: At most 4 names of labels. model is that of the event''s own usage, if it has one. '
+  'Default: none.'
+  '\np_per: A line for each hour, day, week (from Monday) or month in which something happened. '
+  'Default: one for all.'
+  '\np_time_zone: Where these begin: UTC, or an Area/City of pg_timezone_names.';
+revoke all on function baseledger.spending from public;
+grant execute on function baseledger.spending to baseledger_operator, baseledger_auditor;
+--! EndIncluded functions/prices/spending.sql
 --! Included functions/refusals/_describe_argument.sql
 -- The detail of LGARG: the field, and what it must be.
 create or replace function baseledger._describe_argument(p_field text)
@@ -4028,6 +4939,99 @@ $$;
 
 revoke all on function baseledger._describe_argument from public;
 --! EndIncluded functions/refusals/_describe_argument.sql
+--! Included functions/refusals/_describe_refusal.sql
+-- The detail of a refusal at an instant, for a program. Amounts are in the wallet's smallest step,
+-- by deadline; p_change is what the command would have done to available.
+create or replace function baseledger._describe_refusal(
+  p_code text,
+  p_wallet_id text,
+  p_now timestamptz,
+  p_available bigint,
+  p_reserved bigint,
+  p_spent bigint,
+  p_overdraft_limit bigint,
+  p_change bigint,
+  p_command baseledger._command,
+  p_hold baseledger._hold,
+  p_holds baseledger._hold[]
+)
+returns jsonb
+language plpgsql
+stable
+as $$
+declare
+  v_requested bigint := coalesce(p_command.at_least, p_command.amount);
+  v_held boolean;
+begin
+  case p_code
+    when 'LGARG' then
+      return baseledger._describe_argument(baseledger._find_invalid_field(
+        p_command.op, p_command.idempotency_key, p_command.reservation_id, p_command.amount,
+        p_command.at_least, p_command.ttl, p_command.metadata, p_command.details,
+        p_command.usage
+      ));
+    when 'LGFRZ', 'LGCLO' then
+      return jsonb_build_object('wallet_id', p_wallet_id);
+    when 'LGRNF', 'LGRID' then
+      return jsonb_build_object('reservation_id', p_command.reservation_id);
+    when 'LGEXP' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'expired_at', p_hold.expires_at
+      );
+    when 'LGEND' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'status', p_hold.status,
+        'ended_at', p_hold.ended_at,
+        'ended_seq', p_hold.ended_seq
+      );
+    when 'LGNSF' then
+      -- Of an extension only the increase is asked for.
+      if p_command.op = 'extend' then
+        v_requested := p_command.amount - p_hold.held;
+      end if;
+      v_held := p_reserved::numeric + p_available >= v_requested;
+      return jsonb_build_object(
+        'requested', v_requested,
+        'available', p_available,
+        'reserved', p_reserved,
+        -- Nothing is short where the funds are past their deadline, only more than one command
+        -- may expire.
+        'shortfall', greatest(v_requested::numeric - p_available, 0),
+        'reason', case when v_held then 'held' else 'exhausted' end,
+        'retry_at', case
+          when p_available >= v_requested then p_now
+          when v_held then baseledger._find_next_return(p_wallet_id, p_now, p_holds)
+        end
+      );
+    when 'LGRFD' then
+      return jsonb_build_object(
+        'reservation_id', p_command.reservation_id,
+        'requested', p_command.amount,
+        'refundable',
+          p_hold.net + baseledger._sum_refundable(p_wallet_id, p_command.reservation_id)
+      );
+    when 'LGOVD' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'would_be', p_available::numeric + p_change,
+        'overdraft_limit', p_overdraft_limit
+      );
+    when 'LGOVF' then
+      return jsonb_build_object(
+        'requested', p_command.amount,
+        'available', p_available,
+        'reserved', p_reserved,
+        'spent', p_spent
+      );
+  end case;
+end
+$$;
+
+revoke all on function baseledger._describe_refusal from public;
+--! EndIncluded functions/refusals/_describe_refusal.sql
 --! Included functions/refusals/_find_invalid_field.sql
 -- The first invalid field of a command, or null: the one place for the limits of arguments. A new
 -- name must show where it begins and ends (_is_ambiguous_name); one that is looked up may be older
@@ -4040,7 +5044,8 @@ create or replace function baseledger._find_invalid_field(
   p_at_least bigint,
   p_ttl interval,
   p_metadata jsonb,
-  p_details jsonb
+  p_details jsonb,
+  p_usage jsonb
 )
 returns text
 language sql
@@ -4071,9 +5076,9 @@ as $$
           'reserve', 'settle', 'charge', 'credit', 'withdraw', 'refund', 'transfer_out',
           'transfer_in'
         )
-        and p_details -> 'usage' is null
+        and p_usage is null
       then 'amount'
-    when p_amount is not null and p_details -> 'usage' is not null
+    when p_amount is not null and p_usage is not null
       then 'usage'
     when p_at_least < 1 or p_at_least > p_amount
       then 'at_least'
@@ -4254,11 +5259,8 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'charge', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
     p_metadata => p_metadata,
-    p_details => case
-      when p_usage is not null then jsonb_build_object('usage', p_usage)
-        || case when p_already_spent then '{"already_spent": true}' else '{}' end::jsonb
-      when p_already_spent then '{"already_spent": true}'
-    end
+    p_details => case when p_already_spent then '{"already_spent": true}'::jsonb end,
+    p_usage => p_usage
   ), p_usage is not null);
 end
 $$;
@@ -4266,9 +5268,14 @@ $$;
 comment on function baseledger.charge is
   e'Spends p_amount (above 0) at once, when the cost is known already. Leaves a reservation that '
   'is settled from the start, named p_reservation_id or else the idempotency key, so that it can '
-  'be looked up and refunded. A retry with the same key gets the first receipt. Refused with '
-  'LGARG, LGWNF, LGIDK, LGRID, LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with p_already_spent with LGOVD '
-  'in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  'be looked up and refunded. '
+  'With p_usage in place of p_amount, spends what that costs by the catalogue of prices, as of now: '
+  '{"model": "openai/gpt-5", "input": 1200, "output": 512}; the rules are those of reserve. '
+  'A retry with the same key gets the first receipt; of usage, it compares the usage. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRID, LGPRC (no price), LGCLO, LGFRZ, LGNSF, LGLIM, LGOVF; with '
+  'p_already_spent with LGOVD in place of LGCLO, LGFRZ, LGNSF and LGLIM.'
+  '\np_amount: What it costs, above 0, in the wallet''s smallest step; or null, with p_usage. '
+  '@or(p_usage)'
   '\np_reservation_id: Name of the reservation that it leaves. Default: the idempotency key.'
   '\np_already_spent: Whether the cost has arisen already, without a hold, so that it must be '
   'booked: past limits, a freeze and a closing, down to the overdraft limit. Default: false.';
@@ -4402,7 +5409,7 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'reserve', p_idempotency_key, coalesce(p_reservation_id, p_idempotency_key), p_amount,
     p_at_least, p_ttl, p_metadata => p_metadata,
-    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+    p_usage => p_usage
   ), p_usage is not null);
 end
 $$;
@@ -4412,8 +5419,18 @@ comment on function baseledger.reserve is
   'cancelled, or p_ttl (1 second to 30 days, default 10 minutes) has passed. p_reservation_id '
   'defaults to the idempotency key. With p_at_least, grants what is there between p_at_least and '
   'p_amount; the receipt''s amount says how much. A retry with the same key gets the first '
-  'receipt. Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGFRZ (wallet frozen), '
-  'LGNSF (insufficient funds).'
+  'receipt. '
+  'With p_usage in place of p_amount, holds what that costs by the catalogue of prices: the most '
+  'that the call may use, {"model": "openai/gpt-5", "input": 1200, "output": 4000}. Counts are JSON '
+  'numbers, whole, 0 to 10^12: tokens, requests and the like, each counted once (input is what no '
+  'cache had). variant is standard unless it is named. The cost is rounded up to the wallet''s '
+  'smallest step, in wallets of scale 6 or more; 0 is granted if the price is 0. The price is that '
+  'of now, also for the settlements of the reservation. The receipt''s amount says what it costs. '
+  'A retry compares the usage, so it gets the first receipt whatever prices are now. '
+  'Refused with LGARG, LGWNF, LGIDK, LGRID (reservation id taken), LGPRC (no price), LGCLO, LGFRZ '
+  '(wallet frozen), LGNSF (insufficient funds), LGLIM.'
+  '\np_amount: The most that it may cost, above 0, in the wallet''s smallest step; or null, with '
+  'p_usage. @or(p_usage)'
   '\np_ttl: Time until the deadline, 1 second to 30 days. Default: 10 minutes.'
   '\np_reservation_id: Name of the reservation in its wallet. Default: the idempotency key.';
 revoke all on function baseledger.reserve from public;
@@ -4440,7 +5457,7 @@ begin
   return baseledger._execute_single(p_wallet_id, baseledger._make_command(
     'settle', p_idempotency_key, p_reservation_id, p_amount,
     p_final => coalesce(p_final, true), p_metadata => p_metadata,
-    p_details => case when p_usage is not null then jsonb_build_object('usage', p_usage) end
+    p_usage => p_usage
   ), p_usage is not null);
 end
 $$;
@@ -4451,12 +5468,182 @@ comment on function baseledger.settle is
   'the reservation is booked in full; what exceeds it comes from available. A settlement after '
   'the deadline is booked from available, as a late one. Either may take available below zero, '
   'down to the wallet''s overdraft limit. '
-  'A retry with the same key gets the first receipt. Refused with LGARG, LGWNF, LGIDK, LGRNF, '
+  'With p_usage in place of p_amount, books what that costs by the prices of the instant at which '
+  'the reservation was opened: {"input": 1200, "output": 512}. model and variant are those of its '
+  'usage, unless they are named; a reservation that was opened by an amount has none, so name the '
+  'model. Each settlement is priced for itself, as one request: its input decides which row of the '
+  'price counts, and its cost is rounded up. The receipt''s amount says what it costs. '
+  'A retry with the same key gets the first receipt; of usage, it compares the usage. Refused with '
+  'LGARG, LGWNF, LGIDK, LGRNF, LGPRC (no price: book the amount instead), '
   'LGEND (ended otherwise), LGOVD (over the overdraft limit), LGOVF.'
-  '\np_amount: What was spent, 0 or more, in the wallet''s smallest step.';
+  '\np_amount: What was spent, 0 or more, in the wallet''s smallest step; or null, with p_usage. '
+  '@or(p_usage)'
+  '\np_usage: What was used, {"input": 1200, "output": 512}; the ledger prices it. @type(Usage)';
 revoke all on function baseledger.settle from public;
 grant execute on function baseledger.settle to baseledger_agent, baseledger_operator;
 --! EndIncluded functions/reservations/settle.sql
+--! Included functions/wallets/open_wallet.sql
+-- Opens a wallet. A second opening finds the first and compares the terms.
+create or replace function baseledger.open_wallet(
+  p_wallet_id text,
+  p_unit text default 'USD',
+  p_scale integer default 9,
+  p_overdraft_limit bigint default null,
+  p_metadata jsonb default '{}',
+  p_restricted boolean default false
+)
+returns baseledger.receipt
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+as $$
+declare
+  v_terms jsonb := jsonb_build_object(
+    'unit', p_unit, 'scale', p_scale, 'overdraft_limit', p_overdraft_limit
+  ) || case when p_restricted then '{"restricted": true}' else '{}' end::jsonb;
+  v_event baseledger.events;
+  v_difference jsonb;
+begin
+  perform baseledger._require_operators_only(
+    'baseledger.open_wallet(text,text,integer,bigint,jsonb,boolean)'
+  );
+  perform baseledger._require_id('wallet_id', p_wallet_id);
+  perform baseledger._require_id('unit', p_unit);
+  if p_scale is null or p_scale not between 0 and 18 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('scale'));
+  end if;
+  if p_overdraft_limit < 0 then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('overdraft_limit'));
+  end if;
+  if p_restricted is null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('restricted'));
+  end if;
+
+  if baseledger._find_invalid_field(
+    'open', null, null, null, null, null, coalesce(p_metadata, '{}'), null, null
+  ) is not null then
+    perform baseledger._raise('LGARG', baseledger._describe_argument('metadata'));
+  end if;
+
+  insert into baseledger.wallets
+    (wallet_id, unit, scale, overdraft_limit, restricted, hash, last_event_at)
+    values (
+      p_wallet_id, p_unit, p_scale, p_overdraft_limit, p_restricted,
+      decode(repeat('00', 32), 'hex'), '-infinity'
+    )
+    on conflict (wallet_id) do nothing;
+  if found then
+    -- One that was opened before this was a rule can be opened again.
+    if baseledger._is_ambiguous_name(p_wallet_id) or baseledger._is_ambiguous_name(p_unit) then
+      perform baseledger._raise('LGARG', baseledger._describe_argument(
+        case when baseledger._is_ambiguous_name(p_wallet_id) then 'wallet_id' else 'unit' end
+      ));
+    end if;
+    return baseledger._execute_single(p_wallet_id, baseledger._make_command(
+      'open', null, p_metadata => p_metadata, p_details => v_terms
+    ));
+  end if;
+
+  select * into v_event from baseledger.events e where e.wallet_id = p_wallet_id and e.seq = 1;
+  v_difference := baseledger._compare_requests(
+    '{"restricted": false}'::jsonb || v_event.details, '{"restricted": false}'::jsonb || v_terms
+  );
+  if v_difference is not null then
+    perform baseledger._raise('LGIDK', v_difference);
+  end if;
+  return row(
+    v_event.wallet_id, v_event.seq, v_event.event, null, v_event.amount, v_event.available,
+    v_event.reserved, v_event.spent, null, v_event.occurred_at, null, true, null, null
+  )::baseledger.receipt;
+end
+$$;
+
+comment on function baseledger.open_wallet is
+  e'Opens a wallet for amounts counted in the smallest step of p_unit: p_scale (0 to 18) decimal '
+  'digits, so 9 for USD means nano-dollars. Settlements may take available down to '
+  '-p_overdraft_limit; null = without limit, 0 = never below zero. Any agent may use a wallet that '
+  'is not restricted. Idempotent by id: opened again on the terms that it was first opened on, it '
+  'returns the first receipt with replayed = true (metadata stays as it was). Refused with LGARG, '
+  'and LGIDK when unit, scale, overdraft limit or p_restricted differ.'
+  '\np_restricted: Whether only operators may use it, and those whom allow and create_key let.';
+revoke all on function baseledger.open_wallet from public;
+grant execute on function baseledger.open_wallet to baseledger_operator;
+--! EndIncluded functions/wallets/open_wallet.sql
+--! Included views/costs.sql
+-- What each event with usage has cost, as recorded, and computed again from its usage and its price
+-- row. On purpose not by _cost, as verify() compares the two.
+--
+-- Values that only a journal that was tampered with has must not end the query.
+create view baseledger.costs as
+select
+  e.wallet_id,
+  e.seq,
+  e.occurred_at,
+  e.event,
+  e.reservation_id,
+  p.provider || '/' || p.model as model,
+  p.variant,
+  e.details -> 'usage' as usage,
+  r.price_id,
+  r.amount,
+  c.cost,
+  coalesce(
+    c.cost = r.amount
+      and p.currency = w.unit
+      and e.event in ('reserved', 'settled', 'charged')
+      and (
+        e.event = 'settled'
+        or p.variant = coalesce(e.details -> 'usage' ->> 'variant', 'standard')
+          and p.provider || '/' || p.model
+            = coalesce(e.details ->> 'model', e.details -> 'usage' ->> 'model')
+      ),
+    false
+  ) as agrees
+from baseledger.events e
+join baseledger.wallets w on w.wallet_id = e.wallet_id
+cross join lateral (
+  select
+    case when e.details -> 'price' between '1' and '9223372036854775807'
+      then (e.details -> 'price')::bigint
+    end,
+    case when jsonb_typeof(e.details -> 'requested') = 'number'
+      then (e.details -> 'requested')::numeric
+      else e.amount
+    end
+) as r(price_id, amount)
+left join baseledger.price_rows p on p.price_id = r.price_id
+cross join lateral (
+  select case
+    -- Each kind has a count and a rate.
+    when count(u.count * u.rate) = count(*)
+      then ceil(sum(u.count * u.rate) * ('1e' || (w.scale - 15))::numeric)
+  end
+  from (
+    select
+      case when jsonb_typeof(k.value) = 'number' then k.value::numeric end,
+      (p.rates -> k.key)::numeric
+    from jsonb_each(
+      case when jsonb_typeof(e.details -> 'usage') = 'object' then e.details -> 'usage' end
+    ) as k
+    where k.key not in ('model', 'variant')
+  ) as u(count, rate)
+) as c(cost)
+where e.details ?| '{usage,price}';
+
+comment on view baseledger.costs is
+  'What each event with usage has cost: the amount on record (of a reservation with p_at_least, what '
+  'was asked for), and the cost, computed again from the recorded usage and its price row, both in '
+  'the wallet''s smallest step. agrees says whether these are equal, and the price row is one of the '
+  'model and the variant; verify() reports each event where they are not.';
+comment on column baseledger.costs.model is 'provider/model of the price row, an alias resolved.';
+comment on column baseledger.costs.amount is 'On record, or asked for with p_at_least.';
+comment on column baseledger.costs.cost is
+  'Computed again; null if the price row is missing, or has no rate for some kind.';
+revoke all on baseledger.costs from public;
+grant select on baseledger.costs to baseledger_auditor;
+--! EndIncluded views/costs.sql
 --! Included views/prices.sql
 -- The catalogue of prices, with its history. Prices are no secret: every role reads them.
 create or replace view baseledger.prices as

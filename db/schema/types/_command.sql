@@ -1,6 +1,7 @@
 -- A command on its way into baseledger._execute: one of a batch, a single one, or an expiry.
 --   details          what goes into events.details as it is: the reason of a freeze, the other
 --                    wallet of a transfer, the terms of an opening
+--   usage            what sets its amount: see _price_commands, which adds it to details
 --   due_at           of an expiry: the deadline that has passed
 --   refused, detail  set when the command could not be parsed, or has an invalid argument
 --   key_at           position of the first command of the batch with the same idempotency key;
@@ -21,5 +22,6 @@ create type baseledger._command as (
   refused text,
   detail jsonb,
   key_at integer,
-  hold_at integer
+  hold_at integer,
+  usage jsonb
 );

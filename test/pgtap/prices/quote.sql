@@ -1,6 +1,6 @@
 -- quote: what usage costs, by which price.
 begin;
-select plan(79);
+select plan(80);
 
 create function pg_temp.cost(
   p_usage jsonb, p_at timestamptz default null, p_scale integer default 9
@@ -32,6 +32,10 @@ begin
     {"model": "t/free", "rates": {"input": 0, "output": 1}},
     {"model": "t/dear", "rates": {"input": 1000000000000000000, "searches": 10000000000000}},
     {"model": "t/euro", "currency": "EUR", "rates": {"input": 5000000}},
+    {"model": "t/again", "valid_from": "2026-01-01", "rates": {"input": 1000000}},
+    {"model": "t/again", "valid_from": "2026-01-01", "rates": {"input": 2000000}},
+    {"model": "t/name", "valid_from": "2026-01-01", "alias_of": "t/euro"},
+    {"model": "t/name", "valid_from": "2026-01-01", "alias_of": "t/again"},
     {"model": "t/only-above", "above": 100, "rates": {"input": 5000000}}
   ]');
 end
@@ -121,6 +125,8 @@ select refuses($$quote('{"model": "openai/gpt-5", "input": 1}', '2025-08-06 23:5
 select refuses($$quote('{"model": "openai/latest", "input": 1}', '2025-08-31 23:59+00')$$,
   'LGPRC', '{"reason": "model", "model": "openai/latest", "variant": "standard"}',
   'nor does an alias');
+select is(pg_temp.cost('{"model": "t/name", "input": 1}'), 2::bigint,
+  'of prices and aliases from one time on, those count that were added last');
 select is(pg_temp.cost('{"model": "openai/gpt-5", "input": 1}', 'infinity'), 1250::bigint,
   'prices of a time to come may be asked for');
 

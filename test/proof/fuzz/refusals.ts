@@ -42,6 +42,16 @@ const FINE: Readonly<Record<string, string>> = {
   amounts: "{}",
   url: "https://example.com/alerts",
   prefix: "",
+  model: "openai/gpt-5",
+  rates: '{"input": 1250000000}',
+  variant: "batch",
+  above: "200000",
+  currency: "USD",
+  context_window: "400000",
+  max_output: "128000",
+  source: "contract",
+  prices: '[{"model": "openai/gpt-5", "rates": {"input": 1250000000}}]',
+  usages: "[]",
 };
 /** Only these functions, one for each way into the ledger, get huge values. */
 const ROBUST = ["credit", "reserve", "post", "post_many"];
@@ -81,7 +91,8 @@ export async function checkRefusals(url: string): Promise<Refusals> {
 
 /** Parameters that look for something: there may be nothing of any name or number. */
 const FINDING = [
-  ...["limits limit_id", "list_prices prefix"],
+  "limits limit_id",
+  "list_prices prefix",
   ...["prefix", "unit", "after"].map((name) => `list_wallets ${name}`),
   ...["start_delivery", "finish_delivery"].flatMap((call) =>
     ["wallet_id", "seq", "number", "webhook_id", "error"].map((name) => `${call} ${name}`),
