@@ -350,8 +350,8 @@ export const prices: readonly Rule[] = [
       {
         about: "an amount pays more than the model gives",
         of: "affordable",
-        search: "least(div(v_left, v_price.rate * 1000), v_price.most)",
-        replace: "div(v_left, v_price.rate * 1000)",
+        search: "* 1000), v_most",
+        replace: "* 1000), 1000000000000",
       },
       {
         about: "an amount that does not pay the rest pays less than nothing",
@@ -362,7 +362,7 @@ export const prices: readonly Rule[] = [
       {
         about: "the rest costs nothing",
         of: "affordable",
-        search: "- v_price.cost * 1000",
+        search: "- baseledger._cost(c_rest, v_price.kinds, v_price.rates, 1000) * 1000",
         replace: "",
       },
       {

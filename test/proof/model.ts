@@ -554,7 +554,6 @@ function open(
     ...(already_spent && { already_spent }),
     ...(!isDeepStrictEqual(own, metadata) && { labels: own }),
     ...priceDetails(command),
-    ...(priced && !isNamed(command, priced.model) && { model: priced.model }),
   };
   const details = Object.keys(extra).length > 0 ? extra : null;
   if (op === "reserve") {
@@ -566,13 +565,12 @@ function open(
   return { event: "charged", amount: a, available: -a, spent: a, reservation: charged, details };
 }
 
-/** What the details of an event say of its price. */
+/** What the details of an event say of its price; the model only where the usage names an alias. */
 function priceDetails({ usage, priced }: PricedCommand) {
-  return priced ? { usage, price: priced.price.price_id } : {};
-}
-
-function isNamed({ usage }: Command, model: string): boolean {
-  return (usage as { readonly model?: Json }).model === model;
+  if (!priced) return {};
+  const { model = priced.model } = usage as { readonly model?: string };
+  const alias = model !== priced.model && { model: priced.model };
+  return { usage, price: priced.price.price_id, ...alias };
 }
 
 /** What a settlement need not name again. */

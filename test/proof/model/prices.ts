@@ -99,15 +99,14 @@ export function priceOf(prices: Catalogue, usage: Json, pricing: Pricing): Cost 
   const asked = given?.model ?? pricing.model;
   if (!counts || !isModel(asked)) return invalid("usage");
   const variant = given.variant ?? pricing.variant;
-  const none = (why: Readonly<Record<string, Json>>): Refusal => {
-    return { refused: "LGPRC", detail: { ...why, model: asked, variant } };
-  };
-
   const model =
     latest(
       prices.filter((row) => isAlias(row, asked)),
       at,
     )?.alias_of ?? asked;
+  const none = (why: Readonly<Record<string, Json>>): Refusal => {
+    return { refused: "LGPRC", detail: { ...why, model, variant } };
+  };
   const rows = prices.filter((row) => row.model === model && row.rates && startOf(row) <= at);
   if (rows.length === 0) return none({ reason: "model" });
   const input = counts.reduce((sum, [kind, n]) => (isInput(kind) ? sum + n : sum), 0n);
