@@ -94,7 +94,9 @@ const RULES: Readonly<Record<string, readonly Step[]>> = {
     ...[-1, 1.5, "1", true, null, [1], {}, 10 ** 12 + 1].map((input) =>
       charge({ model: "x/one", input }),
     ),
-    charge({ model: "x/one", variant: 7, input: 1 }),
+    ...[7, null, {}].map((variant) => charge({ model: "x/one", variant, input: 1 })),
+    reserve(one),
+    ...[{}, [], { model: null, input: 1 }].map((usage) => settle(usage)),
     charge({ model: "x/free", input: 10 ** 12 }),
     charge({ model: "x/dear", input: 10 ** 12 }),
     charge(one, { amount: 4 }),
@@ -271,7 +273,6 @@ const RULES: Readonly<Record<string, readonly Step[]>> = {
     step("quote", { usage: { model: "x/none", input: 1 }, scale: 9 }),
     step("quote", { usage: one, scale: 9, at: "2020-01-01T00:00:00+00:00" }),
     step("quotes", { usages: [one, { model: "x/it", output: 1 }], scale: 9 }),
-    step("quotes", { usages: [one, { model: "x/none", output: 1 }], scale: 9 }),
     ...[0, 5, 6, 7, 8, 9, 10 ** 15].map((amount) =>
       step("affordable", { usage: { model: "x/one", input: 5, output: 9 }, amount, scale: 9 }),
     ),
