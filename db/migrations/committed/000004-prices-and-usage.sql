@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:5915470848b31c5cf67270be958743f397711cb8
+--! Hash: sha1:cdd5974461410871764d67e36738264e662e2062
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -4091,6 +4091,7 @@ language plpgsql
 stable
 as $$
 declare
+  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
   c_step constant numeric := 10::numeric ^ (18 - p_scale);
   c_counts constant jsonb := case when jsonb_typeof(p_usage) = 'object'
     then p_usage - '{model,variant}'::text[] else '{}' end;
@@ -4137,10 +4138,7 @@ begin
     when p_scale < 6 then jsonb_build_object('reason', 'scale', 'scale', p_scale)
   end;
   if v_reason is not null then
-    return row(
-      null, null, null, 'LGPRC',
-      v_reason || jsonb_build_object('model', p_model, 'variant', p_variant)
-    )::baseledger._priced_usage;
+    return row(null, null, null, 'LGPRC', v_reason || c_names)::baseledger._priced_usage;
   end if;
   v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
   if v_cost > 9223372036854775807 then
@@ -4584,7 +4582,7 @@ begin
       v_price := baseledger._find_named_price(v_name, v_usage.variant, c_at);
       select * into v_row from baseledger.price_rows r where r.price_id = v_price.price_id;
     end if;
-    v_cost := case when v_price.until_above is null and p_scale >= 6
+    v_cost := case when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
       then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
     end;
     return next case when v_cost <= 9223372036854775807
