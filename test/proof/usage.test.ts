@@ -273,6 +273,8 @@ const RULES: Readonly<Record<string, readonly Step[]>> = {
     step("quote", { usage: { model: "x/none", input: 1 }, scale: 9 }),
     step("quote", { usage: one, scale: 9, at: "2020-01-01T00:00:00+00:00" }),
     step("quotes", { usages: [one, { model: "x/it", output: 1 }], scale: 9 }),
+    step("quotes", { usages: [one, { model: "x/none", output: 1 }, 7], scale: 9 }),
+    step("quotes", { usages: [one, { model: "x/one", variant: null, output: 1 }], scale: 9 }),
     ...[0, 5, 6, 7, 8, 9, 10 ** 15].map((amount) =>
       step("affordable", { usage: { model: "x/one", input: 5, output: 9 }, amount, scale: 9 }),
     ),

@@ -105,7 +105,7 @@ export function priceOf(prices: Catalogue, usage: Json, pricing: Pricing): Cost 
       at,
     )?.alias_of ?? asked;
   const none = (why: Readonly<Record<string, Json>>): Refusal => {
-    return { refused: "LGPRC", detail: { ...why, model, variant } };
+    return { refused: "LGPRC", detail: { ...why, model: asked, variant } };
   };
   const rows = prices.filter((row) => row.model === model && row.rates && startOf(row) <= at);
   if (rows.length === 0) return none({ reason: "model" });

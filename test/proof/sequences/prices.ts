@@ -177,7 +177,7 @@ export const pricing: fc.Arbitrary<Call[]> = fc.oneof(
 /** Somebody asks what something costs. */
 export const asking: fc.Arbitrary<Call> = fc
   .record({
-    call: fc.constantFrom("quote", "quote", "affordable", "affordable", "list_prices"),
+    call: fc.constantFrom("quote", "quote", "affordable", "affordable", "quotes", "list_prices"),
     usage: usages(false),
     usages: fc.array(usages(false), { maxLength: 3 }),
     at: fc.constantFrom<Json[]>(null, null, null, "2020-01-01T00:00:00+00:00"),
