@@ -301,7 +301,7 @@ function pricingOf(
   const its = { model: null, variant: "standard", at: clock, unit, scale };
   const r = op === "settle" ? wallet.reservations.get(reservation_id ?? "") : undefined;
   if (op !== "settle") return its;
-  if (!r) return (usage as { readonly model?: Json })?.model == null ? undefined : its;
+  if (!r) return (usage as { readonly model?: Json }).model === undefined ? undefined : its;
   if (!isHis(access, r)) return undefined;
   const { instant, priced } = r.opened;
   return { ...its, at: instant, ...priced, known: priced?.by };
