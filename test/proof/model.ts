@@ -249,14 +249,16 @@ export function execute(
     if (isForAgents(command) && !access.allowed && !own) {
       return { ...notFound(wallet.wallet_id), command };
     }
+    const event = findUse(wallet, command.idempotency_key);
+    if (event && isForAgents(command) && !maySee(wallet, access, event)) {
+      return { ...SECRET_KEY, command };
+    }
     const pricing = pricingOf(wallet, command, clock, access);
     if (pricing && isBadUsage(command.usage, pricing.model)) {
       return { ...invalid("usage"), command };
     }
-    const event = findUse(wallet, command.idempotency_key);
     if (event?.command) {
-      const known = !isForAgents(command) || maySee(wallet, access, event);
-      const difference = known ? findDifference(event.command, command) : SECRET_KEY;
+      const difference = findDifference(event.command, command);
       return difference ? { ...difference, command } : { event, replayed: true };
     }
     const moment = { at, ahead };
