@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:cdd5974461410871764d67e36738264e662e2062
+--! Hash: sha1:cf8467e47e12f205c65fc4f1396bc9f6d603adf6
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -1224,10 +1224,7 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id
-      and not p_priced
-      and not w.restricted
-      and not w.closed
+    where w.wallet_id = p_wallet_id and (w.restricted or w.closed or p_priced) is false
     for no key update;
   if not found and p_wallet_ids is null then
     select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
@@ -4582,8 +4579,9 @@ begin
       v_price := baseledger._find_named_price(v_name, v_usage.variant, c_at);
       select * into v_row from baseledger.price_rows r where r.price_id = v_price.price_id;
     end if;
-    v_cost := case when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
-      then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+    v_cost := case
+      when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
+        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
     end;
     return next case when v_cost <= 9223372036854775807
       then row(
