@@ -180,8 +180,8 @@ export const access: readonly Rule[] = [
       {
         about: "a restricted wallet is used like an open one",
         of: "_execute",
-        search: "and not w.restricted and not w.closed",
-        replace: "and not w.closed",
+        search: "w.restricted or w.closed or p_priced",
+        replace: "w.closed or p_priced",
         tests: ["restricted.sql"],
       },
     ],

@@ -8,8 +8,8 @@ export const execute: readonly Rule[] = [
       {
         about: "the wallet is not locked",
         of: "_execute",
-        search: "and not w.restricted and not w.closed for no key update;",
-        replace: "and not w.restricted and not w.closed;",
+        search: "and (w.restricted or w.closed or p_priced) is false for no key update;",
+        replace: "and (w.restricted or w.closed or p_priced) is false;",
         tests: ["test/concurrency/funds.test.ts", "test/concurrency/duplicates.test.ts"],
       },
       {

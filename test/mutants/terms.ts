@@ -89,8 +89,8 @@ export const terms: readonly Rule[] = [
       {
         about: "a closed wallet is locked like an open one",
         of: "_execute",
-        search: "and not w.restricted and not w.closed",
-        replace: "and not w.restricted",
+        search: "w.restricted or w.closed or p_priced",
+        replace: "w.restricted or p_priced",
       },
       {
         about: "a closed wallet is used like an open one",

@@ -51,6 +51,12 @@ export const usage: readonly Rule[] = [
         replace: "if false then",
       },
       {
+        about: "usage is not priced if its wallet is open",
+        of: "_execute",
+        search: "w.restricted or w.closed or p_priced",
+        replace: "w.restricted or w.closed",
+      },
+      {
         about: "several wallets are not priced",
         of: "_execute",
         search: "if p_priced then p_commands := baseledger._price_several(",

@@ -41,7 +41,7 @@ import {
   type Wallet,
 } from "../model.ts";
 import { plain } from "../plain.ts";
-import type { Arguments, Time } from "../requests.ts";
+import { type Arguments, invalid, type Time } from "../requests.ts";
 
 /** Something to do in the ledger. */
 export interface Step {
@@ -375,13 +375,12 @@ function ask({ prices }: Ledger, { call: name, args }: Step, { from }: StepResul
   if (name === "list_prices") {
     return listPrices(prices, args.prefix as string, at, args.history as boolean);
   }
+  if (question.scale < 0 || question.scale > 18) return invalid("scale");
   const quotes = (args.usages as Json[]).map((usage) => quote(prices, { ...question, usage }));
   const wrong = quotes.findIndex((each) => "refused" in each);
   if (wrong < 0) return quotes;
   const { refused, detail } = quotes[wrong] as Record<string, object>;
-  // As in the SQL: a scale that no wallet has is nobody's.
-  const place = (detail as { field?: string }).field === "scale" ? {} : { place: wrong + 1 };
-  return { refused, detail: { ...detail, ...place } };
+  return { refused, detail: { ...detail, place: wrong + 1 } };
 }
 
 /** The answer of create_key: the secret is shown once. */
