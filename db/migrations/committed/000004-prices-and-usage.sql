@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:cf8467e47e12f205c65fc4f1396bc9f6d603adf6
+--! Hash: sha1:a41261ac0aeb8738593e69b2f6351c3a676b749d
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -3832,10 +3832,14 @@ declare
 begin
   starts_at := '{}';
   first_seq := '{}';
-  while v_seq <= p_last loop
-    select e.occurred_at into v_at
+  loop
+    -- The next one, not that number: a journal that was tampered with may have a gap.
+    select e.seq, e.occurred_at into v_seq, v_at
       from baseledger.events e
-      where e.wallet_id = p_wallet_id and e.seq = v_seq;
+      where e.wallet_id = p_wallet_id and e.seq between v_seq and p_last
+      order by e.seq
+      limit 1;
+    exit when not found;
     v_window := baseledger._window(p_per, p_time_zone, v_at);
     starts_at := starts_at || lower(v_window);
     first_seq := first_seq || v_seq;
@@ -4799,7 +4803,8 @@ begin
   return query
     with summed as (
       -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
-      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+      select v_windows.starts_at[s.place] as starts_at, s.tokens,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
           case when p.pass = 0 then s.calls end as calls,
           case when p.pass = 0 then s.amount end as amount,
           case
@@ -4816,23 +4821,23 @@ begin
     ),
     -- A row for each kind, and one without a kind for calls and amount.
     by_kind as (
-      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+      select k.starts_at, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
           sum(k.amount) as amount
         from (
-          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+          select s.starts_at, s.label_values, unnest(null::text || s.kinds) as kind,
               unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
               unnest(array[s.amount]) as amount
             from summed s
         ) as k
         where k.kind is null or k.tokens is not null
-        group by k.place, k.label_values, k.kind
+        group by k.starts_at, k.label_values, k.kind
     )
-    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+    select k.starts_at, k.label_values, sum(k.calls)::bigint,
         coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
         sum(k.amount)
       from by_kind k
-      group by k.place, k.label_values
-      order by k.place, k.label_values collate "C";
+      group by k.starts_at, k.label_values
+      order by k.starts_at, k.label_values collate "C";
 end
 $$;
 

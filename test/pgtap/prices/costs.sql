@@ -1,6 +1,6 @@
 -- costs: what each event with usage has cost, computed again.
 begin;
-select plan(29);
+select plan(30);
 
 set local role baseledger_operator;
 do $$
@@ -143,6 +143,8 @@ select is(pg_temp.edit(c.key, c.change), array[c.key || ' price'], c.key || ': '
   ) as c(key, change);
 select is(pg_temp.found('update baseledger.price_rows set rates = ''{"input": 1, "output": 1000001}''
   where price_id = 3'), '{c1 price}', 'a price that was edited');
+select is(pg_temp.found('update baseledger.price_rows set currency = ''EUR'' where price_id = 3'),
+  '{c1 price}', 'a currency that was edited');
 select is(pg_temp.found('delete from baseledger.price_rows where price_id = 1'),
   '{r1 price,r2 price,s1 price}', 'a price that was deleted');
 
