@@ -64,6 +64,8 @@ export async function drawChart(
   const chart = plot(lines, {
     width: plotColumns(canvas, y),
     height: HEIGHT,
+    // All of the axis, also where no line is.
+    yRange: [y.marks[0] ?? 0, y.marks.at(-1) ?? 0],
     customXAxisTicks: [...x.marks],
     customYAxisTicks: [...y.marks],
     formatter: (value, { axis }) => (axis === "y" ? y : x).write(value),
