@@ -610,7 +610,7 @@ test("verify of one wallet ignores the others, verify of the ledger finds all", 
   const change = `update ${events} set amount = 7 where seq = 2`;
   expect(await found(change, "b")).toEqual(["b 2 balances", "b 2 hash"]);
   expect(await found(change)).toEqual(
-    ["a", "b", "c", "limited"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
+    ["a", "b", "c", "limited", "priced"].flatMap((id) => [`${id} 2 balances`, `${id} 2 hash`]),
   );
 });
 
@@ -729,5 +729,61 @@ describe("an edit of limits, counters or low balances is found:", () => {
     const discrepancies = await found(change);
     expect(discrepancies.filter((each) => / limit$/.test(each))).toHaveLength(3);
     expect(discrepancies).toContainEqual(expect.stringMatching(/^limited \d+ low balances$/));
+  });
+});
+
+describe("an edit of usage or prices is found, with the chain recomputed:", () => {
+  const ofPriced = "wallet_id = 'priced'";
+  const event = (set: string, key: string) =>
+    `update ${events} set ${set} where ${ofPriced} and idempotency_key = '${key}'`;
+
+  /** What verify and the view say after an edit by a superuser, with the triggers of prices off, too. */
+  async function edit(change: string): Promise<{ found: string[]; disagree: string[] }> {
+    let disagree: string[] = [];
+    const discrepancies = await found(async (tx) => {
+      await tx.unsafe("alter table baseledger.price_rows disable trigger user");
+      expect((await tx.unsafe(change)).count).toBeGreaterThan(0);
+      await rehash(tx, "priced");
+      const rows = await tx<{ seq: bigint }[]>`
+        select seq from baseledger.costs where wallet_id = 'priced' and not agrees order by seq`;
+      disagree = rows.map(({ seq }) => `priced ${seq} price`);
+    });
+    return { found: discrepancies, disagree };
+  }
+
+  test.each([
+    ["usage", event(`details = jsonb_set(details, '{usage,output}', '8')`, "s"), [4]],
+    ["usage to another kind", event(`details = jsonb_set(details, '{usage,x}', '0')`, "s"), [4]],
+    ["the price row to a cheaper one", event(`details = details || '{"price": 2}'`, "r"), [3]],
+    ["the price row to none", event(`details = details - 'price'`, "r"), [3]],
+    ["usage to none", event(`details = details - 'usage'`, "s"), [4]],
+    ["an amount to one with a price", event(`details = '{"price": 1}'`, "c"), [5]],
+    [
+      "a rate",
+      `update baseledger.price_rows set rates = rates || '{"output": 9000000000}' where price_id = 1`,
+      [3, 4],
+    ],
+    ["a currency", "update baseledger.price_rows set currency = 'EUR' where price_id = 1", [3, 4]],
+    ["a model", "update baseledger.price_rows set model = 'gpt-6' where price_id = 1", [3]],
+    [
+      "a price to an alias",
+      "update baseledger.price_rows set rates = null, alias_of = 'openai/x' where price_id = 1",
+      [3, 4],
+    ],
+    ["a price row, deleted", "delete from baseledger.price_rows where price_id = 1", [3, 4]],
+  ])("%s", async (_what, change, seqs) => {
+    const expected = seqs.map((seq) => `priced ${seq} price`);
+    expect(await edit(change)).toEqual({ found: expected, disagree: expected });
+  });
+});
+
+describe("the catalogue of prices is append-only", () => {
+  test.each([
+    "update baseledger.price_rows set rates = '{}'",
+    "delete from baseledger.price_rows",
+    "truncate baseledger.price_rows",
+    "update baseledger.prices set rates = '{}'",
+  ])("for a superuser: %s", async (statement) => {
+    await expectRefusal("LGIMM", ledger.admin.unsafe(statement));
   });
 });

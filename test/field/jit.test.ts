@@ -102,6 +102,8 @@ const CALLS = [
   "balance_at('w', clock_timestamp())",
   "balance_at('w', '2020-01-01')",
   "statement('w')",
+  "spending('w')",
+  "spending('w', p_by => '{user,model}', p_per => 'day')",
   `set_price('p/m', '{"input": 5, "output": 7}')`,
   `set_prices('[{"model": "p/m", "rates": {"input": 5, "output": 7}},
     {"model": "p/other", "rates": {"input": 5}}, {"model": "p/name", "alias_of": "p/m"}]')`,

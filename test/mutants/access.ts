@@ -310,7 +310,7 @@ export const access: readonly Rule[] = [
       {
         about: "what a reservation says of itself decides",
         of: "_find_opening",
-        search: "coalesce(e.details -> 'labels', e.metadata)",
+        search: "baseledger._labels(e.details, e.metadata)",
         replace: "e.metadata",
       },
       {

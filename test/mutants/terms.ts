@@ -264,8 +264,9 @@ export const terms: readonly Rule[] = [
       {
         about: "the event does not say what was spent already",
         of: "charge",
-        search: "case when p_already_spent then '{\"already_spent\": true}'::jsonb end",
-        replace: "null",
+        after: "p_metadata => p_metadata,",
+        search: "when p_already_spent then",
+        replace: "when false then",
       },
       {
         about: "a retry of what was spent already is refused",
@@ -339,7 +340,7 @@ export const terms: readonly Rule[] = [
       {
         about: "its labels are its metadata",
         of: "reservation",
-        search: "coalesce(o.details -> 'labels', o.metadata)",
+        search: "baseledger._labels(o.details, o.metadata)",
         replace: "o.metadata",
         tests: ["restricted.sql"],
       },

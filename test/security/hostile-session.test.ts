@@ -253,6 +253,7 @@ const calls: [Role, string][] = [
   ["agent", `baseledger.affordable('{"model": "$/name", "input": 5}', 1000)`],
   ["auditor", "baseledger.balance_at('$', 'infinity')"],
   ["auditor", "baseledger.statement('$')"],
+  ["operator", "baseledger.spending('$', p_by => array['model', 'user'])"],
   [
     "operator",
     `baseledger.allow('$', 'ledger_test_agent', '{"user": "ann", "team": "x"}', array['run', 'model'])`,

@@ -10,7 +10,7 @@ import {
 
 /**
  * A ledger with every kind of event in wallet `a`; `b` takes part in its transfers, `c` in none. Wallet
- * `limited` has limits and counters.
+ * `limited` has limits and counters, `priced` events with usage.
  */
 export async function createFullJournal(): Promise<TestLedger> {
   const ledger = await createLedger();
@@ -59,6 +59,7 @@ export async function createFullJournal(): Promise<TestLedger> {
   await operator("close_wallet", { reason: "end" });
   await operator("reopen_wallet", { reason: "go on" });
   await fillLimited(ledger);
+  await fillPriced(ledger);
   await operator("credit", { amount: 1n, idempotency_key: "last" });
   return ledger;
 }
@@ -76,4 +77,16 @@ async function fillLimited(ledger: TestLedger): Promise<void> {
       baseledger.charge('limited', 10, 'c2', p_metadata => '{"user": "bob"}'),
       baseledger.reserve('limited', 20, 'r1', '1 day', p_metadata => '{"user": "ann"}')`;
   await ledger.operator`select baseledger.refund('limited', 'c1', 5, 'rf')`;
+}
+
+async function fillPriced(ledger: TestLedger): Promise<void> {
+  await openWallet(ledger, "priced", 1_000_000n);
+  await ledger.operator`
+    select baseledger.set_price('openai/gpt-5', '{"input": 1250000000, "output": 10000000000}'),
+      baseledger.set_price('openai/gpt-5', '{"input": 1, "output": 1}', 'batch')`;
+  await ledger.agent`
+    select baseledger.reserve('priced', null, 'r',
+        p_usage => '{"model": "openai/gpt-5", "input": 20, "output": 30}'),
+      baseledger.settle('priced', 'r', null, 's', p_usage => '{"input": 20, "output": 7}'),
+      baseledger.charge('priced', 5, 'c')`;
 }

@@ -25,6 +25,12 @@ export async function createGuarded(): Promise<TestLedger> {
   const taken = { wallet_id: "theirs", amount: 200n, idempotency_key: "taken" };
   await call(ledger.operator, "withdraw", taken);
   await call(ledger.operator, "set_price", { model: "openai/gpt-5", rates: { input: 1250000000 } });
+  await call(ledger.operator, "charge", {
+    wallet_id: "theirs",
+    amount: null,
+    idempotency_key: "priced",
+    usage: { model: "openai/gpt-5", input: 0 },
+  });
   // Agents may create objects of their own.
   await ledger.admin.unsafe(`
     grant create on schema public to public;

@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:656ad675b1f8df6be9a81dfda271b8ad07c2c92b
+--! Hash: sha1:317e2215f98b8224b17fbfdb5f46df38acfdb493
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -1289,10 +1289,7 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id
-      and not p_priced
-      and not w.restricted
-      and not w.closed
+    where w.wallet_id = p_wallet_id and (w.restricted or w.closed or p_priced) is false
     for no key update;
   if not found and p_wallet_ids is null then
     select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
@@ -3900,10 +3897,14 @@ declare
 begin
   starts_at := '{}';
   first_seq := '{}';
-  while v_seq <= p_last loop
-    select e.occurred_at into v_at
+  loop
+    -- The next one, not that number: a journal that was tampered with may have a gap.
+    select e.seq, e.occurred_at into v_seq, v_at
       from baseledger.events e
-      where e.wallet_id = p_wallet_id and e.seq = v_seq;
+      where e.wallet_id = p_wallet_id and e.seq between v_seq and p_last
+      order by e.seq
+      limit 1;
+    exit when not found;
     v_window := baseledger._window(p_per, p_time_zone, v_at);
     starts_at := starts_at || lower(v_window);
     first_seq := first_seq || v_seq;
@@ -4156,6 +4157,7 @@ language plpgsql
 stable
 as $$
 declare
+  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
   c_step constant numeric := 10::numeric ^ (18 - p_scale);
   c_counts constant jsonb := case when jsonb_typeof(p_usage) = 'object'
     then p_usage - '{model,variant}'::text[] else '{}' end;
@@ -4202,10 +4204,7 @@ begin
     when p_scale < 6 then jsonb_build_object('reason', 'scale', 'scale', p_scale)
   end;
   if v_reason is not null then
-    return row(
-      null, null, null, 'LGPRC',
-      v_reason || jsonb_build_object('model', p_model, 'variant', p_variant)
-    )::baseledger._priced_usage;
+    return row(null, null, null, 'LGPRC', v_reason || c_names)::baseledger._priced_usage;
   end if;
   v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
   if v_cost > 9223372036854775807 then
@@ -4649,8 +4648,9 @@ begin
       v_price := baseledger._find_named_price(v_name, v_usage.variant, c_at);
       select * into v_row from baseledger.price_rows r where r.price_id = v_price.price_id;
     end if;
-    v_cost := case when v_price.until_above is null and p_scale >= 6
-      then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+    v_cost := case
+      when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
+        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
     end;
     return next case when v_cost <= 9223372036854775807
       then row(
@@ -4868,7 +4868,8 @@ begin
   return query
     with summed as (
       -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
-      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+      select v_windows.starts_at[s.place] as starts_at, s.tokens,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
           case when p.pass = 0 then s.calls end as calls,
           case when p.pass = 0 then s.amount end as amount,
           case
@@ -4885,23 +4886,23 @@ begin
     ),
     -- A row for each kind, and one without a kind for calls and amount.
     by_kind as (
-      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+      select k.starts_at, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
           sum(k.amount) as amount
         from (
-          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+          select s.starts_at, s.label_values, unnest(null::text || s.kinds) as kind,
               unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
               unnest(array[s.amount]) as amount
             from summed s
         ) as k
         where k.kind is null or k.tokens is not null
-        group by k.place, k.label_values, k.kind
+        group by k.starts_at, k.label_values, k.kind
     )
-    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+    select k.starts_at, k.label_values, sum(k.calls)::bigint,
         coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
         sum(k.amount)
       from by_kind k
-      group by k.place, k.label_values
-      order by k.place, k.label_values collate "C";
+      group by k.starts_at, k.label_values
+      order by k.starts_at, k.label_values collate "C";
 end
 $$;
 
