@@ -2,13 +2,13 @@ import { Command, Option } from "commander";
 import {
   type Assumptions,
   plotFunds,
-  plotLegend,
   type Simulation,
   type Sum,
   simulate,
   sufficientCredit,
 } from "../simulate/index.ts";
 import {
+  canvasOf,
   formatCount,
   formatNumber,
   formatTime,
@@ -95,7 +95,7 @@ async function runSimulation(options: Options): Promise<void> {
     const { points, ...result } = simulation;
     printJson({ ...result, sufficientCredit: sufficient, assumptions });
   } else {
-    printSimulation(simulation, sufficient, assumptions);
+    await printSimulation(simulation, sufficient, assumptions);
   }
 }
 
@@ -109,28 +109,20 @@ function assume(options: Options, calls: readonly TracedCall[]): Assumptions {
   };
 }
 
-const MOST_COLUMNS = 110;
-const COLUMNS_IN_A_FILE = 100;
-
 /** Prints a simulation for a person. */
-function printSimulation(
+async function printSimulation(
   simulation: Simulation,
   sufficient: bigint,
   assumptions: Assumptions,
-): void {
-  const out = process.stdout;
-  const coloured = Boolean(out.isTTY) && out.hasColors();
-  const width = Math.min(out.columns ?? COLUMNS_IN_A_FILE, MOST_COLUMNS);
+): Promise<void> {
   const { calls, credit, from, to } = simulation;
   printLine(
     `${formatNumber(calls)} calls from ${formatTime(from)} to ${formatTime(to)} UTC, ` +
       `on a credit of ${formatDollars(credit)}`,
   );
   printLine(describeAssumptions(assumptions));
-  for (const part of [plotFunds(simulation, width, coloured), plotLegend(coloured)]) {
-    printLine("");
-    printLine(trusted(part));
-  }
+  printLine("");
+  printLine(await plotFunds(simulation, canvasOf(process.stdout)));
   printLine("");
   for (const [name, fact] of facts(simulation, sufficient)) {
     printLine(text`${styled("bold", trusted(name.padEnd(20)))} ${fact}`);

@@ -42,7 +42,7 @@ describe("simulate", () => {
   test("has marks on its axes that differ, however small the amounts are", async () => {
     const { stdout } = await simulate("--credit", "0.012");
     const marks = [...stdout.matchAll(/^ *(\$\S+)┤/gm)].map(([, mark]) => mark);
-    expect(marks).toEqual(["$0.0096", "$0.0072", "$0.0048", "$0.0024", "$0.0000"]);
+    expect(marks).toEqual(["$0.0120", "$0.0096", "$0.0072", "$0.0048", "$0.0024", "$0.0000"]);
     expect(stdout).toMatch(/0\.00 +0\.02 +0\.04 +0\.06 +0\.08/);
   });
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:a41261ac0aeb8738593e69b2f6351c3a676b749d
+--! Hash: sha1:317e2215f98b8224b17fbfdb5f46df38acfdb493
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -79,6 +79,17 @@ comment on column baseledger.events.details is
   'Any event: {backlog: true} when more reservations were '
   'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
   'ahead of the server''s clock.';
+-- Limits count tokens, too.
+comment on column baseledger.limits.amount is
+  'In the wallet''s smallest step, or a number of tokens, calls or open reservations; null: only '
+  'combinations with an amount of their own are limited.';
+comment on type baseledger.limit_use is
+  'What a combination of values of a limit''s labels has used now. Amounts are in the wallet''s '
+  'smallest step, or numbers of tokens, calls or open reservations.';
+comment on column baseledger.limit_metric.of is
+  'What it counts: amount, tokens, calls or open. @notNull';
+comment on column baseledger.limit_use.of is
+  'What is counted: amount, tokens, calls (opened in the window) or open (reservations). @notNull';
 --! Included schema/types/_price.sql
 -- The row of the catalogue that counts for usage of a model, and for what else it counts.
 --   since, until        instants
@@ -357,6 +368,60 @@ $$;
 
 revoke all on function baseledger._lock_guarded from public;
 --! EndIncluded functions/access/_lock_guarded.sql
+--! Included functions/alerts/_encode_alert.sql
+-- What a webhook gets: the alert as JSON. Amounts are text, as a number of JSON may lose digits.
+-- Numbers of tokens or calls have neither a unit nor decimals.
+create or replace function baseledger._encode_alert(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_suppressed bigint
+)
+returns text
+language plpgsql
+stable
+set timezone = 'UTC'
+as $$
+declare
+  v_wallet baseledger.wallets;
+  v_limit baseledger.limits;
+  v_alert baseledger.raised_alerts;
+begin
+  select * into v_wallet from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  select * into v_alert from baseledger.raised_alerts a
+    where a.wallet_id = p_wallet_id and a.seq = p_seq and a.number = p_number;
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = v_alert.limit_id;
+  return json_build_object(
+    'type', 'baseledger.' || v_alert.kind,
+    'timestamp', v_alert.occurred_at,
+    'data', json_build_object(
+      'wallet_id', p_wallet_id,
+      'seq', p_seq,
+      'number', p_number,
+      'kind', v_alert.kind,
+      'threshold', case
+        when v_alert.kind = 'limit' then to_json(v_alert.threshold)
+        else to_json(v_alert.threshold::text)
+      end,
+      'limit_id', v_alert.limit_id,
+      'values', v_alert.label_values,
+      'per', v_limit.per,
+      'of', v_limit.of,
+      'amount', trim_scale(v_alert.amount)::text,
+      'value', trim_scale(v_alert.value)::text,
+      'unit', case when v_limit.of <> 'amount' then null else v_wallet.unit end,
+      'scale', case when v_limit.of <> 'amount' then null else v_wallet.scale end,
+      'starts_at', nullif(v_alert.starts_at, '-infinity'),
+      'ends_at', nullif(v_alert.ends_at, 'infinity'),
+      'suppressed', p_suppressed
+    )
+  )::text;
+end
+$$;
+
+revoke all on function baseledger._encode_alert from public;
+--! EndIncluded functions/alerts/_encode_alert.sql
 --! Included functions/audit/_verify_counters.sql
 -- Recomputes the counters of wallets and compares: what the events of its window have spent
 -- since the limit was set, by the clock and by the labels of the reservation's opening, and what
