@@ -69,10 +69,10 @@ export function demoCommand(): Command {
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
     .addHelpText(
       "after",
-      "\nIt runs on a server of its own with the list prices, which it removes afterwards. With --url" +
-        "\nit works in that database, by the prices there: the schema is installed, and the wallets of" +
-        "\neach run stay, as nothing can delete a wallet. A trace may have columns of usage: see" +
-        "\nsimulate --help." +
+      "\nIt runs on a server of its own with the list prices, which it removes" +
+        "\nafterwards. With --url it works in that database, by the prices there: the" +
+        "\nschema is installed, and the wallets of each run stay, as nothing can delete a" +
+        "\nwallet. A trace may have columns of usage: see simulate --help." +
         "\n\nExamples:\n  baseledger demo\n  baseledger demo --trace calls.csv --credit 12.50" +
         "\n  baseledger demo --seed 42 --calls 1000 --json",
     )

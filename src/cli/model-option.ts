@@ -11,7 +11,7 @@ const USUAL_MODEL = "openai/gpt-5";
 export function modelOption(): Option {
   return new Option(
     "--model <name>",
-    "provider/model, or an alias, of calls whose row names none",
+    "provider/model of the calls for which the log names none",
   ).default(USUAL_MODEL);
 }
 

@@ -96,12 +96,13 @@ export function simulateCommand(): Command {
 }
 
 const HELP = `
-A model of the ledger's rules runs by the clock of the log. Only the prices come from a database,
-where nothing is changed. The log may have columns of usage, beside ContextTokens and
-GeneratedTokens or in place of them: model, variant, and kinds such as input, cache_read, output,
-web_searches. The log does not have how long calls lasted; that is estimated from their output and
---tokens-per-second. Refused calls are left out, as if their agents had given up. Exits with 0
-whatever the outcome.
+A model of the ledger's rules runs by the clock of the log. A database is needed
+only for its prices, and nothing is changed there. The log may have columns of
+usage, beside ContextTokens and GeneratedTokens or in place of them: model,
+variant, and kinds such as input, cache_read, output, web_searches. It does not
+have how long calls lasted; that is estimated from their output and
+--tokens-per-second. Refused calls are left out, as if their agents had given
+up. Exits with 0 whatever the outcome.
 
 Examples:
   baseledger simulate --trace calls.csv --credit 50
@@ -220,7 +221,7 @@ function facts(
     ...(costs.length > 1 ? costs : []).map((cost, n) => [n === 0 ? "all cost" : "", cost] as const),
     ["granted", `${describeSum(granted)} spent`],
     ["refused", refused.calls > 0 ? `${describeSum(refused)} not spent` : "none"],
-    ...(firstRefused ? [["  the first", describeFirst(simulation, firstRefused)] as const] : []),
+    ...(firstRefused ? describeFirst(simulation, firstRefused) : []),
     [
       "held at the peak",
       `${formatDollars(peak.amount)} by ${formatCount(peak.calls, "call")}, at ${formatTime(peak.at)}`,
@@ -236,13 +237,13 @@ function facts(
 function describeFirst(
   { from }: Simulation,
   { at, call, available, requested, reserved }: NonNullable<Simulation["firstRefused"]>,
-): string {
+): (readonly [name: string, text: string])[] {
   const minutes = ((at - from) / 60_000).toFixed(1);
-  return (
-    `call ${formatNumber(call)} at ${formatTime(at)}, after ${minutes} minutes: ` +
-    `asked for ${formatDollars(requested)}, ${formatDollars(available)} available, ` +
-    `${formatDollars(reserved)} held by others`
-  );
+  return [
+    ["  the first", `call ${formatNumber(call)} at ${formatTime(at)}, after ${minutes} minutes`],
+    ["  asked for", `${formatDollars(requested)}, with ${formatDollars(available)} available`],
+    ["  held by others", formatDollars(reserved)],
+  ];
 }
 
 function describeExpired({ expired, longestCallMs }: Simulation): string {
