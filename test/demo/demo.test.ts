@@ -433,6 +433,7 @@ describe("the second computation of costs", () => {
     const usages = Array.from({ length: 2_000 }, usage).filter(({ input = 0, requests }) => {
       return requests === undefined || input <= 1000;
     });
+    usages.push(...[1000, 1001, 5000, 5001].map((input) => ({ model: "acme/latest", input })));
     const counted = new Set<bigint>();
     for (const then of [at, new Date("2025-12-31T00:00:00Z")]) {
       const quoted = await quotes(sql, { usages, at: then });
