@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:df2c459b13f071fdb77f20838595f230a92f41de
+--! Hash: sha1:19db5879d2768ab6602f46cede4316fcea1f1911
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -492,9 +492,9 @@ $$;
 revoke all on function baseledger._verify_counters from public;
 --! EndIncluded functions/audit/_verify_counters.sql
 --! Included functions/audit/_verify_prices.sql
--- Checks what usage cost in wallets p_first to p_last (null: to the end): returns what does not agree
--- by the view costs. For an event that takes as long as all other checks together, so that most are
--- cleared first in a shorter way, which needs a price row of at most eight kinds.
+-- Checks what usage cost in wallets p_first to p_last (null: to the end): returns what does not
+-- agree by the view costs. For an event that takes as long as all other checks together, so that
+-- most are cleared first in a shorter way, which needs a price row of at most eight kinds.
 create or replace function baseledger._verify_prices(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
