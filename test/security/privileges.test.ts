@@ -252,7 +252,7 @@ describe("an auditor", () => {
     expect(await verify(sql)).toEqual([]);
     expect(await call(sql, "verify", { wallet_id: "w" })).toEqual([]);
     expect(await call(sql, "balance", { wallet_id: "w" })).toHaveLength(1);
-    expect(await call(sql, "statement", { wallet_id: "w" })).toHaveLength(9);
+    expect(await call(sql, "statement", { wallet_id: "w" })).toHaveLength(8);
     expect(await call(sql, "balance_at", { wallet_id: "w", at: "infinity" })).toHaveLength(1);
     const views = (await relations()).filter(({ name }) => name.startsWith("view"));
     expect(views).toHaveLength(9);

@@ -1,6 +1,6 @@
 -- costs: what each event with usage has cost, computed again.
 begin;
-select plan(30);
+select plan(31);
 
 set local role baseledger_operator;
 do $$
@@ -137,6 +137,7 @@ select is(pg_temp.edit(c.key, c.change), array[c.key || ' price'], c.key || ': '
     ('c1', $$amount = 2$$),
     ('c2', $$amount = 22139$$),
     ('r1', $$details = details - 'model'$$),
+    ('r1', $$details = details || '{"requested": 5}'$$),
     ('r2', $$details = details - 'requested'$$),
     ('s1', $$amount = 375$$),
     ('amount', $$details = '{"price": 1}'$$)
