@@ -9,6 +9,7 @@ import {
   postMany,
   type Receipt,
   type TestLedger,
+  untilWaiting,
 } from "../support/ledger.ts";
 
 // 50 callers spend a small budget by usage, while an operator changes the price: they never get
@@ -148,4 +149,21 @@ test("batches over wallets never spend more than there is, nor more tokens", asy
   const [used] = await call<{ used: bigint }>(ledger.operator, "limits", { wallet_id: wallet });
   expect(used?.used).toBe(row?.tokens);
   expect(await findWrong()).toEqual([]);
+});
+
+test("several prices wait for those before them to be committed", async () => {
+  await using first = await ledger.session("operator");
+  await using second = await ledger.session("operator");
+  const rates = { input: 1 };
+  await first.sql.unsafe("begin");
+  await call(first.sql, "set_prices", { prices: [{ model: `first/${tests}`, rates }] });
+  const waiting = call<{ price_id: bigint }>(second.sql, "set_prices", {
+    prices: [{ model: `second/${tests}`, rates }],
+  });
+  await untilWaiting(ledger, second);
+  await first.sql.unsafe("commit");
+  const [later] = await waiting;
+  const [last] = await ledger.auditor<{ last: bigint }[]>`
+    select max(price_id) as last from baseledger.prices where model = ${`first/${tests}`}`;
+  expect(later?.price_id).toBe((last?.last ?? 0n) + 1n);
 });

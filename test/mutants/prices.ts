@@ -151,7 +151,7 @@ export const prices: readonly Rule[] = [
         of: "set_prices",
         search: "lock table baseledger.price_rows in share row exclusive mode;",
         replace: "",
-        tests: ["test/concurrency/prices.test.ts"],
+        tests: ["test/concurrency/usage.test.ts"],
       },
     ],
   },

@@ -13,12 +13,15 @@ const ONE = 1_000_000;
 /** The catalogue at the start: tiers, variants, an alias, a model that costs nothing, another currency. */
 const CATALOGUE: readonly Arguments[] = [
   { model: "x/one", rates: { input: ONE, output: 3 * ONE, cache_read: ONE / 4, requests: 1 } },
+  // Without tiers, which are priced in another way.
+  { model: "x/flat", rates: { input: ONE, output: 2 * ONE, cache_read: ONE / 4 } },
   { model: "x/one", rates: { input: 2 * ONE, output: 4 * ONE, cache_read: ONE / 2 }, above: 3 },
   { model: "x/one", rates: { input: ONE / 2, output: ONE }, variant: "batch" },
   { model: "x/free", rates: { input: 0, output: 0 } },
   { model: "x/euro", rates: { input: ONE, output: ONE }, currency: "EUR" },
   { model: "y/two/three", rates: { input: 1, cache_write_5m: ONE, output: 10 ** 15 } },
   { model: "x/it", rates: null, alias_of: "x/one" },
+  { model: "x/same", rates: null, alias_of: "x/flat" },
 ];
 
 /** Some of it, set before the wallets are opened. */
@@ -30,9 +33,9 @@ export const catalogue: fc.Arbitrary<Call[]> = fc
     return prices.map((args) => ({ call: "set_price", args: { ...args } }));
   });
 
-const MODELS = ["x/one", "x/it", "x/free", "x/euro", "y/two/three", "x/none"] as const;
+const MODELS = ["x/one", "x/it", "x/same", "x/free", "x/euro", "y/two/three", "x/none"] as const;
 const model = fc.oneof(
-  { arbitrary: fc.constantFrom("x/one", "x/one", "x/it"), weight: 12 },
+  { arbitrary: fc.constantFrom("x/one", "x/flat", "x/flat", "x/it", "x/same"), weight: 12 },
   { arbitrary: fc.constantFrom(...MODELS), weight: 5 },
 );
 const variant = fc.oneof(
@@ -140,7 +143,10 @@ const validFrom = fc.oneof(
 const price = fc
   .record({
     model: fc.oneof(
-      { arbitrary: fc.constantFrom<Json[]>("x/one", "x/one", "y/two/three", "x/free"), weight: 16 },
+      {
+        arbitrary: fc.constantFrom<Json[]>("x/one", "x/flat", "y/two/three", "x/free"),
+        weight: 16,
+      },
       { arbitrary: fc.constantFrom<Json[]>("x/none", "x/new", "x/it"), weight: 4 },
       { arbitrary: fc.constantFrom<Json[]>("x", "", "/x", null), weight: 1 },
     ),
