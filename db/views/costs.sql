@@ -59,10 +59,11 @@ cross join lateral (
 where e.details ?| '{usage,price}';
 
 comment on view baseledger.costs is
-  'What each event with usage has cost: the amount on record (of a reservation with p_at_least, what '
-  'was asked for), and the cost, computed again from the recorded usage and its price row, both in '
-  'the wallet''s smallest step. agrees says whether these are equal, and the price row is one of the '
-  'model and the variant; verify() reports each event where they are not.';
+  'What each event with usage has cost: the amount on record (of a reservation with p_at_least, '
+  'what was asked for), and the cost, computed again from the recorded usage and its price row, '
+  'both in the wallet''s smallest step. agrees says whether these are equal, and the price row is '
+  'one of the model and the variant, in the wallet''s unit; verify() reports each event where they '
+  'are not.';
 comment on column baseledger.costs.model is 'provider/model of the price row, an alias resolved.';
 comment on column baseledger.costs.amount is 'On record, or asked for with p_at_least.';
 comment on column baseledger.costs.cost is

@@ -1,4 +1,4 @@
-import { costOf, longestAnswer, type Price, type Random, type TracedCall } from "../trace/index.ts";
+import { longestAnswer, type Random, type TracedCall } from "../trace/index.ts";
 import type { Operation } from "./measure.ts";
 import type { BenchDatabase } from "./server.ts";
 import type { Execution } from "./wire.ts";
@@ -68,13 +68,18 @@ export interface TextCall {
 /** Gives the next call, in the order of arrival; after the last comes the first again. */
 export type NextCall<C = Call> = () => C;
 
+// What is measured needs amounts of a usual size, from no catalogue: $2.50 and $10 a million tokens.
+const NANO_DOLLARS = { input: 2_500, output: 10_000 };
+
 /** What the calls of a trace reserve and cost, in nano-dollars and in their order. */
-export function callsOf(trace: readonly TracedCall[], price: Price): Call[] {
+export function callsOf(trace: readonly TracedCall[]): Call[] {
   const longest = longestAnswer(trace);
-  return trace.map(({ inputTokens, outputTokens }) => ({
+  const cost = (input: number, output: number): bigint =>
+    BigInt(input * NANO_DOLLARS.input + output * NANO_DOLLARS.output);
+  return trace.map(({ usage: { input = 0, output = 0 } }) => ({
     // The caller does not know the length of the answer, and reserves for the longest.
-    hold: costOf(price, inputTokens, longest),
-    cost: costOf(price, inputTokens, outputTokens),
+    hold: cost(input, longest),
+    cost: cost(input, output),
   }));
 }
 

@@ -13,7 +13,7 @@ import type { Queryable } from "../wire/index.ts";
 import { denominationOf } from "./amounts.ts";
 import { addDatabaseOptions, type DatabaseOptions, withConnection } from "./database.ts";
 import { combinationOf, limitWriter } from "./limit-words.ts";
-import { type Alert, lastAlerts } from "./views.ts";
+import { type Alert, countedByRemoved, lastAlerts } from "./views.ts";
 
 interface Options extends DatabaseOptions {
   readonly limit: number;
@@ -51,7 +51,7 @@ async function showAlerts(walletId: string | undefined, options: Options): Promi
   else print(found, walletId === undefined);
 }
 
-/** An alert with what its limit counts; null if that was removed. */
+/** An alert with what its limit counts; null for one of funds. */
 type Told = Alert & { readonly of: string | null };
 
 async function withLimits(sql: Queryable, alerts: readonly Alert[]): Promise<Told[]> {
@@ -62,7 +62,7 @@ async function withLimits(sql: Queryable, alerts: readonly Alert[]): Promise<Tol
     const name = JSON.stringify([walletId, limitId]);
     if (limitId !== null && !counted.has(name)) {
       const [limit] = await limits(sql, { walletId, limitId, limit: 1 });
-      counted.set(name, limit?.of ?? null);
+      counted.set(name, limit?.of ?? (await countedByRemoved(sql, walletId, limitId)) ?? null);
     }
     told.push({ ...alert, of: counted.get(name) ?? null });
   }
@@ -89,7 +89,7 @@ function describe(alert: Told): string {
   if (kind !== "limit") return `funds fell below ${show(threshold)}, to ${show(value)}`;
   const combination = combinationOf(labelValues);
   const name = combination === "" ? limitId : `${limitId} (${combination})`;
-  const did = of === "calls" ? "made" : "spent";
+  const did = { calls: "made", tokens: "used" }[of ?? ""] ?? "spent";
   return `${shortenedText(name ?? "")}: ${threshold}% of ${show(amount)}, ${show(value)} ${did}`;
 }
 

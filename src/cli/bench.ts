@@ -10,7 +10,7 @@ import {
   runBench,
 } from "../bench/index.ts";
 import { decimalNumber, EXIT, exitOnInterrupt, printJson, wholeNumber } from "../terminal/index.ts";
-import { createRandom, generateTrace, loadTrace, parsePrice } from "../trace/index.ts";
+import { createRandom, generateTrace, loadTrace } from "../trace/index.ts";
 
 interface Options {
   readonly quick?: true;
@@ -99,8 +99,6 @@ async function benchmark(options: Options): Promise<void> {
   }
 }
 
-// As `demo` and `simulate` assume.
-const PRICE = { input: parsePrice("2.50"), output: parsePrice("10.00") };
 const GENERATED = { calls: 5_000, seed: 1 };
 const MILLION = 1_000_000;
 const MOST_ZIPF_WALLETS = 100_000;
@@ -111,7 +109,7 @@ async function callsToMake(file: string | undefined): Promise<Call[]> {
     file === undefined
       ? [...generateTrace(createRandom(GENERATED.seed), GENERATED.calls)]
       : await loadTrace(file);
-  return callsOf(trace, PRICE);
+  return callsOf(trace);
 }
 
 function sizesOf(options: Options): Omit<BenchOptions, "calls" | "progress"> {

@@ -147,6 +147,10 @@ const GROUPS: Readonly<Record<string, Group>> = {
       about: "show what a call costs, without spending anything",
       load: async () => (await import("./quote.ts")).quoteCommand(),
     },
+    spending: {
+      about: "show who has spent what, with which model, when: calls, tokens and amounts",
+      load: async () => (await import("./spending.ts")).spendingCommand(),
+    },
   },
   "Reservations, by hand:": {
     reserve: {

@@ -10,13 +10,16 @@ export interface DatabaseOptions {
 }
 
 /** Adds the options of {@link DatabaseOptions} to a command. */
-export function addDatabaseOptions(command: Command): Command {
+export function addDatabaseOptions(
+  command: Command,
+  otherwise = "the embedded server of this directory",
+): Command {
   return command
     .addOption(
       new Option(
         "--url <url>",
-        "the database; else that of DATABASE_URL, or of PGHOST, PGDATABASE and so on, or else the " +
-          "embedded server of this directory",
+        "the database; else that of DATABASE_URL, or of PGHOST, PGDATABASE and so on, or else " +
+          otherwise,
       ).default(process.env.DATABASE_URL || addressOfEnvironment(), "from the environment"),
     )
     .hook("preAction", checkUrl);
@@ -66,10 +69,15 @@ export interface OpenedDatabase {
   stop(): Promise<void>;
 }
 
+/** Whether an embedded server keeps its data, or is a new one. */
+export interface EmbeddedOptions {
+  readonly persistent: boolean;
+}
+
 /** Opens the named database, or an embedded server: one that keeps its data, or a new one. */
 export async function open(
   { url }: DatabaseOptions,
-  embedded: { readonly persistent: boolean } = { persistent: true },
+  embedded: EmbeddedOptions = { persistent: true },
 ): Promise<OpenedDatabase> {
   if (url) {
     return { url, stop: async () => undefined };
@@ -84,13 +92,14 @@ export async function open(
 /** Runs `use` with a connection, and closes everything after it. */
 export async function withConnection<T>(
   options: DatabaseOptions,
-  use: (sql: postgres.Sql) => Promise<T>,
+  use: (sql: postgres.Sql, url: string) => Promise<T>,
+  embedded?: EmbeddedOptions,
 ): Promise<T> {
-  const database = await open(options);
+  const database = await open(options, embedded);
   try {
     const sql = await connect(database.url);
     try {
-      return await use(sql);
+      return await use(sql, database.url);
     } finally {
       await sql.end({ timeout: 1 });
     }

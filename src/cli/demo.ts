@@ -29,7 +29,7 @@ import {
   type TracedCall,
 } from "../trace/index.ts";
 import { addOwnDatabaseOptions, type DatabaseOptions, isEmbedded, open } from "./database.ts";
-import { priceInOption, priceOutOption } from "./price-options.ts";
+import { explainUnpriced, modelOption } from "./model-option.ts";
 
 interface Options extends DatabaseOptions {
   readonly trace?: string;
@@ -38,8 +38,7 @@ interface Options extends DatabaseOptions {
   readonly agents: number;
   readonly calls?: number;
   readonly credit: Credit;
-  readonly priceIn: bigint;
-  readonly priceOut: bigint;
+  readonly model: string;
   readonly speed: number;
   readonly json?: true;
 }
@@ -65,15 +64,15 @@ export function demoCommand(): Command {
         .argParser(optionParser(parseCredit))
         .default({ percent: 70 }, "70%"),
     )
-    .addOption(priceInOption())
-    .addOption(priceOutOption())
+    .addOption(modelOption())
     .option("--speed <n>", "times faster than the trace's clock", wholeNumber(1, 1_000_000), 100)
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
     .addHelpText(
       "after",
-      "\nIt runs on a server of its own, which it removes afterwards. With --url it works in that" +
-        "\ndatabase: the schema is installed there, and the wallets of each run stay, as nothing" +
-        "\ncan delete a wallet." +
+      "\nIt runs on a server of its own with the list prices, which it removes" +
+        "\nafterwards. With --url it works in that database, by the prices there: the" +
+        "\nschema is installed, and the wallets of each run stay, as nothing can delete a" +
+        "\nwallet. A trace may have columns of usage: see simulate --help." +
         "\n\nExamples:\n  baseledger demo\n  baseledger demo --trace calls.csv --credit 12.50" +
         "\n  baseledger demo --seed 42 --calls 1000 --json",
     )
@@ -105,11 +104,12 @@ async function runDemoCommand(options: Options): Promise<void> {
       connections,
       trace,
       traceFile: options.trace,
-      price: { input: options.priceIn, output: options.priceOut },
       progress,
       logger: { info: () => undefined, warn: printError },
     }),
-  );
+  ).catch((error: unknown) => {
+    throw explainUnpriced(error, trace, options);
+  });
   if (options.json) {
     printJson(result);
   } else {

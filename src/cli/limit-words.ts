@@ -1,10 +1,10 @@
 import { formatAmount } from "../amounts/index.ts";
 import type { Denomination } from "./amounts.ts";
 
-/** What a limit counts: amounts, or a number of calls or of open reservations. */
-export type Counted = "amount" | "calls" | "open" | (string & {});
+/** What a limit counts: amounts, or a number of tokens, of calls or of open reservations. */
+export type Counted = "amount" | "tokens" | "calls" | "open" | (string & {});
 
-/** Writes how much of a limit: `5.00 USD`, `60 calls`, `10 open`. */
+/** Writes how much of a limit: `5.00 USD`, `60 calls`, `1 token`, `10 open`. */
 export function limitWriter(of: Counted, { scale, unit }: Denomination): (n: bigint) => string {
   return (n) => `${limitNumber(of, scale)(n)} ${of === "amount" ? unit : unitOf(of, n)}`;
 }
@@ -15,7 +15,7 @@ export function limitNumber(of: Counted, scale: number): (n: bigint) => string {
 }
 
 function unitOf(of: Counted, n: bigint): string {
-  return of === "calls" && n === 1n ? "call" : of;
+  return n === 1n ? of.replace(/s$/, "") : of;
 }
 
 /** The window in words: `a day`, `in all`. */

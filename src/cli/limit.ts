@@ -10,7 +10,7 @@ import { combinationOf, describeLimit, limitWriter } from "./limit-words.ts";
 import { readAmount } from "./wallet-command.ts";
 
 const WINDOWS = ["minute", "hour", "day", "week", "month", "year", "ever"];
-const COUNTED = ["amount", "calls", "open"];
+const COUNTED = ["amount", "tokens", "calls", "open"];
 const NO_AMOUNT = "none";
 
 interface SetOptions {
@@ -33,6 +33,7 @@ Examples:
   baseledger limit set acme org-month 500 --per month --time-zone Europe/Berlin --alert-at 80,100
   baseledger limit set acme user-day 5 --per day --by user
   baseledger limit set acme user-day 20 --for ann
+  baseledger limit set acme tokens-day 2000000 --per day --by user --of tokens
   baseledger limit set acme calls-minute 60 --per minute --by user --of calls
   baseledger limit set acme at-once 10 --per ever --by user --of open`;
 
@@ -48,7 +49,10 @@ function setCommand(): Command {
     .description("set or change a limit, or with --for one combination's own amount")
     .argument("<wallet>", "id of the wallet")
     .argument("<limit>", "name of the limit in its wallet")
-    .argument("<amount>", "in the wallet's unit, or a number of calls; 0 blocks; or none, see --by")
+    .argument(
+      "<amount>",
+      "in the wallet's unit, or a number of tokens or calls; 0 blocks; or none, see --by",
+    )
     .addOption(new Option("--per <window>", "the window; needed for a new limit").choices(WINDOWS))
     .option(
       "--by <labels>",

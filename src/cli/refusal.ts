@@ -61,7 +61,8 @@ function describeLimitReached(error: LimitReachedError, denomination: Denominati
   const show = limitWriter(of, denomination);
   const combination = combinationOf(error.values);
   const name = combination === "" ? limitId : `${limitId} (${combination})`;
-  const asked = of === "amount" ? `${show(requested)} asked for, ` : "";
+  const isSum = of === "amount" || of === "tokens";
+  const asked = isSum ? `${show(requested)} asked for, ` : "";
   const window = of === "open" || per === "ever" ? "" : ` ${windowOf(per)}`;
   const isHeld = reason === "held" && of !== "open";
   const facts = [

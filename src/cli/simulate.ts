@@ -1,21 +1,32 @@
 import { Command, Option } from "commander";
+import type postgres from "postgres";
+import { migrate } from "../migrate/index.ts";
+import { importSeed } from "../prices/index.ts";
 import {
   type Assumptions,
+  type ModelCost,
+  type PricedTrace,
+  type Pricing,
   plotFunds,
-  plotLegend,
+  priceCalls,
   type Simulation,
   type Sum,
   simulate,
   sufficientCredit,
 } from "../simulate/index.ts";
 import {
+  canvasOf,
+  createProgress,
+  exitOnInterrupt,
   formatCount,
   formatNumber,
   formatTime,
+  joined,
   optionParser,
   positiveNumber,
   printJson,
   printLine,
+  type SafeText,
   styled,
   text,
   trusted,
@@ -23,19 +34,25 @@ import {
 } from "../terminal/index.ts";
 import {
   formatDollars,
+  type LoggedCall,
   loadTrace,
   longestAnswer,
   type NanoDollars,
   parseDollars,
-  type TracedCall,
 } from "../trace/index.ts";
-import { priceInOption, priceOutOption } from "./price-options.ts";
+import {
+  addDatabaseOptions,
+  type DatabaseOptions,
+  isEmbedded,
+  withConnection,
+} from "./database.ts";
+import { explainUnpriced, modelOption } from "./model-option.ts";
 
-interface Options {
+interface Options extends DatabaseOptions {
   readonly trace: string;
   readonly credit: NanoDollars;
-  readonly priceIn: NanoDollars;
-  readonly priceOut: NanoDollars;
+  readonly model: string;
+  readonly variant?: string;
   readonly maxOutput?: number;
   readonly overhead: number;
   readonly ttl: number;
@@ -45,15 +62,15 @@ interface Options {
 
 /** `baseledger simulate`: what a log of calls would have done to a budget. */
 export function simulateCommand(): Command {
-  return new Command("simulate")
+  const command = new Command("simulate")
     .requiredOption("--trace <file>", "CSV of calls: TIMESTAMP,ContextTokens,GeneratedTokens")
     .addOption(
       new Option("--credit <dollars>", "the budget, like 50 or 12.50")
         .argParser(optionParser(parseDollars))
         .makeOptionMandatory(),
     )
-    .addOption(priceInOption())
-    .addOption(priceOutOption())
+    .addOption(modelOption())
+    .option("--variant <name>", "batch, flex, priority … of those calls (default: standard)")
     .option(
       "--max-output <n>",
       "output tokens a call may use (default: most in the log)",
@@ -73,87 +90,130 @@ export function simulateCommand(): Command {
       30,
     )
     .option("--json", "print the result as JSON: amounts in nano-dollars, as strings")
-    .addHelpText(
-      "after",
-      "\nNo database is needed: a model of the ledger's rules runs by the clock of the log. The log" +
-        "\ndoes not have how long calls lasted; that is estimated from their output and" +
-        "\n--tokens-per-second. Refused calls are left out, as if their agents had given up." +
-        "\nExits with 0 whatever the outcome." +
-        "\n\nExamples:\n  baseledger simulate --trace calls.csv --credit 50" +
-        "\n  baseledger simulate --trace calls.csv --credit 50 --max-output 500 --ttl 20" +
-        "\n  baseledger simulate --trace calls.csv --credit 50 --json | jq .refused",
-    )
+    .addHelpText("after", HELP)
     .action(runSimulation);
+  return addDatabaseOptions(command, "a server that is started with the list prices");
 }
 
+const HELP = `
+A model of the ledger's rules runs by the clock of the log. A database is needed
+only for its prices, and nothing is changed there. The log may have columns of
+usage, beside ContextTokens and GeneratedTokens or in place of them: model,
+variant, and kinds such as input, cache_read, output, web_searches. It does not
+have how long calls lasted; that is estimated from their output and
+--tokens-per-second. Refused calls are left out, as if their agents had given
+up. Exits with 0 whatever the outcome.
+
+Examples:
+  baseledger simulate --trace calls.csv --credit 50
+  baseledger simulate --trace calls.csv --credit 50 --model anthropic/claude-sonnet-4-5
+  baseledger simulate --trace calls.csv --credit 50 --max-output 500 --ttl 20
+  baseledger simulate --trace calls.csv --credit 50 --json | jq .refused`;
+
 async function runSimulation(options: Options): Promise<void> {
-  const calls = await loadTrace(options.trace);
-  const assumptions = assume(options, calls);
-  const simulation = simulate(calls, options.credit, assumptions);
-  const sufficient = sufficientCredit(calls, assumptions);
+  const log = await loadTrace(options.trace);
+  const pricing = {
+    model: options.model,
+    variant: options.variant,
+    maxOutput: options.maxOutput ?? longestAnswer(log),
+    overhead: options.overhead,
+  };
+  const time = { ttlMs: options.ttl * 1000, tokensPerSecond: options.tokensPerSecond };
+  const { calls, models } = await price(options, log, pricing);
+  const simulation = simulate(calls, options.credit, time);
+  const sufficient = sufficientCredit(calls, time);
+  const assumptions = { ...pricing, ...time };
   if (options.json) {
     const { points, ...result } = simulation;
-    printJson({ ...result, sufficientCredit: sufficient, assumptions });
+    printJson({ ...result, models, sufficientCredit: sufficient, assumptions });
   } else {
-    printSimulation(simulation, sufficient, assumptions);
+    await printSimulation(simulation, models, sufficient, assumptions);
   }
 }
 
-function assume(options: Options, calls: readonly TracedCall[]): Assumptions {
-  return {
-    price: { input: options.priceIn, output: options.priceOut },
-    maxOutput: options.maxOutput ?? longestAnswer(calls),
-    overhead: options.overhead,
-    ttlMs: options.ttl * 1000,
-    tokensPerSecond: options.tokensPerSecond,
+/** Prices the calls by a database, or by a server that is started for it. */
+async function price(
+  options: Options,
+  log: readonly LoggedCall[],
+  pricing: Pricing,
+): Promise<PricedTrace> {
+  let step = isEmbedded(options) ? "Starting a PostgreSQL for the prices" : "Connecting";
+  const progress = await createProgress(process.stderr, {
+    lines: (seconds) => [`${step} … ${seconds.toFixed(0)} s`],
+    summary: () => undefined,
+  });
+  const stopListening = exitOnInterrupt(progress.stop);
+  const run = async (sql: postgres.Sql, url: string): Promise<PricedTrace> => {
+    if (isEmbedded(options)) {
+      await migrate(url);
+      step = "Importing the list prices";
+      await importSeed(sql);
+    }
+    return priceCalls(sql, log, pricing, (done, all) => {
+      step = `Pricing ${formatNumber(done)} of ${formatNumber(all)} different usages`;
+    });
   };
+  progress.start();
+  try {
+    return await withConnection(options, run, { persistent: false });
+  } catch (error) {
+    throw explainUnpriced(error, log, options);
+  } finally {
+    progress.stop();
+    stopListening();
+  }
 }
 
-const MOST_COLUMNS = 110;
-const COLUMNS_IN_A_FILE = 100;
-
 /** Prints a simulation for a person. */
-function printSimulation(
+async function printSimulation(
   simulation: Simulation,
+  models: readonly ModelCost[],
   sufficient: bigint,
-  assumptions: Assumptions,
-): void {
-  const out = process.stdout;
-  const coloured = Boolean(out.isTTY) && out.hasColors();
-  const width = Math.min(out.columns ?? COLUMNS_IN_A_FILE, MOST_COLUMNS);
+  assumptions: Pricing & Assumptions,
+): Promise<void> {
   const { calls, credit, from, to } = simulation;
   printLine(
     `${formatNumber(calls)} calls from ${formatTime(from)} to ${formatTime(to)} UTC, ` +
       `on a credit of ${formatDollars(credit)}`,
   );
-  printLine(describeAssumptions(assumptions));
-  for (const part of [plotFunds(simulation, width, coloured), plotLegend(coloured)]) {
-    printLine("");
-    printLine(trusted(part));
-  }
+  printLine(joined(describeAssumptions(models, assumptions)));
   printLine("");
-  for (const [name, fact] of facts(simulation, sufficient)) {
+  printLine(await plotFunds(simulation, canvasOf(process.stdout)));
+  printLine("");
+  for (const [name, fact] of facts(simulation, models, sufficient)) {
     printLine(text`${styled("bold", trusted(name.padEnd(20)))} ${fact}`);
   }
 }
 
-function describeAssumptions({ maxOutput, overhead, ttlMs, tokensPerSecond }: Assumptions): string {
+function describeAssumptions(
+  models: readonly ModelCost[],
+  { maxOutput, overhead, ttlMs, tokensPerSecond }: Pricing & Assumptions,
+): SafeText[] {
   const more = overhead > 0 ? ` and ${overhead} % more` : "";
-  return (
-    `Assumed: each call reserves for ${formatNumber(maxOutput)} output tokens${more}, for at most ` +
-    `${ttlMs / 1000} s, and writes ${tokensPerSecond} tokens a second.`
-  );
+  const [first] = models;
+  const prices = models.length === 1 && first ? nameOf(first) : `${models.length} models`;
+  return [
+    text`Priced as ${prices}. Each call reserves for ${formatNumber(maxOutput)} output tokens${more},`,
+    text`for at most ${ttlMs / 1000} s, and writes ${tokensPerSecond} tokens a second: assumed.`,
+  ];
+}
+
+function nameOf({ model, variant }: ModelCost): string {
+  return variant === "standard" ? model : `${model} (${variant})`;
 }
 
 function facts(
   simulation: Simulation,
+  models: readonly ModelCost[],
   sufficient: bigint,
 ): (readonly [name: string, text: string])[] {
   const { granted, refused, firstRefused, peak, late, over, end } = simulation;
+  const costs = models.map((sum) => `${nameOf(sum)}: ${describeSum(sum)}`);
   return [
+    ...(costs.length > 1 ? costs : []).map((cost, n) => [n === 0 ? "all cost" : "", cost] as const),
     ["granted", `${describeSum(granted)} spent`],
     ["refused", refused.calls > 0 ? `${describeSum(refused)} not spent` : "none"],
-    ...(firstRefused ? [["  the first", describeFirst(simulation, firstRefused)] as const] : []),
+    ...(firstRefused ? describeFirst(simulation, firstRefused) : []),
     [
       "held at the peak",
       `${formatDollars(peak.amount)} by ${formatCount(peak.calls, "call")}, at ${formatTime(peak.at)}`,
@@ -169,13 +229,13 @@ function facts(
 function describeFirst(
   { from }: Simulation,
   { at, call, available, requested, reserved }: NonNullable<Simulation["firstRefused"]>,
-): string {
+): (readonly [name: string, text: string])[] {
   const minutes = ((at - from) / 60_000).toFixed(1);
-  return (
-    `call ${formatNumber(call)} at ${formatTime(at)}, after ${minutes} minutes: ` +
-    `asked for ${formatDollars(requested)}, ${formatDollars(available)} available, ` +
-    `${formatDollars(reserved)} held by others`
-  );
+  return [
+    ["  the first", `call ${formatNumber(call)} at ${formatTime(at)}, after ${minutes} minutes`],
+    ["  asked for", `${formatDollars(requested)}, with ${formatDollars(available)} available`],
+    ["  held by others", formatDollars(reserved)],
+  ];
 }
 
 function describeExpired({ expired, longestCallMs }: Simulation): string {

@@ -270,6 +270,22 @@ export function lastAlerts(
   return call.many(sql, alert, query, [walletId, String(limit)]);
 }
 
+const countedRow = call.row({ of: ["details ->> 'of'", read.text] });
+
+/** What a limit counted that was removed since: reads the wallet's journal backwards. */
+export async function countedByRemoved(
+  sql: Queryable,
+  walletId: string,
+  limitId: string,
+): Promise<string | undefined> {
+  const query = `select ${countedRow.columns}
+    from baseledger.journal
+    where wallet_id = $1::text and event = 'limit_set' and details ->> 'limit_id' = $2::text
+    order by seq desc
+    limit 1`;
+  return (await call.many(sql, countedRow, query, [walletId, limitId]))[0]?.of;
+}
+
 /** How a reservation went; amounts are in its wallet's smallest step. */
 export interface ReservationHistory {
   readonly walletId: string;

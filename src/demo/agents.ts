@@ -6,7 +6,10 @@ import type { Customer } from "./counters.ts";
 import { createDelivery, type Deliver, isReceipt } from "./delivery.ts";
 import type { PlannedCall } from "./plan.ts";
 
-/** Makes all calls of a plan by so many agents, each of which takes the next call when it is free. */
+/**
+ * Makes all calls of a plan by so many agents, each of which takes the next call when it is free.
+ * They know no price: they send usage, and their sums are of the amounts in the receipts.
+ */
 export async function runAgents(
   plan: readonly PlannedCall[],
   customers: readonly Customer[],
@@ -30,7 +33,7 @@ async function makeCall(customer: Customer, deliver: Deliver, call: PlannedCall)
   sent.calls += 1;
   const request = {
     walletId,
-    amount: call.hold,
+    usage: call.reserves,
     idempotencyKey: `${call.id}:reserve`,
     ttl: call.ttlSeconds,
     reservationId: call.id,
@@ -54,7 +57,7 @@ async function endCall(
   granted: Receipt,
 ): Promise<void> {
   const { sent, surprises, walletId } = customer;
-  const { fate, cost } = call;
+  const { fate } = call;
   const reservation = { walletId, reservationId: call.id };
   if (fate === "dies") {
     sent.expired += 1;
@@ -71,18 +74,24 @@ async function endCall(
   // From when the grant arrived here, so that the deadline is certain to have passed, whatever the
   // clocks of the two machines say.
   await delay(late ? lifetimeMs(granted) + call.lateByMs : call.takesMs);
-  const request = { ...reservation, amount: cost, idempotencyKey: `${call.id}:settle` };
+  // Without the model, which is that of the reservation.
+  const { model: _, variant: __, ...usage } = call.uses;
+  const request = { ...reservation, usage, idempotencyKey: `${call.id}:settle` };
   const answer = await deliver(customer, (sql) => settle(sql, request), call.losesEnd);
-  if (!isReceipt(answer)) surprises.push(`${call.id}: its settlement was refused`);
+  if (!isReceipt(answer)) {
+    surprises.push(`${call.id}: its settlement was refused`);
+    return;
+  }
+  const [cost, hold] = [answer.amount ?? 0n, granted.amount ?? 0n];
   sent.settled += 1;
   sent.spent += cost;
   if (late) {
     sent.expired += 1;
     sent.late += 1;
     sent.overage += cost;
-  } else if (cost > call.hold) {
+  } else if (cost > hold) {
     sent.over += 1;
-    sent.overage += cost - call.hold;
+    sent.overage += cost - hold;
   }
 }
 

@@ -2,7 +2,8 @@ import { type SetLimitArgs, setLimit, setLimitFor } from "../generated/index.ts"
 import type { NanoDollars } from "../trace/index.ts";
 import type { Sql } from "./connections.ts";
 import type { Customer } from "./counters.ts";
-import type { Labels, PlannedCall } from "./plan.ts";
+import type { ForecastCall } from "./forecast.ts";
+import type { Labels } from "./plan.ts";
 
 /** A limit of the demo: all count amounts, by one label. */
 export interface DemoLimit {
@@ -25,7 +26,8 @@ const OF_AVERAGE_USER = 120n;
 const OF_CREDIT_TEAM = 60n;
 /** No ordinary run comes near its limit. */
 const OF_LARGEST_RUN = 200n;
-/** What a job may spend that runs unattended. */
+/** What a job may spend that runs unattended: so many calls, for about so much of the credit. */
+const CALLS_UNATTENDED = 20n;
 const OF_CREDIT_UNATTENDED = 5n;
 /** However little is played, so many calls of a user fit at the same time. */
 const LEAST_HOLDS = 4n;
@@ -33,13 +35,30 @@ const LEAST_HOLDS = 4n;
 /** The run of a job that runs unattended. */
 export const UNATTENDED = "night-job-run";
 
-/** What the unattended job may spend of a customer who gets so much credit. */
-export function unattendedBudget(credit: NanoDollars): NanoDollars {
-  return largest([percent(credit, OF_CREDIT_UNATTENDED)]);
+/**
+ * The call that the unattended job repeats: the dearest one of which it can pay its number from its
+ * part of the credit, else the cheapest.
+ */
+export function unattendedCall(calls: readonly ForecastCall[], credit: NanoDollars): ForecastCall {
+  const most = percent(credit, OF_CREDIT_UNATTENDED) / CALLS_UNATTENDED;
+  return calls.reduce((best, call) => {
+    const isBetter =
+      call.cost <= most ? call.cost > best.cost || best.cost > most : call.cost < best.cost;
+    return isBetter ? call : best;
+  });
+}
+
+/** What a job may spend that repeats a call. */
+export function unattendedBudget({ cost }: Pick<ForecastCall, "cost">): NanoDollars {
+  return largest([cost * CALLS_UNATTENDED]);
 }
 
 /** Finds limits that suit what is planned for a customer who gets so much credit. */
-export function limitsOf(calls: readonly PlannedCall[], credit: NanoDollars): CustomerLimits {
+export function limitsOf(
+  calls: readonly ForecastCall[],
+  credit: NanoDollars,
+  unattended: NanoDollars,
+): CustomerLimits {
   const users = sumBy(calls, "user", ({ cost }) => cost);
   const runs = sumBy(calls, "run", ({ hold }) => hold);
   const total = [...users.values()].reduce((sum, cost) => sum + cost, 0n);
@@ -58,7 +77,7 @@ export function limitsOf(calls: readonly PlannedCall[], credit: NanoDollars): Cu
     run: {
       ...{ limitId: "run", by: "run", per: "ever" },
       amount: percent(largest([...runs.values()]), OF_LARGEST_RUN),
-      own: { value: UNATTENDED, amount: unattendedBudget(credit) },
+      own: { value: UNATTENDED, amount: unattended },
     },
   };
 }
@@ -74,9 +93,9 @@ export async function setLimits(sql: Sql, { limits, walletId }: Customer): Promi
 }
 
 function sumBy(
-  calls: readonly PlannedCall[],
+  calls: readonly ForecastCall[],
   by: keyof Labels,
-  of: (call: PlannedCall) => bigint,
+  of: (call: ForecastCall) => bigint,
 ): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const call of calls) {

@@ -1,11 +1,13 @@
 import {
-  costOf,
   longestAnswer,
-  type NanoDollars,
-  type Price,
+  type Model,
+  outputTokens,
   type Random,
   type TracedCall,
+  usageOf,
+  withOutput,
 } from "../trace/index.ts";
+import type { Usage } from "../wire/index.ts";
 
 /** How a call ends: settled within its reservation, or with one of the faults. */
 export type Fate = "settles" | "over" | "late" | "dies" | "cancels";
@@ -34,10 +36,10 @@ export interface PlannedCall {
   readonly arrivesAt: number;
   /** How long the model works on it, in milliseconds. */
   readonly takesMs: number;
-  /** What the agent reserves. */
-  readonly hold: NanoDollars;
-  /** What the call costs in the end. */
-  readonly cost: NanoDollars;
+  /** What the agent reserves for. */
+  readonly reserves: Usage;
+  /** What the call uses in the end. */
+  readonly uses: Usage;
   readonly ttlSeconds: number;
   readonly fate: Fate;
   /** Of a late settlement: how long after the deadline it comes. */
@@ -47,8 +49,7 @@ export interface PlannedCall {
 }
 
 /** How {@link planCalls} plays a trace. */
-export interface PlanOptions {
-  readonly price: Price;
+export interface PlanOptions extends Model {
   readonly customers: number;
   /** How many times faster than the trace's clock. */
   readonly speed: number;
@@ -87,18 +88,17 @@ export function planCalls(
   const weights = Array.from({ length: options.customers }, (_, n) => 1 / Math.sqrt(n + 1));
   const draw = createLabels(options.customers);
   return trace.map((call, index) => {
-    const cost = costOf(options.price, call.inputTokens, call.outputTokens);
-    const worstCase = costOf(options.price, call.inputTokens, maxOutput);
+    const uses = usageOf(call, options);
     const customer = random.weighted(weights);
     return {
       id: `call-${String(index + 1).padStart(6, "0")}`,
       customer,
       arrivesAt: (call.at - start) / options.speed,
-      takesMs: (FIRST_TOKEN_MS + TOKEN_MS * call.outputTokens) / options.speed,
-      cost,
+      takesMs: (FIRST_TOKEN_MS + TOKEN_MS * outputTokens(uses)) / options.speed,
+      uses,
       losesReserve: drawLoss(random),
       losesEnd: drawLoss(random),
-      ...drawFate(cost, worstCase, random),
+      ...drawFate(uses, withOutput(uses, maxOutput), random),
       labels: draw(customer, random),
     };
   });
@@ -131,16 +131,15 @@ function drawLoss(random: Random): LostAnswer | undefined {
 }
 
 function drawFate(
-  cost: NanoDollars,
-  worstCase: NanoDollars,
+  uses: Usage,
+  worstCase: Usage,
   random: Random,
-): Pick<PlannedCall, "fate" | "hold" | "ttlSeconds" | "lateByMs"> {
+): Pick<PlannedCall, "fate" | "reserves" | "ttlSeconds" | "lateByMs"> {
   const fate = FATES[random.weighted(Object.values(SHARES))] as Fate;
-  // An agent with an overage has used a wrong tokenizer, and reserves three fifths of the cost.
-  const hold = fate === "over" ? (cost * 3n) / 5n : worstCase;
   return {
     fate,
-    hold: atLeastOne(hold),
+    // An agent with an overage has used a wrong tokenizer.
+    reserves: fate === "over" ? threeFifths(uses) : worstCase,
     ttlSeconds: ttlOf(fate, random),
     // Half come right after the deadline, and race the sweep; half come long after the sweep.
     lateByMs: random.chance(0.5) ? random.integer(2, 20) : random.integer(300, 800),
@@ -154,34 +153,9 @@ function ttlOf(fate: Fate, random: Random): number {
   return fate === "late" ? SHORTEST_TTL_SECONDS : TTL_SECONDS;
 }
 
-// The ledger refuses to reserve 0, and a call may be free.
-function atLeastOne(amount: NanoDollars): NanoDollars {
-  return amount > 0n ? amount : 1n;
-}
-
-/** How much each customer gets: the same for all, or in relation to what its calls cost. */
-export type Credit =
-  | { readonly each: NanoDollars }
-  /** In percent of what all calls of the customers would cost. */
-  | { readonly percent: number };
-
-/**
- * The credit of each customer. A percentage is what they get on average: the first customer gets
- * 0.6 times and the last 1.4 times as much, so that they run out one after the other.
- */
-export function creditOf(
-  credit: Credit,
-  plan: readonly PlannedCall[],
-  customers: number,
-): NanoDollars[] {
-  if ("each" in credit) return Array(customers).fill(credit.each);
-  const costs: NanoDollars[] = Array(customers).fill(0n);
-  for (const { customer, cost } of plan) {
-    costs[customer] = (costs[customer] ?? 0n) + cost;
-  }
-  return costs.map((cost, index) => {
-    const spread = customers > 1 ? 0.6 + (0.8 * index) / (customers - 1) : 1;
-    // Per mille, because a bigint has no fraction; the exact amount does not matter.
-    return atLeastOne((cost * BigInt(Math.round(credit.percent * spread * 10))) / 1000n);
+function threeFifths(usage: Usage): Usage {
+  const counts = Object.entries(usage).map(([kind, count]) => {
+    return [kind, typeof count === "number" ? Math.floor((count * 3) / 5) : count] as const;
   });
+  return Object.fromEntries(counts);
 }

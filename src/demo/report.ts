@@ -14,16 +14,21 @@ import type { CustomerResult } from "./audit.ts";
 import { type Counters, formatCounter, labelOf, SHOWN } from "./counters.ts";
 import type { DemoResult, RunOptions } from "./run.ts";
 
-type Introduction = Pick<RunOptions, "trace" | "customers" | "agents" | "speed" | "seed">;
+type Introduction = Pick<RunOptions, "trace" | "model" | "customers" | "agents" | "speed" | "seed">;
 
-/** Describes in two lines what is going to happen. */
-export function introduce({ trace, customers, agents, speed, seed }: Introduction): SafeText {
+/** Describes in three lines what is going to happen. */
+export function introduce(options: Introduction): SafeText {
+  const { trace, customers, agents, speed, seed } = options;
   const minutes = ((trace.at(-1)?.at ?? 0) - (trace[0]?.at ?? 0)) / 60_000;
+  const models = new Set(trace.map(({ usage }) => usage.model ?? options.model));
+  const [first = ""] = models;
+  const priced = models.size > 1 ? `${formatNumber(models.size)} models` : first;
   return joined([
-    `${formatNumber(trace.length)} calls of a chat service, ${minutes.toFixed(0)} minutes of ` +
+    `${formatNumber(trace.length)} calls of ${priced}, ${minutes.toFixed(0)} minutes of ` +
       `traffic, ${formatNumber(speed)} times as fast.`,
-    `${formatNumber(agents)} agents spend the credit of ${formatNumber(customers)} customers, whose ` +
-      `teams, users and runs have limits. Seed ${seed}.`,
+    `${formatNumber(agents)} agents spend the credit of ${formatNumber(customers)} customers; ` +
+      "teams, users and runs have limits.",
+    `Agents send usage, and the ledger prices it. Seed ${seed}.`,
   ]);
 }
 
@@ -38,6 +43,7 @@ export function report(result: DemoResult, seconds: number, out: NodeJS.WriteStr
   return joined([
     "",
     renderResult(result, out.columns ?? DEFAULT_WIDTH),
+    renderSpending(result.spending),
     "",
     ...verdicts.map((verdict) => text`${mark} ${verdict}`),
     "",
@@ -91,15 +97,41 @@ function renderCustomers(customers: readonly CustomerResult[]): SafeText {
   );
 }
 
-function proved({ alerts, counters, customers, runaway, total }: DemoResult): string[] {
+/** What was spent by model and team, and the sum. */
+function renderSpending(spending: DemoResult["spending"]): SafeText {
+  const calls = spending.reduce((sum, line) => sum + line.calls, 0n);
+  const amount = spending.reduce((sum, line) => sum + line.amount, 0n);
+  const columns: Column[] = [
+    { name: "model", alignment: "left" },
+    { name: "team", alignment: "left" },
+    ...["calls", "tokens in", "tokens out", "spent"].map((name) => {
+      return { name, alignment: "right" as const };
+    }),
+  ];
+  const rows = spending.map(({ model, team, ...line }) => ({
+    model,
+    team,
+    calls: formatNumber(line.calls),
+    "tokens in": formatNumber(line.tokensIn),
+    "tokens out": formatNumber(line.tokensOut),
+    spent: formatDollars(line.amount, 9),
+  }));
+  const sum = { model: "total", calls: formatNumber(calls), spent: formatDollars(amount, 9) };
+  return renderTable(columns, [...rows, { team: "", "tokens in": "", "tokens out": "", ...sum }]);
+}
+
+function proved(result: DemoResult): string[] {
+  const { alerts, amounts, counters, customers, runaway, total } = result;
   const overspent = customers.reduce((sum, { credited, spent }) => {
     return spent > credited ? sum + spent - credited : sum;
   }, 0n);
   return [
     `verify: ${formatNumber(total.events)} events, hash chain intact, no discrepancy`,
+    `each of ${formatNumber(amounts)} amounts is what an auditor computes from usage and rates`,
+    `spending by model and team adds up to all that was spent, ${formatDollars(total.spent, 9)}`,
     "every balance and every count is what the agents' own sums say",
-    "no one spent more than they had, but for " +
-      `${formatDollars(overspent)} of the ${formatDollars(total.overage)} booked as overage`,
+    `no one overspent, but for ${formatDollars(overspent)} of the ` +
+      `${formatDollars(total.overage)} booked as overage`,
     "nothing is left reserved",
     `each of ${formatNumber(counters)} counters of limits matches the journal`,
     ...describeRunaway(runaway, alerts),
@@ -114,7 +146,8 @@ function describeRunaway(
   if (stopped === 0) return [`${did} of ${formatNumber(calls)}`];
   const [alert] = alerts;
   return [
-    `${did}; the limit of its run, ${formatDollars(limit)}, stopped ${formatNumber(stopped)} more`,
+    did,
+    `the limit of its run, ${formatDollars(limit)}, stopped ${formatNumber(stopped)} more`,
     ...(alert
       ? [`an alert of that reached a webhook in ${alert.seconds.toFixed(1)} s, signed`]
       : []),

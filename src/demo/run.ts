@@ -1,25 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  balance,
-  credit,
-  type Discrepancy,
-  limits,
-  openWallet,
-  statement,
-  verify,
-} from "../generated/index.ts";
+import { balance, credit, openWallet } from "../generated/index.ts";
+import { type CallUsage, importSeed } from "../prices/index.ts";
 import { createRandom, type TracedCall } from "../trace/index.ts";
-import { startWorker, type WorkerLogger } from "../worker/index.ts";
+import type { Usage } from "../wire/index.ts";
+import { startWorker, type Worker, type WorkerLogger } from "../worker/index.ts";
 import { runAgents } from "./agents.ts";
-import { auditCustomer, type CustomerAudit, type CustomerResult, expectedEvents } from "./audit.ts";
+import { expectedEvents } from "./audit.ts";
+import { type Audit, auditAll } from "./audit-all.ts";
 import type { Connections } from "./connections.ts";
 import { type Counters, type Customer, createCustomer, sumCounters } from "./counters.ts";
-import { ALERT_AT, limitsOf, setLimits, unattendedBudget } from "./limits.ts";
-import { type Credit, creditOf, type PlannedCall, type PlanOptions, planCalls } from "./plan.ts";
+import { type Credit, creditOf, forecast } from "./forecast.ts";
+import { ALERT_AT, limitsOf, setLimits, unattendedBudget, unattendedCall } from "./limits.ts";
+import { type PlannedCall, type PlanOptions, planCalls } from "./plan.ts";
 import type { DemoProgress, RunState } from "./progress.ts";
 import { type ReceivedAlert, type Receiver, startReceiver } from "./receiver.ts";
-import { RUNAWAY_CALLS, type Runaway, runRunaway } from "./runaway.ts";
+import { RUNAWAY_CALLS, type Runaway, runawayId, runRunaway } from "./runaway.ts";
 
 /** The options of a run. */
 export interface RunOptions extends PlanOptions {
@@ -36,7 +32,7 @@ export interface RunOptions extends PlanOptions {
 }
 
 /** The result of a run. */
-export interface DemoResult {
+export interface DemoResult extends Audit {
   /** Whether the ledger is sound: nothing in `discrepancies`, and nothing in `problems`. */
   readonly sound: boolean;
   readonly seed: number;
@@ -45,17 +41,10 @@ export interface DemoResult {
   readonly agents: number;
   /** From the first command to the last, the wait for the last deadline included. */
   readonly seconds: number;
-  readonly customers: readonly CustomerResult[];
   readonly total: Counters;
   readonly runaway: Runaway;
   /** What a receiver on this machine got. */
   readonly alerts: readonly ReceivedAlert[];
-  /** How many counters of limits were compared with the journal. */
-  readonly counters: number;
-  /** What `verify` found. */
-  readonly discrepancies: readonly Discrepancy[];
-  /** What the check in TypeScript found. */
-  readonly problems: readonly string[];
 }
 
 const LOOK_EVERY_MS = 250;
@@ -64,35 +53,74 @@ const LOOK_FOR_EXPIRY_EVERY_MS = 50;
 const EXPIRY_WITHIN_MS = 15_000;
 /** The worker looks for alerts once a second. */
 const ALERT_WITHIN_MS = 15_000;
-/** More combinations than a wallet of the demo has. */
-const MOST_COUNTERS = 100_000;
 
 /** Opens the wallets, runs the agents, waits for the last deadline, and audits it all. */
 export async function runDemo(options: RunOptions): Promise<DemoResult> {
-  const { connections, progress, trace, seed } = options;
+  const { connections, progress, trace, seed, traceFile, agents } = options;
   const plan = planCalls(trace, options, createRandom(seed));
-  const customers = await openWallets(options, plan);
+  const { customers, job, worker } = await prepare(options, plan);
   // The one that has the most funds for what it plans.
   const victim = customers.at(-1) as Customer;
+  const began = performance.now();
+  let seconds: number;
+  let lived: Lived | undefined;
   const receiver = await startReceiver(connections.operator, victim.walletId);
   try {
-    const worker = await startWorker({ url: connections.workerUrl, logger: options.logger });
-    const began = performance.now();
-    let lived: Lived | undefined;
-    let seconds: number;
     try {
       await watch(options, customers, async () => {
-        lived = await live(options, plan, customers, victim, receiver);
+        lived = await live(options, plan, customers, { victim, usage: job.uses, receiver });
       });
       seconds = Math.round(performance.now() - began) / 1000;
     } finally {
       progress.stop();
       await worker.stop();
     }
-    return await audit(options, customers, seconds, lived as Lived);
+    const { alerts, problems, runaway } = lived as unknown as Lived;
+    const audit = await auditAll(options, customers, usageSent(plan, job));
+    const allProblems = [...problems, ...audit.problems];
+    return {
+      sound: audit.discrepancies.length === 0 && allProblems.length === 0,
+      ...{ seed, trace: traceFile ?? null, agents, seconds },
+      ...audit,
+      total: sumCounters(audit.customers),
+      ...{ runaway, alerts, problems: allProblems },
+    };
   } finally {
     await receiver.stop();
   }
+}
+
+/** The usage that agents send for each reservation. */
+function usageSent(plan: readonly PlannedCall[], job: CallUsage): Map<string, CallUsage> {
+  const repeated = { reserves: job.uses, uses: job.uses };
+  return new Map([
+    ...plan.map((call) => [call.id, call] as const),
+    ...Array.from({ length: RUNAWAY_CALLS }, (_, n) => [runawayId(n + 1), repeated] as const),
+  ]);
+}
+
+/** What agents and audit need. */
+interface Prepared {
+  readonly customers: readonly Customer[];
+  /** What the unattended job does, again and again. */
+  readonly job: CallUsage;
+}
+
+/** Starts the worker while prices are imported, which takes the longest. */
+async function prepare(
+  options: RunOptions,
+  plan: readonly PlannedCall[],
+): Promise<Prepared & { readonly worker: Worker }> {
+  const { connections, logger } = options;
+  const [opened, started] = await Promise.allSettled([
+    openWallets(options, plan),
+    startWorker({ url: connections.workerUrl, logger }),
+  ]);
+  if (opened.status === "fulfilled" && started.status === "fulfilled") {
+    return { ...opened.value, worker: started.value };
+  }
+  if (started.status === "fulfilled") await started.value.stop();
+  throw opened.status === "rejected" ? opened.reason : (started as PromiseRejectedResult).reason;
 }
 
 /** What a run has shown beside the customers' numbers. */
@@ -103,36 +131,50 @@ interface Lived {
 }
 
 async function openWallets(
-  { connections: { operator }, customers, credit: given }: RunOptions,
+  { connections: { operator, workerLogin }, customers, credit: given, progress }: RunOptions,
   plan: readonly PlannedCall[],
-): Promise<Customer[]> {
+): Promise<Prepared> {
+  // The prices of somebody else's server are theirs.
+  if (workerLogin !== undefined) {
+    progress.step("Importing list prices …");
+    await importSeed(operator);
+  }
+  const calls = await forecast(operator, plan);
   // Unique, so that no two runs use the same wallets.
   const run = `demo-${randomBytes(4).toString("hex")}`;
-  return Promise.all(
-    creditOf(given, plan, customers).map(async (planned, index) => {
-      const amount = planned + unattendedBudget(planned);
-      const name = `customer-${index + 1}`;
-      const calls = plan.filter(({ customer }) => customer === index);
-      const customer = createCustomer(`${run}/${name}`, name, limitsOf(calls, planned));
-      const { walletId } = customer;
-      await openWallet(operator, { walletId });
-      await credit(operator, { walletId, amount, idempotencyKey: "first-credit" });
-      customer.sent.credited = amount;
-      await setLimits(operator, customer);
-      return customer;
-    }),
-  );
+  const credits = creditOf(given, calls, customers);
+  const opened = credits.map(async (planned, index) => {
+    const unattended = unattendedBudget(unattendedCall(calls, planned));
+    const amount = planned + unattended;
+    const name = `customer-${index + 1}`;
+    const own = calls.filter(({ customer }) => customer === index);
+    const customer = createCustomer(`${run}/${name}`, name, limitsOf(own, planned, unattended));
+    const { walletId } = customer;
+    await openWallet(operator, { walletId });
+    await credit(operator, { walletId, amount, idempotencyKey: "first-credit" });
+    customer.sent.credited = amount;
+    await setLimits(operator, customer);
+    return customer;
+  });
+  const job = unattendedCall(calls, credits.at(-1) ?? 0n);
+  return { customers: await Promise.all(opened), job };
+}
+
+/** The runaway agent: whose funds it takes, and what it uses in each call. */
+interface Job {
+  readonly victim: Customer;
+  readonly usage: Usage;
+  readonly receiver: Receiver;
 }
 
 async function live(
   { connections, agents }: RunOptions,
   plan: readonly PlannedCall[],
   customers: readonly Customer[],
-  victim: Customer,
-  receiver: Receiver,
+  { victim, usage, receiver }: Job,
 ): Promise<Lived> {
   const [runaway] = await Promise.all([
-    runRunaway(victim, connections),
+    runRunaway(victim, usage, connections),
     runAgents(plan, customers, connections, agents),
   ]);
   await untilExpired(connections, customers);
@@ -184,43 +226,4 @@ async function untilExpired(
       await delay(LOOK_FOR_EXPIRY_EVERY_MS);
     }
   }
-}
-
-async function audit(
-  { connections, progress, seed, traceFile, agents }: RunOptions,
-  all: readonly Customer[],
-  seconds: number,
-  { alerts, problems: lived, runaway }: Lived,
-): Promise<DemoResult> {
-  const { auditor, operator, workerLogin } = connections;
-  progress.step("Verifying the journal and its hash chain …");
-  const verified = all.map(({ walletId }) => verify(auditor, { walletId }));
-  const discrepancies = (await Promise.all(verified)).flat();
-  progress.step("Checking balances against what the agents sent, limits against the journal …");
-  let counters = 0;
-  const auditOne = async (customer: Customer): Promise<CustomerAudit> => {
-    const { walletId } = customer;
-    const found = await balance(operator, { walletId });
-    const uses = await limits(operator, { walletId, limit: MOST_COUNTERS });
-    counters += uses.filter(({ labelValues }) => labelValues !== null).length;
-    const lines = await statement(auditor, { walletId });
-    return auditCustomer(customer, found, lines, uses, workerLogin);
-  };
-  const audits = await Promise.all(all.map(auditOne));
-  const customers = audits.map(({ result }) => result);
-  const problems = [...lived, ...audits.flatMap((one) => one.problems)];
-  return {
-    sound: discrepancies.length === 0 && problems.length === 0,
-    seed,
-    trace: traceFile ?? null,
-    agents,
-    seconds,
-    customers,
-    total: sumCounters(customers),
-    runaway,
-    alerts,
-    counters,
-    discrepancies,
-    problems,
-  };
 }

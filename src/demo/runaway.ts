@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LimitReachedError } from "../errors/index.ts";
 import { reserve, settle } from "../generated/index.ts";
 import type { NanoDollars } from "../trace/index.ts";
+import type { Usage } from "../wire/index.ts";
 import type { Connections } from "./connections.ts";
 import type { Customer } from "./counters.ts";
 import { createDelivery, isReceipt } from "./delivery.ts";
@@ -23,31 +24,39 @@ export interface Runaway {
 /** How many calls it makes. */
 export const RUNAWAY_CALLS = 100;
 const LABELS: Labels = { team: "search", user: "night-job", run: UNATTENDED };
-/** Each of its calls costs the same: this part of its run's limit. */
-const PART_OF_LIMIT = 20n;
 const PAUSE_MS = 10;
 
-/** Makes calls in a loop, whatever the answer, as an agent does that a prompt has led astray. */
-export async function runRunaway(customer: Customer, connections: Connections): Promise<Runaway> {
+/** The id of its n-th call. */
+export function runawayId(n: number): string {
+  return `runaway-${n}`;
+}
+
+/** Makes the same call in a loop, whatever the answer, as an agent that a prompt has led astray. */
+export async function runRunaway(
+  customer: Customer,
+  usage: Usage,
+  connections: Connections,
+): Promise<Runaway> {
   const deliver = createDelivery(connections);
   const { limits, name, sent, walletId } = customer;
   const { limitId, own } = limits.run;
   const limit = own?.amount ?? limits.run.amount;
-  const amount = limit > PART_OF_LIMIT ? limit / PART_OF_LIMIT : 1n;
-  let [granted, stopped] = [0, 0];
+  let [granted, stopped, spent] = [0, 0, 0n];
   for (let n = 1; n <= RUNAWAY_CALLS; n += 1) {
-    const reservationId = `runaway-${n}`;
-    const request = { walletId, amount, reservationId, metadata: { ...LABELS } };
+    const reservationId = runawayId(n);
+    const request = { walletId, usage, reservationId, metadata: { ...LABELS } };
     const asked = { ...request, idempotencyKey: `${reservationId}:reserve` };
     sent.calls += 1;
     const answer = await deliver(customer, (sql) => reserve(sql, asked), undefined);
     if (isReceipt(answer)) {
       sent.granted += 1;
       granted += 1;
-      const cost = { walletId, reservationId, amount, idempotencyKey: `${reservationId}:settle` };
-      await deliver(customer, (sql) => settle(sql, cost), undefined);
+      const used = { walletId, reservationId, usage, idempotencyKey: `${reservationId}:settle` };
+      const settled = await deliver(customer, (sql) => settle(sql, used), undefined);
+      const cost = isReceipt(settled) ? (settled.amount ?? 0n) : 0n;
       sent.settled += 1;
-      sent.spent += amount;
+      sent.spent += cost;
+      spent += cost;
     } else {
       sent.refused += 1;
       sent.refusedHeld += answer.reason === "held" ? 1 : 0;
@@ -56,6 +65,5 @@ export async function runRunaway(customer: Customer, connections: Connections): 
     }
     await delay(PAUSE_MS);
   }
-  const spent = amount * BigInt(granted);
   return { name, run: LABELS.run, limit, calls: RUNAWAY_CALLS, granted, spent, stopped };
 }

@@ -1,6 +1,7 @@
 /*
  * Files of prices: reads and writes them, compares them with the catalogue of a database, and
- * imports the seed, the prices that come with the package (db/prices/).
+ * imports the seed, the prices that come with the package (db/prices/). Also prices the calls of
+ * a log by that catalogue.
  */
 export {
   type CompareOptions,
@@ -19,6 +20,7 @@ export {
   type Rates,
   sortKinds,
 } from "./price-row.ts";
+export { type CallQuotes, type CallUsage, quoteCalls, UnpricedCallError } from "./quote-calls.ts";
 export { type PlacedPriceRow, PriceFileError, readPrices } from "./read-prices.ts";
 export { readSeed, type SeedFile } from "./seed-file.ts";
 export {

@@ -47,7 +47,7 @@ export function createModel(credit: bigint): Model {
       return holds.size;
     },
     reserve(id, amount) {
-      if (accounts.available <= 0n || accounts.available < amount) return false;
+      if (accounts.available < amount) return false;
       book("reserved", amount);
       holds.set(id, amount);
       return true;

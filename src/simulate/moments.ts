@@ -1,12 +1,16 @@
-import { costOf, type NanoDollars, type Price, type TracedCall } from "../trace/index.ts";
+import type { NanoDollars } from "../trace/index.ts";
 
-/** What is assumed about the calls of a trace, which has only their start and their tokens. */
+/** A call of a trace, with what it reserves and costs. */
+export interface PricedCall {
+  /** Milliseconds since 1970, by the clock of the trace. */
+  readonly at: number;
+  readonly outputTokens: number;
+  readonly hold: NanoDollars;
+  readonly cost: NanoDollars;
+}
+
+/** What is assumed about the time of calls, of which a trace has only the start. */
 export interface Assumptions {
-  readonly price: Price;
-  /** Output tokens that each call asks the model for at most, and so reserves. */
-  readonly maxOutput: number;
-  /** Reserved on top of that, in percent. */
-  readonly overhead: number;
   /** How long a reservation lives. */
   readonly ttlMs: number;
   /** How fast the model writes; what a call lasts. */
@@ -29,7 +33,7 @@ const ORDER = { deadline: 0, end: 1, start: 2 } as const;
  * be reserved at that instant; a call that ends on its deadline is late, as in the ledger.
  */
 export function momentsOf(
-  calls: readonly TracedCall[],
+  calls: readonly PricedCall[],
   { ttlMs, tokensPerSecond }: Assumptions,
 ): Moment[] {
   const moments = calls.flatMap(({ at, outputTokens }, call): Moment[] => [
@@ -43,13 +47,4 @@ export function momentsOf(
 /** How long a call lasts: at least 1 ms, as it must end after it starts. */
 export function durationMs(outputTokens: number, tokensPerSecond: number): number {
   return Math.max((outputTokens / tokensPerSecond) * 1000, 1);
-}
-
-/** What a call reserves: the most it may cost, and the overhead, rounded up. */
-export function holdOf(
-  { inputTokens }: TracedCall,
-  { price, maxOutput, overhead }: Assumptions,
-): NanoDollars {
-  const most = costOf(price, inputTokens, maxOutput);
-  return (most * BigInt(100 + overhead) + 99n) / 100n;
 }

@@ -1,6 +1,12 @@
-import { costOf, type NanoDollars, type TracedCall } from "../trace/index.ts";
+import type { NanoDollars } from "../trace/index.ts";
 import { createModel, type Funds, type Model } from "./model.ts";
-import { type Assumptions, durationMs, holdOf, type Moment, momentsOf } from "./moments.ts";
+import {
+  type Assumptions,
+  durationMs,
+  type Moment,
+  momentsOf,
+  type PricedCall,
+} from "./moments.ts";
 
 /** Calls, and an amount that they have in common. */
 export interface Sum {
@@ -50,7 +56,7 @@ export interface Simulation {
 
 /** Runs the calls of a trace against a wallet with a credit. */
 export function simulate(
-  calls: readonly TracedCall[],
+  calls: readonly PricedCall[],
   credit: NanoDollars,
   assumptions: Assumptions,
 ): Simulation {
@@ -59,8 +65,8 @@ export function simulate(
   const totals = emptyTotals();
   const moments = momentsOf(calls, assumptions);
   for (const moment of moments) {
-    const call = calls[moment.call] as TracedCall;
-    if (apply(model, moment, call, assumptions, totals)) {
+    const call = calls[moment.call] as PricedCall;
+    if (apply(model, moment, call, totals)) {
       points.push({ at: moment.at, ...model.funds() });
       recordPeak(model, moment.at, totals);
     }
@@ -83,19 +89,16 @@ export function simulate(
 
 /** The least credit with which none of the calls would have been refused. */
 export function sufficientCredit(
-  calls: readonly TracedCall[],
+  calls: readonly PricedCall[],
   assumptions: Assumptions,
 ): NanoDollars {
   // More than all calls can cost and hold together, so that nothing is refused.
-  const plenty = calls.reduce(
-    (sum, call) => sum + holdOf(call, assumptions) + actualCost(call, assumptions),
-    1n,
-  );
+  const plenty = calls.reduce((sum, { cost, hold }) => sum + hold + cost, 1n);
   // Measured after each grant: a settlement may take available below zero, a grant may not.
   const model = createModel(plenty);
   let most = 0n;
   for (const moment of momentsOf(calls, assumptions)) {
-    apply(model, moment, calls[moment.call] as TracedCall, assumptions, emptyTotals());
+    apply(model, moment, calls[moment.call] as PricedCall, emptyTotals());
     if (moment.kind === "start") {
       const used = plenty - model.funds().available;
       most = used > most ? used : most;
@@ -127,27 +130,19 @@ function emptyTotals(): Totals {
   };
 }
 
-function actualCost(
-  { inputTokens, outputTokens }: TracedCall,
-  { price }: Assumptions,
-): NanoDollars {
-  return costOf(price, inputTokens, outputTokens);
-}
-
 /** Plays a moment; true if it changed the funds. */
 function apply(
   model: Model,
   { at, kind, call: id }: Moment,
-  call: TracedCall,
-  assumptions: Assumptions,
+  { cost, hold }: PricedCall,
   totals: Totals,
 ): boolean {
-  const cost = actualCost(call, assumptions);
   if (kind === "start") {
-    const requested = holdOf(call, assumptions);
-    const granted = model.reserve(id, requested);
+    const granted = model.reserve(id, hold);
     add(granted ? totals.granted : totals.refused, cost);
-    if (!granted) totals.firstRefused ??= { at, call: id + 1, requested, ...model.funds() };
+    if (!granted) {
+      totals.firstRefused ??= { at, call: id + 1, requested: hold, ...model.funds() };
+    }
     return granted;
   }
   if (kind === "deadline") {

@@ -1,7 +1,18 @@
 /*
  * What programs show in a terminal and read from a command line; it knows nothing of the ledger.
- * Libraries that are slow to load (progress bars, CSV) are loaded when they are used.
+ * Libraries that are slow to load (progress bars, CSV, charts) are loaded when they are used.
  */
+export {
+  type Axis,
+  type Canvas,
+  canvasOf,
+  drawChart,
+  drawLegend,
+  marksBetween,
+  numberAxis,
+  plotColumns,
+  type Series,
+} from "./chart.ts";
 export { canAsk, confirm, type Terminal } from "./confirm.ts";
 export { EXIT, type ExitCode, exitOnInterrupt } from "./exit.ts";
 export { fitted, flow, type Part, part, shortened, widthOf } from "./layout.ts";

@@ -1,5 +1,5 @@
 import type { Random } from "./random.ts";
-import type { TracedCall } from "./read-trace.ts";
+import type { TracedCall } from "./traced-call.ts";
 
 /** One log-normal part of a mixture: its share, its median and the spread of its logarithm. */
 interface LogNormal {
@@ -56,8 +56,10 @@ export function* generateTrace(random: Random, count: number): Generator<TracedC
   for (let call = 0; call < count; call += 1) {
     yield {
       at,
-      inputTokens: tokens(random, INPUT_TOKENS, MOST_INPUT_TOKENS),
-      outputTokens: tokens(random, OUTPUT_TOKENS, MOST_OUTPUT_TOKENS),
+      usage: {
+        input: tokens(random, INPUT_TOKENS, MOST_INPUT_TOKENS),
+        output: tokens(random, OUTPUT_TOKENS, MOST_OUTPUT_TOKENS),
+      },
     };
     at += Math.min(draw(random, GAP_MS), LONGEST_GAP_MS);
   }

@@ -1,12 +1,11 @@
 import { createReadStream } from "node:fs";
 import type { CsvError, Info } from "csv-parse";
+import type { TracedCall } from "./traced-call.ts";
 
-/** One call of a model, as a trace records it. */
-export interface TracedCall {
-  /** Milliseconds since 1970, by the clock of the trace. */
-  readonly at: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
+/** A call of a file. */
+export interface LoggedCall extends TracedCall {
+  /** Where it stands in the file. */
+  readonly line: number;
 }
 
 /** A file that is not a trace, or a row that is not a call; the message says where and why. */
@@ -14,24 +13,41 @@ export class TraceError extends Error {
   override readonly name = "TraceError";
 }
 
-const COLUMNS = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"] as const;
-type Row = Readonly<Record<(typeof COLUMNS)[number], string>>;
+const EXPECTED = "TIMESTAMP,ContextTokens,GeneratedTokens";
+const TIME = "TIMESTAMP";
+/** Columns for kinds of usage that must have a number in each row. */
+const TOKENS: Readonly<Record<string, string>> = {
+  ContextTokens: "input",
+  GeneratedTokens: "output",
+};
+/** A column that is named so is usage. */
+const USAGE = /^[a-z][a-z0-9_]{0,62}$/;
+const NAMES = ["model", "variant"];
+
+type Row = Readonly<Record<string, string>>;
 
 // Far above any model's context; what is larger is a mistake in the file.
-const MOST_TOKENS = 1_000_000_000;
+const MOST = 1_000_000_000;
 
 /**
- * Reads a trace of calls, `TIMESTAMP,ContextTokens,GeneratedTokens`, one call at a time.
+ * Reads a trace of calls, `TIMESTAMP,ContextTokens,GeneratedTokens`, one call at a time. Beside these
+ * two or in place of them, each column whose name is in lower case is usage: `model`, `variant`, or
+ * a kind such as `input` or `cache_read`, which is empty where a call has none of it.
  *
  * Any file size, either line ending, a byte order mark and blank lines are fine, and so are
- * further columns. Anything else throws a {@link TraceError} that names the line.
+ * columns with other names. Anything else throws a {@link TraceError} that names line and column.
  */
-export async function* readTrace(path: string): AsyncGenerator<TracedCall> {
+export async function* readTrace(path: string): AsyncGenerator<LoggedCall> {
   const { parse } = await import("csv-parse");
   const file = createReadStream(path);
+  let columns: string[] = [];
   const rows = parse({
     bom: true,
-    columns: (header: string[]) => checkedHeader(path, header),
+    columns: (header: string[]) => {
+      checkHeader(header, `${path}, line 1`);
+      columns = header.filter((column) => kindOf(column) !== undefined);
+      return header;
+    },
     info: true,
     skip_empty_lines: true,
     trim: true,
@@ -41,7 +57,7 @@ export async function* readTrace(path: string): AsyncGenerator<TracedCall> {
   try {
     for await (const { record, info } of file.pipe(rows) as AsyncIterable<ParsedRow>) {
       calls += 1;
-      yield toCall(record, `${path}, line ${info.lines}`);
+      yield toCall(record, columns, path, info.lines);
     }
   } catch (error) {
     throw asTraceError(path, error);
@@ -49,7 +65,7 @@ export async function* readTrace(path: string): AsyncGenerator<TracedCall> {
     file.destroy();
   }
   if (calls === 0) {
-    throw new TraceError(`${path}: no calls in it; expected rows of ${COLUMNS.join(",")}`);
+    throw new TraceError(`${path}: no calls in it; expected rows of ${EXPECTED}`);
   }
 }
 
@@ -57,8 +73,8 @@ export async function* readTrace(path: string): AsyncGenerator<TracedCall> {
 export async function loadTrace(
   path: string,
   most = Number.POSITIVE_INFINITY,
-): Promise<TracedCall[]> {
-  const calls: TracedCall[] = [];
+): Promise<LoggedCall[]> {
+  const calls: LoggedCall[] = [];
   for await (const call of readTrace(path)) {
     calls.push(call);
     if (calls.length === most) break;
@@ -66,33 +82,59 @@ export async function loadTrace(
   return calls;
 }
 
-/** The most output tokens that a call of a trace has, and at least one. */
-export function longestAnswer(trace: readonly TracedCall[]): number {
-  return trace.reduce((most, { outputTokens }) => Math.max(most, outputTokens), 1);
-}
-
 interface ParsedRow {
   readonly record: Row;
   readonly info: Info;
 }
 
-function checkedHeader(path: string, header: string[]): string[] {
-  const missing = COLUMNS.filter((column) => !header.includes(column));
-  if (missing.length > 0) {
-    throw new TraceError(
-      `${path}, line 1: expected the header ${COLUMNS.join(",")}, ` +
-        `but ${missing.join(" and ")} ${missing.length > 1 ? "are" : "is"} missing`,
-    );
-  }
-  return header;
+/** The kind of usage that a column has; undefined if it has none. */
+function kindOf(column: string): string | undefined {
+  if (NAMES.includes(column)) return undefined;
+  return TOKENS[column] ?? (USAGE.test(column) ? column : undefined);
 }
 
-function toCall(row: Row, place: string): TracedCall {
-  return {
-    at: parseTime(row.TIMESTAMP, place),
-    inputTokens: parseTokens("ContextTokens", row.ContextTokens, place),
-    outputTokens: parseTokens("GeneratedTokens", row.GeneratedTokens, place),
-  };
+function checkHeader(header: readonly string[], place: string): void {
+  const kinds = header.map((column) => kindOf(column) ?? column);
+  const twice = header.find((_, index) => kinds.indexOf(kinds[index] ?? "") !== index);
+  if (twice !== undefined) {
+    const first = header[kinds.indexOf(kindOf(twice) ?? twice)];
+    throw new TraceError(`${place}: the columns ${first} and ${twice} are the same`);
+  }
+  const missing = missingColumns(header, kinds);
+  if (missing.length > 0) {
+    throw new TraceError(
+      `${place}: expected the header ${EXPECTED}, or columns of usage such as input, but ` +
+        `${missing.join(" and ")} ${missing.length > 1 ? "are" : "is"} missing`,
+    );
+  }
+}
+
+/** One of the two columns of tokens alone is a mistake; usage may be of any kind. */
+function missingColumns(header: readonly string[], kinds: readonly string[]): string[] {
+  const needed = Object.entries(TOKENS);
+  const isComplete =
+    header.some((column) => USAGE.test(column) && kindOf(column)) &&
+    !needed.some(([column]) => header.includes(column));
+  const missing = isComplete ? [] : needed.filter(([, kind]) => !kinds.includes(kind));
+  return [...(header.includes(TIME) ? [] : [TIME]), ...missing.map(([column]) => column)];
+}
+
+function toCall(row: Row, columns: readonly string[], path: string, line: number): LoggedCall {
+  const place = `${path}, line ${line}`;
+  const at = parseTime(row[TIME] ?? "", place);
+  const counts = columns
+    .filter((column) => column in TOKENS || row[column] !== "")
+    .map((column) => [kindOf(column), parseCount(column, row[column] ?? "", place)] as const);
+  if (counts.length === 0) throw new TraceError(`${place}: no usage in this row`);
+  return { at, line, usage: { ...namesOf(row, place), ...Object.fromEntries(counts) } };
+}
+
+function namesOf(row: Row, place: string): { model?: string; variant?: string } {
+  const { model, variant } = row;
+  if (model && !/^[^/]+\/./.test(model)) {
+    throw new TraceError(`${place}: model "${model}" is not provider/model, like openai/gpt-5`);
+  }
+  return { ...(model && { model }), ...(variant && { variant }) };
 }
 
 function parseTime(text: string, place: string): number {
@@ -108,12 +150,13 @@ function parseTime(text: string, place: string): number {
   return at + Number(fraction ?? 0) * 1000;
 }
 
-function parseTokens(column: string, text: string, place: string): number {
-  const tokens = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(tokens <= MOST_TOKENS)) {
-    throw new TraceError(`${place}: ${column} "${text}" is not a number of tokens`);
+function parseCount(column: string, text: string, place: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count <= MOST)) {
+    const what = column in TOKENS ? "a number of tokens" : "a count, and usage is named like that";
+    throw new TraceError(`${place}: ${column} "${text}" is not ${what}`);
   }
-  return tokens;
+  return count;
 }
 
 function asTraceError(path: string, error: unknown): TraceError {

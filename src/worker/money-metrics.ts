@@ -49,9 +49,9 @@ function createLimitMetrics(register: Registry): Set<LimitMetric> {
     new Gauge({
       name: `baseledger_limit_${name}`,
       help:
-        `${what}, in the wallet's unit, or as a number of calls or of open reservations. Only of ` +
-        `limits that count a wallet as a whole, and of the first ${MOST} in the order of their ` +
-        "wallets and ids.",
+        `${what}, in the wallet's unit, or as a number of tokens, of calls or of open ` +
+        `reservations. Only of limits that count a wallet as a whole, and of the first ${MOST} in ` +
+        "the order of their wallets and ids.",
       labelNames: ["wallet", "limit", "per", "of", "unit"],
       registers: [register],
     });

@@ -1,9 +1,11 @@
 // `limit`, how its refusals are told, and what `top` shows of limits.
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describeRefusal } from "../../src/cli/refusal.ts";
 import { drawLimits } from "../../src/cli/top-limits.ts";
 import type { Sample, SampledLimit } from "../../src/cli/top-sample.ts";
-import { charge, openWallet, reserve } from "../../src/generated/index.ts";
+import type { LedgerError } from "../../src/errors/index.ts";
+import { charge, openWallet, reserve, setPrice } from "../../src/generated/index.ts";
 import { widthOf } from "../../src/terminal/layout.ts";
 import { terminalText } from "../../src/terminal/safe-text.ts";
 import { createLedger, type TestLedger } from "../support/ledger.ts";
@@ -90,6 +92,48 @@ describe("limit", () => {
     expect(stdout).toMatch(/ calls +0 +1 call +1 {2}an hour/);
     expect(stdout).toMatch(/ models +model=large +0\.00 +2\.50 USD +2\.50 {2}a day/);
     expect(stdout).toMatch(/ open +each user, run +0 +2 open +at once/);
+  });
+
+  test("counts tokens, which are no money", async () => {
+    const w = await tenDollars("tokens");
+    await setPrice(ledger.operator, { model: "acme/large", rates: { output: 1_000_000_000 } });
+    const words = [w, "day", "1500000", "--per", "day", "--by", "user", "--of", "tokens"];
+    const made = await as("operator", "limit", "set", ...words, "--alert-at", "50");
+    expect(made.stdout).toContain("day: 1,500,000 tokens a day for each user, alerts at 50%\n");
+    const own = await as("operator", "limit", "set", w, "day", "1", "--for", "bob");
+    expect(own.stdout).toContain("day for user=bob: 1 token\n");
+    const spend = (output: number, idempotencyKey: string) =>
+      charge(ledger.agent, {
+        ...{ walletId: w, idempotencyKey, metadata: { user: "ann" } },
+        usage: { model: "acme/large", output },
+      });
+    await spend(1_000_000, "c1");
+    const { stdout } = await as("auditor", "limit", "list", w);
+    expect(stdout).toMatch(/ day +user=ann +1,000,000 +1,500,000 tokens +500,000 {2}a day +in /);
+    expect(stdout).toMatch(/ day +user=bob +0 +1 token +1 {2}a day/);
+    const error = await spend(500_001, "c2").catch((refusal: LedgerError) => refusal);
+    expect(describeRefusal(error as LedgerError, { unit: "USD", scale: 9 })).toMatch(
+      /^limit day \(ann\) reached: 500,001 tokens asked for, 1,000,000 of 1,500,000 tokens a day used; it resets at /,
+    );
+    const top = await as("auditor", "top", "--once");
+    expect(top.stdout).toMatch(/\ntokens: day \(user=ann\) +1,000,000\/1,500,000 tokens +/);
+    const told = / day \(ann\): 50% of 1,500,000 tokens, 1,000,000 tokens used +no webhook\n/;
+    expect((await as("auditor", "alerts", w)).stdout).toMatch(told);
+    await json("operator", "limit", "remove", w, "day");
+    expect((await as("auditor", "alerts", w)).stdout).toMatch(told);
+    const half = await as(
+      "operator",
+      "limit",
+      "set",
+      w,
+      "day",
+      "0.5",
+      "--per",
+      "day",
+      "--of",
+      "tokens",
+    );
+    expect(half).toMatchObject({ code: 2, stdout: "" });
   });
 
   test("refuses in words: how much of what, and when it helps to ask again", async () => {

@@ -66,7 +66,6 @@ describe("a wrong command line exits with 2, and says what is wrong in one line"
     [["demo", "--seed", "-1"], /--seed.*not a whole number from 0/],
     [["demo", "--agents", "0"], /--agents.*from 1 to 1000/],
     [["demo", "--calls", "many"], /--calls/],
-    [["demo", "--price-in", "0.0001"], /--price-in.*not a whole number of nano-dollars/],
     [["demo", "--credit", "0%"], /--credit.*without credit/],
     [["demo", "--credit", "plenty"], /--credit.*not an amount of dollars/],
     [["demo", "--trace", "/nowhere.csv"], /nowhere\.csv: ENOENT/],

@@ -331,3 +331,78 @@ test("while a window ends", async () => {
       where wallet_id in (${wallets[0] ?? ""}, ${wallets[1] ?? ""})`;
   expect(row?.moved).toBe(true);
 });
+
+interface TokenEvent {
+  readonly seq: bigint;
+  readonly event: string;
+  readonly reservation_id: string;
+  readonly tokens: number;
+  readonly is_part: boolean;
+}
+
+/** Replays the tokens of a wallet; each grant must leave them within the limit. */
+function replayTokens(events: readonly TokenEvent[], most: number): number {
+  const held = new Map<string, number>();
+  let spent = 0;
+  for (const { seq, event, reservation_id: id, tokens, is_part } of events) {
+    const left = Math.max((held.get(id) ?? 0) - tokens, 0);
+    if (event === "reserved") held.set(id, tokens);
+    else held.set(id, event === "settled" && is_part ? left : 0);
+    if (event !== "reserved") spent += tokens;
+    if (event !== "reserved" && event !== "charged") continue;
+    const used = [...held.values()].reduce((sum, each) => sum + each, spent);
+    expect(used, `event ${seq}, ${event}`).toBeLessThanOrEqual(most);
+  }
+  return [...held.values()].reduce((sum, each) => sum + each, spent);
+}
+
+test("50 callers at once never get more than a small limit of tokens", async () => {
+  // Tokens cost nothing here, so that only the limit refuses.
+  const price = { model: "test/free", rates: { input: 0, output: 0 } };
+  await call(ledger.operator, "set_price", price);
+  const most = 200;
+  await limitAll(ledger.operator, { of: "tokens", amount: BigInt(most) });
+  const agents = ledger.connect("agent", 50);
+  const [wallet_id = ""] = wallets;
+
+  const opening = { amount: null, metadata: { user: "ann" } };
+  const uses = (output: number) => ({ model: "test/free", output });
+  const callSome = async (n: number): Promise<string[]> => {
+    const random = makeRandom(n);
+    const answers: string[] = [];
+    const send = async (name: string, key: string, terms: Arguments): Promise<boolean> => {
+      const args = { wallet_id, idempotency_key: key, ...terms };
+      const answer = await command(agents, name, args).then(
+        ({ event }) => event,
+        ({ code }) => code,
+      );
+      answers.push(answer ?? "");
+      return answer !== "LGLIM";
+    };
+    for (const id of [`${n} a`, `${n} b`, `${n} c`]) {
+      const usage = uses(10 + random(20));
+      const isOpen = await send("reserve", id, { ...opening, usage, ttl: "1 hour" });
+      await send("charge", `${id} charge`, { ...opening, usage: uses(1) });
+      if (!isOpen) continue;
+      const of = { reservation_id: id, amount: null, usage: { output: random(3) } };
+      await send("settle", `${id} part`, { ...of, final: false });
+      if (random(2) === 0) await send("cancel", `${id} end`, { reservation_id: id });
+      else await send("settle", `${id} end`, of);
+    }
+    return answers;
+  };
+  const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => callSome(n)));
+  const kinds = new Set(answers.flat());
+  expect(kinds).toEqual(new Set(["reserved", "charged", "settled", "cancelled", "LGLIM"]));
+
+  const events = await ledger.auditor<TokenEvent[]>`
+    select seq, event, reservation_id, coalesce(details ->> 'final' = 'false', false) as is_part,
+        coalesce((details -> 'usage' ->> 'output')::integer, 0) as tokens
+      from baseledger.journal
+      where wallet_id = ${wallet_id} and reservation_id is not null
+      order by seq`;
+  const used = replayTokens(events, most);
+  const [row] = await call<{ used: bigint }>(ledger.auditor, "limits", { wallet_id });
+  expect(row?.used).toBe(BigInt(used));
+  expect(used).toBeGreaterThan(most / 2);
+});

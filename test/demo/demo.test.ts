@@ -4,12 +4,23 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { auditCustomer } from "../../src/demo/audit.ts";
+import { auditSpending } from "../../src/demo/audit-all.ts";
+import { auditCosts, createPricer } from "../../src/demo/audit-costs.ts";
 import { auditLimits } from "../../src/demo/audit-limits.ts";
 import { type Counters, type Customer, createCustomer } from "../../src/demo/counters.ts";
-import { limitsOf } from "../../src/demo/limits.ts";
-import { creditOf, type PlannedCall, planCalls } from "../../src/demo/plan.ts";
-import type { LimitUse, StatementLine } from "../../src/generated/index.ts";
+import { creditOf, type ForecastCall, forecast } from "../../src/demo/forecast.ts";
+import { limitsOf, unattendedBudget, unattendedCall } from "../../src/demo/limits.ts";
+import { type PlannedCall, planCalls } from "../../src/demo/plan.ts";
+import { sumSpending } from "../../src/demo/spending.ts";
+import {
+  type LimitUse,
+  listPrices,
+  quotes,
+  type StatementLine,
+  setPrices,
+} from "../../src/generated/index.ts";
 import { createRandom, generateTrace } from "../../src/trace/index.ts";
+import type { Usage } from "../../src/wire/index.ts";
 import { baseledger, type Ended } from "../support/cli.ts";
 import { createDatabase, type TestDatabase } from "../support/server.ts";
 
@@ -44,6 +55,13 @@ interface Result {
   readonly discrepancies: readonly unknown[];
   readonly problems: readonly string[];
   readonly counters: number;
+  readonly amounts: number;
+  readonly spending: readonly {
+    readonly model: string;
+    readonly team: string;
+    readonly calls: string;
+    readonly amount: string;
+  }[];
   readonly runaway: {
     readonly calls: number;
     readonly granted: number;
@@ -54,7 +72,14 @@ interface Result {
   readonly alerts: readonly object[];
 }
 
-function expectConsistent({ customers, total }: Result): void {
+function expectConsistent({ amounts, customers, spending, total }: Result): void {
+  expect(amounts).toBe(total.granted + total.settled);
+  const spent = spending.reduce((sum, { amount }) => sum + BigInt(amount), 0n);
+  expect(String(spent)).toBe(total.spent);
+  expect(spending.map(({ model, team }) => [model, team])).toEqual([
+    [MODEL, "search"],
+    [MODEL, "support"],
+  ]);
   for (const one of [...customers, total]) {
     expect(one.granted + one.refused).toBe(one.calls);
     // Those who died: granted, and neither settled nor cancelled.
@@ -71,6 +96,8 @@ function expectConsistent({ customers, total }: Result): void {
   expect(total.calls).toBe(customers.reduce((sum, { calls }) => sum + calls, 0));
 }
 
+const MODEL = "openai/gpt-5";
+const DOLLAR = 1_000_000_000;
 const NO_LIMITS = {} as Customer["limits"];
 
 describe("a small run on a server of its own", () => {
@@ -124,6 +151,9 @@ test("a person sees a table, and no colours where they did not ask for any", asy
   expect(stdout).toMatch(/customer-1 +customer-2 +total/);
   expect(stdout).toMatch(/duplicates absorbed/);
   expect(stdout).toMatch(/ counters of limits matches the journal/);
+  expect(stdout).toMatch(/each of \d+ amounts is what an auditor computes from usage and rates/);
+  expect(stdout).toMatch(/openai\/gpt-5 +search +\d+ +[\d,]+ +[\d,]+ +\$0\.\d{9}\n/);
+  expect(stdout).toMatch(/spending by model and team adds up to all that was spent, \$0\.\d{9}/);
   expect(stdout).toMatch(/a runaway agent spent \$[\d.]+ in \d+ calls/);
   expect(stdout).toMatch(/Sound, in .* Again with --seed 3\.\n$/);
   expect(stdout).not.toContain("\x1b");
@@ -137,6 +167,8 @@ describe("on somebody else's server", () => {
     database = await createDatabase();
     there = ["--url", database.url];
     sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    // Not the list price: what counts there is what its operator has set.
+    await setPrices(sql, { prices: [{ model: MODEL, rates: { input: 7, output: 3 * DOLLAR } }] });
   });
   afterAll(async () => {
     await sql.end();
@@ -151,6 +183,15 @@ describe("on somebody else's server", () => {
     const wallets = results.flatMap(({ customers }) => customers.map((one) => one.walletId));
     expect(new Set(wallets).size).toBe(6);
     expect(await sql`select from pg_roles where rolname like 'baseledger_demo%'`).toHaveLength(0);
+    expect(await sql`select from baseledger.prices`).toHaveLength(1);
+  });
+
+  test("a model without a price is refused, before anything is done there", async () => {
+    const before = await sql`select from baseledger.wallet_balances`;
+    const { code, stderr } = await baseledger([...SMALL, "--model", "acme/none", ...there]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/acme\/none has no price.*--model.*baseledger prices import/);
+    expect(await sql`select from baseledger.wallet_balances`).toHaveLength(before.length);
   });
 
   test("nothing is done that --url has not asked for", async () => {
@@ -169,16 +210,16 @@ describe("on somebody else's server", () => {
     await sql.unsafe(`
       create function baseledger.settle(
         p_wallet_id text, p_reservation_id text, p_amount bigint, p_idempotency_key text,
-        p_final boolean default true, p_metadata jsonb default '{}'
+        p_final boolean default true, p_metadata jsonb default '{}', p_usage jsonb default null
       ) returns baseledger.receipt language plpgsql security definer as $$
       declare v_receipt baseledger.receipt;
       begin
         v_receipt := baseledger.honest_settle(
-          p_wallet_id, p_reservation_id, p_amount, p_idempotency_key
+          p_wallet_id, p_reservation_id, p_amount, p_idempotency_key, p_usage => p_usage
         );
         if not v_receipt.replayed then
           perform baseledger.charge(
-            p_wallet_id, p_amount, p_idempotency_key || ' again', p_already_spent => true
+            p_wallet_id, v_receipt.amount, p_idempotency_key || ' again', p_already_spent => true
           );
         end if;
         return v_receipt;
@@ -274,9 +315,19 @@ describe("the check", () => {
 
 describe("the plan", () => {
   const trace = [...generateTrace(createRandom(1), 20_000)];
-  const price = { input: 2_500n, output: 10_000n };
-  const options = { price, customers: 5, speed: 100 };
+  const options = { model: MODEL, customers: 5, speed: 100 };
   const plan = planCalls(trace, options, createRandom(1));
+  let database: TestDatabase;
+  let calls: ForecastCall[];
+  beforeAll(async () => {
+    database = await createDatabase();
+    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    const rates = { input: 1.25 * DOLLAR, output: 10 * DOLLAR };
+    await setPrices(sql, { prices: [{ model: MODEL, rates }] });
+    calls = await forecast(sql, plan);
+    await sql.end();
+  });
+  afterAll(() => database.drop());
   const share = (is: (call: PlannedCall) => unknown): number =>
     plan.filter(is).length / plan.length;
 
@@ -286,7 +337,18 @@ describe("the plan", () => {
   });
 
   test("reserves the worst case, except for calls with an overage", () => {
-    for (const { fate, hold, cost } of plan) {
+    const longest = Math.max(...plan.map(({ uses }) => uses.output ?? 0));
+    for (const { fate, reserves, uses } of plan) {
+      const { input = 0, output = 0 } = uses;
+      const less = { input: Math.floor(input * 0.6), output: Math.floor(output * 0.6) };
+      const expected = fate === "over" ? less : { input, output: longest };
+      expect(reserves).toEqual({ model: MODEL, ...expected });
+    }
+  });
+
+  test("is forecast by the catalogue", () => {
+    for (const { cost, fate, hold, uses } of calls) {
+      expect(cost).toBe(BigInt((uses.input ?? 0) * 1_250 + (uses.output ?? 0) * 10_000));
       expect(hold >= cost).toBe(fate !== "over");
     }
   });
@@ -301,11 +363,11 @@ describe("the plan", () => {
   });
 
   test("has limits that stop some users, and no ordinary run", () => {
-    const calls = plan.filter(({ customer }) => customer === 0);
-    const costs = calls.reduce((sum, { cost }) => sum + cost, 0n);
-    const { run, team, user } = limitsOf(calls, costs);
+    const own = calls.filter(({ customer }) => customer === 0);
+    const costs = own.reduce((sum, { cost }) => sum + cost, 0n);
+    const { run, team, user } = limitsOf(own, costs, 1n);
     const used = (by: "run" | "user") => {
-      const sums = Map.groupBy(calls, ({ labels }) => labels[by]).values();
+      const sums = Map.groupBy(own, ({ labels }) => labels[by]).values();
       return [...sums].map((of) => of.reduce((sum, { hold }) => sum + hold, 0n));
     };
     expect(used("run").every((hold) => hold <= run.amount)).toBe(true);
@@ -313,16 +375,112 @@ describe("the plan", () => {
     expect(team.amount).toBeLessThan(costs);
   });
 
+  test("has a job that may repeat a call for a small part of the credit", () => {
+    const job = (credit: bigint) => unattendedCall(calls, credit);
+    const dear = job(10_000_000_000n);
+    expect(dear.cost * 400n).toBeLessThanOrEqual(10_000_000_000n);
+    expect(calls.filter(({ cost }) => cost > dear.cost && cost * 400n <= 10_000_000_000n)).toEqual(
+      [],
+    );
+    expect(unattendedBudget(dear)).toBe(dear.cost * 20n);
+    const cheapest = calls.map(({ cost }) => cost).reduce((a, b) => (a < b ? a : b));
+    expect(job(1n).cost).toBe(cheapest);
+    expect(unattendedBudget({ cost: 0n })).toBe(1n);
+  });
+
   test("gives each customer a different part of what its calls cost", () => {
-    const credits = creditOf({ percent: 70 }, plan, 5);
+    const credits = creditOf({ percent: 70 }, calls, 5);
     const parts = credits.map((credit, customer) => {
-      const costs = plan.filter((call) => call.customer === customer).map(({ cost }) => cost);
+      const costs = calls.filter((call) => call.customer === customer).map(({ cost }) => cost);
       return Number(credit) / Number(costs.reduce((sum, cost) => sum + cost, 0n));
     });
     for (const [index, part] of [0.42, 0.56, 0.7, 0.84, 0.98].entries()) {
       expect(parts[index]).toBeCloseTo(part, 2);
     }
-    expect(creditOf({ each: 7n }, plan, 2)).toEqual([7n, 7n]);
+    expect(creditOf({ each: 7n }, calls, 2)).toEqual([7n, 7n]);
+  });
+});
+
+describe("the second computation of costs", () => {
+  const at = new Date("2026-06-01T00:00:00Z");
+  const past = "2026-01-01T00:00:00Z";
+  const PRICES = [
+    { model: "acme/large", rates: { input: 1_250_000_001, output: 7, requests: 10 ** 15 } },
+    { model: "acme/large", above: 1000, rates: { input: 3, output: 11 } },
+    { model: "acme/large", above: 5000, rates: { input: 5, output: 13 } },
+    { model: "acme/large", variant: "batch", rates: { input: 999_999, output: 1 } },
+    { model: "acme/small", rates: { input: 17, cache_read: 2, output: 0 } },
+    { model: "acme/small", rates: { input: 19, cache_read: 3, output: 1 }, valid_from: past },
+    { model: "acme/small", rates: { input: 99 }, valid_from: "2040-01-01T00:00:00Z" },
+    { model: "acme/latest", alias_of: "acme/large" },
+    { model: "acme/latest", alias_of: "acme/small", valid_from: past },
+  ].map((price) => ({ valid_from: "-infinity", ...price }));
+
+  test("is what quotes says, whatever tier, time, variant and alias count", async () => {
+    await using database = await createDatabase();
+    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    await setPrices(sql, { prices: PRICES });
+    const pricer = createPricer(await listPrices(sql, { history: true }));
+    const random = createRandom(1);
+    const usage = (): Usage => {
+      const counts = { input: random.integer(0, 6_000), output: random.integer(0, 10 ** 9) };
+      const name = random.weighted([1, 1, 1, 1]);
+      if (name === 0) return { model: "acme/large", ...counts, requests: random.integer(0, 9) };
+      if (name === 1) return { model: "acme/large", variant: "batch", ...counts };
+      if (name === 2) return { model: "acme/latest", ...counts };
+      return { model: "acme/small", ...counts, cache_read: random.integer(0, 10 ** 6) };
+    };
+    const usages = Array.from({ length: 2_000 }, usage).filter(({ input = 0, requests }) => {
+      return requests === undefined || input <= 1000;
+    });
+    usages.push(...[1000, 1001, 5000, 5001].map((input) => ({ model: "acme/latest", input })));
+    const counted = new Set<bigint>();
+    for (const then of [at, new Date("2025-12-31T00:00:00Z")]) {
+      const quoted = await quotes(sql, { usages, at: then });
+      expect(usages.map((one) => pricer(one, then))).toEqual(quoted.map(({ amount }) => amount));
+      for (const { priceId } of quoted) counted.add(priceId);
+    }
+    expect(counted.size).toBe(6);
+    expect(pricer({ model: "acme/none", input: 1 }, at)).toBeUndefined();
+    expect(pricer({ model: "acme/large", variant: "flex", input: 1 }, at)).toBeUndefined();
+    expect(pricer({ model: "acme/large", images: 1 }, at)).toBeUndefined();
+    await sql.end();
+  });
+
+  const line = (seq: bigint, event: StatementLine["event"], amount: bigint, time = at) =>
+    ({ seq, event, amount, reservationId: "r", occurredAt: time }) as StatementLine;
+  const sent = new Map([["r", { reserves: { input: 10 }, uses: { input: 7 } }]]);
+  /** A nano-dollar a token, and from the opening on two. */
+  const pricer = ({ input = 0 }: Usage, time: Date) => BigInt(time > at ? 2 * input : input);
+
+  test("has the price of the opening, for the settlement, too", () => {
+    const later = new Date(at.getTime() + 1);
+    const lines = [
+      line(1n, "reserved", 10n),
+      line(2n, "expired", 10n),
+      line(3n, "settled", 7n, later),
+    ];
+    expect(auditCosts(lines, sent, pricer)).toEqual({ compared: 2, flaws: [] });
+  });
+
+  test("finds a wrong amount, and usage without a price", () => {
+    const lines = [line(1n, "reserved", 10n), line(2n, "settled", 8n)];
+    expect(auditCosts(lines, sent, pricer).flaws).toEqual([
+      "event 2 (settled): its amount is 8, the auditor computes 7 from usage and rates",
+    ]);
+    expect(auditCosts(lines, sent, () => undefined).flaws).toHaveLength(2);
+  });
+
+  test("finds spending that is not what was spent", () => {
+    const spent = { model: MODEL, team: "a", calls: 1n, tokensIn: 2n, tokensOut: 3n, amount: 4n };
+    expect(auditSpending([spent, spent], 8n)).toEqual([]);
+    expect(auditSpending([spent], 8n)).toEqual([
+      "spending adds up to 4, but the wallet has spent 8",
+    ]);
+    expect(sumSpending([spent, { ...spent, team: "b" }, spent])).toEqual([
+      { ...spent, calls: 2n, tokensIn: 4n, tokensOut: 6n, amount: 8n },
+      { ...spent, team: "b" },
+    ]);
   });
 });
 

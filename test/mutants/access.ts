@@ -180,8 +180,8 @@ export const access: readonly Rule[] = [
       {
         about: "a restricted wallet is used like an open one",
         of: "_execute",
-        search: "and not w.restricted and not w.closed",
-        replace: "and not w.closed",
+        search: "w.restricted or w.closed or p_priced",
+        replace: "w.closed or p_priced",
         tests: ["restricted.sql"],
       },
     ],
@@ -310,7 +310,7 @@ export const access: readonly Rule[] = [
       {
         about: "what a reservation says of itself decides",
         of: "_find_opening",
-        search: "coalesce(e.details -> 'labels', e.metadata)",
+        search: "baseledger._labels(e.details, e.metadata)",
         replace: "e.metadata",
       },
       {

@@ -28,8 +28,8 @@ export const counters: readonly Rule[] = [
       {
         about: "a single refund gives back whatever it was of",
         of: "_load_single",
-        search: "tight := p_command.op = 'refund' or",
-        replace: "tight :=",
+        search: "tight := tight or p_command.op = 'refund' or",
+        replace: "tight := tight or",
       },
       {
         about: "a single refund does not know when it was opened",
@@ -115,14 +115,14 @@ export const counters: readonly Rule[] = [
       {
         about: "a counter starts with what the first command adds twice",
         of: "_save_counters",
-        search: "c.spent + baseledger._what_it_spends(c.of, p_op, p_spent)",
-        replace: "c.spent + 2 * baseledger._what_it_spends(c.of, p_op, p_spent)",
+        search: "c.spent + baseledger._what_it_spends(c.of, p_op, p_spent, 0)",
+        replace: "c.spent + 2 * baseledger._what_it_spends(c.of, p_op, p_spent, 0)",
       },
       {
         about: "a refused command counts",
         of: "_execute",
-        search: "if v_command.refused is null then foreach v_k in array v_slot.counters loop",
-        replace: "if true then foreach v_k in array v_slot.counters loop",
+        search: "if v_command.refused is null then if v_has_tokens then",
+        replace: "if true then if v_has_tokens then",
       },
       {
         about: "commands of a batch share the counters of the first",
@@ -133,14 +133,14 @@ export const counters: readonly Rule[] = [
       {
         about: "labels that a grant gives do not count",
         of: "_load_single",
-        search: "coalesce(p_command.details -> 'labels', p_command.metadata)",
+        search: "baseledger._labels(p_command.details, p_command.metadata)",
         replace: "p_command.metadata",
         tests: ["limit_windows.sql"],
       },
       {
         about: "labels that a grant gives do not count in a batch",
         of: "_load_batch",
-        search: "then coalesce(c.details -> 'labels', c.metadata) else",
+        search: "then baseledger._labels(c.details, c.metadata) else",
         replace: "then c.metadata else",
         tests: ["limit_windows.sql"],
       },

@@ -8,8 +8,8 @@ export const execute: readonly Rule[] = [
       {
         about: "the wallet is not locked",
         of: "_execute",
-        search: "and not w.restricted and not w.closed for no key update;",
-        replace: "and not w.restricted and not w.closed;",
+        search: "and (w.restricted or w.closed or p_priced) is false for no key update;",
+        replace: "and (w.restricted or w.closed or p_priced) is false;",
         tests: ["test/concurrency/funds.test.ts", "test/concurrency/duplicates.test.ts"],
       },
       {
@@ -125,7 +125,7 @@ export const execute: readonly Rule[] = [
         about: "a repeated key is executed again",
         of: "_execute",
         search:
-          "if (v_command.refused is null or v_command.refused = 'LGRNF') and v_seq is not null then",
+          "if (v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC')) and v_seq is not null then",
         replace: "if false then",
       },
       {
@@ -138,7 +138,7 @@ export const execute: readonly Rule[] = [
         about: "of a repeated key only the amount is compared",
         of: "_compare_requests",
         search:
-          "'op', 'reservation_id', 'amount', 'at_least', 'ttl', 'final', 'to', 'reason', 'metadata', 'unit', 'scale', 'overdraft_limit'",
+          "'op', 'reservation_id', 'amount', 'usage', 'at_least', 'ttl', 'final', 'to', 'reason', 'metadata', 'unit', 'scale', 'overdraft_limit'",
         replace: "'amount'",
       },
       {
@@ -191,8 +191,8 @@ export const execute: readonly Rule[] = [
       {
         about: "a refusal of a single command is not raised",
         of: "_execute_single",
-        search: "null, true))[1]",
-        replace: "null, false))[1]",
+        search: "null, true, null, p_priced))[1]",
+        replace: "null, false, null, p_priced))[1]",
       },
       {
         about: "a refused command takes its key",

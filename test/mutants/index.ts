@@ -12,10 +12,12 @@ import { limitTerms } from "./limit-terms.ts";
 import { limits } from "./limits.ts";
 import { many } from "./many.ts";
 import type { Mutant, Rule } from "./mutant.ts";
+import { prices } from "./prices.ts";
 import { reads } from "./reads.ts";
 import { rights } from "./rights.ts";
 import { sweep } from "./sweep.ts";
 import { terms } from "./terms.ts";
+import { usage } from "./usage.ts";
 import { verify } from "./verify.ts";
 import { windows } from "./windows.ts";
 
@@ -38,6 +40,8 @@ const rules: readonly Rule[] = [
   ...windows,
   ...limitTerms,
   ...alerts,
+  ...prices,
+  ...usage,
 ];
 
 export const mutants: readonly Mutant[] = rules.flatMap(({ rule, tests, mutants }) =>

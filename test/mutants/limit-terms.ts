@@ -21,8 +21,8 @@ export const limitTerms: readonly Rule[] = [
       {
         about: "a new limit of open reservations counts amounts",
         of: "_count_held",
-        search: "sum(case l.of when 'open' then 1 else r.held end)",
-        replace: "sum(r.held)",
+        search: "when 'open' then 1",
+        replace: "",
       },
       {
         about: "a new limit counts for the wallet as a whole only",

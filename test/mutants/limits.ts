@@ -10,37 +10,39 @@ export const limits: readonly Rule[] = [
         about: "a limit is refused at its amount",
         of: "_execute",
         search:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) > v_max[v_k]",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens) > v_max[v_k]",
         replace:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) >= v_max[v_k]",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens) >= v_max[v_k]",
       },
       {
         about: "one more than a limit's amount is granted",
         of: "_execute",
         search:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) > v_max[v_k]",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens) > v_max[v_k]",
         replace:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount) > v_max[v_k] + 1",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens) > v_max[v_k] + 1",
       },
       {
         about: "what is held is not used",
         of: "_execute",
         search:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
-        replace: "v_spent[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)",
+        replace:
+          "v_spent[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)",
       },
       {
         about: "what was spent is not used",
         of: "_execute",
         search:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
-        replace: "v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)",
+        replace:
+          "v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)",
       },
       {
         about: "what a command adds does not count",
         of: "_execute",
         search:
-          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount)",
+          "v_spent[v_k] + v_held[v_k] + baseledger._what_it_adds(v_command.op, v_kinds[v_k], v_amount, v_used_tokens)",
         replace: "v_spent[v_k] + v_held[v_k]",
       },
       {
@@ -231,13 +233,14 @@ export const limits: readonly Rule[] = [
       {
         about: "open is not lowered by a settlement",
         of: "_what_it_holds",
-        search: "or p_op = 'settle' and p_details is null",
+        search:
+          "or p_op = 'settle' and p_details -> 'late' is null and p_details -> 'final' is null",
         replace: "",
       },
       {
         about: "open is lowered by a part that is settled, or late",
         of: "_what_it_holds",
-        search: "p_op = 'settle' and p_details is null",
+        search: "p_op = 'settle' and p_details -> 'late' is null and p_details -> 'final' is null",
         replace: "p_op = 'settle'",
       },
       {
@@ -261,9 +264,10 @@ export const limits: readonly Rule[] = [
       {
         about: "late settlements are not counted",
         of: "_execute",
-        search: "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)",
+        search:
+          "then baseledger._what_it_spends( v_kinds[v_k], v_command.op, v_move.spent, v_used_tokens )",
         replace:
-          "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, case when v_move.details @> '{\"late\": true}' then 0 else v_move.spent end)",
+          "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, case when v_move.details @> '{\"late\": true}' then 0 else v_move.spent end, v_used_tokens)",
       },
       {
         about: "single late settlements are not counted",
@@ -276,9 +280,10 @@ export const limits: readonly Rule[] = [
       {
         about: "a settlement above its hold counts up to it",
         of: "_execute",
-        search: "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, v_move.spent)",
+        search:
+          "then baseledger._what_it_spends( v_kinds[v_k], v_command.op, v_move.spent, v_used_tokens )",
         replace:
-          "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, case v_command.op when 'settle' then least(v_move.spent, -v_move.reserved) else v_move.spent end)",
+          "then baseledger._what_it_spends(v_kinds[v_k], v_command.op, case v_command.op when 'settle' then least(v_move.spent, -v_move.reserved) else v_move.spent end, v_used_tokens)",
       },
     ],
   },

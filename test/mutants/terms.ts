@@ -89,8 +89,8 @@ export const terms: readonly Rule[] = [
       {
         about: "a closed wallet is locked like an open one",
         of: "_execute",
-        search: "and not w.restricted and not w.closed",
-        replace: "and not w.restricted",
+        search: "w.restricted or w.closed or p_priced",
+        replace: "w.restricted or p_priced",
       },
       {
         about: "a closed wallet is used like an open one",
@@ -264,8 +264,9 @@ export const terms: readonly Rule[] = [
       {
         about: "the event does not say what was spent already",
         of: "charge",
-        search: "case when p_already_spent then '{\"already_spent\": true}'::jsonb end",
-        replace: "null",
+        after: "p_metadata => p_metadata,",
+        search: "when p_already_spent then",
+        replace: "when false then",
       },
       {
         about: "a retry of what was spent already is refused",
@@ -339,7 +340,7 @@ export const terms: readonly Rule[] = [
       {
         about: "its labels are its metadata",
         of: "reservation",
-        search: "coalesce(o.details -> 'labels', o.metadata)",
+        search: "baseledger._labels(o.details, o.metadata)",
         replace: "o.metadata",
         tests: ["restricted.sql"],
       },

@@ -123,9 +123,9 @@ export const windows: readonly Rule[] = [
       {
         about: "calls that are counted again end late",
         of: "_count_spent",
-        search:
-          "and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at and baseledger._label_values",
-        replace: "and baseledger._label_values",
+        after: "e.event in ('reserved', 'charged')",
+        search: "and baseledger._event_clock(e.occurred_at, e.details) < p_ends_at",
+        replace: "",
       },
       {
         about: "what was spent before the limit is counted again",
@@ -155,14 +155,14 @@ export const windows: readonly Rule[] = [
         about: "what others have spent is counted again",
         of: "_count_spent",
         search:
-          "where baseledger._label_values(coalesce(o.details -> 'labels', o.metadata), v_limit.\"by\") = p_label_values;",
+          'where baseledger._label_values(baseledger._labels(o.details, o.metadata), v_limit."by") = p_label_values;',
         replace: "where true;",
       },
       {
         about: "calls of others are counted again",
         of: "_count_spent",
         search:
-          "and baseledger._label_values(coalesce(e.details -> 'labels', e.metadata), v_limit.\"by\") = p_label_values;",
+          'and baseledger._label_values(baseledger._labels(e.details, e.metadata), v_limit."by") = p_label_values;',
         replace: ";",
       },
     ],

@@ -1,8 +1,9 @@
 // The invariants, checked in the model itself: a model that breaks them proves nothing.
+import { type Catalogue, costBy } from "./model/prices.ts";
 import type { Event, Wallet } from "./model.ts";
 
 /** What does not hold in a wallet, with the number of the invariant. */
-export function findBroken(wallet: Wallet): string[] {
+export function findBroken(wallet: Wallet, prices: Catalogue = []): string[] {
   const { wallet_id, available, reserved, spent, journal, reservations } = wallet;
   const wrong: string[] = [];
   const check = (holds: boolean, text: string) => {
@@ -20,6 +21,8 @@ export function findBroken(wallet: Wallet): string[] {
   for (const event of journal) {
     const { seq, open: now, reservation_id: id } = event;
     check(!takes(event) || event.available >= 0n, `2: ${event.event} beyond funds at ${seq}`);
+    const cost = costOf(event, wallet, prices);
+    check(cost === null || cost === event.amount, `${event.event} at ${seq} costs ${cost}`);
     const isOpen = new Set(now.map((r) => r.reservation_id));
     for (const r of before?.open ?? []) {
       if (!isOpen.has(r.reservation_id)) {
@@ -36,9 +39,23 @@ export function findBroken(wallet: Wallet): string[] {
   return wrong;
 }
 
+/**
+ * What the usage of an event costs by the row that it names: null without usage, or where less than
+ * that could be granted.
+ */
+function costOf({ details, command }: Event, { terms }: Wallet, prices: Catalogue) {
+  const { usage = null, price } = (details ?? {}) as Record<string, never>;
+  if (usage === null || command?.at_least != null) return null;
+  return costBy(
+    prices.find(({ price_id }) => price_id === price),
+    usage,
+    terms.scale,
+  );
+}
+
 /** Whether an event may only take from available what is there. */
 function takes({ event, amount, command }: Event): boolean {
-  if (command?.already_spent) return false;
+  if (command?.already_spent || amount === 0n) return false;
   return TAKING.includes(event) || (event === "extended" && (amount ?? 0n) > 0n);
 }
 const TAKING = ["reserved", "charged", "withdrawn", "transferred_out"];

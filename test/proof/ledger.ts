@@ -13,6 +13,7 @@ import {
   type Session,
 } from "./model/access.ts";
 import { CHANGES, type ChangeFunction, changeOf, findInvalidChange } from "./model/changes.ts";
+import { type Catalogue, type Price, setPrice } from "./model/prices.ts";
 import {
   asOf,
   emptyWallet,
@@ -47,14 +48,24 @@ export const PROOF_SLACK = 12n * 3_600_000_000n;
 /** A wallet that another session keeps locked: it is not in the model, as nothing happens in it. */
 export const BUSY = "busy";
 
-/** The model of a database. */
-export type Ledger = Map<string, Wallet>;
+/** The model of a database: its wallets by their ids, and one catalogue for all of them. */
+export interface Ledger extends Map<string, Wallet> {
+  prices: Catalogue;
+}
+
+/** A ledger with nothing in it, or with what another one has. */
+export function createLedger(from?: Ledger): Ledger {
+  return Object.assign(new Map(from), { prices: from?.prices ?? [] });
+}
 
 /** When the execution of commands to a wallet begins, by the database's clock. */
 export type Clock = (walletId: string) => Time;
 
 /** The answer to a call: receipts, or one refusal of the whole call. */
 export type Answer = readonly Receipt[] | Refusal;
+
+/** The answer to a call that sets prices: rows of the catalogue. */
+export type Rows = { readonly rows: readonly Price[] } | Refusal;
 
 /** How a call is made. */
 export interface Occasion {
@@ -107,6 +118,38 @@ export function call(ledger: Ledger, name: string, args: Arguments, occasion: Oc
       return single(ledger, walletId, command, context);
     }
   }
+}
+
+/** Sets a price, or several: all of them or none. */
+export function callPrices(
+  ledger: Ledger,
+  name: "set_price" | "set_prices",
+  args: Arguments,
+  { clock, session }: Occasion,
+): Rows {
+  if (!isOperator(session)) return denied(name);
+  const { source = null } = args;
+  const its = { source: source as string | null, before: BigInt(ledger.prices.length) };
+  const setting = { ...its, clock: clock(""), actor: accessActor(session) };
+  const list = name === "set_price" ? [args] : (args.prices as readonly Arguments[]);
+  const rows: Price[] = [];
+  let { prices } = ledger;
+  for (const [i, each] of list.entries()) {
+    const set = setPrice(prices, each, setting);
+    if ("refused" in set) {
+      const place = name === "set_price" ? {} : { place: i + 1 };
+      return { ...set, detail: { ...set.detail, ...place } };
+    }
+    if (set.prices !== prices || name === "set_price") rows.push(set.row);
+    prices = set.prices;
+  }
+  ledger.prices = prices;
+  return { rows };
+}
+
+/** Who sets a price, as rows record it. */
+function accessActor({ login, role }: Session): string {
+  return role !== null && role !== login ? `${login} as ${role}` : login;
 }
 
 /** The refusal of PostgreSQL. */
@@ -265,7 +308,7 @@ function single(
 ): readonly [Receipt] | Refusal {
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
-  const executed = executeIn(wallet, [command], context);
+  const executed = executeIn(ledger, wallet, [command], context);
   if (!executed) return notFound(walletId);
   const receipt = executed.receipts[0] as Receipt;
   if ("refused" in receipt) return receipt;
@@ -284,18 +327,23 @@ function post(
   const wallet = find(ledger, walletId);
   if ("refused" in wallet) return wallet;
   const parsed = commands.map((given) => parseCommand(given, ops));
-  const executed = executeIn(wallet, parsed, context);
+  const executed = executeIn(ledger, wallet, parsed, context);
   if (!executed) return notFound(walletId);
   ledger.set(wallet.wallet_id, executed.wallet);
   return executed.receipts;
 }
 
 /** Executes commands, unless the wallet is not open to the caller. */
-function executeIn(wallet: Wallet, commands: readonly Command[], { clock, caller }: Context) {
+function executeIn(
+  { prices }: Ledger,
+  wallet: Wallet,
+  commands: readonly Command[],
+  { clock, caller }: Context,
+) {
   const at = clock(wallet.wallet_id);
   if (isForbidden(wallet, commands, caller, at)) return undefined;
   if (commands.length === 0) return { wallet, receipts: [] };
-  return execute(wallet, commands, at, undefined, PROOF_SLACK, caller);
+  return execute(wallet, commands, at, undefined, PROOF_SLACK, caller, prices);
 }
 
 function areCommands(commands: Arguments[string]): commands is Json & readonly Arguments[] {
@@ -346,6 +394,7 @@ function postOneOfMany(
     undefined,
     PROOF_SLACK,
     caller,
+    ledger.prices,
   );
   ledger.set(wallet.wallet_id, executed.wallet);
   return executed.receipts;
@@ -404,7 +453,7 @@ function transfer(ledger: Ledger, args: Arguments, context: Context): Answer {
   const [a, b] = terms;
   if (from === to || a?.unit !== b?.unit || a?.scale !== b?.scale) return invalid("to");
 
-  const trial: Ledger = new Map(ledger);
+  const trial = createLedger(ledger);
   const { from: _, to: __, ...rest } = args;
   const out = single(
     trial,

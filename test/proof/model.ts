@@ -32,10 +32,19 @@ import {
   type Obstacle,
 } from "./model/limits.ts";
 import {
+  type Catalogue,
+  type Cost,
+  isBadUsage,
+  type Pricing,
+  priceOf,
+  tokensOf,
+} from "./model/prices.ts";
+import {
   AGENT_OPS,
   type Command,
   findDifference,
   findInvalid,
+  invalid,
   MAX,
   type Refusal,
   type Time,
@@ -70,6 +79,12 @@ export interface Reservation {
     readonly instant: Time;
     readonly metadata: Json;
     readonly labels: Labels;
+    /** By usage: its model, an alias resolved, its variant and the row of its price. */
+    readonly priced: {
+      readonly model: string;
+      readonly variant: string;
+      readonly by: bigint;
+    } | null;
   };
   readonly status: "open" | "expired" | "settled" | "cancelled";
   /** Granted in total, extensions included. */
@@ -137,6 +152,9 @@ interface Moment {
   readonly ahead: bigint;
 }
 
+/** A command with its amount; what prices it, if it has usage. */
+type PricedCommand = Command & { readonly priced?: Cost };
+
 /** What a granted command does. */
 interface Change {
   readonly event: string;
@@ -198,6 +216,7 @@ export function execute(
   limit = Number.POSITIVE_INFINITY,
   slack = SLACK,
   caller: Caller = AS_OPERATOR,
+  prices: Catalogue = [],
 ): { readonly wallet: Wallet; readonly receipts: readonly Receipt[]; readonly expired: number } {
   const wallet = copy(before);
   const access = accessOf(before, caller, clock);
@@ -231,16 +250,24 @@ export function execute(
       return { ...notFound(wallet.wallet_id), command };
     }
     const event = findUse(wallet, command.idempotency_key);
+    if (event && isForAgents(command) && !maySee(wallet, access, event)) {
+      return { ...SECRET_KEY, command };
+    }
+    const pricing = pricingOf(wallet, command, clock, access);
+    if (pricing && isBadUsage(command.usage, pricing.model)) {
+      return { ...invalid("usage"), command };
+    }
     if (event?.command) {
-      const known = !isForAgents(command) || maySee(wallet, access, event);
-      const difference = known ? findDifference(event.command, command) : SECRET_KEY;
+      const difference = findDifference(event.command, command);
       return difference ? { ...difference, command } : { event, replayed: true };
     }
     const moment = { at, ahead };
+    const priced = pricing ? price(prices, command, pricing) : command;
+    if ("refused" in priced) return { ...priced, command };
     const change = isChange(command.op)
       ? decideSettings(wallet, command as Command & { op: ChangeOp }, moment, clock)
-      : decide(wallet, command, moment, access);
-    const refusal = "refused" in change ? change : checkRange(wallet, command, change);
+      : decide(wallet, priced, moment, access);
+    const refusal = "refused" in change ? change : checkRange(wallet, priced, change);
     if (refusal) return { ...refusal, command };
     const written = write(wallet, moment, change as Change, {
       ...command,
@@ -258,6 +285,37 @@ export function execute(
   expire();
   const unchanged = commands.length > 0 && granted === 0;
   return { wallet: unchanged ? before : wallet, receipts, expired };
+}
+
+/**
+ * What prices the usage of a command: the model and the instant of its reservation, if it settles one.
+ * Undefined if nothing is to be priced: what settles a reservation that is not there, or not the
+ * caller's, is refused for that.
+ */
+function pricingOf(
+  wallet: Wallet,
+  { op, usage, reservation_id }: Command,
+  clock: Time,
+  access: Access,
+): Pricing | undefined {
+  if (usage === null) return undefined;
+  const { unit, scale } = wallet.terms;
+  const its = { model: null, variant: "standard", at: clock, unit, scale };
+  const r = op === "settle" ? wallet.reservations.get(reservation_id ?? "") : undefined;
+  if (op !== "settle") return its;
+  if (!r) return (usage as { readonly model?: Json }).model === undefined ? undefined : its;
+  if (!isHis(access, r)) return undefined;
+  const { instant, priced } = r.opened;
+  return { ...its, at: instant, ...priced, known: priced?.by };
+}
+
+/** A command with the cost of its usage as its amount. */
+function price(prices: Catalogue, command: Command, pricing: Pricing): PricedCommand | Refusal {
+  const priced = priceOf(prices, command.usage, pricing);
+  if ("refused" in priced) return priced;
+  const { at_least } = command;
+  if (at_least !== null && at_least > priced.cost) return invalid("at_least");
+  return { ...command, amount: priced.cost, priced };
 }
 
 /** The number of the last event. */
@@ -376,7 +434,7 @@ function decideSettings(
 /** Whether the rules grant a command, and what it moves. */
 function decide(
   wallet: Wallet,
-  command: Command,
+  command: PricedCommand,
   moment: Moment,
   access: Access,
 ): Change | Refusal {
@@ -398,7 +456,7 @@ function decide(
     }
     case "settle":
       if (r?.status !== "open" && r?.status !== "expired") return ended(id, r);
-      return settle(wallet, r, a, command.final ?? true, at);
+      return settle(wallet, r, command, at);
     case "cancel": {
       if (r?.status !== "open") return ended(id, r);
       const reservation = end(wallet, r, "cancelled", at);
@@ -455,7 +513,7 @@ function decide(
 /** Reserves, or charges. */
 function open(
   wallet: Wallet,
-  command: Command,
+  command: PricedCommand,
   { at, ahead }: Moment,
   access: Access,
 ): Change | Refusal {
@@ -463,23 +521,26 @@ function open(
   const { op, metadata, already_spent } = command;
   const instant = at - ahead;
   const a = command.amount ?? 0n;
-  const labels = labelsOf(access, metadata);
+  const own = labelsOf(access, metadata);
+  const { priced } = command;
+  const labels = priced ? { ...own, model: priced.model } : own;
   if (closed && !already_spent) return closedNow(wallet);
   if (frozen && !already_spent) {
     return { refused: "LGFRZ", detail: { wallet_id: wallet.wallet_id } };
   }
   const least = command.at_least ?? a;
-  const calls = { calls: 1n, open: op === "reserve" ? 1n : 0n };
+  const tokens = priced ? tokensOf(command.usage) : 0n;
+  const calls = { calls: 1n, open: op === "reserve" ? 1n : 0n, tokens };
   const refused = already_spent
     ? findOverdraft(wallet, a, -a)
     : findObstacle(wallet, labels, least, instant, calls);
   if (refused) return refused;
   const left = already_spent ? null : leftOf(wallet, labels, instant);
   const amount = [available, left ?? a].reduce((x, y) => (y < x ? y : x), a);
-  const granted = already_spent ? a : amount;
+  const granted = already_spent || a === 0n ? a : amount;
   const made: Reservation = {
     reservation_id: command.reservation_id ?? "",
-    opened: { actor: access.actor, at, instant, metadata, labels },
+    opened: { actor: access.actor, at, instant, metadata, labels, priced: namesOf(command) },
     status: "open",
     amount: granted,
     held: granted,
@@ -493,7 +554,8 @@ function open(
   };
   const extra = {
     ...(already_spent && { already_spent }),
-    ...(!isDeepStrictEqual(labels, metadata) && { labels }),
+    ...(!isDeepStrictEqual(own, metadata) && { labels: own }),
+    ...priceDetails(command),
   };
   const details = Object.keys(extra).length > 0 ? extra : null;
   if (op === "reserve") {
@@ -505,17 +567,33 @@ function open(
   return { event: "charged", amount: a, available: -a, spent: a, reservation: charged, details };
 }
 
+/** What the details of an event say of its price; the model only where the usage names an alias. */
+function priceDetails({ usage, priced }: PricedCommand) {
+  if (!priced) return {};
+  const { model = priced.model } = usage as { readonly model?: string };
+  const alias = model !== priced.model && { model: priced.model };
+  return { usage, price: priced.price.price_id, ...alias };
+}
+
+/** What a settlement need not name again. */
+function namesOf({ usage, priced }: PricedCommand): Reservation["opened"]["priced"] {
+  if (!priced) return null;
+  const { variant = "standard" } = usage as { readonly variant?: string };
+  return { model: priced.model, variant, by: priced.price.price_id };
+}
+
 /** Why a command that takes so much from available is not granted: funds, or a limit. */
 function findObstacle(
   wallet: Wallet,
   labels: Labels,
   amount: bigint,
   instant: Time,
-  calls = { calls: 0n, open: 0n },
+  calls = { calls: 0n, open: 0n, tokens: 0n },
 ): Refusal | undefined {
   const deadline = nextDeadline(wallet);
   const obstacles = limitObstacles(wallet, { labels, amount, ...calls }, instant, deadline);
-  const short = wallet.available < amount ? [insufficient(wallet, amount)] : [];
+  // What costs nothing needs no funds, not even where they are overdrawn.
+  const short = amount > 0n && wallet.available < amount ? [insufficient(wallet, amount)] : [];
   return lastToClear([...short, ...obstacles]);
 }
 
@@ -523,10 +601,11 @@ function findObstacle(
 function settle(
   wallet: Wallet,
   r: Reservation,
-  a: bigint,
-  final: boolean,
+  command: PricedCommand,
   at: Time,
 ): Change | Refusal {
+  const a = command.amount ?? 0n;
+  const final = command.final ?? true;
   // As in the SQL: the total that an open reservation has settled is kept in 64 bits.
   if (r.status === "open" && r.settled + a > MAX) return outOfRange(wallet, a);
   const used = a < r.held ? a : r.held;
@@ -542,7 +621,8 @@ function settle(
     ? end(wallet, rest, "settled", at)
     : { ...rest, ...(r.status === "expired" && last) };
   const moves = { available, reserved: -used - released, spent: a };
-  return { event: "settled", amount: a, ...moves, reservation };
+  const details = command.priced ? priceDetails(command) : null;
+  return { event: "settled", amount: a, ...moves, reservation, details };
 }
 
 /** Whether what is spent takes available below the overdraft limit. */

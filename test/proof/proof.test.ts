@@ -6,7 +6,7 @@ import { POST_FUNDS_OPS, POST_OPS } from "../support/operations.ts";
 import { templateServer } from "../support/server.ts";
 import { copyTemplate } from "../support/template.ts";
 import { findBroken } from "./invariants.ts";
-import { byOperator, call, type Ledger } from "./ledger.ts";
+import { byOperator, call, createLedger } from "./ledger.ts";
 import { emptyWallet, execute } from "./model.ts";
 import type { Budget, Part } from "./part.ts";
 import { AGENT_OPS, type Arguments, commandOf, FUNDS_OPS } from "./requests.ts";
@@ -78,7 +78,7 @@ test("a deadline that passes during a step may come before or after its refusal"
     args: { wallet_id, ...args },
     look: null,
   });
-  const ledger: Ledger = new Map();
+  const ledger = createLedger();
   const at = 10_000_000n;
   call(
     ledger,
@@ -103,7 +103,7 @@ test("a deadline that passes during a step may come before or after its refusal"
   const between = (from: bigint, until: bigint, answer: Json = null) => {
     const result = { answer, rows: { wallets: null, reservations: null }, looked: null, busy: "" };
     return compareStep(
-      new Map(ledger),
+      createLedger(ledger),
       cancel,
       { ...result, from, until, seen: until },
       { busy: "" },

@@ -37,6 +37,8 @@ export interface Command {
   readonly idempotency_key: string | null;
   readonly reservation_id: string | null;
   readonly amount: bigint | null;
+  /** What is priced instead of an amount, as it was sent. */
+  readonly usage: Json;
   readonly at_least: bigint | null;
   /** Microseconds. */
   readonly ttl: bigint | null;
@@ -67,6 +69,7 @@ export function commandOf(op: Op, args: Arguments): Command {
     idempotency_key: key,
     reservation_id: text("reservation_id") ?? (names ? key : null),
     amount: integer("amount"),
+    usage: args.usage ?? null,
     at_least: integer("at_least"),
     ttl: ttl ?? (op === "reserve" ? DEFAULT_TTL : null),
     final: op === "settle" ? ((args.final ?? true) as boolean) : null,
@@ -147,14 +150,18 @@ const WITH_AMOUNT: readonly Op[] = [
  * (_find_invalid_field).
  */
 export function findInvalid(command: Command): Refusal | undefined {
-  const { op, idempotency_key: key, reservation_id: id, amount, at_least, ttl } = command;
+  const { op, idempotency_key: key, reservation_id: id, amount, usage, at_least, ttl } = command;
   if (key === null ? WITH_KEY.includes(op) : !isName(key)) return invalid("idempotency_key");
   // An existing reservation may be older than the rule for names.
   const fits = op === "reserve" || op === "charge" ? isName : isId;
   if (id === null ? takesReservation(op) : !fits(id)) return invalid("reservation_id");
   const smallest = op === "settle" ? 0n : 1n;
-  if (amount === null ? WITH_AMOUNT.includes(op) : amount < smallest) return invalid("amount");
-  if (at_least !== null && (at_least < 1n || at_least > (amount ?? 0n))) return invalid("at_least");
+  const missing = usage === null && WITH_AMOUNT.includes(op);
+  if (amount === null ? missing : amount < smallest) return invalid("amount");
+  if (amount !== null && usage !== null) return invalid("usage");
+  // Of usage, what it costs is known later.
+  const most = usage === null ? (amount ?? 0n) : MAX;
+  if (at_least !== null && (at_least < 1n || at_least > most)) return invalid("at_least");
   if (op === "reserve" || op === "extend") {
     if (ttl === null || ttl < SECOND || ttl > LONGEST_TTL) return invalid("ttl");
   }
@@ -179,13 +186,14 @@ export function findDifference(stored: Command, given: Command): Refusal | undef
 
 // In the order in which the SQL names them (_compare_requests).
 function request(command: Command): Record<string, Json> {
-  const { op, reservation_id, amount, at_least, ttl, final, to, reason, metadata } = command;
+  const { op, reservation_id, amount, usage, at_least, ttl, final, to, reason, metadata } = command;
   const { overdraft_limit, key_id, name, ...details } = command.details ?? {};
   const seconds = ttl === null ? null : Number(ttl) / 1e6;
   const common = {
     op,
     reservation_id,
     amount,
+    usage,
     at_least,
     ttl: seconds,
     final,
@@ -207,11 +215,11 @@ function request(command: Command): Record<string, Json> {
 }
 
 const FIELDS: Readonly<Record<BatchOp, readonly string[]>> = {
-  reserve: ["amount", "reservation_id", "ttl", "at_least"],
-  settle: ["amount", "reservation_id", "final"],
+  reserve: ["amount", "reservation_id", "ttl", "at_least", "usage"],
+  settle: ["amount", "reservation_id", "final", "usage"],
   cancel: ["reservation_id"],
   extend: ["reservation_id", "ttl", "amount"],
-  charge: ["amount", "reservation_id", "already_spent"],
+  charge: ["amount", "reservation_id", "already_spent", "usage"],
   credit: ["amount"],
   withdraw: ["amount"],
   refund: ["amount", "reservation_id"],

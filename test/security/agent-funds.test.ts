@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 describe("an agent cannot add funds to its budget", () => {
-  const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null, 1, 1)
+  const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null, 1, 1, null)
     ::baseledger._command`;
   const attacks: [string, ...string[]][] = [
     // by functions of other roles
@@ -48,7 +48,7 @@ describe("an agent cannot add funds to its budget", () => {
       `select baseledger._execute(null, array[${credit}], p_wallet_ids => array['w'])`,
     ],
     ["_lock_several", "select baseledger._lock_several(array['w'], null)"],
-    ["_execute_batch", `select baseledger._execute_batch('w', array[${credit}])`],
+    ["_execute_batch", `select baseledger._execute_batch('w', array[${credit}], false)`],
     ["_execute_single", `select baseledger._execute_single('w', ${credit})`],
     ["_sweep_wallets", "select baseledger._sweep_wallets(array['w'], 10)"],
     [

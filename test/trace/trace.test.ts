@@ -4,13 +4,15 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { generateTrace } from "../../src/trace/generate-trace.ts";
 import { createRandom } from "../../src/trace/random.ts";
-import { readTrace, type TracedCall, TraceError } from "../../src/trace/read-trace.ts";
+import { type LoggedCall, readTrace, TraceError } from "../../src/trace/read-trace.ts";
+import { outputTokens, usageOf, withOutput } from "../../src/trace/traced-call.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "trace-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 const HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens";
-const ROW = "2023-11-16 18:15:46.6805900,374,44";
+const TIME = "2023-11-16 18:15:46.6805900";
+const ROW = `${TIME},374,44`;
 
 function file(text: string): string {
   const path = join(dir, "trace.csv");
@@ -18,12 +20,12 @@ function file(text: string): string {
   return path;
 }
 
-async function read(text: string): Promise<TracedCall[]> {
+async function read(text: string): Promise<LoggedCall[]> {
   return readAll(file(text));
 }
 
-async function readAll(path: string): Promise<TracedCall[]> {
-  const calls: TracedCall[] = [];
+async function readAll(path: string): Promise<LoggedCall[]> {
+  const calls: LoggedCall[] = [];
   for await (const call of readTrace(path)) {
     calls.push(call);
   }
@@ -33,8 +35,7 @@ async function readAll(path: string): Promise<TracedCall[]> {
 describe("a trace", () => {
   const call = {
     at: Date.UTC(2023, 10, 16, 18, 15, 46) + 680.59,
-    inputTokens: 374,
-    outputTokens: 44,
+    usage: { input: 374, output: 44 },
   };
 
   test.each([
@@ -47,14 +48,34 @@ describe("a trace", () => {
     ["with quotes", `${HEADER}\n"${ROW.replaceAll(",", '","')}"\n`],
     [
       "with its columns in another order, and others",
-      "model,GeneratedTokens,TIMESTAMP,ContextTokens\nx,44,2023-11-16 18:15:46.6805900,374\n",
+      "User,GeneratedTokens,TIMESTAMP,ContextTokens\nx,44,2023-11-16 18:15:46.6805900,374\n",
     ],
+    ["with usage in place of tokens", `TIMESTAMP,output,input\n${TIME},44,374\n`],
+    ["with an empty model", `${HEADER},model,variant\n${ROW},,\n`],
     ["with a zone", `${HEADER}\n2023-11-16T19:15:46.68059+01:00,374,44\n`],
   ])("%s is read", async (_what, text) => {
     const [found, ...more] = await read(text);
     expect(more).toEqual([]);
     expect(found?.at).toBeCloseTo(call.at, 3);
-    expect({ ...found, at: call.at }).toEqual(call);
+    expect({ ...found, at: call.at }).toEqual({ ...call, line: expect.any(Number) });
+  });
+
+  test("may have usage beside its tokens, or in place of them, and empty cells", async () => {
+    const log = [
+      "TIMESTAMP,model,variant,ContextTokens,cache_read,output,web_searches",
+      `${TIME},acme/large,batch,10,20,30,0`,
+      "",
+      `${TIME},,,10,,,`,
+    ];
+    const [first, second] = await read(log.join("\n"));
+    const counts = { input: 10, cache_read: 20, output: 30, web_searches: 0 };
+    expect(first).toMatchObject({
+      line: 2,
+      usage: { model: "acme/large", variant: "batch", ...counts },
+    });
+    expect(second).toEqual({ at: first?.at, line: 4, usage: { input: 10 } });
+    const embeddings = await read(`TIMESTAMP,input\n${TIME},7\n`);
+    expect(embeddings).toMatchObject([{ usage: { input: 7 } }]);
   });
 
   test("is read as a stream: what comes first is there before what is wrong later", async () => {
@@ -70,6 +91,14 @@ describe("a trace", () => {
     ["a header alone", `${HEADER}\n`, /no calls/],
     ["another header", `a,b,c\n${ROW}\n`, /line 1: expected the header TIMESTAMP,/],
     ["a missing column", `TIMESTAMP,ContextTokens\nx,1\n`, /GeneratedTokens is missing/],
+    ["no time but usage", `input,output\n1,2\n`, /but TIMESTAMP is missing/],
+    ["no usage but a model", `TIMESTAMP,model\nx,y/z\n`, /ContextTokens and GeneratedTokens are/],
+    ["a kind twice", `${HEADER},input\n${ROW},1\n`, /columns ContextTokens and input are the same/],
+    ["a column twice", "TIMESTAMP,input,input\n", /columns input and input are the same/],
+    ["half a search", `${HEADER},searches\n${ROW},.5\n`, /line 2: searches "\.5" is not a count/],
+    ["a text in lower case", `${HEADER},user\n${ROW},ann\n`, /line 2: user "ann" is not a count/],
+    ["a model without provider", `${HEADER},model\n${ROW},gpt-5\n`, /line 2: model "gpt-5" is/],
+    ["a row without usage", `TIMESTAMP,input\n${TIME},\n`, /line 2: no usage in this row/],
     ["too few values", `${HEADER}\n${ROW}\n2023-11-16 18:15:46,374\n`, /line 3: /],
     ["too many values", `${HEADER}\n${ROW},1\n`, /line 2: /],
     ["an open quote", `${HEADER}\n"${ROW}\n`, /line \d: .*[Qq]uote/],
@@ -107,20 +136,21 @@ describe("a generated trace", () => {
 
   test("has whole tokens within the bounds of the real one, and goes forward in time", () => {
     expect(calls).toHaveLength(20_000);
-    for (const { inputTokens, outputTokens } of calls) {
-      expect(Number.isInteger(inputTokens) && Number.isInteger(outputTokens)).toBe(true);
-      expect(inputTokens).toBeGreaterThanOrEqual(1);
-      expect(inputTokens).toBeLessThanOrEqual(14_050);
-      expect(outputTokens).toBeGreaterThanOrEqual(1);
-      expect(outputTokens).toBeLessThanOrEqual(1_000);
+    for (const { usage } of calls) {
+      const { input, output } = usage;
+      expect(Number.isInteger(input) && Number.isInteger(output)).toBe(true);
+      expect(input).toBeGreaterThanOrEqual(1);
+      expect(input).toBeLessThanOrEqual(14_050);
+      expect(output).toBeGreaterThanOrEqual(1);
+      expect(output).toBeLessThanOrEqual(1_000);
     }
     expect(Math.min(...gaps)).toBeGreaterThan(0);
   });
 
   // The real trace's quantiles: 25, 50, 75, 95 %.
   test.each([
-    ["input", calls.map((call) => call.inputTokens), [396, 1020, 1189, 4083]],
-    ["output", calls.map((call) => call.outputTokens), [85, 129, 395, 451]],
+    ["input", calls.map(({ usage }) => usage.input ?? 0), [396, 1020, 1189, 4083]],
+    ["output", calls.map(({ usage }) => usage.output ?? 0), [85, 129, 395, 451]],
     ["gap", gaps, [48.3, 118.4, 246.7, 565.2]],
   ])("has the real one's quantiles of %s, within 15 %", (_what, values, real) => {
     const sorted = [...values].sort((one, other) => one - other);
@@ -129,4 +159,17 @@ describe("a generated trace", () => {
       expect(Math.abs((found[index] ?? 0) / quantile - 1)).toBeLessThan(0.15);
     }
   });
+});
+
+test("usage of a call is priced as the model that its row names, or else as another", () => {
+  const model = { model: "acme/large", variant: "batch" };
+  expect(usageOf({ at: 0, usage: { input: 1 } }, model)).toEqual({ ...model, input: 1 });
+  const own = { model: "acme/small", variant: "flex", input: 1 };
+  expect(usageOf({ at: 0, usage: own }, model)).toEqual(own);
+});
+
+test("the most that a call may use is its output, if it has any", () => {
+  expect(withOutput({ input: 1, output: 2 }, 50)).toEqual({ input: 1, output: 50 });
+  expect(withOutput({ input: 1 }, 50)).toEqual({ input: 1 });
+  expect(outputTokens({ model: "acme/large", input: 1, output: 2, output_audio: 3 })).toBe(5);
 });

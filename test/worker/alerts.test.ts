@@ -10,6 +10,8 @@ import {
   openWallet,
   removeWebhook,
   reserve,
+  setLimit,
+  setPrice,
 } from "../../src/generated/index.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/index.ts";
 import { type Started, start as startProgram } from "../support/cli.ts";
@@ -170,6 +172,21 @@ test("tells of a limit that is used up to a percentage, and of a low balance", a
       },
     },
   ]);
+});
+
+test("tells of tokens without the wallet's unit and decimals", async () => {
+  await hook();
+  await start();
+  await setPrice(sql, { model: "test/free", rates: { output: 0 } });
+  const limit = { limitId: "tokens", amount: 100n, per: "day", of: "tokens", alertAt: [80] };
+  await setLimit(sql, { walletId, ...limit });
+  const usage = { model: "test/free", output: 85 };
+  await charge(sql, { walletId, usage, idempotencyKey: "x" });
+  await until("it is received", () => receiver.received.length === 1);
+  expect(JSON.parse(receiver.received[0]?.body ?? "").data).toMatchObject({
+    ...{ limit_id: "tokens", of: "tokens", threshold: 80, amount: "100", value: "85" },
+    ...{ unit: null, scale: null },
+  });
 });
 
 test("an alert without a webhook goes nowhere, one of all wallets gets it", async () => {

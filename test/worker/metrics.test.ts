@@ -9,6 +9,7 @@ import {
   openWallet,
   reserve,
   setLimit,
+  setPrice,
   sweepStatus,
   walletMetrics,
   walletsAhead,
@@ -48,6 +49,10 @@ beforeAll(async () => {
     by: ["user"],
     hard: false,
   });
+  await setPrice(sql, { model: "test/free", rates: { output: 0 } });
+  await setLimit(sql, { walletId, limitId: "tokens", amount: 9_000n, per: "month", of: "tokens" });
+  const usage = { model: "test/free", output: 1_250 };
+  await charge(sql, { walletId, usage, idempotencyKey: "u" });
   await charge(sql, { walletId, amount: 1_500_000_000n, idempotencyKey: "x" });
   await reserve(sql, { walletId, amount: 250_000_000n, idempotencyKey: "r", ttl: 600 });
 });
@@ -78,8 +83,10 @@ test("say what wallets have, what limits are used, and what became of alerts", a
     'baseledger_wallet_spent{wallet="tokens",unit="tokens"} 0',
     'baseledger_limit_used{wallet="acme",limit="at-once",per="ever",of="open",unit=""} 1',
     'baseledger_limit_used{wallet="acme",limit="month",per="month",of="amount",unit="USD"} 1.75',
+    'baseledger_limit_used{wallet="acme",limit="tokens",per="month",of="tokens",unit=""} 1250',
     'baseledger_limit_amount{wallet="acme",limit="at-once",per="ever",of="open",unit=""} 3',
     'baseledger_limit_amount{wallet="acme",limit="month",per="month",of="amount",unit="USD"} 8',
+    'baseledger_limit_amount{wallet="acme",limit="tokens",per="month",of="tokens",unit=""} 9000',
     'baseledger_alerts{kind="limit",state="none"} 1',
   ]);
 });

@@ -1,4 +1,5 @@
 -- What a webhook gets: the alert as JSON. Amounts are text, as a number of JSON may lose digits.
+-- Numbers of tokens or calls have neither a unit nor decimals.
 create or replace function baseledger._encode_alert(
   p_wallet_id text,
   p_seq bigint,
@@ -38,8 +39,8 @@ begin
       'of', v_limit.of,
       'amount', trim_scale(v_alert.amount)::text,
       'value', trim_scale(v_alert.value)::text,
-      'unit', v_wallet.unit,
-      'scale', v_wallet.scale,
+      'unit', case when v_limit.of <> 'amount' then null else v_wallet.unit end,
+      'scale', case when v_limit.of <> 'amount' then null else v_wallet.scale end,
       'starts_at', nullif(v_alert.starts_at, '-infinity'),
       'ends_at', nullif(v_alert.ends_at, 'infinity'),
       'suppressed', p_suppressed

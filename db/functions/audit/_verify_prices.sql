@@ -1,7 +1,6 @@
--- Checks the amounts of wallets p_first to p_last (null: to the end) that were priced by the ledger:
--- returns what the view costs says does not agree. That takes as long for an event as all other
--- checks together, so that most are cleared first in a shorter way, which needs a price row of at
--- most eight kinds.
+-- Checks what usage cost in wallets p_first to p_last (null: to the end): returns what does not
+-- agree by the view costs. For an event that takes as long as all other checks together, so that
+-- most are cleared first in a shorter way, which needs a price row of at most eight kinds.
 create or replace function baseledger._verify_prices(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql

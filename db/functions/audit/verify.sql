@@ -64,9 +64,9 @@ comment on function baseledger.verify is
   e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, its terms, the open '
-  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
-  'of each transfer; prices all usage again. For the whole ledger it also checks that nobody may do '
-  'more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  'reservations, who may use the wallet, its limits and what is counted of them, the other side of '
+  'each transfer, and what usage cost by its price row. For the whole ledger it also checks that '
+  'nobody may do more than the role allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;

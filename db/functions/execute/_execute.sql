@@ -129,10 +129,7 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id
-      and not p_priced
-      and not w.restricted
-      and not w.closed
+    where w.wallet_id = p_wallet_id and (w.restricted or w.closed or p_priced) is false
     for no key update;
   if not found and p_wallet_ids is null then
     select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor

@@ -1,5 +1,5 @@
--- What a count of usage costs: 0 without it, null if it is no number. A SQL function without settings, so
--- that it is inlined.
+-- What a count of usage costs: 0 without it, null if it is no number. A SQL function without
+-- settings, so that it is inlined.
 create or replace function baseledger._apply_rate(p_count jsonb, p_rate numeric)
 returns numeric
 language sql

@@ -23,10 +23,14 @@ declare
 begin
   starts_at := '{}';
   first_seq := '{}';
-  while v_seq <= p_last loop
-    select e.occurred_at into v_at
+  loop
+    -- The next one, not that number: a journal that was tampered with may have a gap.
+    select e.seq, e.occurred_at into v_seq, v_at
       from baseledger.events e
-      where e.wallet_id = p_wallet_id and e.seq = v_seq;
+      where e.wallet_id = p_wallet_id and e.seq between v_seq and p_last
+      order by e.seq
+      limit 1;
+    exit when not found;
     v_window := baseledger._window(p_per, p_time_zone, v_at);
     starts_at := starts_at || lower(v_window);
     first_seq := first_seq || v_seq;

@@ -14,6 +14,7 @@ language plpgsql
 stable
 as $$
 declare
+  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
   c_step constant numeric := 10::numeric ^ (18 - p_scale);
   c_counts constant jsonb := case when jsonb_typeof(p_usage) = 'object'
     then p_usage - '{model,variant}'::text[] else '{}' end;
@@ -60,10 +61,7 @@ begin
     when p_scale < 6 then jsonb_build_object('reason', 'scale', 'scale', p_scale)
   end;
   if v_reason is not null then
-    return row(
-      null, null, null, 'LGPRC',
-      v_reason || jsonb_build_object('model', p_model, 'variant', p_variant)
-    )::baseledger._priced_usage;
+    return row(null, null, null, 'LGPRC', v_reason || c_names)::baseledger._priced_usage;
   end if;
   v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
   if v_cost > 9223372036854775807 then

@@ -1,10 +1,11 @@
--- What the events p_first to p_last of a wallet have spent, by the labels of their openings, by price
--- row if p_by names the model, and by the windows whose first events are p_windows (null: none).
+-- What the events p_first to p_last of a wallet have spent, by the labels of their openings, by
+-- price row if p_by names the model, and by the windows whose first events are p_windows (null:
+-- none).
 --
--- One pass over the events. Tokens are summed in a column for each of p_kinds, at most 16: a row for
--- each kind of each event would take several times as long. Openings are hashed, and the few before
--- p_first looked up; without p_by they are not read, nor those with usage where only the model is
--- asked for.
+-- One pass over the events. Tokens are summed in a column for each of p_kinds, at most 16: a row
+-- for each kind of each event would take several times as long. Openings are hashed, and the few
+-- before p_first looked up; without p_by they are not read, nor those with usage where only the
+-- model is asked for.
 --
 -- Custom plans, so that arguments are constants. Hashes only, as the planner cannot know how many
 -- events a wallet has: what does not fit into work_mem goes to disk.

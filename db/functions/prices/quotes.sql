@@ -39,8 +39,9 @@ begin
       v_price := baseledger._find_named_price(v_name, v_usage.variant, c_at);
       select * into v_row from baseledger.price_rows r where r.price_id = v_price.price_id;
     end if;
-    v_cost := case when v_price.until_above is null and p_scale >= 6
-      then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+    v_cost := case
+      when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
+        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
     end;
     return next case when v_cost <= 9223372036854775807
       then row(

@@ -51,7 +51,8 @@ begin
   return query
     with summed as (
       -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
-      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+      select v_windows.starts_at[s.place] as starts_at, s.tokens,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
           case when p.pass = 0 then s.calls end as calls,
           case when p.pass = 0 then s.amount end as amount,
           case
@@ -68,23 +69,23 @@ begin
     ),
     -- A row for each kind, and one without a kind for calls and amount.
     by_kind as (
-      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+      select k.starts_at, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
           sum(k.amount) as amount
         from (
-          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+          select s.starts_at, s.label_values, unnest(null::text || s.kinds) as kind,
               unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
               unnest(array[s.amount]) as amount
             from summed s
         ) as k
         where k.kind is null or k.tokens is not null
-        group by k.place, k.label_values, k.kind
+        group by k.starts_at, k.label_values, k.kind
     )
-    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+    select k.starts_at, k.label_values, sum(k.calls)::bigint,
         coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
         sum(k.amount)
       from by_kind k
-      group by k.place, k.label_values
-      order by k.place, k.label_values collate "C";
+      group by k.starts_at, k.label_values
+      order by k.starts_at, k.label_values collate "C";
 end
 $$;
 

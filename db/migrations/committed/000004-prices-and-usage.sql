@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:5915470848b31c5cf67270be958743f397711cb8
+--! Hash: sha1:1c630e103e1ebf8e157c18a6db8d2c8247fb245d
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -357,6 +357,60 @@ $$;
 
 revoke all on function baseledger._lock_guarded from public;
 --! EndIncluded functions/access/_lock_guarded.sql
+--! Included functions/alerts/_encode_alert.sql
+-- What a webhook gets: the alert as JSON. Amounts are text, as a number of JSON may lose digits.
+-- Numbers of tokens or calls have neither a unit nor decimals.
+create or replace function baseledger._encode_alert(
+  p_wallet_id text,
+  p_seq bigint,
+  p_number integer,
+  p_suppressed bigint
+)
+returns text
+language plpgsql
+stable
+set timezone = 'UTC'
+as $$
+declare
+  v_wallet baseledger.wallets;
+  v_limit baseledger.limits;
+  v_alert baseledger.raised_alerts;
+begin
+  select * into v_wallet from baseledger.wallets w where w.wallet_id = p_wallet_id;
+  select * into v_alert from baseledger.raised_alerts a
+    where a.wallet_id = p_wallet_id and a.seq = p_seq and a.number = p_number;
+  select * into v_limit from baseledger.limits l
+    where l.wallet_id = p_wallet_id and l.limit_id = v_alert.limit_id;
+  return json_build_object(
+    'type', 'baseledger.' || v_alert.kind,
+    'timestamp', v_alert.occurred_at,
+    'data', json_build_object(
+      'wallet_id', p_wallet_id,
+      'seq', p_seq,
+      'number', p_number,
+      'kind', v_alert.kind,
+      'threshold', case
+        when v_alert.kind = 'limit' then to_json(v_alert.threshold)
+        else to_json(v_alert.threshold::text)
+      end,
+      'limit_id', v_alert.limit_id,
+      'values', v_alert.label_values,
+      'per', v_limit.per,
+      'of', v_limit.of,
+      'amount', trim_scale(v_alert.amount)::text,
+      'value', trim_scale(v_alert.value)::text,
+      'unit', case when v_limit.of <> 'amount' then null else v_wallet.unit end,
+      'scale', case when v_limit.of <> 'amount' then null else v_wallet.scale end,
+      'starts_at', nullif(v_alert.starts_at, '-infinity'),
+      'ends_at', nullif(v_alert.ends_at, 'infinity'),
+      'suppressed', p_suppressed
+    )
+  )::text;
+end
+$$;
+
+revoke all on function baseledger._encode_alert from public;
+--! EndIncluded functions/alerts/_encode_alert.sql
 --! Included functions/audit/_verify_counters.sql
 -- Recomputes the counters of wallets and compares: what the events of its window have spent
 -- since the limit was set, by the clock and by the labels of the reservation's opening, and what
@@ -492,10 +546,9 @@ $$;
 revoke all on function baseledger._verify_counters from public;
 --! EndIncluded functions/audit/_verify_counters.sql
 --! Included functions/audit/_verify_prices.sql
--- Checks the amounts of wallets p_first to p_last (null: to the end) that were priced by the ledger:
--- returns what the view costs says does not agree. That takes as long for an event as all other
--- checks together, so that most are cleared first in a shorter way, which needs a price row of at
--- most eight kinds.
+-- Checks what usage cost in wallets p_first to p_last (null: to the end): returns what does not
+-- agree by the view costs. For an event that takes as long as all other checks together, so that
+-- most are cleared first in a shorter way, which needs a price row of at most eight kinds.
 create or replace function baseledger._verify_prices(p_first text, p_last text)
 returns setof baseledger.discrepancy
 language plpgsql
@@ -647,9 +700,9 @@ comment on function baseledger.verify is
   e'Checks a wallet, or without one the whole ledger, and returns the discrepancies: no row = '
   'sound. Finds gaps, edits, insertions, deletions, reordering and a cut tail by the hash chain; '
   'replays the events and compares each balance, the wallet''s row, its terms, the open '
-  'reservations, who may use the wallet, its limits and what is counted of them, and the other side '
-  'of each transfer; prices all usage again. For the whole ledger it also checks that nobody may do '
-  'more than the role allows. Reads only. Refused with LGARG, LGWNF.'
+  'reservations, who may use the wallet, its limits and what is counted of them, the other side of '
+  'each transfer, and what usage cost by its price row. For the whole ledger it also checks that '
+  'nobody may do more than the role allows. Reads only. Refused with LGARG, LGWNF.'
   '\np_wallet_id: Id of the wallet. Default: all wallets.';
 revoke all on function baseledger.verify from public;
 grant execute on function baseledger.verify to baseledger_auditor;
@@ -1224,10 +1277,7 @@ begin
       w.limited, w.low_balances, w.below
     )::baseledger._locked_wallet] into v_locked
     from baseledger.wallets w
-    where w.wallet_id = p_wallet_id
-      and not p_priced
-      and not w.restricted
-      and not w.closed
+    where w.wallet_id = p_wallet_id and (w.restricted or w.closed or p_priced) is false
     for no key update;
   if not found and p_wallet_ids is null then
     select l.locked, l.commands, l.actor into v_locked, p_commands, v_actor
@@ -3394,8 +3444,8 @@ $$;
 revoke all on function baseledger._add_price from public;
 --! EndIncluded functions/prices/_add_price.sql
 --! Included functions/prices/_apply_rate.sql
--- What a count of usage costs: 0 without it, null if it is no number. A SQL function without settings, so
--- that it is inlined.
+-- What a count of usage costs: 0 without it, null if it is no number. A SQL function without
+-- settings, so that it is inlined.
 create or replace function baseledger._apply_rate(p_count jsonb, p_rate numeric)
 returns numeric
 language sql
@@ -3835,10 +3885,14 @@ declare
 begin
   starts_at := '{}';
   first_seq := '{}';
-  while v_seq <= p_last loop
-    select e.occurred_at into v_at
+  loop
+    -- The next one, not that number: a journal that was tampered with may have a gap.
+    select e.seq, e.occurred_at into v_seq, v_at
       from baseledger.events e
-      where e.wallet_id = p_wallet_id and e.seq = v_seq;
+      where e.wallet_id = p_wallet_id and e.seq between v_seq and p_last
+      order by e.seq
+      limit 1;
+    exit when not found;
     v_window := baseledger._window(p_per, p_time_zone, v_at);
     starts_at := starts_at || lower(v_window);
     first_seq := first_seq || v_seq;
@@ -4091,6 +4145,7 @@ language plpgsql
 stable
 as $$
 declare
+  c_names constant jsonb := jsonb_build_object('model', p_model, 'variant', p_variant);
   c_step constant numeric := 10::numeric ^ (18 - p_scale);
   c_counts constant jsonb := case when jsonb_typeof(p_usage) = 'object'
     then p_usage - '{model,variant}'::text[] else '{}' end;
@@ -4137,10 +4192,7 @@ begin
     when p_scale < 6 then jsonb_build_object('reason', 'scale', 'scale', p_scale)
   end;
   if v_reason is not null then
-    return row(
-      null, null, null, 'LGPRC',
-      v_reason || jsonb_build_object('model', p_model, 'variant', p_variant)
-    )::baseledger._priced_usage;
+    return row(null, null, null, 'LGPRC', v_reason || c_names)::baseledger._priced_usage;
   end if;
   v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
   if v_cost > 9223372036854775807 then
@@ -4300,13 +4352,14 @@ $$;
 revoke all on function baseledger._require_scale from public;
 --! EndIncluded functions/prices/_require_scale.sql
 --! Included functions/prices/_sum_spending.sql
--- What the events p_first to p_last of a wallet have spent, by the labels of their openings, by price
--- row if p_by names the model, and by the windows whose first events are p_windows (null: none).
+-- What the events p_first to p_last of a wallet have spent, by the labels of their openings, by
+-- price row if p_by names the model, and by the windows whose first events are p_windows (null:
+-- none).
 --
--- One pass over the events. Tokens are summed in a column for each of p_kinds, at most 16: a row for
--- each kind of each event would take several times as long. Openings are hashed, and the few before
--- p_first looked up; without p_by they are not read, nor those with usage where only the model is
--- asked for.
+-- One pass over the events. Tokens are summed in a column for each of p_kinds, at most 16: a row
+-- for each kind of each event would take several times as long. Openings are hashed, and the few
+-- before p_first looked up; without p_by they are not read, nor those with usage where only the
+-- model is asked for.
 --
 -- Custom plans, so that arguments are constants. Hashes only, as the planner cannot know how many
 -- events a wallet has: what does not fit into work_mem goes to disk.
@@ -4584,8 +4637,9 @@ begin
       v_price := baseledger._find_named_price(v_name, v_usage.variant, c_at);
       select * into v_row from baseledger.price_rows r where r.price_id = v_price.price_id;
     end if;
-    v_cost := case when v_price.until_above is null and p_scale >= 6
-      then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+    v_cost := case
+      when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
+        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
     end;
     return next case when v_cost <= 9223372036854775807
       then row(
@@ -4803,7 +4857,8 @@ begin
   return query
     with summed as (
       -- 16 kinds at a time, nearly always one pass: calls and amounts are those of the first.
-      select s.place, s.tokens, v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
+      select v_windows.starts_at[s.place] as starts_at, s.tokens,
+          v_kinds[p.pass * 16 + 1 : p.pass * 16 + 16] as kinds,
           case when p.pass = 0 then s.calls end as calls,
           case when p.pass = 0 then s.amount end as amount,
           case
@@ -4820,23 +4875,23 @@ begin
     ),
     -- A row for each kind, and one without a kind for calls and amount.
     by_kind as (
-      select k.place, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
+      select k.starts_at, k.label_values, k.kind, sum(k.tokens) as tokens, sum(k.calls) as calls,
           sum(k.amount) as amount
         from (
-          select s.place, s.label_values, unnest(null::text || s.kinds) as kind,
+          select s.starts_at, s.label_values, unnest(null::text || s.kinds) as kind,
               unnest(null::numeric || s.tokens) as tokens, unnest(array[s.calls]) as calls,
               unnest(array[s.amount]) as amount
             from summed s
         ) as k
         where k.kind is null or k.tokens is not null
-        group by k.place, k.label_values, k.kind
+        group by k.starts_at, k.label_values, k.kind
     )
-    select v_windows.starts_at[k.place], k.label_values, sum(k.calls)::bigint,
+    select k.starts_at, k.label_values, sum(k.calls)::bigint,
         coalesce(jsonb_object_agg(k.kind, k.tokens) filter (where k.tokens is not null), '{}'),
         sum(k.amount)
       from by_kind k
-      group by k.place, k.label_values
-      order by k.place, k.label_values collate "C";
+      group by k.starts_at, k.label_values
+      order by k.starts_at, k.label_values collate "C";
 end
 $$;
 
@@ -5633,10 +5688,11 @@ cross join lateral (
 where e.details ?| '{usage,price}';
 
 comment on view baseledger.costs is
-  'What each event with usage has cost: the amount on record (of a reservation with p_at_least, what '
-  'was asked for), and the cost, computed again from the recorded usage and its price row, both in '
-  'the wallet''s smallest step. agrees says whether these are equal, and the price row is one of the '
-  'model and the variant; verify() reports each event where they are not.';
+  'What each event with usage has cost: the amount on record (of a reservation with p_at_least, '
+  'what was asked for), and the cost, computed again from the recorded usage and its price row, '
+  'both in the wallet''s smallest step. agrees says whether these are equal, and the price row is '
+  'one of the model and the variant, in the wallet''s unit; verify() reports each event where they '
+  'are not.';
 comment on column baseledger.costs.model is 'provider/model of the price row, an alias resolved.';
 comment on column baseledger.costs.amount is 'On record, or asked for with p_at_least.';
 comment on column baseledger.costs.cost is

@@ -23,7 +23,7 @@ comment on table baseledger.limits is
   'How much a wallet may use in a window: as a whole, or for each combination of values of some '
   'labels.';
 comment on column baseledger.limits.amount is
-  'In the wallet''s smallest step, or a number of calls or open reservations; null: only '
+  'In the wallet''s smallest step, or a number of tokens, calls or open reservations; null: only '
   'combinations with an amount of their own are limited.';
 comment on column baseledger.limits.set_at is
   'When it was first set, by the clock: it counts from there on.';

@@ -13,7 +13,8 @@ comment on type baseledger.limit_metric is 'The use of a limit, for monitoring.'
 comment on column baseledger.limit_metric.wallet_id is 'The wallet. @notNull';
 comment on column baseledger.limit_metric.limit_id is 'The limit. @notNull';
 comment on column baseledger.limit_metric.per is 'Its window. @notNull';
-comment on column baseledger.limit_metric.of is 'What it counts: amount, calls or open. @notNull';
+comment on column baseledger.limit_metric.of is
+  'What it counts: amount, tokens, calls or open. @notNull';
 comment on column baseledger.limit_metric.unit is
   'What amounts are of; null if it does not count amounts.';
 comment on column baseledger.limit_metric.scale is

@@ -18,7 +18,7 @@ create type baseledger.limit_use as (
 );
 comment on type baseledger.limit_use is
   'What a combination of values of a limit''s labels has used now. Amounts are in the wallet''s '
-  'smallest step, or numbers of calls or open reservations.';
+  'smallest step, or numbers of tokens, calls or open reservations.';
 comment on column baseledger.limit_use.limit_id is 'Name of the limit in its wallet. @notNull';
 comment on column baseledger.limit_use.label_values is
   'The combination: a value for each label of by, empty for what has no such label; null when none '
@@ -28,7 +28,7 @@ comment on column baseledger.limit_use.per is
 comment on column baseledger.limit_use.by is
   'The labels whose combinations of values are limited; none: the wallet as a whole. @notNull';
 comment on column baseledger.limit_use.of is
-  'What is counted: amount, calls (opened in the window) or open (reservations). @notNull';
+  'What is counted: amount, tokens, calls (opened in the window) or open (reservations). @notNull';
 comment on column baseledger.limit_use.time_zone is 'Where its windows begin. @notNull';
 comment on column baseledger.limit_use.hard is
   'Whether it refuses what would go above it; else it only alerts. @notNull';

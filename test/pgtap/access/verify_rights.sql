@@ -66,7 +66,7 @@ select pg_temp.opens(
 ) from unnest('{public,baseledger_agent,baseledger_auditor,baseledger_worker}'::text[]) r;
 select pg_temp.opens(
   'grant execute on function baseledger.reserve to baseledger_worker',
-  'function baseledger.reserve(text,bigint,text,interval,text,bigint,jsonb)', 'EXECUTE',
+  'function baseledger.reserve(text,bigint,text,interval,text,bigint,jsonb,jsonb)', 'EXECUTE',
   'baseledger_worker'
 );
 select pg_temp.opens(

@@ -160,7 +160,7 @@ select pg_temp.bad(c.name, c.field, c.call) from (values
   ('a label of 256 bytes', 'by', $$'w', 'l', 1, 'day', array[repeat('é', 128)]$$),
   ('a table of labels', 'by', $$'w', 'l', 1, 'day', '{{a,b},{c,d}}'$$),
   ('nothing counted', 'of', $$'w', 'l', 1, 'day', '{}', null$$),
-  ('something else counted', 'of', $$'w', 'l', 1, 'day', '{}', 'tokens'$$),
+  ('something else counted', 'of', $$'w', 'l', 1, 'day', '{}', 'words'$$),
   ('open reservations of a day', 'per', $$'w', 'l', 1, 'day', '{}', 'open'$$),
   ('no zone', 'time_zone', $$'w', 'l', 1, 'day', p_time_zone => null$$),
   ('an unknown zone', 'time_zone', $$'w', 'l', 1, 'day', p_time_zone => 'Europe/Atlantis'$$),

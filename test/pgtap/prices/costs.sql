@@ -1,6 +1,6 @@
 -- costs: what each event with usage has cost, computed again.
 begin;
-select plan(29);
+select plan(31);
 
 set local role baseledger_operator;
 do $$
@@ -137,12 +137,15 @@ select is(pg_temp.edit(c.key, c.change), array[c.key || ' price'], c.key || ': '
     ('c1', $$amount = 2$$),
     ('c2', $$amount = 22139$$),
     ('r1', $$details = details - 'model'$$),
+    ('r1', $$details = details || '{"requested": 5}'$$),
     ('r2', $$details = details - 'requested'$$),
     ('s1', $$amount = 375$$),
     ('amount', $$details = '{"price": 1}'$$)
   ) as c(key, change);
 select is(pg_temp.found('update baseledger.price_rows set rates = ''{"input": 1, "output": 1000001}''
   where price_id = 3'), '{c1 price}', 'a price that was edited');
+select is(pg_temp.found('update baseledger.price_rows set currency = ''EUR'' where price_id = 3'),
+  '{c1 price}', 'a currency that was edited');
 select is(pg_temp.found('delete from baseledger.price_rows where price_id = 1'),
   '{r1 price,r2 price,s1 price}', 'a price that was deleted');
 

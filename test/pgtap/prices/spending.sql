@@ -1,6 +1,6 @@
 -- spending: what a wallet has spent, by labels, models and windows, held to a plain count.
 begin;
-select plan(46);
+select plan(47);
 
 set local role baseledger_operator;
 do $$
@@ -302,7 +302,13 @@ select is(pg_temp.windows('day', 'UTC'), '{03-28 00:00 1,03-29 00:00 30,10-24 00
   10-25 00:00 448}', 'whatever the zone of the session');
 reset timezone;
 
--- The price before the opening of the range, and labels that a grant gives ------------------------
+reset role;
+select tap.tamper($$delete from baseledger.events where wallet_id = 'z' and seq in (4, 5, 11)$$);
+set local role baseledger_operator;
+select is(pg_temp.windows('day', 'Europe/Berlin'),
+  '{03-28 23:00 9,03-29 22:00 16,10-24 22:00 224}', 'gaps do not stop it');
+
+-- Labels that a grant gives -----------------------------------------------------------------------
 
 reset role;
 do $$

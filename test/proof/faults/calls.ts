@@ -13,6 +13,8 @@ export interface Source {
   readonly wallets: readonly string[];
   /** The prefix of this client's keys, which no other client has. */
   readonly name: string;
+  /** Whether it sends usage for some of its amounts: see prices.ts. */
+  readonly byUsage?: boolean;
 }
 
 /** How often each call comes, relative to the others. */
@@ -42,25 +44,33 @@ const IN_POST_FUNDS = inBatch(POST_FUNDS_OPS);
 const IDS = 12;
 
 /** Draws calls, each with a new key. */
-export function createDraw({ random, wallets, name }: Source, names: readonly string[]) {
+export function createDraw(source: Source, names: readonly string[]) {
+  const { random, wallets, name, byUsage = false } = source;
   let calls = 0;
   const oneOf = <T>(list: readonly T[]): T => list[random.integer(0, list.length - 1)] as T;
 
   /** Clients reach the same ids at about the same time. */
   const id = () => `r${calls * 2 + random.integer(0, IDS)}`;
   const amount = () => random.integer(1, random.chance(0.1) ? 400 : 60);
+  /** Usage in place of an amount, now and then of a model that nobody knows. */
+  const spending = (least = 1): Args => {
+    if (!byUsage || random.chance(0.6)) return { amount: amount() - 1 + least };
+    const model = oneOf(["x/one", "x/one", "x/one", "x/it", "x/none"]);
+    const counts = { input: random.integer(1, 40), output: random.integer(0, 9) };
+    return { amount: null, usage: { model, variant: "standard", ...counts } };
+  };
   const ttl = () => (random.chance(0.7) ? 1 : 600);
   const metadata = (): Args => (random.chance(0.1) ? { metadata: { by: name, n: calls } } : {});
 
   const makers: Readonly<Record<BatchOp, () => Args> & Record<string, () => Args>> = {
-    reserve: () => ({
-      amount: amount(),
-      ttl: ttl(),
-      reservation_id: id(),
-      ...(random.chance(0.2) && { at_least: 1 }),
-    }),
+    reserve: () => {
+      const its = spending();
+      const isFree = (its.usage as Args | undefined)?.model === "x/free";
+      const atLeast = !isFree && random.chance(0.2) && { at_least: 1 };
+      return { ...its, ttl: ttl(), reservation_id: id(), ...atLeast };
+    },
     settle: () => ({
-      amount: amount() - 1,
+      ...spending(0),
       reservation_id: id(),
       ...(random.chance(0.3) && { final: false }),
     }),
@@ -70,7 +80,7 @@ export function createDraw({ random, wallets, name }: Source, names: readonly st
       ttl: ttl(),
       ...(random.chance(0.4) && { amount: amount() }),
     }),
-    charge: () => ({ amount: amount(), reservation_id: id() }),
+    charge: () => ({ ...spending(), reservation_id: id() }),
     refund: () => ({ amount: random.integer(1, 9), reservation_id: id() }),
     credit: () => ({ amount: amount() }),
     withdraw: () => ({ amount: amount() }),

@@ -50,7 +50,8 @@ export function startLoad(crowd: Crowd): Load {
     const sql = connectSql(urls[i % urls.length] ?? "", settings);
     clients.push(sql);
     const send = (call: Call) => sendSql(sql, call);
-    return runClient({ ...sourceOf(i), recorder, names: SQL_CALLS, via: "sql", send });
+    const source = { ...sourceOf(i), byUsage: true };
+    return runClient({ ...source, recorder, names: SQL_CALLS, via: "sql", send });
   });
   const ledgerCallers = Array.from({ length: callers }, (_, i) => {
     const send = (call: Call) => sendThrough(ledger, call);
@@ -95,7 +96,10 @@ export function createSteps(client: Client): () => Promise<void> {
       if (unanswered) return unanswered;
     }
     const before = recorder.calls.at(-random.integer(1, 40));
-    const known = before && client.names.includes(before.call);
+    const known =
+      before &&
+      client.names.includes(before.call) &&
+      (client.byUsage || before.args.usage === undefined);
     return known && random.chance(0.06) ? before : draw();
   };
   return async () => {

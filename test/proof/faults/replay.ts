@@ -1,10 +1,17 @@
 // Executes a wallet's journal again in the model, one execution after the other.
 import { isDeepStrictEqual } from "node:util";
 import { type Json, stringifyJson } from "../../../src/json/index.ts";
-import { type Event, emptyWallet, execute, type Receipt, type Wallet } from "../model.ts";
+import {
+  type Event,
+  emptyWallet,
+  execute as executeAt,
+  type Receipt,
+  type Wallet,
+} from "../model.ts";
 import { plain } from "../plain.ts";
 import { type Command, commandOf, type Time } from "../requests.ts";
 import type { Entry } from "./journal.ts";
+import { CATALOGUE } from "./prices.ts";
 import {
   agreesWithModel,
   isBatch,
@@ -38,6 +45,11 @@ export interface Replayed {
 export type Sendings = ReadonlyMap<string, readonly Sending[]>;
 
 const NEVER = 2n ** 63n;
+
+/** Executes commands by the prices of the faults. */
+function execute(wallet: Wallet, commands: readonly Command[], clock: Time) {
+  return executeAt(wallet, commands, clock, undefined, undefined, undefined, CATALOGUE);
+}
 
 /** Executes a journal again, and compares what each execution writes and answers. */
 export function replay(walletId: string, entries: readonly Entry[], sendings: Sendings): Replayed {

@@ -17,6 +17,7 @@ const TYPES: Readonly<Record<string, string>> = {
   limit: "integer",
   final: "boolean",
   metadata: "jsonb",
+  usage: "jsonb",
   commands: "jsonb",
 };
 

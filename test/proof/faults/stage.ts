@@ -1,8 +1,10 @@
 // A small server that restarts quickly, with the ledger in it.
 import type postgres from "postgres";
 import type { Server, ServerOptions } from "../../../src/embedded/index.ts";
+import { stringifyJson } from "../../../src/json/index.ts";
 import { install } from "../../support/template.ts";
 import { startServer } from "../servers.ts";
+import { PRICES } from "./prices.ts";
 import { connectSql } from "./send.ts";
 
 /** The server of a history. */
@@ -38,6 +40,7 @@ async function setStage(server: Server): Promise<Stage> {
     create role ${LOGIN} login password 'secret'
       in role baseledger_operator, baseledger_auditor, baseledger_worker;
     grant create on database postgres to ${LOGIN};`);
+  await stage.admin`select baseledger.set_prices(${stringifyJson(PRICES)}::text::jsonb)`;
   return stage;
 }
 

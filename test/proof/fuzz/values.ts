@@ -219,6 +219,48 @@ const ttl = fc.constantFrom("1 second", "5 minutes", "30 days");
 const object = fc.constantFrom({}, { model: "small" });
 const metadata = fc.constantFrom("{}", '{"model":"small"}', '{"n":[1,2.50,null]}');
 
+const count = fc.oneof({ weight: 6, arbitrary: fc.nat(90) }, fc.jsonValue());
+/** What was used: of models that have a price, or have none, or nothing that can be used. */
+const usage = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record(
+      {
+        model: fc.constantFrom("x/one", "x/one", "x/it", "x/none"),
+        input: fc.nat(40),
+        output: fc.nat(20),
+        cache_read: fc.nat(9),
+      },
+      { requiredKeys: ["model", "input"] },
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record(
+      { model: fc.jsonValue(), variant: fc.jsonValue(), input: count, output: count },
+      { requiredKeys: [] },
+    ),
+  },
+  fc.jsonValue(),
+);
+const rates = fc.oneof(
+  fc.record({ input: fc.nat(10 ** 6), output: fc.nat(10 ** 6), cache_read: fc.nat(10 ** 6) }),
+  fc.dictionary(fc.constantFrom("input", "output", "Input", "pages"), fc.jsonValue()),
+);
+/** Prices that are set together. */
+const price = fc.record(
+  {
+    model: fc.constantFrom("x/one", "x/it", "x/new", "y/two/three"),
+    rates: fc.oneof(rates, fc.constant(null)),
+    variant: fc.constantFrom("standard", "batch"),
+    above: fc.oneof(fc.constantFrom(0, 10), fc.jsonValue()),
+    alias_of: fc.constantFrom(null, null, "x/one"),
+    valid_from: fc.oneof(fc.constantFrom(null, "2100-01-01", "-infinity"), fc.jsonValue()),
+    max_output: fc.oneof(fc.constantFrom(1, 4096), fc.jsonValue()),
+  },
+  { requiredKeys: ["model", "rates"] },
+);
+
 const fields = {
   // Mostly what a batch may name.
   op: fc.constantFrom(
@@ -233,12 +275,21 @@ const fields = {
   ttl: fc.oneof({ weight: 4, arbitrary: ttl }, strangeInterval, fc.double({ noNaN: true })),
   final: fc.oneof(fc.boolean(), fc.jsonValue()),
   metadata: fc.oneof(fc.constant({}), fc.jsonValue()),
+  usage,
   surplus: fc.jsonValue(),
 };
 /** A command with the fields that it may have, so that many are granted. */
 const usual = fc.oneof(
   fc.record({ op: fc.constant("reserve"), idempotency_key: key, amount: small, ttl }),
   fc.record({ op: fc.constant("charge"), idempotency_key: key, amount: small, metadata: object }),
+  fc.record({ op: fc.constantFrom("reserve", "charge"), idempotency_key: key, usage }),
+  fc.record({
+    op: fc.constant("settle"),
+    idempotency_key: key,
+    reservation_id: reservation,
+    usage,
+    final: fc.boolean(),
+  }),
   fc.record({
     op: fc.constantFrom("settle", "refund"),
     idempotency_key: key,
@@ -291,8 +342,19 @@ const sensible: Record<string, fc.Arbitrary<string>> = {
   amounts: fc.constantFrom("{}", "{10,900}"),
   url: fc.constantFrom("https://example.com/alerts", "http://127.0.0.1:1/"),
   events: fc.constantFrom("{limit}", "{limit,low_balance}", "{low_balance}"),
-  prefix: fc.constantFrom("", PLACE),
+  prefix: fc.constantFrom("", PLACE, "x/"),
   commands: listOf(command),
+  usage: usage.map((each) => JSON.stringify(each)),
+  usages: listOf(usage),
+  model: fc.constantFrom("x/one", "x/it", "x/new", "y/two/three"),
+  rates: rates.map((each) => JSON.stringify(each)),
+  variant: fc.constantFrom("standard", "batch"),
+  above: fc.constantFrom("0", "10"),
+  valid_from: fc.constantFrom("2100-01-01 00:00:00+00", "-infinity"),
+  currency: fc.constantFrom("USD", "EUR"),
+  alias_of: fc.constantFrom("x/one", "x/it"),
+  source: fc.constantFrom("list", "contract"),
+  prices: fc.array(price, { maxLength: 4 }).map((list) => JSON.stringify(list)),
 };
 /** Where a parameter means something else than in other functions. */
 const sensibleIn: Record<string, Record<string, fc.Arbitrary<string>>> = {

@@ -105,7 +105,7 @@ const CHECKS: Readonly<Record<ChangeFunction, readonly (readonly [string, Check]
     ["amount", (value, { by }) => (value === null ? hasItems(by) : isInteger(value, 0n))],
     ["per", (value, { of }) => PERS.includes(value as Per) && (of !== "open" || value === "ever")],
     ["by", (value) => isList(value, 4) && isDistinct(value) && value.every((n) => isText(n, 1))],
-    ["of", (value) => ["amount", "calls", "open"].includes(value as string)],
+    ["of", (value) => ["amount", "calls", "open", "tokens"].includes(value as string)],
     ["time_zone", (value) => isZone(String(value))],
     ["hard", (value) => typeof value === "boolean"],
     [

@@ -4,6 +4,7 @@ import type { Json } from "../../../src/json/index.ts";
 import type { Event, Reservation, Wallet } from "../model.ts";
 import { MAX, type Refusal, type Time } from "../requests.ts";
 import { type Labels, labelValue } from "./access.ts";
+import { tokensOf } from "./prices.ts";
 import { isIn, type Per, type Window, windowAt } from "./windows.ts";
 
 export interface Limit {
@@ -11,7 +12,7 @@ export interface Limit {
   readonly amount: bigint | null;
   readonly per: Per;
   readonly by: readonly string[];
-  readonly of: "amount" | "calls" | "open";
+  readonly of: "amount" | "calls" | "open" | "tokens";
   readonly time_zone: string;
   readonly hard: boolean;
   /** Percentages. */
@@ -73,23 +74,40 @@ export function usesOf(wallet: Wallet, limit: Limit, at: Time): Map<string, Use>
     const spent = spentBy(limit, event, opened, window);
     if (spent !== null) add(opened.labels, spent, 0n);
   }
-  for (const { status, held, expires_at, opened } of wallet.reservations.values()) {
-    if (status !== "open" || (expires_at ?? 0n) <= at || limit.of === "calls") continue;
-    add(opened.labels, 0n, limit.of === "amount" ? held : 1n);
+  for (const r of wallet.reservations.values()) {
+    if (r.status !== "open" || (r.expires_at ?? 0n) <= at) continue;
+    add(r.opened.labels, 0n, heldBy(wallet, limit, r));
   }
   return uses;
+}
+
+/** What an open reservation holds of a limit. */
+function heldBy({ journal }: Wallet, { of }: Limit, { reservation_id, held }: Reservation): bigint {
+  if (of !== "tokens") return { amount: held, calls: 0n, open: 1n }[of];
+  const its = journal.filter((event) => event.reservation_id === reservation_id);
+  const sum = (name: string) =>
+    its.reduce((all, e) => (e.event === name ? all + tokensOf(usageOf(e)) : all), 0n);
+  const left = sum("reserved") - sum("settled");
+  return left > 0n ? left : 0n;
+}
+
+function usageOf({ details }: Event): Json {
+  return (details as { readonly usage?: Json } | null)?.usage ?? null;
 }
 
 /** What an event of a reservation has spent; null if it does not concern what is spent. */
 function spentBy(
   { of, set_at }: Limit,
-  { event, amount }: Event,
+  happened: Event,
   opened: Reservation["opened"],
   window: Window,
 ): bigint | null {
+  const { event, amount } = happened;
+  const isSpending = event === "settled" || event === "charged";
   if (of === "calls") return event === "reserved" || event === "charged" ? 1n : null;
   if (of === "open") return null;
-  if (event === "settled" || event === "charged") return amount ?? 0n;
+  if (of === "tokens") return isSpending ? tokensOf(usageOf(happened)) : null;
+  if (isSpending) return amount ?? 0n;
   const counts = isIn(window, opened.instant) && opened.instant >= set_at;
   return event === "refunded" && counts ? -(amount ?? 0n) : null;
 }
@@ -98,12 +116,13 @@ function useOf(wallet: Wallet, limit: Limit, values: readonly string[], at: Time
   return usesOf(wallet, limit, at).get(nameOf(values)) ?? { values, spent: 0n, held: 0n };
 }
 
-/** What a command adds to what is used: an amount, calls, open reservations. */
+/** What a command adds to what is used: an amount, calls, open reservations, tokens. */
 export interface Addition {
   readonly labels: Labels;
   readonly amount: bigint;
   readonly calls: bigint;
   readonly open: bigint;
+  readonly tokens: bigint;
 }
 
 /** Why a command is not granted, and until when: null for ever. */
@@ -195,10 +214,12 @@ export function alertsOf(wallet: Wallet, before: Wallet, event: Event): Alert[] 
 const SPENDING = ["reserved", "charged", "settled"];
 
 /** Thresholds that spending has reached, each once in a window. */
-function limitAlerts(wallet: Wallet, { event, amount: a, instant, ...rest }: Event): Alert[] {
+function limitAlerts(wallet: Wallet, happened: Event): Alert[] {
+  const { event, instant, ...rest } = happened;
   const opened = wallet.reservations.get(rest.reservation_id ?? "")?.opened;
   if (!opened || !SPENDING.includes(event)) return [];
   return [...wallet.limits.values()].flatMap((limit) => {
+    const a = limit.of === "tokens" ? tokensOf(usageOf(happened)) : rest.amount;
     if (limit.of === "calls" ? event === "settled" : event === "reserved" || a === 0n) return [];
     const values = valuesOf(limit, opened.labels);
     const amount = amountOf(limit, values);

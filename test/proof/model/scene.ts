@@ -1,5 +1,5 @@
 // A ledger in the model for its own tests, with a clock that stands still until it is set.
-import { type Answer, call, type Ledger } from "../ledger.ts";
+import { type Answer, call, createLedger, type Ledger } from "../ledger.ts";
 import type { Receipt } from "../model.ts";
 import { plain } from "../plain.ts";
 import type { Arguments, Time } from "../requests.ts";
@@ -24,7 +24,7 @@ export function time(text: string): Time {
 }
 
 export function scene(funds = 100, args: Arguments = {}): Scene {
-  const ledger: Ledger = new Map();
+  const ledger = createLedger();
   let now = time("2027-01-15T12:00:00");
   let calls = 0;
   const act = (name: string, given: Arguments = {}, session: Session = AS_OPERATOR) => {

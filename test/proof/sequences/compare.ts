@@ -7,6 +7,8 @@ import {
   balanceAt,
   type Clock,
   call,
+  callPrices,
+  createLedger,
   dateLast,
   denied,
   find,
@@ -20,6 +22,7 @@ import {
 } from "../ledger.ts";
 import { AS_OPERATOR, isOperator, type Session } from "../model/access.ts";
 import { limitRows, sortedLimits } from "../model/limits.ts";
+import { affordable, listPrices, quote } from "../model/prices.ts";
 import {
   type Reading,
   readFrom,
@@ -38,7 +41,7 @@ import {
   type Wallet,
 } from "../model.ts";
 import { plain } from "../plain.ts";
-import type { Arguments, Time } from "../requests.ts";
+import { type Arguments, invalid, type Time } from "../requests.ts";
 
 /** Something to do in the ledger. */
 export interface Step {
@@ -260,7 +263,7 @@ function compare(what: string, found: Json | StepResult["rows"] | Looked, value:
 
 function checkLedger(ledger: Ledger): Found | undefined {
   for (const wallet of ledger.values()) {
-    const [wrong] = findBroken(wallet);
+    const [wrong] = findBroken(wallet, ledger.prices);
     if (wrong) return { what: "the invariants of the model", found: wrong, expected: null };
   }
   return undefined;
@@ -274,7 +277,10 @@ function answerWithin(ledger: Ledger, step: Step, result: StepResult): Json {
   const borders = [...ledger.values()].flatMap((wallet) => bordersOf(wallet, result.from));
   const passed = borders.filter((at) => at <= result.until);
   const agrees = (from: Time) =>
-    isDeepStrictEqual(comparable(step, result), answer(new Map(ledger), step, { ...result, from }));
+    isDeepStrictEqual(
+      comparable(step, result),
+      answer(createLedger(ledger), step, { ...result, from }),
+    );
   return answer(ledger, step, {
     ...result,
     from: [result.from, ...passed].find(agrees) ?? result.from,
@@ -300,6 +306,19 @@ function answer(ledger: Ledger, step: Step, result: StepResult): Json {
     case "receipt":
     case "limits":
       return plain(read(ledger, step, result));
+    case "set_price":
+    case "set_prices": {
+      // The database says by its rows when they were added; a refusal does not.
+      const at = (result.answer as readonly { added_at?: Time }[] | null)?.[0]?.added_at;
+      const occasion = { clock: () => at ?? result.from, session, now: result.from, key_id: "" };
+      const set = callPrices(ledger, name, args, occasion);
+      return plain("refused" in set ? set : set.rows);
+    }
+    case "quote":
+    case "quotes":
+    case "affordable":
+    case "list_prices":
+      return plain(ask(ledger, step, result));
     case "date_last": {
       // The database chooses the time: this is no function of the ledger.
       const wallet = ledger.get(args.wallet_id as string);
@@ -345,6 +364,23 @@ function read(ledger: Ledger, { call: name, args, as = AS_OPERATOR }: Step, resu
       return found.map((event) => toRow({ event, replayed: true }, wallet.wallet_id));
     }
   }
+}
+
+/** What a question about prices is answered. */
+function ask({ prices }: Ledger, { call: name, args }: Step, { from }: StepResult) {
+  const at = args.at == null ? from : (plain(args.at) as Time);
+  const question = { usage: args.usage ?? null, at, scale: Number(args.scale) };
+  if (name === "quote") return quote(prices, question);
+  if (name === "affordable") return affordable(prices, question, BigInt(args.amount as bigint));
+  if (name === "list_prices") {
+    return listPrices(prices, args.prefix as string, at, args.history as boolean);
+  }
+  if (question.scale < 0 || question.scale > 18) return invalid("scale");
+  const quotes = (args.usages as Json[]).map((usage) => quote(prices, { ...question, usage }));
+  const wrong = quotes.findIndex((each) => "refused" in each);
+  if (wrong < 0) return quotes;
+  const { refused, detail } = quotes[wrong] as Record<string, object>;
+  return { refused, detail: { ...detail, place: wrong + 1 } };
 }
 
 /** The answer of create_key: the secret is shown once. */

@@ -7,6 +7,7 @@ import { BUSY } from "../ledger.ts";
 import { AGENT_OPS, type Arguments, FUNDS_OPS, MAX, type Op } from "../requests.ts";
 import { labels, sessions } from "./callers.ts";
 import type { Step } from "./compare.ts";
+import { asking, catalogue, pricing, withUsage } from "./prices.ts";
 import { changing, settings } from "./settings.ts";
 import { BEGINNINGS, bordering, passing } from "./times.ts";
 
@@ -25,7 +26,7 @@ const key = fc.oneof(
   { arbitrary: fc.constantFrom(null, "", " \t", "x".repeat(256)), weight: 1 },
 );
 const id = fc.oneof(
-  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3"), weight: 26 },
+  { arbitrary: fc.constantFrom("r1", "r1", "r2", "r3", "r4"), weight: 26 },
   { arbitrary: fc.constantFrom("k1", "k2"), weight: 2 },
   { arbitrary: fc.constantFrom(null, "nobody's", " "), weight: 1 },
 );
@@ -56,19 +57,24 @@ const mostly = <T>(usual: T, ...others: T[]) =>
 
 const common = { idempotency_key: key, metadata };
 const OPS = {
-  reserve: fc.record({
-    ...common,
-    amount,
-    ttl,
-    reservation_id: id,
-    at_least: mostly<Json>(null, 1, 5, 0),
-  }),
-  settle: fc.record({
-    ...common,
-    amount,
-    reservation_id: id,
-    final: fc.constantFrom(null, true, false, false),
-  }),
+  reserve: withUsage(
+    fc.record({
+      ...common,
+      amount,
+      ttl,
+      reservation_id: id,
+      at_least: mostly<Json>(null, 1, 5, 0),
+    }),
+  ),
+  settle: withUsage(
+    fc.record({
+      ...common,
+      amount,
+      reservation_id: id,
+      final: fc.constantFrom(null, true, false, false),
+    }),
+    true,
+  ),
   cancel: fc.record({ ...common, reservation_id: id }),
   extend: fc.record({
     ...common,
@@ -76,12 +82,14 @@ const OPS = {
     ttl,
     amount: fc.oneof(fc.constant(null), amount),
   }),
-  charge: fc.record({
-    ...common,
-    amount,
-    reservation_id: id,
-    already_spent: mostly<Json>(null, false, true, true),
-  }),
+  charge: withUsage(
+    fc.record({
+      ...common,
+      amount,
+      reservation_id: id,
+      already_spent: mostly<Json>(null, false, true, true),
+    }),
+  ),
   credit: fc.record({ ...common, amount }),
   withdraw: fc.record({ ...common, amount }),
   refund: fc.record({ ...common, amount, reservation_id: id }),
@@ -143,10 +151,27 @@ const single = fc
   ]);
 /** Makes all commands of a batch about the same few reservations; without `ids`, about any. */
 export const about = (commands: readonly Made[], ids: readonly string[]) =>
-  commands.map((made, i) => {
-    const reservation_id = ids[i % ids.length];
-    return reservation_id && made.reservation_id != null ? { ...made, reservation_id } : made;
+  withModels(
+    commands.map((made, i) => {
+      const reservation_id = ids[i % ids.length];
+      return reservation_id && made.reservation_id != null ? { ...made, reservation_id } : made;
+    }),
+  );
+/** Names the model of settlements whose reservation the same list may have opened. */
+export function withModels(commands: readonly Made[]): Made[] {
+  return commands.map((made, i) => {
+    const { op, usage, reservation_id } = made;
+    const opens = commands.slice(0, i).some((each) => {
+      const its = each.reservation_id ?? each.idempotency_key;
+      return (each.op === "reserve" || each.op === "charge") && its === reservation_id;
+    });
+    const isObject = typeof usage === "object" && usage !== null && !Array.isArray(usage);
+    if (op !== "settle" || !opens || usage == null) return made;
+    const given = isObject ? (usage as Made) : { input: -1 };
+    const its = { model: "x/one", variant: "standard", ...given };
+    return { ...made, usage: its };
   });
+}
 const batch = fc
   .tuple(
     fc.constantFrom("post", "post", "post_funds"),
@@ -193,6 +218,9 @@ const looking = fc
   .map(({ call, wallet_id, as, ...names }): Draft[] => [
     { call, args: { wallet_id, ...names }, ...(as && { as }) },
   ]);
+const quoting = fc
+  .tuple(asking, sessions)
+  .map(([call, as]): Draft[] => [{ ...call, ...(as && { as }) }]);
 const strange = fc
   .tuple(fc.boolean(), fc.constantFrom<Json[]>(null, {}, [1], "[]"))
   .map(([many, commands]): Draft[] => [
@@ -241,6 +269,12 @@ const again = fc
   .tuple(fc.nat({ max: 30 }), sessions, fc.boolean())
   .map(([index, as, other]): Draft[] => [{ again: index, ...(other && { by: as }) }]);
 
+const setting = fc
+  .tuple(pricing, sessions, fc.nat({ max: 9 }))
+  .map(([calls, as, by]): Draft[] =>
+    calls.map((each) => ({ ...each, ...(by === 0 && as && { as }) })),
+  );
+
 const drafts = fc.oneof(
   { arbitrary: single, weight: 24 },
   { arbitrary: batch, weight: 8 },
@@ -249,6 +283,8 @@ const drafts = fc.oneof(
   { arbitrary: transfer, weight: 3 },
   { arbitrary: changing, weight: 10 },
   { arbitrary: looking, weight: 4 },
+  { arbitrary: setting, weight: 5 },
+  { arbitrary: quoting, weight: 3 },
   { arbitrary: passing, weight: 3 },
   { arbitrary: bordering, weight: 4 },
   { arbitrary: clear, weight: 1 },
@@ -284,6 +320,7 @@ interface Drawn {
   readonly held: readonly Made[];
   readonly before: number;
   readonly by: Step["as"];
+  readonly prices: readonly Call[];
 }
 
 /** Reservations and charges with labels, some by an agent. */
@@ -297,6 +334,13 @@ const HELD: readonly Made[] = [
     metadata: { user: "bob", run: "1" },
   },
   { op: "charge", reservation_id: "r3", amount: 3, metadata: { user: "ann", run: "2" } },
+  {
+    op: "reserve",
+    reservation_id: "r4",
+    usage: { model: "x/one", input: 3 },
+    ttl: 600,
+    metadata: { user: "ann" },
+  },
 ];
 const held = fc
   .tuple(fc.subarray([...HELD]), fc.constantFrom<string[]>(HOME, HOME, "b"))
@@ -311,6 +355,7 @@ const situation = {
   held,
   before: fc.nat({ max: 4 }),
   by: sessions,
+  prices: catalogue,
 };
 const funds = fc.constantFrom<(number | bigint)[]>(10, 20, 30, 30, 60, MAX - 30n);
 const start: fc.Arbitrary<Drawn> = fc.record({
@@ -370,7 +415,7 @@ export function opening(drawn: Drawn): Step[] {
     ...(drawn.by && { as: drawn.by }),
   }));
   const set = [...settled.slice(0, before), ...holding, ...settled.slice(before)];
-  const all = [travel, ...opened, ...dated, ...funded, ...set];
+  const all = [travel, ...drawn.prices, ...opened, ...dated, ...funded, ...set];
   return all.map((each) => ({ ...each, look: null }));
 }
 

@@ -19,6 +19,7 @@ import {
   resolve,
   richStart,
   WALLETS,
+  withModels,
 } from "./generator.ts";
 import { createReplay, NOTHING, type Results, type State } from "./replay.ts";
 
@@ -88,6 +89,7 @@ export function drawGroupings(before: number, longest: number): fc.Arbitrary<Gro
         const earlier = commands[again % (i + 1)] as Made;
         commands[i] = elsewhere ? { ...earlier, wallet_id: elsewhere } : earlier;
       }
+      commands.splice(0, commands.length, ...withModels(commands));
       const groups = inOrder(
         commands,
         drafts.map(({ group }) => group),

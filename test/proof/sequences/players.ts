@@ -28,7 +28,8 @@ const LOCK_TIMEOUT = "5s";
 const VERIFIED = 16;
 /** Rolled back rows stay in the tables until a vacuum, and slow down reads. */
 const STEPS_BETWEEN_VACUUMS = 3000;
-const TABLES = "wallets events reservations limits counters grants keys raised_alerts".split(" ");
+const TABLES =
+  "wallets events reservations limits counters grants keys raised_alerts price_rows".split(" ");
 
 /** Prepares a migrated database for the proof, as a superuser. */
 async function prepare(url: string): Promise<void> {

@@ -287,6 +287,7 @@ declare
   n constant bigint := a ->> 'amount';
   m constant jsonb := coalesce(nullif(a -> 'metadata', 'null'), '{}');
   l constant text := a ->> 'limit_id';
+  u constant jsonb := nullif(a -> 'usage', 'null');
   labels constant jsonb := nullif(a -> 'labels', 'null');
   t constant interval := make_interval(secs => (a ->> 'ttl')::float8);
   v baseledger.receipt;
@@ -294,13 +295,13 @@ declare
 begin
   case p_call
     when 'reserve' then
-      select * into v from baseledger.reserve(w, n, k, t, r, (a ->> 'at_least')::bigint, m);
+      select * into v from baseledger.reserve(w, n, k, t, r, (a ->> 'at_least')::bigint, m, u);
     when 'settle' then
-      select * into v from baseledger.settle(w, r, n, k, (a ->> 'final')::boolean, m);
+      select * into v from baseledger.settle(w, r, n, k, (a ->> 'final')::boolean, m, u);
     when 'cancel' then select * into v from baseledger.cancel(w, r, k, m);
     when 'extend' then select * into v from baseledger.extend(w, r, t, k, n, m);
     when 'charge' then
-      select * into v from baseledger.charge(w, n, k, r, m, (a ->> 'already_spent')::boolean);
+      select * into v from baseledger.charge(w, n, k, r, m, (a ->> 'already_spent')::boolean, u);
     when 'refund' then select * into v from baseledger.refund(w, r, n, k, m);
     when 'credit' then select * into v from baseledger.credit(w, n, k, m);
     when 'withdraw' then select * into v from baseledger.withdraw(w, n, k, m);
@@ -352,6 +353,32 @@ begin
     when 'close_wallet' then select * into v from baseledger.close_wallet(w, a ->> 'reason', k, m);
     when 'reopen_wallet' then
       select * into v from baseledger.reopen_wallet(w, a ->> 'reason', k, m);
+    when 'set_price' then
+      return (select json_agg(p) from baseledger.set_price(
+        a ->> 'model', nullif(a -> 'rates', 'null'), a ->> 'variant', (a ->> 'above')::bigint,
+        (a ->> 'valid_from')::timestamptz, a ->> 'currency', (a ->> 'context_window')::bigint,
+        (a ->> 'max_output')::bigint, a ->> 'alias_of', a ->> 'source'
+      ) as p);
+    when 'set_prices' then
+      return coalesce((
+        select json_agg(p) from baseledger.set_prices(a -> 'prices', a ->> 'source') as p
+      ), '[]');
+    when 'quote' then
+      return (select to_json(p) from baseledger.quote(
+        u, (a ->> 'at')::timestamptz, (a ->> 'scale')::integer
+      ) as p);
+    when 'quotes' then
+      return coalesce((select json_agg(p) from baseledger.quotes(
+        a -> 'usages', (a ->> 'at')::timestamptz, (a ->> 'scale')::integer
+      ) as p), '[]');
+    when 'affordable' then
+      return (select to_json(p) from baseledger.affordable(
+        u, n, (a ->> 'at')::timestamptz, (a ->> 'scale')::integer
+      ) as p);
+    when 'list_prices' then
+      return coalesce((select json_agg(p) from baseledger.list_prices(
+        a ->> 'prefix', (a ->> 'at')::timestamptz, (a ->> 'history')::boolean
+      ) as p), '[]');
     when 'clear_counters' then
       perform baseledger.clear_counters((a ->> 'limit')::integer);
       return 'null';

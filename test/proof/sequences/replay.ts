@@ -1,6 +1,6 @@
 // Executes in the model what the database has played: see proof.play and proof.explore.
 import type { Json } from "../../../src/json/index.ts";
-import type { Ledger } from "../ledger.ts";
+import { createLedger, type Ledger } from "../ledger.ts";
 import {
   type Constants,
   compareJournals,
@@ -37,7 +37,7 @@ export interface State {
 }
 
 /** Before any step. */
-export const NOTHING: State = { ledger: new Map(), done: [], results: [] };
+export const NOTHING: State = { ledger: createLedger(), done: [], results: [] };
 
 /** Finds the first difference in a batch. */
 export function compareBatch(
@@ -86,7 +86,7 @@ export function createReplay(results: Results) {
   return {
     /** Executes steps in a copy of the model. */
     execute(state: State, steps: readonly Step[]): State | Difference {
-      const ledger = new Map(state.ledger);
+      const ledger = createLedger(state.ledger);
       const done = [...state.done];
       const returned = [...state.results];
       for (const step of steps) {

@@ -19,8 +19,8 @@ export const limits: fc.Arbitrary<Arguments> = fc
     limit_id: fc.constantFrom(...LIMIT_IDS),
     amount: amounts,
     per: fc.constantFrom(...PERS, "ever", "minute"),
-    by: fc.constantFrom<Json[]>([], [], ["user"], ["run"], ["user", "run"]),
-    of: fc.constantFrom("amount", "amount", "amount", "calls", "open"),
+    by: fc.constantFrom<Json[]>([], [], ["user"], ["run"], ["user", "run"], ["model"]),
+    of: fc.constantFrom("amount", "amount", "amount", "calls", "open", "tokens"),
     time_zone: fc.constantFrom("UTC", ...ZONES),
     hard: fc.constantFrom(true, true, true, false),
     alert_at: thresholds,
@@ -28,7 +28,7 @@ export const limits: fc.Arbitrary<Arguments> = fc
   })
   .map(({ every, ...limit }) => {
     const open = limit.of === "open" ? { per: "ever", alert_at: [] } : {};
-    const few = limit.of === "amount" ? {} : { amount: limit.amount % 4 };
+    const few = limit.of === "amount" || limit.of === "tokens" ? {} : { amount: limit.amount % 4 };
     const none = every && (limit.by as Json[]).length > 0 && limit.hard ? { amount: null } : {};
     return { ...limit, ...few, ...open, ...none };
   });
@@ -41,7 +41,7 @@ const spoiled = fc.constantFrom<Arguments[]>(
   { per: "second" },
   { by: ["a", "b", "c", "d", "e"] },
   { by: ["a", "a"] },
-  { of: "tokens" },
+  { of: "words" },
   { time_zone: "CET" },
   { time_zone: "Europe/Atlantis" },
   { alert_at: [0] },
@@ -49,7 +49,7 @@ const spoiled = fc.constantFrom<Arguments[]>(
   { hard: null },
 );
 
-const VALUES: readonly Json[] = [["ann"], ["bob"], [""], ["1"], ["ann", "1"], ["", "2"]];
+const VALUES: readonly Json[] = [["ann"], ["bob"], [""], ["1"], ["ann", "1"], ["", "2"], ["x/one"]];
 
 const wallet = fc.oneof(
   { arbitrary: fc.constantFrom<Json[]>("a", "a", "a", "a", "b"), weight: 24 },

@@ -1,0 +1,412 @@
+// The catalogue of prices: what is set, listed, quoted, and what an amount pays.
+import type { Rule } from "./mutant.ts";
+
+export const prices: readonly Rule[] = [
+  {
+    rule: "The catalogue is append-only",
+    tests: ["price_rows.sql"],
+    mutants: [
+      {
+        about: "prices can be changed",
+        of: "price_rows",
+        search: "create trigger price_rows_append_only before update or delete",
+        sql: "drop trigger price_rows_append_only on baseledger.price_rows",
+      },
+      {
+        about: "all prices can be removed",
+        of: "price_rows",
+        search: "create trigger price_rows_no_truncate before truncate",
+        sql: "drop trigger price_rows_no_truncate on baseledger.price_rows",
+      },
+    ],
+  },
+  {
+    rule: "What has been priced keeps its price",
+    tests: ["set_price.sql", "set_prices.sql"],
+    mutants: [
+      {
+        about: "a model that has prices gets one for the past",
+        of: "_add_price",
+        search: "if p_price.valid_from < p_now and exists (",
+        replace: "if false and exists (",
+      },
+      {
+        about: "no model gets a price for the past",
+        of: "_add_price",
+        search: "and r.price_id <= p_known",
+        replace: "or true",
+      },
+      {
+        about: "rows of the same call stand in the way of one for the past",
+        of: "_add_price",
+        search: "and r.price_id <= p_known",
+        replace: "",
+      },
+      {
+        about: "a price of one variant stands in the way of another's past",
+        of: "_add_price",
+        after: "if p_price.valid_from < p_now",
+        search: "and r.variant = c_variant",
+        replace: "",
+      },
+    ],
+  },
+  {
+    rule: "What holds already is not added again",
+    tests: ["set_price.sql", "set_prices.sql"],
+    mutants: [
+      {
+        about: "the same price is added again",
+        of: "_add_price",
+        search: "if found and",
+        replace: "if false and",
+      },
+      {
+        about: "other rates count as the same price",
+        of: "_add_price",
+        search: "row(v_last.rates, v_last.currency, v_last.context_window,",
+        replace: "row(p_price.rates, v_last.currency, v_last.context_window,",
+      },
+      {
+        about: "another currency counts as the same price",
+        of: "_add_price",
+        search: "row(v_last.rates, v_last.currency, v_last.context_window,",
+        replace: "row(v_last.rates, p_price.currency, v_last.context_window,",
+      },
+      {
+        about: "another context window counts as the same price",
+        of: "_add_price",
+        search: "row(v_last.rates, v_last.currency, v_last.context_window,",
+        replace: "row(v_last.rates, v_last.currency, p_price.context_window,",
+      },
+      {
+        about: "another most output counts as the same price",
+        of: "_add_price",
+        search: "v_last.max_output, v_last.alias_of",
+        replace: "p_price.max_output, v_last.alias_of",
+      },
+      {
+        about: "another model counts as the same alias",
+        of: "_add_price",
+        search: "v_last.max_output, v_last.alias_of",
+        replace: "v_last.max_output, p_price.alias_of",
+      },
+      {
+        about: "what holds later counts as holding now",
+        of: "_add_price",
+        search: "(p_price.valid_from is not null or v_last.valid_from <= p_now)",
+        replace: "true",
+      },
+      {
+        about: "the price of another time counts as the same",
+        of: "_add_price",
+        search: "and (p_price.valid_from is null or r.valid_from = p_price.valid_from)",
+        replace: "",
+      },
+      {
+        about: "the price of another tier counts as the same",
+        of: "_add_price",
+        search: "and r.above = p_price.above",
+        replace: "",
+      },
+      {
+        about: "set_prices returns what held already",
+        of: "set_prices",
+        search: "if v_price.price_id > v_last then",
+        replace: "if true then",
+      },
+    ],
+  },
+  {
+    rule: "Rows say when they were added, by whom, and from when on they hold",
+    tests: ["set_price.sql", "set_prices.sql"],
+    mutants: [
+      {
+        about: "a price without a time holds from ever",
+        of: "_add_price",
+        search: "coalesce(p_price.valid_from, p_now)",
+        replace: "coalesce(p_price.valid_from, '-infinity')",
+      },
+      {
+        about: "a price has no number of its own",
+        of: "_add_price",
+        search: "from baseledger.price_rows r), 0) + 1;",
+        replace: "from baseledger.price_rows r), 0) + 2;",
+      },
+      {
+        about: "nobody has added a price",
+        of: "_add_price",
+        search: "baseledger._describe_actor(null)",
+        replace: "'somebody'",
+      },
+      {
+        about: "prices are set at the same time",
+        of: "set_price",
+        search: "lock table baseledger.price_rows in share row exclusive mode;",
+        replace: "",
+        tests: ["test/concurrency/prices.test.ts"],
+      },
+      {
+        about: "several prices are set while others are",
+        of: "set_prices",
+        search: "lock table baseledger.price_rows in share row exclusive mode;",
+        replace: "",
+        tests: ["test/concurrency/usage.test.ts"],
+      },
+    ],
+  },
+  {
+    rule: "A name is a model or an alias, for ever",
+    tests: ["set_price.sql", "set_prices.sql"],
+    mutants: [
+      {
+        about: "a model becomes an alias, and an alias a model",
+        of: "_find_wrong_name",
+        search: "and (p_price.alias_of is null) = (r.variant = '')",
+        replace: "and false",
+      },
+      {
+        about: "a name has only one price",
+        of: "_find_wrong_name",
+        search: "and (p_price.alias_of is null) = (r.variant = '')",
+        replace: "",
+      },
+      {
+        about: "an alias stands for an alias",
+        of: "_find_wrong_name",
+        search: "and r.variant <> ''",
+        replace: "",
+      },
+      {
+        about: "an alias stands for nothing",
+        of: "_find_wrong_name",
+        search: "when p_price.alias_of is not null and not exists",
+        replace: "when false and not exists",
+      },
+      {
+        about: "the provider of a name does not count",
+        of: "_find_wrong_name",
+        search: "where r.provider = split_part(p_price.model, '/', 1) and",
+        replace: "where",
+      },
+    ],
+  },
+  {
+    rule: "A price has rates that are whole, and a name, a currency and limits that can be",
+    tests: ["set_price.sql", "set_prices.sql"],
+    mutants: [
+      {
+        about: "a model needs no provider",
+        of: "_is_model_name",
+        search: "pg_catalog.strpos(p_name, '/') between 2 and pg_catalog.length(p_name) - 1",
+        replace: "true",
+      },
+      {
+        about: "a name may be longer than others",
+        of: "_is_model_name",
+        search: "and pg_catalog.length(p_name) <= 255",
+        replace: "",
+      },
+      {
+        about: "a rate may have a fraction",
+        of: "_are_rates",
+        search: "and scale(k.rate) = 0",
+        replace: "",
+      },
+      {
+        about: "a rate may be negative",
+        of: "_are_rates",
+        search: "k.rate between 0 and",
+        replace: "k.rate between -10 and",
+      },
+      {
+        about: "a rate may be 10^18 and one",
+        of: "_are_rates",
+        search: "and 1000000000000000000",
+        replace: "and 1000000000000000001",
+      },
+      {
+        about: "a price may have no rates",
+        of: "_are_rates",
+        search: "count(*) between 1 and 64",
+        replace: "count(*) between 0 and 64",
+      },
+      {
+        about: "a price may have 65 rates",
+        of: "_are_rates",
+        search: "count(*) between 1 and 64",
+        replace: "count(*) between 1 and 65",
+      },
+      {
+        about: "a kind may have any name",
+        of: "_are_rates",
+        search: "k.key collate \"C\" ~ '^[a-z][a-z0-9_]{0,62}$' and",
+        replace: "",
+      },
+      {
+        about: "model may be a kind",
+        of: "_are_rates",
+        search: "k.key not in ('model', 'variant')",
+        replace: "true",
+      },
+      {
+        about: "an alias may have rates",
+        of: "_find_invalid_price",
+        search: "else p_price.rates is not null",
+        replace: "else false",
+      },
+      {
+        about: "a tier may be below 0",
+        of: "_find_invalid_price",
+        search: "p_price.above < 0 or",
+        replace: "",
+      },
+      {
+        about: "a price may begin never",
+        of: "_find_invalid_price",
+        search: "when p_price.valid_from = 'infinity'",
+        replace: "when false",
+      },
+      {
+        about: "a currency may be long",
+        of: "_find_invalid_price",
+        search: "length(p_price.currency) > 16",
+        replace: "false",
+      },
+      {
+        about: "a context window may be 0",
+        of: "_find_invalid_price",
+        search: "p_price.context_window < 1",
+        replace: "p_price.context_window < 0",
+      },
+      {
+        about: "the most output may be 0",
+        of: "_find_invalid_price",
+        search: "p_price.max_output < 1",
+        replace: "p_price.max_output < 0",
+      },
+      {
+        about: "an unknown field of a price is ignored",
+        of: "_find_unreadable_field",
+        search: "where f.name not in",
+        replace: "where false and f.name not in",
+      },
+      {
+        about: "the refusal of a price does not say which",
+        of: "_refuse_price",
+        search: "jsonb_build_object('place', p_place)",
+        replace: "'{}'",
+        tests: ["set_prices.sql"],
+      },
+      {
+        about: "a time in JSON is read in the session's zone",
+        of: "_read_valid_from",
+        search: "set \"TimeZone\" = 'UTC'",
+        replace: "",
+        tests: ["set_prices.sql"],
+      },
+    ],
+  },
+  {
+    rule: "What is quoted is what it would cost",
+    tests: ["quote.sql", "quotes.sql"],
+    mutants: [
+      {
+        about: "a quote is of now, whatever is asked",
+        of: "quote",
+        search: "coalesce(p_at, clock_timestamp())",
+        replace: "clock_timestamp()",
+      },
+      {
+        about: "quotes are of now, whatever is asked",
+        of: "quotes",
+        search: "coalesce(p_at, clock_timestamp())",
+        replace: "clock_timestamp()",
+      },
+      {
+        about: "a scale that no wallet has is quoted",
+        of: "_require_scale",
+        search: "p_scale is null or p_scale not between 0 and 18",
+        replace: "false",
+      },
+      {
+        about: "a refusal of quotes does not say which",
+        of: "_require_price",
+        search: "jsonb_build_object('place', p_place)",
+        replace: "'{}'",
+      },
+    ],
+  },
+  {
+    rule: "An amount pays for as many tokens of output as it pays, and not for one more",
+    tests: ["affordable.sql"],
+    mutants: [
+      {
+        about: "the usage's own output decides",
+        of: "affordable",
+        search: "then p_usage || '{\"output\": 0}'",
+        replace: "then '{\"output\": 0}' || p_usage",
+      },
+      {
+        about: "an amount pays more than the model gives",
+        of: "affordable",
+        search: "* 1000), v_most",
+        replace: "* 1000), 1000000000000",
+      },
+      {
+        about: "an amount that does not pay the rest pays less than nothing",
+        of: "affordable",
+        search: "when v_left < 0 then 0",
+        replace: "",
+      },
+      {
+        about: "the rest costs nothing",
+        of: "affordable",
+        search: "- baseledger._cost(c_rest, v_price.kinds, v_price.rates, 1000) * 1000",
+        replace: "",
+      },
+      {
+        about: "the most output of free tokens is not the model's",
+        of: "affordable",
+        search: "coalesce(r.max_output, 1000000000000)",
+        replace: "1000000000000",
+      },
+    ],
+  },
+  {
+    rule: "list_prices shows what counts at an instant, or all that ever was",
+    tests: ["list_prices.sql"],
+    mutants: [
+      {
+        about: "what does not count is listed",
+        of: "list_prices",
+        search: "where p_history or p.counts",
+        replace: "",
+      },
+      {
+        about: "history is not listed",
+        of: "list_prices",
+        search: "where p_history or p.counts",
+        replace: "where p.counts",
+      },
+      {
+        about: "other names are listed",
+        of: "list_prices",
+        search: "where l.model ^@ coalesce(p_prefix, '')",
+        replace: "",
+      },
+      {
+        about: "the first of several counts",
+        of: "list_prices",
+        search: "order by l.valid_from desc, l.price_id desc",
+        replace: "order by l.valid_from desc, l.price_id",
+      },
+      {
+        about: "what holds later is listed",
+        of: "list_prices",
+        search: "l.valid_from <= c_at and row_number()",
+        replace: "row_number()",
+      },
+    ],
+  },
+];
