@@ -1,0 +1,3 @@
+export { beginCall, type Call, type CallOptions, type MeterLedger } from "./call.ts";
+export type { CallEnd } from "./telemetry.ts";
+export { type Asked, type BoundOptions, NoBoundError } from "./usage-bound.ts";
