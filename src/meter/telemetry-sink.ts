@@ -1,15 +1,21 @@
-import type { Counter, Histogram } from "@opentelemetry/api";
-
 type Attributes = Record<string, string | number | boolean>;
+
+interface Histogram {
+  record(value: number, attributes: Attributes): void;
+}
+
+interface Counter {
+  add(value: number, attributes: Attributes): void;
+}
 
 /** Where spans and metrics go. */
 export interface Sink {
   /** Seconds of a call. */
-  readonly duration: Pick<Histogram, "record">;
-  readonly tokens: Pick<Histogram, "record">;
+  readonly duration: Histogram;
+  readonly tokens: Histogram;
   /** In the wallet's unit. */
-  readonly cost: Pick<Counter, "add">;
-  readonly refusals: Pick<Counter, "add">;
+  readonly cost: Counter;
+  readonly refusals: Counter;
   startSpan(name: string, startTime: number, attributes: Attributes): OpenSpan;
 }
 

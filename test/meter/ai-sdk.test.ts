@@ -47,6 +47,7 @@ interface Asked {
   readonly abortSignal?: AbortSignal;
   readonly providerOptions?: Record<string, Record<string, ai5.JSONValue>>;
   readonly maxOutputTokens?: number;
+  readonly maxRetries?: number;
 }
 interface Way {
   readonly cost: bigint;
@@ -218,8 +219,11 @@ describe.each(Object.entries(ways))("AI SDK %s", (_, way) => {
   test("refuses what the wallet cannot pay, with the error of the ledger, once", async () => {
     const poor = await meter.wallet(1_000n);
     const before = meter.fake.seen.length;
-    const asked = { providerOptions: { baseledger: { wallet: poor } } };
-    expect(await fails(way.whole(asked))).toBeInstanceOf(InsufficientFundsError);
+    const asked = { providerOptions: { baseledger: { wallet: poor } }, maxRetries: 2 };
+    let tries = 0;
+    const labels = () => ({ try: String(++tries) });
+    expect(await fails(way.whole(asked, { labels }))).toBeInstanceOf(InsufficientFundsError);
+    expect(tries).toBe(1);
     const errors = [];
     for await (const part of way.stream(asked)) if (part.type === "error") errors.push(part.error);
     expect(errors[0]).toBeInstanceOf(InsufficientFundsError);
