@@ -14,6 +14,8 @@ export interface AnswerOptions {
   readonly done: () => void;
 }
 
+/** The data of the last event, in the streams of OpenAI. */
+const LAST = "[DONE]";
 /** How long an answer waits for its settlement, which goes on after that. */
 const LONGEST_WAIT_MS = 5_000;
 
@@ -49,11 +51,16 @@ async function passEvents(
   { asked, call, abandoned, signal, done }: AnswerOptions,
 ): Promise<Response> {
   const reader = asked.reader(true);
+  let said = false;
   const { stream } = tap(body, {
-    event: (data) => reader.read(parse(data)),
+    event(data) {
+      said ||= data === LAST;
+      return reader.read(parse(data));
+    },
     async ended(end) {
       done();
-      await soon(bookStream(call, reader.report(), end));
+      // Readers cancel a stream after its last event.
+      await soon(bookStream(call, reader.report(), said ? { how: "read" } : end));
     },
     // Only there is usage asked for that the caller has not asked for.
     hides: asked.dialect === "openai-chat",
@@ -68,8 +75,8 @@ function bookStream(call: Call, report: Report, end: StreamEnd): Promise<CallEnd
   if (end.how !== "abandoned")
     return book(call, report, end.how === "read" ? "no usage" : "cut short");
   const why = end.reason instanceof StreamStalledError ? "stalled" : "aborted";
-  const { kinds, complete, inputKnown } = report;
-  if (kinds && !complete && inputKnown) return call.atMost(kinds, why);
+  const { kinds, complete, inputKnown, error } = report;
+  if (kinds && !complete && inputKnown && error === undefined) return call.atMost(kinds, why);
   return book(call, report, why);
 }
 

@@ -55,14 +55,16 @@ export function createCatalogue(ledger: Pick<Ledger, "listPrices">): Catalogue {
 
   return {
     async find(model, variant) {
-      const rows = await rowsOf(model);
-      const own = rows.filter((row) => row.variant === variant);
-      if (own.length === 0) {
-        // Another variant may have a price; this one may get one before the others are read again.
+      const has = (row: Price) => row.variant === variant;
+      const before = entries.get(model);
+      let rows = await rowsOf(model);
+      if (before && !rows.some(has)) {
+        // The variant may have got a price since they were read.
         entries.delete(model);
-        return undefined;
+        rows = await rowsOf(model);
       }
-      return factsOf(own, rows);
+      const own = rows.filter(has);
+      return own.length > 0 ? factsOf(own, rows) : undefined;
     },
   };
 }
