@@ -12,7 +12,9 @@ import { type LicenseInfo, licensePlugin } from "rolldown-license-plugin";
 const root = join(import.meta.dirname, "..");
 const src = join(root, "src");
 const dist = join(root, "dist");
-const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const { dependencies, peerDependencies } = JSON.parse(
+  readFileSync(join(root, "package.json"), "utf8"),
+);
 
 /** Licences that ask for no more than their notice. */
 const LICENSES = ["MIT", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "0BSD", "Python-2.0"];
@@ -53,8 +55,8 @@ rmSync(dist, { recursive: true, force: true });
 const bundle = await rolldown({
   cwd: root,
   input: Object.fromEntries(modules.map((name) => [name, join(src, `${name}.ts`)])),
-  // pg and cosmiconfig use these only if they are there.
-  external: [...Object.keys(dependencies), "pg-native", "typescript"],
+  // pg and cosmiconfig use the last two only if they are there.
+  external: [...Object.keys({ ...dependencies, ...peerDependencies }), "pg-native", "typescript"],
   platform: "node",
   tsconfig: join(root, "tsconfig.json"),
   transform: { target: "es2024" },

@@ -1,3 +1,4 @@
+export { type BudgetLedger, budgeted, type ToolBudget } from "./budgeted.ts";
 export { beginCall, type Call, type CallOptions, type MeterLedger } from "./call.ts";
 export {
   type MeteredFetchOptions,

@@ -26,11 +26,14 @@ const PYTHON = [
 
 /** The pages that show a program, without its `../src`. */
 const SHOWN = [
+  ["README.md", "openai"],
   ["README.md", "guard"],
   ["docs/client.md", "stream"],
   ["docs/client.md", "usage"],
   ["docs/client.md", "limits"],
   ["docs/client.md", "wrappers"],
+  ["docs/ai-sdk.md", "ai-sdk"],
+  ["docs/ai-sdk.md", "mcp"],
 ] as const;
 
 /** The fenced blocks of a language in a Markdown file. */
@@ -104,7 +107,10 @@ describe("the pages", () => {
   );
 
   test.each(SHOWN)("%s shows %s as it runs", (page, name) => {
-    const published = read(`examples/${name}.ts`).replace("../src/index.ts", "baseledger");
+    const published = read(`examples/${name}.ts`)
+      .replace("../src/index.ts", "baseledger")
+      .replace("../src/meter/index.ts", "baseledger/meter")
+      .replace("../src/meter/ai-sdk/index.ts", "baseledger/ai-sdk");
     expect(blocks(read(page), "ts")).toContain(published);
   });
 

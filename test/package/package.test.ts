@@ -162,6 +162,26 @@ const PROGRAM = `
   console.log([wrong, misspelt, forbidden, ...funds].length);
   await sql.end();`;
 
+/** Metering, in a project that has no SDK of a model, and nothing for telemetry. */
+const METERED = `
+  import { createLedger, type Ledger } from "baseledger";
+  import { budget, type BudgetMiddleware } from "baseledger/ai-sdk";
+  import { budgeted, meteredFetch } from "baseledger/meter";
+
+  const ledger: Ledger = createLedger(process.env.DATABASE_URL ?? "");
+  const middleware: BudgetMiddleware = budget({ ledger, wallet: "shop" });
+  const send: typeof fetch = meteredFetch({ ledger, wallet: "shop" });
+  const asked = { model: "none", messages: [] };
+  const body = JSON.stringify(asked);
+  const answer = await send("https://api.openai.com/v1/chat/completions", { method: "POST", body });
+  console.log(typeof middleware.wrapStream, answer.status);
+  const tool = budgeted(ledger, { wallet: "shop", amount: 100n }, (reservation, n: number) => {
+    reservation.spend(0n);
+    return n + 1;
+  });
+  console.log(await tool(1));
+  await ledger.close();`;
+
 /** Modules that only the worker, the bench, and commands with CSV load. */
 const OF_SOME_COMMANDS = /^(vendor\/(graphile|cosmi|prom|csv|simple-ascii)|worker|bench)/;
 
@@ -327,7 +347,9 @@ describe("the package", () => {
     expect(await npx(...own, "--check")).toBe("shop.ts is up to date\n");
     expect(await npx("generate", "ledger.ts")).toBe("ledger.ts written\n");
     await write("main.ts", PROGRAM);
+    await write("metered.ts", METERED);
     await compile();
+    expect(await inProject(process.execPath, join("out", "metered.js"))).toBe("function 402\n2\n");
     expect(await inProject(process.execPath, join("out", "main.js"))).toBe(
       "reserved 400n\nshort of 9007199254740393n\n600n 1\nLGNSF\n5\n",
     );

@@ -167,7 +167,7 @@ function messagesReader({ streamed, asked, writes, grows }: Asked): Reader {
         kinds,
         complete: kinds !== undefined && (!streamed || ended),
         inputKnown: kinds !== undefined && !grows,
-        variant: usage ? reported(usage, asked) : asked,
+        variant: usage ? reportedVariant(usage, asked) : asked,
         error,
       };
     },
@@ -175,7 +175,7 @@ function messagesReader({ streamed, asked, writes, grows }: Asked): Reader {
 }
 
 /** What the answer says of tier, speed and place; what it does not say is as asked for. */
-function reported(usage: Json, asked: string): string {
+export function reportedVariant(usage: Json, asked: string): string {
   const says = ["service_tier", "speed", "inference_geo"].some((field) => usage[field] != null);
   return says ? variantIn(usage) : asked;
 }
@@ -185,7 +185,8 @@ function merge(before: Json = {}, now: Json): Json {
   return { ...before, ...Object.fromEntries(said) };
 }
 
-function messageKinds(usage: Json, writes: string): Kinds | undefined {
+/** Disjoint counts; writes to the cache that are not told apart count as `writes`. */
+export function messageKinds(usage: Json, writes = "cache_write_5m"): Kinds | undefined {
   const by = part(usage, "cache_creation");
   const short = count(by.ephemeral_5m_input_tokens);
   const long = count(by.ephemeral_1h_input_tokens);

@@ -151,6 +151,12 @@ function tier(value: unknown): string {
   return variantOf(deviation(name, PLAIN_TIERS));
 }
 
+/** The variant that usage reports, if it says. */
+export function geminiTier(usage: Json): string | undefined {
+  const said = usage.serviceTier ?? usage.trafficType;
+  return said === undefined || said === null ? undefined : tier(said);
+}
+
 /** How often the input may be read: once more if pages are fetched. */
 function toolPasses(body: Json): number {
   let passes = 1;
@@ -220,8 +226,7 @@ function geminiReader({ streamed, choices, variant, grows }: Asked): Reader {
       const usage = message.usageMetadata;
       if (!isObject(usage)) return true;
       kinds = geminiKinds(usage);
-      const said = usage.serviceTier ?? usage.trafficType;
-      if (said !== undefined && said !== null) reported = tier(said);
+      reported = geminiTier(usage) ?? reported;
       return true;
     },
     report: () => ({
@@ -235,7 +240,7 @@ function geminiReader({ streamed, choices, variant, grows }: Asked): Reader {
 }
 
 /** Disjoint counts: what was cached is within the prompt, what tools read and thoughts are beside. */
-function geminiKinds(usage: Json): Kinds | undefined {
+export function geminiKinds(usage: Json): Kinds | undefined {
   const prompt = count(usage.promptTokenCount);
   const cached = Math.min(count(usage.cachedContentTokenCount), prompt);
   const heard = Math.min(modality(usage.promptTokensDetails, "AUDIO"), prompt);

@@ -167,7 +167,8 @@ function responsesReader({ variant, fees, region, body }: Asked): Reader {
   };
 }
 
-function responseKinds(response: Json, fees: Kinds): Kinds | undefined {
+/** Disjoint counts: cached and written tokens are within those of the input. */
+export function responseKinds(response: Json, fees: Kinds): Kinds | undefined {
   const usage = part(response, "usage");
   const details = part(usage, "input_tokens_details");
   const input = count(usage.input_tokens);

@@ -105,7 +105,9 @@ export type RefusalCode =
   /** The provider of this host is unknown. */
   | "unknown_provider"
   /** The provider does not report what such a call used. */
-  | "no_usage";
+  | "no_usage"
+  /** Nobody says who pays. */
+  | "no_wallet";
 
 /** A request that must not be sent. */
 export interface Refusal {
