@@ -183,7 +183,7 @@ describe("on somebody else's server", () => {
     const wallets = results.flatMap(({ customers }) => customers.map((one) => one.walletId));
     expect(new Set(wallets).size).toBe(6);
     expect(await sql`select from pg_roles where rolname like 'baseledger_demo%'`).toHaveLength(0);
-    expect(await sql`select from baseledger.prices`).toHaveLength(1);
+    expect(await sql`select from baseledger.prices where source is not null`).toHaveLength(0);
   });
 
   test("a model without a price is refused, before anything is done there", async () => {
@@ -192,6 +192,26 @@ describe("on somebody else's server", () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/acme\/none has no price.*--model.*baseledger prices import/);
     expect(await sql`select from baseledger.wallet_balances`).toHaveLength(before.length);
+  });
+
+  test("a trace may name models, and have other usage than tokens in and out", async () => {
+    const rates = { cache_read: DOLLAR, requests: 10 ** 16, output_audio: 9 * DOLLAR };
+    await setPrices(sql, { prices: [{ model: "acme/audio", rates }] });
+    const dir = mkdtempSync(join(tmpdir(), "demo-"));
+    const trace = join(dir, "trace.csv");
+    const header = "TIMESTAMP,model,input,output,cache_read,output_audio,requests";
+    const rows = ["00,,100,10,,,", "01,acme/audio,,,50,7,1"].map(
+      (row) => `2026-01-01 00:00:${row}`,
+    );
+    writeFileSync(trace, [header, ...Array(20).fill(rows).flat()].join("\n"));
+    const { code, stdout } = await baseledger([
+      ...["demo", "--trace", trace, "--json", "--seed", "1"],
+      ...["--credit", "200", ...there],
+    ]);
+    rmSync(dir, { recursive: true });
+    const { sound, spending } = JSON.parse(stdout) as Result;
+    expect({ code, sound }).toEqual({ code: 0, sound: true });
+    expect(new Set(spending.map(({ model }) => model))).toEqual(new Set(["acme/audio", MODEL]));
   });
 
   test("nothing is done that --url has not asked for", async () => {
