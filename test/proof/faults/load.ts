@@ -55,7 +55,7 @@ export function startLoad(crowd: Crowd): Load {
   });
   const ledgerCallers = Array.from({ length: callers }, (_, i) => {
     const send = (call: Call) => sendThrough(ledger, call);
-    const source = sourceOf(bySql + i);
+    const source = { ...sourceOf(bySql + i), byUsage: true };
     return runClient({ ...source, recorder, names: CLIENT_CALLS, via: "client", send });
   });
 

@@ -71,10 +71,13 @@ export async function sendThrough(
   onError: (error: unknown) => void = () => undefined,
 ): Promise<Answer | undefined> {
   const method = ledger[camel(call) as "reserve"] as (args: object) => Promise<object>;
-  const given = Object.entries(args).map(([name, value]) => [
-    camel(name),
-    TYPES[name] === "bigint" ? BigInt(value as number) : value,
-  ]);
+  // Usage stands in the place of an amount, which is null in SQL.
+  const given = Object.entries(args)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [
+      camel(name),
+      TYPES[name] === "bigint" ? BigInt(value as number) : value,
+    ]);
   try {
     return { receipts: [toPlain(await method(Object.fromEntries(given)))] };
   } catch (error) {
