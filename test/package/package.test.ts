@@ -129,8 +129,9 @@ const SHOP = `
 
 const PROGRAM = `
   import {
-    InsufficientFundsError, post, type PostCommand, type PostFundsCommand,
+    createLedger, InsufficientFundsError, post, type PostCommand, type PostFundsCommand,
   } from "baseledger";
+  import { meteredFetch } from "baseledger/meter";
   import postgres from "postgres";
   import { balance, type WalletBalance } from "./ledger.js";
   import { placeOrder } from "./shop.js";
@@ -160,6 +161,9 @@ const PROGRAM = `
   const forbidden: PostCommand = { op: "credit", amount: 5n, idempotency_key: "c" };
   const funds: PostFundsCommand[] = [charge, { op: "credit", amount: 5n, idempotency_key: "c" }];
   console.log([wrong, misspelt, forbidden, ...funds].length);
+  const metered: typeof fetch = meteredFetch({ ledger: createLedger(sql), wallet: "shop" });
+  const unmetered = await metered("https://api.openai.com/v1/batches", { method: "POST" });
+  console.log(unmetered.status);
   await sql.end();`;
 
 /** Metering, in a project that has no SDK of a model, and nothing for telemetry. */
@@ -351,7 +355,7 @@ describe("the package", () => {
     await compile();
     expect(await inProject(process.execPath, join("out", "metered.js"))).toBe("function 402\n2\n");
     expect(await inProject(process.execPath, join("out", "main.js"))).toBe(
-      "reserved 400n\nshort of 9007199254740393n\n600n 1\nLGNSF\n5\n",
+      "reserved 400n\nshort of 9007199254740393n\n600n 1\nLGNSF\n5\n403\n",
     );
   });
 });
