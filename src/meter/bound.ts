@@ -18,6 +18,8 @@ export interface InputSize {
   readonly text: string | undefined;
   /** How often the model may read its input: more than once if the provider runs tools in between. */
   readonly passes: number;
+  /** Texts that the model reads each by itself, with a window of its own, as for embeddings. Default 1. */
+  readonly texts?: number | undefined;
 }
 
 /**
@@ -30,6 +32,6 @@ export function inputAtMost(
 ): number | undefined {
   const window = contextWindow ?? Number.POSITIVE_INFINITY;
   const repeated = size.text === undefined || size.passes > 1;
-  const once = repeated ? window : Math.min(tokensAtMost(size.text ?? "") + TEMPLATE, window);
+  const once = repeated ? window : Math.min(tokensAtMost(size.text ?? "") + TEMPLATE, window * (size.texts ?? 1));
   return Number.isFinite(once) ? once * size.passes : undefined;
 }

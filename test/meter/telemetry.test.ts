@@ -187,6 +187,19 @@ describe("what is set up", () => {
     expect(spans[0]?.attributes["error.type"]).toBe("no usage");
   });
 
+  test("gets no tokens that were not booked", async () => {
+    const { chat } = meter.fake.usage;
+    meter.fake.usage.chat = { ...chat, prompt_tokens_details: { audio_tokens: 100 } };
+    await ask(wallet);
+    meter.fake.usage.chat = chat;
+    await untilEnded(1);
+    expect(spans[0]?.attributes).toMatchObject({
+      "baseledger.basis": "hold",
+      "error.type": "unpriced",
+    });
+    expect(of("gen_ai.client.token.usage")).toEqual([]);
+  });
+
   test("gets refusals, by code and limit", async () => {
     await fails(ask(await meter.wallet(1n)));
     await meter.operator.setLimit({

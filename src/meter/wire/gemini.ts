@@ -121,6 +121,7 @@ export const geminiEmbed: Dialect = {
         text: text ? new TextDecoder().decode(request.body) : undefined,
         // Each of the requests may fill the window.
         passes: text ? 1 : Math.max(all.length, 1),
+        texts: Math.max(all.length, 1),
         kinds: text ? ["input"] : ["input", "input_audio", "input_image"],
       },
       output: { limit: 0, lowest: undefined, choices: 1, kinds: [] },

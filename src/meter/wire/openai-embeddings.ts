@@ -25,7 +25,12 @@ export const openaiEmbeddings: Dialect = {
       variant,
       stream: false,
       // Numbers of tokens take more bytes than one each, so that the bytes are a bound for them, too.
-      input: { text: new TextDecoder().decode(request.body), passes: 1, kinds: ["input"] },
+      input: {
+        text: new TextDecoder().decode(request.body),
+        passes: 1,
+        texts: Array.isArray(body.input) ? Math.max(body.input.length, 1) : 1,
+        kinds: ["input"],
+      },
       output: { limit: 0, lowest: undefined, choices: 1, kinds: [] },
       fees: {},
       send: () => request.body,
