@@ -32,6 +32,8 @@ export function inputAtMost(
 ): number | undefined {
   const window = contextWindow ?? Number.POSITIVE_INFINITY;
   const repeated = size.text === undefined || size.passes > 1;
-  const once = repeated ? window : Math.min(tokensAtMost(size.text ?? "") + TEMPLATE, window * (size.texts ?? 1));
+  const once = repeated
+    ? window
+    : Math.min(tokensAtMost(size.text ?? "") + TEMPLATE, window * (size.texts ?? 1));
   return Number.isFinite(once) ? once * size.passes : undefined;
 }

@@ -30,6 +30,13 @@ test("what the provider's tools bring in may fill the window at each pass", () =
   expect(inputAtMost({ text: "short", passes: 4 }, undefined)).toBeUndefined();
 });
 
+test("each of several texts may fill a window of its own", () => {
+  const text = "x".repeat(30_000);
+  expect(inputAtMost({ text, passes: 1 }, 8_000)).toBe(8_000);
+  expect(inputAtMost({ text, passes: 1, texts: 3 }, 8_000)).toBe(24_000);
+  expect(inputAtMost({ text, passes: 1, texts: 9 }, 8_000)).toBe(31_000);
+});
+
 test("a longer text has no lower bound", () => {
   const unit = fc.constantFrom(
     "a",
