@@ -409,6 +409,7 @@ test("a settlement that the database does not take leaves the answer, and is tol
 test("with the prices that come with the package", async () => {
   const database = await createTestLedger();
   await importSeed(database.operator);
+  meter.fake.usage.messages = { input_tokens: 50, output_tokens: 300 };
   const ledger = createLedger(urlOf(database));
   const paid: Record<string, bigint> = {};
   for (const sdk of SDKS) {
