@@ -267,6 +267,20 @@ describe("with less than the bound", () => {
   });
 });
 
+test("an aborted stream books no more than its hold", async () => {
+  meter.fake.usage.messages = { input_tokens: 50_000, output_tokens: 300 };
+  meter.fake.faults = { events: 5, stall: true };
+  const claude = { model: "claude-haiku-4-5", max_tokens: MOST, messages, stream: true };
+  const answer = await post("/v1/messages", claude, { provider: "anthropic" });
+  const reader = answer.body?.getReader();
+  await reader?.read();
+  await reader?.cancel();
+  await until("it is booked", async () => (await meter.books(wallet)).reserved === 0n);
+  const [hold] = await meter.holds(wallet);
+  const end = { event: "settled", amount: hold, basis: "hold", why: "aborted" };
+  expect(await meter.ends(wallet)).toEqual([end]);
+});
+
 describe("wallet and labels", () => {
   test("by a function, and by headers that are not sent", async () => {
     const [named, found] = [await meter.wallet(), await meter.wallet()];
@@ -395,6 +409,7 @@ test("a settlement that the database does not take leaves the answer, and is tol
 test("with the prices that come with the package", async () => {
   const database = await createTestLedger();
   await importSeed(database.operator);
+  meter.fake.usage.messages = { input_tokens: 50, output_tokens: 300 };
   const ledger = createLedger(urlOf(database));
   const paid: Record<string, bigint> = {};
   for (const sdk of SDKS) {
