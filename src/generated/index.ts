@@ -178,7 +178,7 @@ export interface LimitMetric {
   readonly limitId: string;
   /** Its window. */
   readonly per: string;
-  /** What it counts: amount, calls or open. */
+  /** What it counts: amount, tokens, calls or open. */
   readonly of: string;
   /** What amounts are of; null if it does not count amounts. */
   readonly unit: string | null;
@@ -203,7 +203,7 @@ const limitMetricRow = call.row<LimitMetric>({
 
 /**
  * What a combination of values of a limit's labels has used now. Amounts are in the wallet's
- * smallest step, or numbers of calls or open reservations.
+ * smallest step, or numbers of tokens, calls or open reservations.
  */
 export interface LimitUse {
   /** Name of the limit in its wallet. */
@@ -217,7 +217,7 @@ export interface LimitUse {
   readonly per: string;
   /** The labels whose combinations of values are limited; none: the wallet as a whole. */
   readonly by: readonly string[];
-  /** What is counted: amount, calls (opened in the window) or open (reservations). */
+  /** What is counted: amount, tokens, calls (opened in the window) or open (reservations). */
   readonly of: string;
   /** Where its windows begin. */
   readonly timeZone: string;

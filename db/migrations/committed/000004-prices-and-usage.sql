@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:1c630e103e1ebf8e157c18a6db8d2c8247fb245d
+--! Hash: sha1:8b0398fabaac586fd3da8b1371b8a7552c67352c
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -79,6 +79,17 @@ comment on column baseledger.events.details is
   'Any event: {backlog: true} when more reservations were '
   'past their deadline than were expired with it; {ahead_us} when it is dated so many microseconds '
   'ahead of the server''s clock.';
+-- Limits count tokens, too.
+comment on column baseledger.limits.amount is
+  'In the wallet''s smallest step, or a number of tokens, calls or open reservations; null: only '
+  'combinations with an amount of their own are limited.';
+comment on type baseledger.limit_use is
+  'What a combination of values of a limit''s labels has used now. Amounts are in the wallet''s '
+  'smallest step, or numbers of tokens, calls or open reservations.';
+comment on column baseledger.limit_metric.of is
+  'What it counts: amount, tokens, calls or open. @notNull';
+comment on column baseledger.limit_use.of is
+  'What is counted: amount, tokens, calls (opened in the window) or open (reservations). @notNull';
 --! Included schema/types/_price.sql
 -- The row of the catalogue that counts for usage of a model, and for what else it counts.
 --   since, until        instants
