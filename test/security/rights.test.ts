@@ -187,7 +187,7 @@ describe("after a restore without owners and rights", () => {
         expect([role, funds, await attempt(ledger, role, funds)]).toEqual([role, funds, DENIED]);
       }
       const credit = `row('credit', 'k', null, 1000, null, null, true, '{}', null, null, null, null,
-        1, 1)`;
+        1, 1, null)`;
       const execute = `select baseledger._execute('w', array[${credit}::baseledger._command])`;
       expect(await attempt(ledger, role, execute)).toBe(DENIED);
     }
