@@ -292,6 +292,20 @@ const RULES: Readonly<Record<string, readonly Step[]>> = {
       as: { login: "ledger_test_bob", role: null, key: null },
     },
     {
+      ...charge({ model: "x/it", input: 2 }, { wallet_id: "d", reservation_id: "c" }),
+      as: { login: "ledger_test_bob", role: null, key: null },
+    },
+    step("reservation", { wallet_id: "d", reservation_id: "c" }),
+    {
+      ...postMany(
+        ...[{ input: 1 }, { model: "x/none", input: 1 }, one, []].map((usage) =>
+          settle(usage, { wallet_id: "d" }),
+        ),
+        charge(one, { wallet_id: "d" }),
+      ),
+      as: { login: "ledger_test_bob", role: null, key: null },
+    },
+    {
       ...charge({ model: "x/it", input: 2 }, { wallet_id: "d" }),
       as: { login: "ledger_test_ann", role: "ledger_test_team", key: null },
     },
