@@ -8,7 +8,7 @@ select event, amount, available from baseledger.reserve('acme', null, 'call-8',
 select event, amount, available from baseledger.settle('acme', 'call-8', null, 'call-8-cost',
   p_usage => '{"input": 200, "cache_read": 1000, "output": 512}');
 
--- What has no price is refused: never is it free by mistake.
+-- What has no price is refused, so it is never free by mistake.
 select event from baseledger.charge('acme', null, 'call-9',
   p_usage => '{"model": "openai/gpt-5", "input": 1200, "output_audio": 90}');
 
