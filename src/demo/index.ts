@@ -13,8 +13,8 @@
  *   connections.ts  logins and pools, and connections that can be cut
  *   counters.ts     every number of a run: how it is shown, summed and checked
  *   audit-all.ts    audits every customer: audit.ts compares the ledger with what the agents sent, and
- *                   replays its journal; audit-limits.ts counts limits anew; audit-costs.ts computes
- *                   costs anew; spending.ts adds up what was spent by model and team
+ *                   replays its journal; audit-limits.ts counts limits again; audit-costs.ts computes
+ *                   costs again; spending.ts adds up what was spent by model and team
  *   progress.ts     what a person sees during a run; report.ts after it
  */
 export { type Connections, connectToForeign, connectToOwn } from "./connections.ts";

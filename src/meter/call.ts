@@ -209,7 +209,7 @@ function warn(error: unknown): void {
   warned = true;
   process.emitWarning(
     `a model call was made, and what it cost could not be booked: ${String(error)}; this is said ` +
-      "once, the option onError is told each time",
+      "once; the option onError is called each time",
     { code: "BASELEDGER_NOT_BOOKED" },
   );
 }

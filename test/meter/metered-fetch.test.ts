@@ -385,7 +385,7 @@ describe("what the answer says", () => {
   });
 });
 
-test("a settlement that the database does not take leaves the answer, and is told", async () => {
+test("a settlement that the database does not take leaves the answer, and is reported", async () => {
   const ledger = createClient(meter.database, { retryFor: 1 });
   const errors: unknown[] = [];
   let unlock: () => Promise<void> = async () => undefined;
@@ -396,7 +396,7 @@ test("a settlement that the database does not take leaves the answer, and is tol
   const onError = (error: unknown) => errors.push(error);
   const answer = await post("/v1/chat/completions", asked, { ledger, fetch: via, onError });
   expect(await answer.json()).toMatchObject({ choices: [{ finish_reason: "stop" }] });
-  await until("it is told", () => errors.length > 0);
+  await until("it is reported", () => errors.length > 0);
   await unlock();
   const [error] = errors as NotSettledError[];
   expect(error).toBeInstanceOf(NotSettledError);

@@ -307,7 +307,7 @@ describe("a reader who cancels", () => {
 describe("a caller who aborts", () => {
   const abort = new Error("aborted");
 
-  test.each(["bound", "drain"] as const)("is told at once, with %s", async (abandoned) => {
+  test.each(["bound", "drain"] as const)("learns of it at once, with %s", async (abandoned) => {
     const control = new AbortController();
     const chunks = cut(written("\n").repeat(20), 100);
     const { stream, ends, done } = tapped({

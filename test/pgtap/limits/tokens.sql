@@ -237,7 +237,7 @@ select is(array(select coalesce(r.refused, r.event::text) from baseledger.post('
   {"op": "charge", "idempotency_key": "2", "usage": {"model": "t/one", "input": 95}},
   {"op": "charge", "idempotency_key": "3", "usage": {"model": "t/one", "input": 6}},
   {"op": "charge", "idempotency_key": "4", "usage": {"model": "t/one", "input": 5}}
-]') as r), '{charged,charged,LGLIM,charged}', 'a window that ends within a batch begins anew');
+]') as r), '{charged,charged,LGLIM,charged}', 'a window that ends within a batch starts from 0');
 select is(pg_temp.used('border', 'hour'), '100/0', 'and counts what comes after its end');
 
 -- A window that comes back is counted from the journal.
