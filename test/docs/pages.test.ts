@@ -128,7 +128,10 @@ const SESSIONS = ["session", "session-limits", "session-prices"];
 const RUNNERS: Readonly<Record<string, Runner>> = {
   sh: runShell,
   sql: runSql,
-  ts: (text) => runFile(process.execPath, "block.ts", text),
+  ts: async (text) => {
+    // What calls a model is an example, too, and runs against a fake provider (metered-examples.test.ts).
+    if (!text.includes("baseledger/meter")) await runFile(process.execPath, "block.ts", text);
+  },
   js: (text) => runFile(process.execPath, "block.mjs", text),
   python: (text) => runFile(python ?? "", "block.py", text),
   text: async () => undefined,
