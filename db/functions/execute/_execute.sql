@@ -383,9 +383,13 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        -- LGRNF comes from access: a key that this batch has used is looked at first. LGPRC may
-        -- come from prices that have changed since.
-        if (v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC'))
+        -- LGRNF comes from access: a key that this batch has used is looked at first. What has a
+        -- price row was refused because of prices, which may have changed since.
+        if (
+            v_command.refused is null
+            or v_command.refused in ('LGRNF', 'LGPRC')
+            or v_command.details -> 'price' <> 'null'
+          )
           and v_seq is not null
         then
           v_command.detail := baseledger._compare_requests(

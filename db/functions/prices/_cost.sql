@@ -24,8 +24,11 @@ begin
     end;
     exit when v_sum is null;
   end loop;
-  return case when p_usage - p_kinds - '{model,variant}'::text[] = '{}'
-    then div(v_sum * 1000 + p_step - 1, p_step)
+  return case
+    -- Perhaps it is no object.
+    when v_sum is null then null
+    when p_usage - p_kinds - '{model,variant}'::text[] = '{}'
+      then div(v_sum * 1000 + p_step - 1, p_step)
   end;
 end
 $$;

@@ -28,6 +28,7 @@ begin
     or exists (select from jsonb_each(c_counts) as c where scale(c.value::numeric) > 0)
     or p_model is null
     or p_model not like '_%/_%'
+    or p_model like '/%'
     or jsonb_typeof(p_usage -> 'model') <> 'string'
     or jsonb_typeof(p_usage -> 'variant') <> 'string'
   then
@@ -65,8 +66,9 @@ begin
   end if;
   v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
   if v_cost > 9223372036854775807 then
-    return row(null, null, null, 'LGARG', baseledger._describe_argument('usage'))
-      ::baseledger._priced_usage;
+    return row(
+      v_price.price_id, null, null, 'LGARG', baseledger._describe_argument('usage')
+    )::baseledger._priced_usage;
   end if;
   return row(v_price.price_id, p_model, v_cost, null, null)::baseledger._priced_usage;
 end

@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:8b0398fabaac586fd3da8b1371b8a7552c67352c
+--! Hash: sha1:d9831cc4ae99d39790b08a9d4c0111a5108bf69a
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -1542,9 +1542,13 @@ begin
           v_seq := v_earlier.seq;
         end if;
         -- The key was used: the same command gets its first receipt, another one is refused.
-        -- LGRNF comes from access: a key that this batch has used is looked at first. LGPRC may
-        -- come from prices that have changed since.
-        if (v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC'))
+        -- LGRNF comes from access: a key that this batch has used is looked at first. What has a
+        -- price row was refused because of prices, which may have changed since.
+        if (
+            v_command.refused is null
+            or v_command.refused in ('LGRNF', 'LGPRC')
+            or v_command.details -> 'price' <> 'null'
+          )
           and v_seq is not null
         then
           v_command.detail := baseledger._compare_requests(
@@ -3527,8 +3531,11 @@ begin
     end;
     exit when v_sum is null;
   end loop;
-  return case when p_usage - p_kinds - '{model,variant}'::text[] = '{}'
-    then div(v_sum * 1000 + p_step - 1, p_step)
+  return case
+    -- Perhaps it is no object.
+    when v_sum is null then null
+    when p_usage - p_kinds - '{model,variant}'::text[] = '{}'
+      then div(v_sum * 1000 + p_step - 1, p_step)
   end;
 end
 $$;
@@ -4170,6 +4177,7 @@ begin
     or exists (select from jsonb_each(c_counts) as c where scale(c.value::numeric) > 0)
     or p_model is null
     or p_model not like '_%/_%'
+    or p_model like '/%'
     or jsonb_typeof(p_usage -> 'model') <> 'string'
     or jsonb_typeof(p_usage -> 'variant') <> 'string'
   then
@@ -4207,8 +4215,9 @@ begin
   end if;
   v_cost := baseledger._cost(p_usage, v_price.kinds, v_price.rates, c_step);
   if v_cost > 9223372036854775807 then
-    return row(null, null, null, 'LGARG', baseledger._describe_argument('usage'))
-      ::baseledger._priced_usage;
+    return row(
+      v_price.price_id, null, null, 'LGARG', baseledger._describe_argument('usage')
+    )::baseledger._priced_usage;
   end if;
   return row(v_price.price_id, p_model, v_cost, null, null)::baseledger._priced_usage;
 end
