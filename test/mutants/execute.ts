@@ -125,7 +125,7 @@ export const execute: readonly Rule[] = [
         about: "a repeated key is executed again",
         of: "_execute",
         search:
-          "if (v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC')) and v_seq is not null then",
+          "if ( v_command.refused is null or v_command.refused in ('LGRNF', 'LGPRC') or v_command.details -> 'price' <> 'null' ) and v_seq is not null then",
         replace: "if false then",
       },
       {

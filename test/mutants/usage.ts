@@ -87,6 +87,13 @@ export const usage: readonly Rule[] = [
         replace: "v_command.refused in ('LGRNF')",
       },
       {
+        about: "a retry that a change of the price makes invalid is refused",
+        of: "_execute",
+        search: "or v_command.details -> 'price' <> 'null'",
+        replace: "",
+        tests: ["usage.sql"],
+      },
+      {
         about: "a retry of usage has the usage of the first",
         of: "_request_from_event",
         search: "'usage', p_details -> 'usage',",
@@ -258,8 +265,8 @@ export const usage: readonly Rule[] = [
       {
         about: "a kind without a rate is free",
         of: "_cost",
-        search: "case when p_usage - p_kinds - '{model,variant}'::text[] = '{}' then",
-        replace: "case when true then",
+        search: "when p_usage - p_kinds - '{model,variant}'::text[] = '{}' then",
+        replace: "when true then",
       },
       {
         about: "a count may be negative",
