@@ -17,7 +17,7 @@ set jit = off
 as $$
 declare
   c_at constant timestamptz := coalesce(p_at, clock_timestamp());
-  c_step constant numeric := 10::numeric ^ (18 - p_scale);
+  v_step numeric;
   v_usage record;
   v_name text;                        -- of a model, or an alias
   v_price baseledger._price;          -- its price
@@ -28,6 +28,7 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('usages'));
   end if;
   perform baseledger._require_scale(p_scale);
+  v_step := 10::numeric ^ (18 - p_scale);
   for v_usage in
     select e.place, e.usage, m.model, m.variant
       from jsonb_array_elements(p_usages) with ordinality as e (usage, place)
@@ -41,7 +42,7 @@ begin
     end if;
     v_cost := case
       when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
-        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, v_step)
     end;
     return next case when v_cost <= 9223372036854775807
       then row(

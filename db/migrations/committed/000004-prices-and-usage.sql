@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:d9831cc4ae99d39790b08a9d4c0111a5108bf69a
+--! Hash: sha1:44446cd21099657f7041afda80ac8f5a6242a4a0
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -4635,7 +4635,7 @@ set jit = off
 as $$
 declare
   c_at constant timestamptz := coalesce(p_at, clock_timestamp());
-  c_step constant numeric := 10::numeric ^ (18 - p_scale);
+  v_step numeric;
   v_usage record;
   v_name text;                        -- of a model, or an alias
   v_price baseledger._price;          -- its price
@@ -4646,6 +4646,7 @@ begin
     perform baseledger._raise('LGARG', baseledger._describe_argument('usages'));
   end if;
   perform baseledger._require_scale(p_scale);
+  v_step := 10::numeric ^ (18 - p_scale);
   for v_usage in
     select e.place, e.usage, m.model, m.variant
       from jsonb_array_elements(p_usages) with ordinality as e (usage, place)
@@ -4659,7 +4660,7 @@ begin
     end if;
     v_cost := case
       when v_price.price_id is not null and v_price.until_above is null and p_scale >= 6
-        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, c_step)
+        then baseledger._cost(v_usage.usage, v_price.kinds, v_price.rates, v_step)
     end;
     return next case when v_cost <= 9223372036854775807
       then row(
