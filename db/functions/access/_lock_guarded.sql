@@ -1,7 +1,8 @@
 -- Locks a wallet that is restricted or closed, or whose commands have usage, which is priced under
 -- the lock. If it is restricted, the caller must have access, and his commands get what his access
 -- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds
--- it, and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as if there were none.
+-- it, and again under it, as it may have been taken back meanwhile. Refuses who may not use the
+-- wallet as if there were none.
 create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],

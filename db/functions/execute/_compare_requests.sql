@@ -12,8 +12,8 @@ begin
   end if;
   -- Some of a change have names of their own, which come after these.
   foreach v_field in array array[
-    'op', 'reservation_id', 'amount', 'usage', 'at_least', 'ttl', 'final', 'to', 'reason', 'metadata',
-    'unit', 'scale', 'overdraft_limit'
+    'op', 'reservation_id', 'amount', 'usage', 'at_least', 'ttl', 'final', 'to', 'reason',
+    'metadata', 'unit', 'scale', 'overdraft_limit'
   ] || array(select k from jsonb_object_keys(p_stored || p_given) as k order by k) loop
     if p_stored -> v_field is distinct from p_given -> v_field then
       return jsonb_build_object(

@@ -276,7 +276,8 @@ begin
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
-        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens,
+            c.window_end
           into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
             v_window_end
           from baseledger._spread_counters(v_counters) as c;
@@ -354,9 +355,10 @@ begin
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
-                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens,
+                    c.window_end
                   into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
-            v_window_end
+                    v_window_end
                   from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
@@ -646,9 +648,10 @@ begin
                 p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                 coalesce(v_at - v_ahead, v_at)
               );
-              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens,
+                  c.window_end
                 into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
-            v_window_end
+                  v_window_end
                 from baseledger._spread_counters(v_counters) as c;
             end if;
             v_place := case
@@ -695,7 +698,8 @@ begin
               end loop;
               if v_command.refused in ('LGNSF', 'LGLIM') then
                 v_command.detail := baseledger._choose_obstacle(
-                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount, v_used_tokens,
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  v_used_tokens,
                   v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
                   baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                   v_slot.counters,

@@ -1,6 +1,6 @@
 -- What the journal says that a combination of labels has spent in a window of a limit, in money or
--- in tokens, or how many calls it has opened: from the setting of the limit on, by the clock of the events. For a window
--- that comes back after a clock that was ahead; else counters know it.
+-- in tokens, or how many calls it has opened: from the setting of the limit on, by the clock of the
+-- events. For a window that comes back after a clock that was ahead; else counters know it.
 --
 -- No event is dated before its clock, so none of the window is dated before its start.
 create or replace function baseledger._count_spent(

@@ -39,7 +39,9 @@ begin
       cross join lateral baseledger._find_counters(
         p_wallet_id, o.labels, null, null, p_at
       ) as f;
-    tight := tight or p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+    tight := tight
+      or p_command.op = 'refund'
+      or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   -- No such reservation.
   if counters is null then

@@ -1,5 +1,6 @@
 -- What a command adds to a counter before it is granted, of which p_amount would be held or
--- charged, and whose usage has p_tokens; null: nothing. A SQL function without settings, so that it is inlined.
+-- charged, and whose usage has p_tokens; null: nothing. A SQL function without settings, so that it
+-- is inlined.
 create or replace function baseledger._what_it_adds(
   p_op text,
   p_of text,

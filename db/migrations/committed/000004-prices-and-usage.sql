@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:44446cd21099657f7041afda80ac8f5a6242a4a0
+--! Hash: sha1:0efcdf534f99106e869cc8420c97d8a76a9ec64d
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -308,7 +308,8 @@ revoke all on function baseledger._expected_rights from public;
 -- Locks a wallet that is restricted or closed, or whose commands have usage, which is priced under
 -- the lock. If it is restricted, the caller must have access, and his commands get what his access
 -- makes of them. Access is looked at before, so that nobody else ever waits for the lock or holds
--- it, and again under it, as it may have been taken back meanwhile. Refuses who may not use the wallet as if there were none.
+-- it, and again under it, as it may have been taken back meanwhile. Refuses who may not use the
+-- wallet as if there were none.
 create or replace function baseledger._lock_guarded(
   p_wallet_id text,
   p_commands baseledger._command[],
@@ -1141,8 +1142,8 @@ begin
   end if;
   -- Some of a change have names of their own, which come after these.
   foreach v_field in array array[
-    'op', 'reservation_id', 'amount', 'usage', 'at_least', 'ttl', 'final', 'to', 'reason', 'metadata',
-    'unit', 'scale', 'overdraft_limit'
+    'op', 'reservation_id', 'amount', 'usage', 'at_least', 'ttl', 'final', 'to', 'reason',
+    'metadata', 'unit', 'scale', 'overdraft_limit'
   ] || array(select k from jsonb_object_keys(p_stored || p_given) as k order by k) loop
     if p_stored -> v_field is distinct from p_given -> v_field then
       return jsonb_build_object(
@@ -1435,7 +1436,8 @@ begin
         v_careful := true;
         v_counters := v_loaded.counters;
         v_slots := v_loaded.slots;
-        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+        select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens,
+            c.window_end
           into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
             v_window_end
           from baseledger._spread_counters(v_counters) as c;
@@ -1513,9 +1515,10 @@ begin
                 );
                 v_counters := v_loaded.counters;
                 v_slots := v_slots || v_loaded.slots;
-                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+                select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens,
+                    c.window_end
                   into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
-            v_window_end
+                    v_window_end
                   from baseledger._spread_counters(v_counters) as c;
               end if;
               v_note := case
@@ -1805,9 +1808,10 @@ begin
                 p_wallet_id, baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                 coalesce(v_at - v_ahead, v_at)
               );
-              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens, c.window_end
+              select c.spent, c.held, c.max, c.next_alert, c.kinds, c.changed, c.tokens,
+                  c.window_end
                 into v_spent, v_held, v_max, v_next_alert, v_kinds, v_touched, v_has_tokens,
-            v_window_end
+                  v_window_end
                 from baseledger._spread_counters(v_counters) as c;
             end if;
             v_place := case
@@ -1854,7 +1858,8 @@ begin
               end loop;
               if v_command.refused in ('LGNSF', 'LGLIM') then
                 v_command.detail := baseledger._choose_obstacle(
-                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount, v_used_tokens,
+                  p_wallet_id, coalesce(v_at - v_ahead, v_at), v_command.op, v_amount,
+                  v_used_tokens,
                   v_last.available + coalesce(v_rest, 0), v_last.reserved - coalesce(v_rest, 0),
                   baseledger._gather_counters(v_counters, v_spent, v_held, v_touched),
                   v_slot.counters,
@@ -2604,8 +2609,8 @@ revoke all on function baseledger._count_held from public;
 --! EndIncluded functions/limits/_count_held.sql
 --! Included functions/limits/_count_spent.sql
 -- What the journal says that a combination of labels has spent in a window of a limit, in money or
--- in tokens, or how many calls it has opened: from the setting of the limit on, by the clock of the events. For a window
--- that comes back after a clock that was ahead; else counters know it.
+-- in tokens, or how many calls it has opened: from the setting of the limit on, by the clock of the
+-- events. For a window that comes back after a clock that was ahead; else counters know it.
 --
 -- No event is dated before its clock, so none of the window is dated before its start.
 create or replace function baseledger._count_spent(
@@ -3069,7 +3074,9 @@ begin
       cross join lateral baseledger._find_counters(
         p_wallet_id, o.labels, null, null, p_at
       ) as f;
-    tight := tight or p_command.op = 'refund' or p_command.op = 'extend' and p_command.amount is not null;
+    tight := tight
+      or p_command.op = 'refund'
+      or p_command.op = 'extend' and p_command.amount is not null;
   end if;
   -- No such reservation.
   if counters is null then
@@ -3174,7 +3181,8 @@ revoke all on function baseledger._spread_counters from public;
 --! EndIncluded functions/limits/_spread_counters.sql
 --! Included functions/limits/_what_it_adds.sql
 -- What a command adds to a counter before it is granted, of which p_amount would be held or
--- charged, and whose usage has p_tokens; null: nothing. A SQL function without settings, so that it is inlined.
+-- charged, and whose usage has p_tokens; null: nothing. A SQL function without settings, so that it
+-- is inlined.
 create or replace function baseledger._what_it_adds(
   p_op text,
   p_of text,
