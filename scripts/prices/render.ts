@@ -10,7 +10,7 @@ const folder = join(import.meta.dirname, "..", "..", "db", "prices");
 
 /** The files of a seed, by their names. */
 export async function renderSeed(date: string): Promise<Record<string, string>> {
-  // What the package was published with: it updates itself only if it is told to.
+  // What the package was published with: it does not update itself unless asked.
   const providers = await waitForUpdate();
   if (!providers) throw new Error("the package lists no prices");
   const limits = readLimits(join(folder, "limits.csv"));

@@ -52,11 +52,11 @@ async function showAlerts(walletId: string | undefined, options: Options): Promi
 }
 
 /** An alert with what its limit counts; null for one of funds. */
-type Told = Alert & { readonly of: string | null };
+type CountedAlert = Alert & { readonly of: string | null };
 
-async function withLimits(sql: Queryable, alerts: readonly Alert[]): Promise<Told[]> {
+async function withLimits(sql: Queryable, alerts: readonly Alert[]): Promise<CountedAlert[]> {
   const counted = new Map<string, string | null>();
-  const told: Told[] = [];
+  const result: CountedAlert[] = [];
   for (const alert of alerts) {
     const { limitId, walletId } = alert;
     const name = JSON.stringify([walletId, limitId]);
@@ -64,12 +64,12 @@ async function withLimits(sql: Queryable, alerts: readonly Alert[]): Promise<Tol
       const [limit] = await limits(sql, { walletId, limitId, limit: 1 });
       counted.set(name, limit?.of ?? (await countedByRemoved(sql, walletId, limitId)) ?? null);
     }
-    told.push({ ...alert, of: counted.get(name) ?? null });
+    result.push({ ...alert, of: counted.get(name) ?? null });
   }
-  return told;
+  return result;
 }
 
-function print(found: readonly Told[], ofAll: boolean): void {
+function print(found: readonly CountedAlert[], ofAll: boolean): void {
   const rows = found.map((alert) => ({
     time: formatTime(alert.occurredAt),
     ...(ofAll && { wallet: shortened(alert.walletId, WIDEST_NAME) }),
@@ -83,7 +83,7 @@ function print(found: readonly Told[], ofAll: boolean): void {
 }
 
 /** An alert in words: `user-day (ann): 82% of 5.00 USD spent, past 80%`. */
-function describe(alert: Told): string {
+function describe(alert: CountedAlert): string {
   const { amount, kind, labelValues, limitId, of, threshold, value } = alert;
   const show = limitWriter(of ?? "amount", alert);
   if (kind !== "limit") return `funds fell below ${show(threshold)}, to ${show(value)}`;

@@ -47,7 +47,7 @@ export function titleOf({ by, per, timeZone, unit, walletId }: Report): SafeText
   return text`Spending of ${walletId} in ${unit}${labels}${windows}`;
 }
 
-// Labels and kinds may have the names of other columns, so they are told apart by their places.
+// Labels and kinds may have the names of other columns, so their places identify them.
 const label = (place: number): string => `label ${place}`;
 const kindOf = (kind: string): string => `kind ${kind}`;
 

@@ -1,9 +1,8 @@
 import {
   AlreadyEndedError,
-  InvalidArgumentError,
+  isUnpriced,
   type LedgerError,
   NotSettledError,
-  PriceNotFoundError,
   type Settlement,
   UsageNotPricedError,
 } from "../errors/index.ts";
@@ -307,12 +306,6 @@ export function createHandle(options: HandleOptions): Handle {
     breakOff,
     release,
   };
-}
-
-/** Whether a settlement was refused because of its usage, so that it will be refused again. */
-function isUnpriced(error: unknown): error is LedgerError {
-  if (error instanceof InvalidArgumentError) return error.field === "usage";
-  return error instanceof PriceNotFoundError;
 }
 
 // Never the message: it may contain a secret, such as a key in the address of a provider.

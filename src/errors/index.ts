@@ -14,3 +14,4 @@ export {
 } from "./classify.ts";
 export * from "./client.ts";
 export * from "./refusals.ts";
+export { isUnpriced } from "./unpriced.ts";

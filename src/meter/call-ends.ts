@@ -1,10 +1,5 @@
 import type { Reservation } from "../client/index.ts";
-import {
-  InvalidArgumentError,
-  OverdraftLimitError,
-  PriceNotFoundError,
-  ReservationExpiredError,
-} from "../errors/index.ts";
+import { isUnpriced, OverdraftLimitError, ReservationExpiredError } from "../errors/index.ts";
 import type { Metadata, Usage } from "../json/index.ts";
 import type { MeterLedger } from "./call.ts";
 import { catalogueOf, type ModelFacts } from "./catalogue.ts";
@@ -133,10 +128,4 @@ export function createEnds(options: EndOptions): Ends {
 
 function holdMetadata(why: string, usage: Usage | undefined): Metadata {
   return { basis: "hold", why, ...(usage && { usage: usage as Metadata }) };
-}
-
-/** Whether usage was refused, so that it will be refused again. */
-function isUnpriced(error: unknown): boolean {
-  if (error instanceof InvalidArgumentError) return error.field === "usage";
-  return error instanceof PriceNotFoundError;
 }

@@ -35,7 +35,7 @@ export interface CallOptions extends BoundOptions {
   readonly ttl?: string | number | undefined;
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined;
-  /** Told what could not be booked. Default: a warning of the process. */
+  /** Called with what could not be booked. Default: a warning of the process. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** For spans and metrics: chat, embeddings, generate_content … */
   readonly operation: string;

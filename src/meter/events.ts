@@ -12,7 +12,7 @@ export interface Events {
 }
 
 export interface EventsOptions {
-  /** Told the data of each event; false takes the event out of the stream. */
+  /** Gets the data of each event; false takes the event out of the stream. */
   event(data: string): boolean;
   /** Whether events can be taken out. If not, bytes are passed on at once. */
   readonly hides: boolean;

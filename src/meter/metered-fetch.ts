@@ -16,6 +16,7 @@ import {
   readRequest,
   WALLET_HEADER,
 } from "./exchange.ts";
+import { orAborted } from "./or-aborted.ts";
 import { NoBoundError } from "./usage-bound.ts";
 import {
   type DialectName,
@@ -79,7 +80,7 @@ export interface MeteredFetchOptions {
   readonly longest?: number | undefined;
   /** How long a hold outlives this program, should it die. Default: 10 minutes. */
   readonly ttl?: string | number | undefined;
-  /** Told of calls that could not be booked. Default: a process warning, once. */
+  /** Called with the error of each call that could not be booked. Default: a process warning, once. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -227,23 +228,6 @@ function follow(signals: readonly AbortSignal[]): { signal: AbortSignal; done: (
       for (const stop of stops) stop();
     },
   };
-}
-
-/** An answer that is read to its end, for a caller who may not wait for that. */
-async function orAborted(
-  answer: Promise<Response>,
-  signal: AbortSignal | undefined,
-): Promise<Response> {
-  if (!signal) return answer;
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([answer, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    answer.catch(() => undefined);
-  }
 }
 
 /** Answers in place of the provider; throws what is a mistake of the program's. */

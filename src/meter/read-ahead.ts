@@ -72,7 +72,7 @@ export function readAhead<In, Out>(
     if (abandoned === "bound") source.cancel(reason).catch(() => undefined);
   }
 
-  /** As `abandon`, for a caller who did not cancel the stream and so has to be told. */
+  /** As `abandon`, for a caller who did not cancel the stream, so that it fails for him. */
   function abort(reason: unknown): void {
     if (given || ended) return;
     controller.error(reason);

@@ -4,7 +4,7 @@ import { type ReadAhead, type ReadingOptions, readAhead } from "./read-ahead.ts"
 export { type StreamEnd, StreamStalledError } from "./read-ahead.ts";
 
 export interface TapOptions extends ReadingOptions {
-  /** Told the data of each event; false takes the event out of what the caller sees. */
+  /** Gets the data of each event; false takes the event out of what the caller sees. */
   event(data: string): boolean;
   /** Whether events can be taken out: then each is passed on when it is there as a whole. */
   readonly hides?: boolean | undefined;

@@ -1,4 +1,4 @@
-// Who may use a wallet, on what terms, and what is told about it.
+// Who may use a wallet, on what terms, and what alerts it raises.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseledger } from "../support/cli.ts";
 import { createLedger, loginOf, type TestLedger } from "../support/ledger.ts";

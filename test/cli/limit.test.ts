@@ -1,4 +1,4 @@
-// `limit`, how its refusals are told, and what `top` shows of limits.
+// `limit`, how its refusals are printed, and what `top` shows of limits.
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeRefusal } from "../../src/cli/refusal.ts";
@@ -117,10 +117,10 @@ describe("limit", () => {
     );
     const top = await as("auditor", "top", "--once");
     expect(top.stdout).toMatch(/\ntokens: day \(user=ann\) +1,000,000\/1,500,000 tokens +/);
-    const told = / day \(ann\): 50% of 1,500,000 tokens, 1,000,000 tokens used +no webhook\n/;
-    expect((await as("auditor", "alerts", w)).stdout).toMatch(told);
+    const line = / day \(ann\): 50% of 1,500,000 tokens, 1,000,000 tokens used +no webhook\n/;
+    expect((await as("auditor", "alerts", w)).stdout).toMatch(line);
     await json("operator", "limit", "remove", w, "day");
-    expect((await as("auditor", "alerts", w)).stdout).toMatch(told);
+    expect((await as("auditor", "alerts", w)).stdout).toMatch(line);
     const half = await as(
       "operator",
       "limit",

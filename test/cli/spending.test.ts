@@ -182,7 +182,7 @@ describe("for a program", () => {
     ]);
   });
 
-  test("a label with the name of another column is told apart", async () => {
+  test("a label with the name of another column has a column of its own", async () => {
     expect((await printed("team", "--by", "calls,input", "--csv"))[0]).toBe(
       "label calls,label input,calls,input,output,web_searches,amount,unit",
     );

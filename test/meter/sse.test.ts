@@ -41,7 +41,7 @@ interface Tapping {
   readonly options?: Partial<TapOptions>;
 }
 
-/** Taps a stream of these chunks, with what was told along the way. */
+/** Taps a stream of these chunks, with what its callbacks got. */
 function tapped({ chunks, options = {} }: Tapping) {
   const seen: string[] = [];
   const ends: StreamEnd[] = [];

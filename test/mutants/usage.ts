@@ -192,15 +192,15 @@ export const usage: readonly Rule[] = [
     mutants: [
       {
         about: "what was read from a cache is no token",
-        of: "_count_tokens",
+        of: "_count_input",
         search: "or u.key like 'cache\\_%'",
         replace: "",
       },
       {
         about: "output is no token",
         of: "_count_tokens",
-        search: "or u.key like 'output%'",
-        replace: "",
+        search: "where u.key like 'output%'",
+        replace: "where false",
       },
       {
         about: "a reservation adds no tokens",

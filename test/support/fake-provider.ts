@@ -1,5 +1,5 @@
 // A provider of models on 127.0.0.1 that speaks the wire formats of OpenAI, Anthropic and Gemini, and fails
-// in the ways that it is told to.
+// in the ways that a test asks for.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

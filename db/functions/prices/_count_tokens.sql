@@ -5,10 +5,10 @@ language plpgsql
 immutable
 as $$
 begin
-  return (
+  return baseledger._count_input(p_usage) + (
     select coalesce(sum(u.value::numeric), 0)
       from jsonb_each(p_usage) as u
-      where u.key like 'input%' or u.key like 'cache\_%' or u.key like 'output%'
+      where u.key like 'output%'
   );
 end
 $$;

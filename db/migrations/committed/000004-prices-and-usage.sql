@@ -1,5 +1,5 @@
 --! Previous: sha1:756871d90ace4cec55d7cb58bb2e619831a747aa
---! Hash: sha1:0efcdf534f99106e869cc8420c97d8a76a9ec64d
+--! Hash: sha1:7d12f0ea96bedf6570cd0b3775777328bffa071c
 --! Message: Prices and usage
 
 --! Included schema/privileges.sql
@@ -3579,10 +3579,10 @@ language plpgsql
 immutable
 as $$
 begin
-  return (
+  return baseledger._count_input(p_usage) + (
     select coalesce(sum(u.value::numeric), 0)
       from jsonb_each(p_usage) as u
-      where u.key like 'input%' or u.key like 'cache\_%' or u.key like 'output%'
+      where u.key like 'output%'
   );
 end
 $$;

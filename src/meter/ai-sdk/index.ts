@@ -2,6 +2,7 @@ import type { Labels } from "../../client/index.ts";
 
 import { beginCall, type Call, type MeterLedger } from "../call.ts";
 import { isFree, isUnsent } from "../exchange.ts";
+import { orAborted } from "../or-aborted.ts";
 import { readAhead, type StreamEnd, StreamStalledError } from "../read-ahead.ts";
 import type { Json } from "../wire/types.ts";
 import { readBudget } from "./call-budget.ts";
@@ -54,7 +55,7 @@ export interface BudgetOptions extends RequestOptions {
   readonly countInput?: (call: BudgetedCall) => MaybePromise<number | undefined>;
   /** How long a hold outlives this program, should it die. Default: 10 minutes. */
   readonly ttl?: string | number | undefined;
-  /** Told of calls that could not be booked. Default: a process warning, once. */
+  /** Called with the error of each call that could not be booked. Default: a process warning, once. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -257,18 +258,4 @@ function sizeOf(part: unknown): number {
     if (typeof value === "string") return sum + value.length;
     return ArrayBuffer.isView(value) ? sum + value.byteLength : sum;
   }, SMALL);
-}
-
-/** An answer that is read to its end, for a caller who may not wait for that. */
-async function orAborted<T>(settled: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return settled;
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([settled, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    settled.catch(() => undefined);
-  }
 }

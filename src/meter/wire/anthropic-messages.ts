@@ -141,7 +141,7 @@ function isTextContent(content: unknown): boolean {
 interface Asked {
   readonly streamed: boolean;
   readonly asked: string;
-  /** The kind of writes that are not told apart. */
+  /** The kind of writes whose duration is not reported. */
   readonly writes: string;
   /** Whether the input grows while the provider runs tools. */
   readonly grows: boolean;
@@ -185,12 +185,12 @@ function merge(before: Json = {}, now: Json): Json {
   return { ...before, ...Object.fromEntries(said) };
 }
 
-/** Disjoint counts; writes to the cache that are not told apart count as `writes`. */
+/** Disjoint counts; writes to the cache without a duration count as `writes`. */
 export function messageKinds(usage: Json, writes = "cache_write_5m"): Kinds | undefined {
   const by = part(usage, "cache_creation");
   const short = count(by.ephemeral_5m_input_tokens);
   const long = count(by.ephemeral_1h_input_tokens);
-  // Writes that are not told apart count as the dearest that was asked for.
+  // Writes without a duration count as the dearest that was asked for.
   const other = Math.max(count(usage.cache_creation_input_tokens) - short - long, 0);
   const written: Record<string, number> = { cache_write_5m: short, cache_write_1h: long };
   written[writes] = (written[writes] ?? 0) + other;
