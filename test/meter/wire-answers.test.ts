@@ -11,7 +11,6 @@ import {
   metered,
   OPENAI,
   RESPONSES,
-  read,
   refused,
   reportOf,
   response,
